@@ -1,0 +1,276 @@
+"""The tables that flow between stages: their schemas, and the only reader and writer of results.
+
+Every field carries a unit and a description in its Parquet metadata, from which figures take their
+labels. Every table carries its provenance: digests of config and code, and library versions.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lode.errors import UserError
+
+LIBRARIES = ("torch", "transformers", "numpy", "pyarrow")
+PROVENANCE_KEY = b"lode"
+
+
+def field(name: str, dtype: pa.DataType, unit: str, description: str, nullable: bool = False) -> pa.Field:
+    """A column with its unit and meaning."""
+    return pa.field(name, dtype, nullable, {"unit": unit, "description": description})
+
+
+_MEDIUM = pa.struct(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("bytes", pa.binary(), nullable=False),
+        pa.field("mime", pa.string(), nullable=False),
+    ]
+)
+_NEURON = (
+    field("modality", pa.string(), "name", "modality of the tokens"),
+    field("layer", pa.int16(), "index", "language-model layer, 0 is nearest the input"),
+    field("neuron", pa.int32(), "index", "position in the layer's feed-forward intermediate vector"),
+)
+_COUNTS = (
+    field("num_samples", pa.int64(), "samples", "samples that hold the modality"),
+    field("num_tokens", pa.int64(), "tokens", "tokens of the modality over all samples"),
+    field("positive_count", pa.int64(), "tokens", "tokens with an activation > 0"),
+)
+
+
+def _moments(name: str, meaning: str) -> tuple[pa.Field, pa.Field]:
+    return (
+        field(f"{name}_sum", pa.float64(), "activation", f"sum over samples of the {meaning}"),
+        field(f"{name}_sumsq", pa.float64(), "activation^2", f"sum over samples of the squared {meaning}"),
+    )
+
+
+_SUMS = (
+    *_moments("mean", "mean over tokens"),
+    *_moments("max", "maximum over tokens"),
+    *_moments("attn_k", "key-weighted token sum"),
+    *_moments("attn_q", "query-weighted token sum"),
+)
+_SCORES = ("prob", "mean", "max", "attn_k", "attn_q")
+_SET = (
+    field("set_name", pa.string(), "name", "the neuron set; `none` is the unmodified model"),
+    field("kind", pa.string(), "name", "`method`, `control`, or `clean` for no intervention"),
+    field("control_of", pa.string(), "name", "the method set that this control is matched to, else empty"),
+    field("control_draw", pa.int32(), "index", "which draw of the control, -1 for a method set"),
+)
+_BENCHMARK = (
+    field("dataset", pa.string(), "name", "the benchmark"),
+    field("score_name", pa.string(), "name", "the scoring rule"),
+)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "dataset": pa.schema(
+        [
+            field("sample_id", pa.string(), "id", "unique within the dataset"),
+            field("cluster_id", pa.string(), "id", "samples that share a medium share a cluster"),
+            field("split", pa.string(), "name", "`mine` selects neurons, `report` measures effects"),
+            field("prompt", pa.string(), "text", "the user's turn, without chat markup"),
+            field("media", pa.list_(_MEDIUM), "encoded", "images, videos or sounds, encoded as files"),
+            field("answers", pa.list_(pa.string()), "text", "accepted answers or references"),
+            field("choices", pa.list_(pa.string()), "text", "options of a multiple choice, else empty"),
+            field("answer_index", pa.int32(), "index", "the right option, -1 where there are none"),
+            field("meta", pa.string(), "JSON", "whatever else the source holds"),
+        ]
+    ),
+    "statistics": pa.schema(
+        [
+            *_NEURON,
+            *_COUNTS,
+            *_SUMS,
+            *(
+                field(f"{m}_score_sum", pa.float64(), "min-max", f"sum over samples of normalised {m} importance")
+                for m in _SCORES
+            ),
+        ]
+    ),
+    "importance": pa.schema(
+        [
+            *_NEURON,
+            *(field(m, pa.float64(), "min-max", f"MINER importance by {m}") for m in _SCORES),
+            *_COUNTS,
+            *_SUMS,
+        ]
+    ),
+    "neurons": pa.schema(
+        [
+            *_SET,
+            *_NEURON,
+            field("score", pa.float64(), "importance", "what the selection ranked by, NaN for a control"),
+            field("rank", pa.int32(), "rank", "0 is the best of its set, -1 for a control"),
+        ]
+    ),
+    "predictions": pa.schema(
+        [
+            field("sample_id", pa.string(), "id", "as in the dataset"),
+            field("cluster_id", pa.string(), "id", "as in the dataset"),
+            *_SET,
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("reply", pa.string(), "text", "greedy reply, special tokens removed"),
+            field("gold", pa.string(), "text", "the answer whose log-likelihood was taken"),
+            field("gold_log_likelihood", pa.float64(), "nats", "log-probability of the gold answer, summed over tokens"),
+            field("num_prompt_tokens", pa.int32(), "tokens", "length of the prompt with media"),
+            field("num_reply_tokens", pa.int32(), "tokens", "generated tokens before the end token"),
+            field("truncated", pa.bool_(), "flag", "the reply hit the token limit"),
+        ]
+    ),
+    "scores": pa.schema(
+        [
+            *_BENCHMARK,
+            *_SET,
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("num_samples", pa.int32(), "samples", "samples scored"),
+            field("value", pa.float64(), "score in [0, 1]", "mean score over samples"),
+            field("interval_low", pa.float64(), "score in [0, 1]", "lower end of the 95 % cluster bootstrap interval"),
+            field("interval_high", pa.float64(), "score in [0, 1]", "upper end of the 95 % cluster bootstrap interval"),
+            field("gold_log_likelihood", pa.float64(), "nats", "mean log-likelihood of the gold answer"),
+            field("empty_frac", pa.float64(), "fraction", "replies without any text"),
+            field("truncated_frac", pa.float64(), "fraction", "replies that hit the token limit"),
+        ]
+    ),
+    "effects": pa.schema(
+        [
+            *_BENCHMARK,
+            field("set_name", pa.string(), "name", "the method set that was switched"),
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("clean", pa.float64(), "score in [0, 1]", "score of the unmodified model"),
+            field("value", pa.float64(), "score in [0, 1]", "score with the set switched"),
+            field("drop", pa.float64(), "score", "clean - value: what switching the set costs"),
+            field("interval_low", pa.float64(), "score", "lower end of the 95 % paired cluster bootstrap interval of the drop"),
+            field("interval_high", pa.float64(), "score", "upper end of that interval"),
+            field("num_controls", pa.int32(), "draws", "layer-matched random draws of the same size"),
+            field("control_drop_mean", pa.float64(), "score", "mean drop of the controls"),
+            field("control_drop_min", pa.float64(), "score", "smallest drop of a control"),
+            field("control_drop_max", pa.float64(), "score", "largest drop of a control"),
+            field("p_value", pa.float64(), "probability", "(1 + controls with at least this drop) / (1 + controls)"),
+        ]
+    ),
+}
+
+
+def provenance(semantic_digest: str, code_digest: str) -> dict[str, Any]:
+    """What a table records about its making: no time, no host, so that equal runs give equal bytes."""
+    return {
+        "semantic": semantic_digest,
+        "code": code_digest,
+        "versions": {name: version(name) for name in ("lode", *LIBRARIES)},
+    }
+
+
+def write_table(
+    path: str | Path, kind: str, columns: Mapping[str, Any] | Sequence[Mapping[str, Any]], made_by: Mapping[str, Any]
+) -> None:
+    """Write a table under its schema: checked, to a temporary name, then renamed.
+
+    Args:
+        path: where the table goes.
+        kind: a key of `SCHEMAS`.
+        columns: columns by name, or rows as mappings.
+        made_by: the result of `provenance`; further keys are kept.
+
+    Raises:
+        ValueError: a column is missing, unknown or of the wrong type.
+    """
+    schema = SCHEMAS[kind]
+    table = (
+        pa.Table.from_pydict(dict(columns), schema=schema)
+        if isinstance(columns, Mapping)
+        else pa.Table.from_pylist(list(columns), schema=schema)
+    )
+    for column in schema:
+        if not column.nullable and table[column.name].null_count:
+            raise ValueError(f"table {kind!r}: column {column.name!r} holds nulls; every row must have a value")
+    metadata = {PROVENANCE_KEY: json.dumps({"table": kind, **made_by}, sort_keys=True).encode()}
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+
+
+class replacing:
+    """Give a temporary name beside `path`; rename on success, remove on failure."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.temporary = self.path.with_name(f".{self.path.name}.partial")
+
+    def __enter__(self) -> Path:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.temporary
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            os.replace(self.temporary, self.path)
+        else:
+            self.temporary.unlink(missing_ok=True)
+
+
+def read_table(path: str | Path, kind: str) -> pa.Table:
+    """Read a table and check that it is of the kind asked for.
+
+    Raises:
+        UserError: the file is no Parquet table, or lacks a column of its kind.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from error
+    check_columns(table, kind, path)
+    return table
+
+
+def check_columns(table: pa.Table, kind: str, origin: object) -> None:
+    """Raise `UserError` naming every column of the kind that the table lacks."""
+    missing = [name for name in SCHEMAS[kind].names if name not in table.column_names]
+    if missing:
+        raise UserError(
+            f"{origin}: missing column {', '.join(map(repr, missing))}; a {kind} table has "
+            f"{', '.join(SCHEMAS[kind].names)} and this one has {', '.join(table.column_names)}"
+        )
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """The provenance that `write_table` stored."""
+    return json.loads(pq.read_schema(path).metadata[PROVENANCE_KEY])
+
+
+def label(kind: str, column: str) -> str:
+    """An axis label from the schema: the description with its unit."""
+    meta = SCHEMAS[kind].field(column).metadata
+    return f"{meta[b'description'].decode()} [{meta[b'unit'].decode()}]"
+
+
+def neuron_columns(modalities: Sequence[str], num_layers: int, num_neurons: int) -> dict[str, Any]:
+    """The three key columns of a dense (modality, layer, neuron) table, in C order."""
+    names = pa.DictionaryArray.from_arrays(
+        np.repeat(np.arange(len(modalities), dtype=np.int8), num_layers * num_neurons), pa.array(list(modalities))
+    )
+    layers = np.tile(np.repeat(np.arange(num_layers, dtype=np.int16), num_neurons), len(modalities))
+    neurons = np.tile(np.arange(num_neurons, dtype=np.int32), len(modalities) * num_layers)
+    return {"modality": names.cast(pa.string()), "layer": layers, "neuron": neurons}
+
+
+def dense(table: pa.Table, columns: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Read columns of a dense table back as one array.
+
+    Returns:
+        The modality names, and an array (column, modality, layer, neuron).
+    """
+    modalities = tuple(table["modality"].unique().to_pylist())
+    num_layers = int(np.max(table["layer"].to_numpy())) + 1 if table.num_rows else 0
+    num_neurons = int(np.max(table["neuron"].to_numpy())) + 1 if table.num_rows else 0
+    shape = (len(modalities), num_layers, num_neurons)
+    expected = neuron_columns(modalities, num_layers, num_neurons)
+    for key in ("layer", "neuron"):
+        if not np.array_equal(table[key].to_numpy(), expected[key]):
+            raise UserError(f"a {'/'.join(columns)} table must be dense in (modality, layer, neuron) order")
+    return modalities, np.stack([table[c].to_numpy().reshape(shape) for c in columns])

@@ -1,0 +1,77 @@
+"""Rendered words: the offline twin of TextVQA.
+
+One word per image, drawn with matplotlib's DejaVu fonts at a random size, place, angle and pair of colours.
+The prompt is the question alone, and every sample has ten (equal) answers, as in TextVQA. The words are
+the same in all splits; the renderings never are, so this measures reading of known words, not spelling
+of unknown ones.
+"""
+
+import random
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+from PIL import Image, ImageDraw, ImageFont
+
+from lode.dataset import Sample, only_split, png
+
+SIDE = 84
+WORDS = (
+    "apple baker beach bread bus cafe candy circus coffee corner dairy dance diner east exit farm fire fish garden "
+    "gold grill hotel island jazz juice king lake lemon lunch maple market metro milk moon music north ocean open "
+    "park pizza police queen rail river salon school shop silk south spice stop sugar sunset taxi tiger toys "
+    "train ultra velvet west zebra zoo"
+).split()
+QUESTIONS = ("what word is written here?", "what does the sign say?", "which word is in the image?")
+FONTS = (
+    "DejaVuSans.ttf",
+    "DejaVuSans-Bold.ttf",
+    "DejaVuSans-Oblique.ttf",
+    "DejaVuSansMono.ttf",
+    "DejaVuSerif.ttf",
+    "DejaVuSerif-Bold.ttf",
+)
+
+
+@cache
+def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def _colours(rng: random.Random) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A dark and a light colour, in random order."""
+    dark = tuple(rng.randint(0, 90) for _ in range(3))
+    light = tuple(rng.randint(165, 255) for _ in range(3))
+    return (dark, light) if rng.random() < 0.5 else (light, dark)
+
+
+def render(word: str, rng: random.Random) -> Image.Image:
+    """Draw one word on an 84 x 84 image: font, size, place, angle and colours from `rng`."""
+    ink, paper = _colours(rng)
+    name = rng.choice(FONTS)
+    size = rng.randint(15, 26)
+    left, top, right, bottom = _font(name, size).getbbox(word)
+    while right - left > SIDE - 8:
+        size -= 1
+        left, top, right, bottom = _font(name, size).getbbox(word)
+    image = Image.new("RGB", (SIDE, SIDE), paper)
+    x = rng.randint(3, max(3, SIDE - 4 - (right - left)))
+    y = rng.randint(6, SIDE - 8 - (bottom - top))
+    ImageDraw.Draw(image).text((x - left, y - top), word, fill=ink, font=_font(name, size))
+    return image.rotate(rng.uniform(-6, 6), resample=Image.Resampling.BILINEAR, fillcolor=paper)
+
+
+def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
+    rng = random.Random(f"toy_textvqa|{seed}|{split}")
+    while True:
+        word, question, drawing = rng.choice(WORDS), rng.choice(QUESTIONS), rng.getrandbits(48)
+        content = f"{word}|{drawing}"
+        image = png(render(word, random.Random(content)))
+        name = f"toy_textvqa-{drawing:012x}"
+        yield content, Sample(name, name, split, question, (word,) * 10, (image,))
+
+
+def samples(split: str, num_samples: int, seed: int) -> Iterator[Sample]:
+    """Yield samples of the split; equal arguments give equal bytes on one machine."""
+    return only_split(_candidates(split, seed), split, num_samples, seed)

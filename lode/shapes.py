@@ -1,0 +1,31 @@
+"""The legend of axis names used in every annotated signature, and the fixed orders of axes.
+
+Axis words: ``sample token layer neuron head modality metric batch query key``.
+"""
+
+#: Order of the metric axis of every importance tensor (METRICS[0] is index 0).
+METRICS = ("prob", "mean", "max", "attn_k", "attn_q")
+
+#: Order of the modality axis of captured statistics. `special_text` and `prompt` are unions of others.
+MODALITIES = ("text", "special", "special_text", "image", "video", "audio", "prompt")
+
+#: What one token can be; the unions are derived from these.
+TOKEN_MODALITIES = ("text", "special", "image", "video", "audio")
+
+#: Which modalities take part in a selection, by the name of the split.
+MODALITY_SPLITS = {
+    "prompt": ("prompt",),
+    "special_text_as_one": ("special_text", "image", "video", "audio"),
+    "special_text_separate": ("text", "special", "image", "video", "audio"),
+}
+
+#: The token modalities that each modality is made of.
+MEMBERS = {
+    "text": ("text",),
+    "special": ("special",),
+    "special_text": ("text", "special"),
+    "image": ("image",),
+    "video": ("video",),
+    "audio": ("audio",),
+    "prompt": TOKEN_MODALITIES,
+}

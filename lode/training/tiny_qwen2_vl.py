@@ -1,0 +1,112 @@
+"""A Qwen2-VL of a few million parameters: the real classes, our own sizes and tokenizer.
+
+Architecture: Wang et al., Qwen2-VL (arXiv 2409.12191), as implemented in `transformers`. The tokenizer is a
+byte-level BPE trained on the training text, with Qwen's special tokens and chat markup.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
+    Qwen2VLVideoProcessor,
+)
+
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+
+#: Qwen2-VL's chat markup: a default system turn, media as vision_start pad vision_end.
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{%- if loop.first and message.role != 'system' -%}
+<|im_start|>system
+You are a helpful assistant.<|im_end|>
+{% endif -%}
+<|im_start|>{{ message.role }}
+{% if message.content is string -%}
+{{ message.content }}
+{%- else -%}
+{%- for part in message.content -%}
+{%- if part.type == 'image' -%}<|vision_start|><|image_pad|><|vision_end|>
+{%- elif part.type == 'video' -%}<|vision_start|><|video_pad|><|vision_end|>
+{%- elif part.type == 'text' -%}{{ part.text }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}
+<|im_start|>assistant
+{% endif -%}"""
+
+
+def build_tokenizer(corpus: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE; equal text gives an equal vocabulary."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=list(SPECIAL_TOKENS[1:2] + SPECIAL_TOKENS[3:]),
+        padding_side="left",
+        model_max_length=4096,
+    )
+
+
+def build_processor(corpus: Iterable[str], vocab_size: int, pixels: Mapping[str, int]) -> Qwen2VLProcessor:
+    """The processor; `pixels` holds `min` and `max` pixels per image, which set the number of image tokens."""
+    size = {"shortest_edge": pixels["min"], "longest_edge": pixels["max"]}
+    return Qwen2VLProcessor(
+        image_processor=Qwen2VLImageProcessor(size=size),
+        tokenizer=build_tokenizer(corpus, vocab_size),
+        video_processor=Qwen2VLVideoProcessor(size=size),
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def build_model(
+    processor: Qwen2VLProcessor, text: Mapping[str, Any], vision: Mapping[str, Any]
+) -> Qwen2VLForConditionalGeneration:
+    """A freshly initialised model; `text` and `vision` are keywords of the two config classes."""
+    ids = processor.tokenizer.convert_tokens_to_ids
+    config = Qwen2VLConfig(
+        text_config={
+            **text,
+            "vocab_size": len(processor.tokenizer),
+            "bos_token_id": ids("<|endoftext|>"),
+            "eos_token_id": ids("<|im_end|>"),
+            "pad_token_id": ids("<|endoftext|>"),
+        },
+        vision_config={**vision, "hidden_size": text["hidden_size"]},
+        image_token_id=ids("<|image_pad|>"),
+        video_token_id=ids("<|video_pad|>"),
+        vision_start_token_id=ids("<|vision_start|>"),
+        vision_end_token_id=ids("<|vision_end|>"),
+        tie_word_embeddings=bool(text["tie_word_embeddings"]),
+    )
+    model = Qwen2VLForConditionalGeneration(config)
+    model.generation_config.pad_token_id = ids("<|endoftext|>")
+    model.generation_config.eos_token_id = ids("<|im_end|>")
+    return model
