@@ -7,6 +7,7 @@ labels. Every table carries its provenance: digests of config and code, and libr
 import json
 import os
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -159,11 +160,17 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 
 
-def provenance(semantic_digest: str, code_digest: str) -> dict[str, Any]:
-    """What a table records about its making: no time, no host, so that equal runs give equal bytes."""
+def provenance(semantic: str, code_digest: str) -> dict[str, Any]:
+    """What a table records about its making: no time, no host, so that equal runs give equal bytes.
+
+    Args:
+        semantic: the config of the step as sorted JSON.
+        code_digest: digest of the code of the step.
+    """
     return {
-        "semantic": semantic_digest,
-        "code": code_digest,
+        "config": json.loads(semantic),
+        "config_digest": f"d{sha256(semantic.encode()).hexdigest()[:16]}",
+        "code_digest": code_digest,
         "versions": {name: version(name) for name in ("lode", *LIBRARIES)},
     }
 

@@ -29,3 +29,9 @@ MEMBERS = {
     "audio": ("audio",),
     "prompt": TOKEN_MODALITIES,
 }
+
+#: How attention weighs tokens: as MINER's code does, or once and causally (METHODS 1.2).
+ATTENTION_KINDS = ("reference", "causal")
+
+#: `disjoint`: mine and test on different samples; `paper`: on the same.
+SPLITS = ("disjoint", "paper")

@@ -2,7 +2,8 @@
 
 Prompts have the Hendrycks format without worked examples. Facts (capitals of invented countries,
 colours of invented minerals) are the same in all splits, because a fact that was never told cannot
-be known; the questions, as (wording, distractors, order), never are. Sums are of two digits.
+be known; the questions, as (wording, distractors, order), never are. Sums are of two digits. The subject
+`reading` asks where among the options a given word stands.
 """
 
 import random
@@ -23,6 +24,7 @@ MINERAL_COLOURS = "red green blue yellow purple black white orange".split()
 WORDINGS = {
     "geography": ("The capital of {0} is", "Which city is the capital of {0}?"),
     "geology": ("The colour of {0} is", "Which colour has {0}?"),
+    "reading": ("Which option says {0}?", "The option with {0} is"),
     "arithmetic": ("The sum of {0} and {1} is", "How much is {0} + {1}?"),
 }
 
@@ -32,6 +34,10 @@ def _fact(subject: str, rng: random.Random) -> tuple[tuple[object, ...], str, li
     if subject == "arithmetic":
         a, b = rng.randint(0, 9), rng.randint(0, 9)
         return (a, b), str(a + b), [str(n) for n in range(19) if n != a + b]
+    if subject == "reading":
+        words = CAPITALS + MINERAL_COLOURS
+        word = rng.choice(words)
+        return (word,), word, [other for other in words if other != word]
     keys, values = (COUNTRIES, CAPITALS) if subject == "geography" else (MINERALS, MINERAL_COLOURS)
     i = rng.randrange(len(keys))
     return (keys[i],), values[i], [v for v in values if v != values[i]]

@@ -65,7 +65,7 @@ def collate(examples: Sequence[Encoded], pad_token_id: int) -> Encoded:
 
 
 def batches(pools: Mapping[str, list[Encoded]], recipe: Any, seed: int) -> Iterator[list[Encoded]]:
-    """Endless batches with each dataset's share, sorted by length."""
+    """Endless batches with each dataset's share, sorted by length; each example knows its dataset's index."""
     rng = random.Random(f"batches|{seed}")
     orders: dict[str, list[int]] = {name: [] for name in pools}
     while True:
@@ -85,21 +85,26 @@ def learning_rate(step: int, recipe: Any) -> float:
     return warm * (recipe.learning_rate + done * (recipe.final_learning_rate - recipe.learning_rate))
 
 
-def train_step(model: Any, optimizer: Any, batch: list[Encoded], recipe: Any, pad_token_id: int) -> float:
-    """One optimiser step over a batch in micro-batches; returns the mean loss per answer token."""
+def train_step(model: Any, optimizer: Any, batch: list[Encoded], recipe: Any, pad_token_id: int) -> torch.Tensor:
+    """One optimiser step over a batch in micro-batches; every sample weighs the same, however long its answer.
+
+    Returns:
+        The loss of each sample: mean over answer tokens [nats].
+    """
     size = -(-len(batch) // recipe.micro_batches)
-    num_answer = sum(int((e["labels"] != -100).sum()) for e in batch)
-    total = 0.0
+    losses = []
     for start in range(0, len(batch), size):
         inputs = collate(batch[start : start + size], pad_token_id)
-        logits = model(**{k: v for k, v in inputs.items() if k != "labels"}).logits[:, :-1].flatten(0, 1)
-        loss = torch.nn.functional.cross_entropy(logits, inputs["labels"][:, 1:].flatten(), reduction="sum")
-        (loss / num_answer).backward()
-        total += loss.item()
+        labels = inputs.pop("labels")[:, 1:]
+        logits = model(**inputs).logits[:, :-1]
+        token_loss = torch.nn.functional.cross_entropy(logits.mT, labels, reduction="none")
+        sample_loss = token_loss.sum(1) / (labels != -100).sum(1)
+        (sample_loss.sum() / len(batch)).backward()
+        losses.append(sample_loss.detach())
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return total / num_answer
+    return torch.cat(losses)
 
 
 @torch.inference_mode()
@@ -136,8 +141,13 @@ def run(recipe: Any, seed: int, folder: Path) -> None:
     processor = builder.build_processor(chain(corpus, markup), recipe.vocab_size, recipe.pixels)
     sizes = (OmegaConf.to_container(section) for section in (recipe.text, recipe.vision))
     model = builder.build_model(processor, *sizes)
-    pools = {name: [encode(processor, s) for s in pool] for name, pool in train.items()}
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    pools = {
+        name: [encode(processor, s) | {"task": torch.tensor(task)} for s in pool]
+        for task, (name, pool) in enumerate(train.items())
+    }
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
+    )
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "training_log.jsonl").open("w", buffering=1) as log:
 
@@ -147,14 +157,16 @@ def run(recipe: Any, seed: int, folder: Path) -> None:
             log.write(line + "\n")
 
         note(event="start", seed=seed, num_parameters=sum(p.numel() for p in model.parameters()))
-        losses = []
+        losses: dict[str, list[float]] = {name: [] for name in pools}
         for step, batch in zip(range(recipe.steps), batches(pools, recipe, seed), strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, recipe)
-            losses.append(train_step(model, optimizer, batch, recipe, processor.tokenizer.pad_token_id))
+            sample_losses = train_step(model, optimizer, batch, recipe, processor.tokenizer.pad_token_id)
+            for example, loss in zip(batch, sample_losses.tolist(), strict=True):
+                losses[list(pools)[example["task"]]].append(loss)
             if (step + 1) % recipe.log_every == 0:
-                note(event="step", step=step + 1, loss=round(sum(losses) / len(losses), 4))
-                losses.clear()
+                note(event="step", step=step + 1, loss={n: round(sum(v) / len(v), 4) for n, v in losses.items()})
+                losses = {name: [] for name in pools}
             if (step + 1) % recipe.evaluate_every == 0:
                 quick = {n: round(greedy_accuracy(model, processor, s[:100]), 3) for n, s in held_out.items()}
                 note(event="evaluate", step=step + 1, accuracy=quick)

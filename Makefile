@@ -1,0 +1,33 @@
+# Everything sets itself up: python3 >= 3.11 is all that is needed.
+EXPERIMENT ?= default
+PROFILE ?= workflow/profiles/local
+RUN = bash workflow/with_env.sh
+
+.PHONY: help reproduce plan test check retrain clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+reproduce: ## run an experiment to its report: make reproduce EXPERIMENT=default
+	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT)
+	@echo "Open results/$(EXPERIMENT)/report.html"
+
+plan: ## say what `make reproduce` would run, and why
+	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT) --dry-run
+
+test: ## all tests
+	@$(RUN) pytest
+
+check: ## style, types, workflow lint
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) snakefmt --check Snakefile workflow
+	@$(RUN) mypy
+	@$(RUN) snakemake --lint
+
+retrain: ## rebuild resources/models/tiny_qwen2_vl from its seed (half an hour on two cores)
+	@$(RUN) snakemake --profile $(PROFILE) --forcerun train_model results/default/trained/tiny_qwen2_vl
+	@cp results/default/trained/tiny_qwen2_vl/* resources/models/tiny_qwen2_vl/
+
+clean: ## remove all results
+	rm -rf results .snakemake

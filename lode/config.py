@@ -1,0 +1,272 @@
+"""The typed config, what each step may read of it, and the entry point of every script.
+
+Hydra composes `config/`; the dataclasses below refuse wrong keys and types. A step sees only the
+sections it declares in `SECTIONS`, so what is recorded for reruns is complete. No torch here.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lode.errors import UserError, unknown_name
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG_DIR = ROOT / "config"
+GROUPS = ("model", "dataset", "selection", "intervention", "figure", "experiment", "training")
+
+
+@dataclass
+class ModelConfig:
+    """Where a model is and where its parts are; an adapter is this table of facts."""
+
+    name: str = MISSING
+    source: str = MISSING  # a folder (relative to the project) or a hub id `owner/name`
+    revision: str | None = None  # hub models: a commit, tag or branch
+    auto_class: str = "AutoModelForImageTextToText"
+    layers: str = "model.language_model.layers"  # path of the list of language-model layers
+    attention: str = "self_attn"  # within a layer
+    activation: str = "mlp.act_fn"  # within a layer: the module whose output is the gate site
+    down_proj: str = "mlp.down_proj"  # within a layer: the linear map that reads the neurons
+    towers: dict[str, str] = field(default_factory=dict)  # path of the encoder of each medium
+    media_tokens: dict[str, str] = field(default_factory=dict)  # placeholder token of each medium
+    special_tokens: list[str] = field(default_factory=list)  # tokens of the modality `special`
+    system_prompt: str | None = None  # None: whatever the chat template says
+    processor: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the processor
+    dtype: str = "float32"
+    trust_remote_code: bool = False
+
+
+@dataclass
+class DatasetConfig:
+    """Which samples, what they hold, and how replies to them are scored."""
+
+    name: str = MISSING
+    plugin: str = "${.name}"  # lode/dataset/<plugin>.py
+    modalities: list[str] = field(default_factory=list)  # token modalities that every sample holds
+    num_samples: dict[str, int] = field(default_factory=dict)  # mine: ..., report: ...
+    max_new_tokens: int = 128
+    scores: list[str] = field(default_factory=list)  # lode/scoring/<score>.py
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
+    citation: str = ""
+    licence: str = ""
+
+
+@dataclass
+class SelectionConfig:
+    """How neurons are selected."""
+
+    name: str = MISSING
+    plugin: str = "${.name}"  # lode/selection/<plugin>.py
+    modality_split: str = "special_text_separate"
+    modalities: list[str] | None = None  # None: all of the split that occur
+    ratio: float = 0.02  # share of all neurons, in (0, 1]
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
+
+
+@dataclass
+class InterventionConfig:
+    """What is done to a set of neurons."""
+
+    name: str = MISSING
+    plugin: str = "${.name}"  # lode/intervention/<plugin>.py
+
+
+@dataclass
+class FigureConfig:
+    """One figure and the tables it is drawn from."""
+
+    name: str = MISSING
+    plugin: str = "${.name}"  # lode/figure/<plugin>.py
+    tables: list[str] = field(default_factory=list)  # importance, neurons, scores, effects
+    caption: str = ""
+
+
+@dataclass
+class CaptureConfig:
+    attention: str = "reference"  # or causal: METHODS 1.2
+    batch_size: int = 50
+    shards: int = 1
+
+
+@dataclass
+class ControlsConfig:
+    num_draws: int = 20  # layer-matched random draws for every set
+
+
+@dataclass
+class AblationConfig:
+    batch_size: int = 150
+
+
+@dataclass
+class ScoringConfig:
+    num_resamples: int = 10_000
+    confidence_level: float = 0.95
+
+
+@dataclass
+class IoConfig:
+    """Paths that the workflow hands to a script; each script uses those it needs, and none is recorded."""
+
+    output: str = MISSING
+    manifest: str = MISSING
+    dataset: str = MISSING
+    shard: int = MISSING
+    shards: list[str] = MISSING
+    importance: str = MISSING
+    neurons: str = MISSING
+    predictions: str = MISSING
+    scores: str = MISSING
+    effects: str = MISSING
+    svg: str = MISSING
+    png: str = MISSING
+    figures: list[str] = MISSING
+    manifests: list[str] = MISSING
+    datasets: list[str] = MISSING
+    tables: dict[str, list[str]] = field(default_factory=dict)  # by kind of table
+
+
+@dataclass
+class RuntimeConfig:
+    """What does not change a result; never recorded."""
+
+    device: str = "auto"
+    threads: int = 1
+
+
+@dataclass
+class Config:
+    """The whole config; `config/config.yaml` lists the defaults."""
+
+    seed: int = 2024
+    split: str = "disjoint"  # or paper: mine and test on the same samples
+    model: ModelConfig = field(default_factory=ModelConfig)
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    intervention: InterventionConfig = field(default_factory=InterventionConfig)
+    figure: FigureConfig = field(default_factory=FigureConfig)
+    training: dict[str, Any] = field(default_factory=dict)
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
+    controls: ControlsConfig = field(default_factory=ControlsConfig)
+    ablation: AblationConfig = field(default_factory=AblationConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    title: str = ""
+    models: list[str] = field(default_factory=list)
+    mining_datasets: list[str] = field(default_factory=list)
+    benchmarks: list[str] = field(default_factory=list)
+    selections: dict[str, list[str]] = field(default_factory=dict)  # name -> Hydra overrides
+    interventions: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    io: IoConfig = field(default_factory=IoConfig)
+    expect_digest: str | None = None
+    code_digest: str = "unknown"  # set by the workflow; `unknown` in a hand-typed run
+
+
+ConfigStore.instance().store(name="typed_config", node=Config)
+
+#: What each step may read. Everything else raises, so a rerun is never missed.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "train": ("seed", "training"),
+    "download": ("model.name", "model.source", "model.revision"),
+    "prepare": (
+        "seed",
+        "dataset.name",
+        "dataset.plugin",
+        "dataset.modalities",
+        "dataset.num_samples",
+        "dataset.options",
+    ),
+    "capture": ("split", "model", "dataset.name", "capture"),
+    "aggregate": ("mining_datasets",),
+    "select": ("seed", "selection", "controls"),
+    "ablate": ("split", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
+    "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
+    "plot": ("figure",),
+    "report": (
+        "title",
+        "seed",
+        "split",
+        "models",
+        "mining_datasets",
+        "benchmarks",
+        "selections",
+        "interventions",
+        "figures",
+    ),
+}
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose the config tree with Hydra overrides.
+
+    Raises:
+        UserError: a group has no such choice, a key does not exist, or a value has the wrong type.
+    """
+    for override in overrides:
+        group, _, choice = override.partition("=")
+        if group in GROUPS and not (CONFIG_DIR / group / f"{choice}.yaml").is_file():
+            known = [p.stem for p in (CONFIG_DIR / group).glob("*.yaml")]
+            raise unknown_name(group, choice, known, f"To add it, create config/{group}/{choice}.yaml.")
+    if not GlobalHydra.instance().is_initialized():
+        initialize_config_dir(str(CONFIG_DIR), version_base="1.3")
+    try:
+        return hydra_compose("config", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = str(error.__cause__ or error).strip()
+        raise UserError(f"the config does not compose with {' '.join(overrides)}: {reason}") from error
+
+
+def restrict(cfg: DictConfig, step: str, extra: Sequence[str] = ()) -> DictConfig:
+    """Only the sections that the step declares, resolved; reading any other key raises."""
+    out = OmegaConf.create({})
+    for key in (*SECTIONS[step], *extra):
+        value = OmegaConf.select(cfg, key, throw_on_missing=True)
+        if OmegaConf.is_config(value):
+            value = OmegaConf.to_container(value, resolve=True, throw_on_missing=key != "io")
+        OmegaConf.update(out, key, value, force_add=True)
+    OmegaConf.set_struct(out, True)
+    return out
+
+
+def semantic_json(cfg: DictConfig, step: str) -> str:
+    """The config of a step as sorted JSON: what a rerun is decided by."""
+    return json.dumps(OmegaConf.to_container(restrict(cfg, step), resolve=True), sort_keys=True)
+
+
+def digest(text: str) -> str:
+    """A short digest; the leading letter keeps YAML and Hydra from reading it as a number."""
+    return f"d{sha256(text.encode()).hexdigest()[:16]}"
+
+
+def run_step(step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> None:
+    """Compose the config from the command line and run a stage; the body of every script.
+
+    Args:
+        step: a key of `SECTIONS`.
+        run: the stage: takes its part of the config, with `io` and `runtime`, and the provenance to record.
+    """
+    from lode.artifacts import provenance
+    from lode.validation import validate
+
+    try:
+        cfg = compose(sys.argv[1:])
+        validate(cfg, step)
+        semantic = semantic_json(cfg, step)
+        if cfg.expect_digest not in (None, digest(semantic)):
+            raise UserError(f"the config of `{step}` changed since the jobs were planned; run the command again")
+        run(restrict(cfg, step, ("io", "runtime")), provenance(semantic, cfg.code_digest))
+    except UserError as error:
+        sys.exit(f"error: {error}")

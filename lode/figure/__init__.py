@@ -1,0 +1,221 @@
+"""Figures: one file each. A plug-in draws one figure from the tables of a run.
+
+A plug-in `lode/figure/<name>.py` has one public function::
+
+    def draw(tables: dict[str, list[Table]]) -> matplotlib.figure.Figure
+
+`tables` maps a kind of table to all tables of that kind; its config `config/figure/<name>.yaml` lists
+the kinds it needs. This module holds the house style: one colour and one marker a modality across
+all figures (Okabe and Ito's palette, so that no pair relies on red against green), type sizes for a
+page 180 mm wide, and labels from the units of the tables. A plug-in makes `Figure` objects; the
+state machine of pyplot is never touched. The stage saves the figure, and calls `draw` within `house_style`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from lode.artifacts import read_table
+from lode.errors import UserError
+from lode.shapes import MODALITIES
+
+WIDTH = 7.1  # inches: 180 mm, the text width of a page
+INK = "#222222"
+MUTED = "#6b6b6b"
+CONTROL = "#a3a3a3"  # random controls, in every figure
+
+COLOURS = {
+    "text": "#0072B2",
+    "special": "#E69F00",
+    "special_text": "#56B4E9",
+    "image": "#D55E00",
+    "video": "#009E73",
+    "audio": "#CC79A7",
+    "prompt": "#8C6D31",
+    "all": INK,
+}
+MARKERS = {
+    "text": "o",
+    "special": "s",
+    "special_text": "P",
+    "image": "^",
+    "video": "D",
+    "audio": "v",
+    "prompt": "X",
+    "all": "h",
+}
+_OTHER = ("#5e5e5e", "p")  # a set that is no modality, for instance a domain
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9a9a9a",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7.5,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "text.color": INK,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "figure.facecolor": "white",
+    "savefig.dpi": 200,
+    "svg.fonttype": "path",
+}
+
+#: What the end of a table's path says, from the file name backwards to its folders.
+_KEYS = {
+    "statistics": ("model", "dataset", "shard"),
+    "importance": ("model",),
+    "neurons": ("model", "selection"),
+    "predictions": ("model", "selection", "intervention", "dataset"),
+    "scores": ("model", "selection", "intervention", "dataset"),
+    "effects": ("model", "selection", "intervention", "dataset"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and what its path says about it: some of model, selection, intervention, dataset."""
+
+    keys: Mapping[str, str]
+    data: pa.Table
+
+
+def keys_of(kind: str, path: str | Path) -> dict[str, str]:
+    """What the path of a table says: `.../ablation/m/s/i/d.scores.parquet` gives model m, selection s, ...
+
+    Raises:
+        UserError: the path has too few folders.
+    """
+    path = Path(path)
+    names = _KEYS[kind]
+    ending = f".{kind}.parquet" if names[-1] == "dataset" else ".parquet"  # one dataset has tables of three kinds
+    parts = [*path.parts[:-1], path.name.removesuffix(ending)][-len(names) :]
+    if len(parts) < len(names) or not path.name.endswith(ending):
+        raise UserError(f"{path}: the path of a {kind} table ends in {'/'.join(f'{{{n}}}' for n in names)}{ending}")
+    return dict(zip(names, parts, strict=True))
+
+
+def read_tables(paths: Mapping[str, Sequence[str]], kinds: Iterable[str]) -> dict[str, list[Table]]:
+    """Read all tables of some kinds, in the order given.
+
+    Raises:
+        UserError: there is no table of a kind, or a file is not of its kind.
+    """
+    tables = {}
+    for kind in kinds:
+        if not paths.get(kind):
+            raise UserError(f"no {kind} table was given; expected a list of paths under io.tables.{kind}")
+        tables[kind] = [Table(keys_of(kind, path), read_table(path, kind)) for path in paths[kind]]
+    return tables
+
+
+@contextmanager
+def house_style(salt: str) -> Iterator[None]:
+    """Draw in the house style; `salt` names the figure, so that ids within its SVG are its own and stable."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
+        matplotlib.rcParams.update({**_STYLE, "svg.hashsalt": salt})
+        yield
+
+
+def colour(set_name: str) -> str:
+    """The colour of a set, the same in every figure."""
+    return COLOURS.get(set_name, _OTHER[0])
+
+
+def marker(set_name: str) -> str:
+    """The marker of a set, so that no figure needs its colours."""
+    return MARKERS.get(set_name, _OTHER[1])
+
+
+def in_order(set_names: Iterable[str]) -> list[str]:
+    """Sets in one fixed order: modalities, then other names, then the union of all."""
+    order = {name: i for i, name in enumerate(MODALITIES)}
+    return sorted(set(set_names), key=lambda name: (name == "all", order.get(name, len(order)), name))
+
+
+def method_sets(neurons: pa.Table) -> dict[str, np.ndarray]:
+    """The unique neurons of each set that the method chose, without controls.
+
+    Returns:
+        By set name an int array (neuron, 2) of (layer, neuron), sorted.
+    """
+    chosen = neurons.filter(pc.equal(neurons["kind"], "method"))
+    names = np.array(chosen["set_name"].to_pylist(), dtype=object)
+    pairs = np.stack([chosen["layer"].to_numpy(), chosen["neuron"].to_numpy()], axis=1).astype(np.int64)
+    if not names.size:
+        raise UserError("a neurons table holds no selected neuron; raise selection.ratio")
+    return {name: np.unique(pairs[names == name], axis=0) for name in in_order(names)}
+
+
+def heading(keys: Mapping[str, str]) -> str:
+    """What a row of panels shows, from the keys of its table without the benchmark."""
+    return " · ".join(value for name, value in keys.items() if name != "dataset")
+
+
+def headline_rows(table: Table) -> list[dict[str, Any]]:
+    """The rows of the score that comes first in a scores or effects table."""
+    data = table.data
+    return data.filter(pc.equal(data["score_name"], data["score_name"][0])).to_pylist() if data.num_rows else []
+
+
+def grid_columns(num_panels: int) -> int:
+    """How many panels to put side by side: at most four, and rows as even as can be."""
+    return -(-num_panels // -(-num_panels // 4))
+
+
+def blocks(figure: Figure, titles: Sequence[str], heights: Sequence[float | int]) -> list[SubFigure]:
+    """Cut a figure into parts one below the other, each under a bold heading.
+
+    Args:
+        figure: the whole figure.
+        titles: the heading of each part.
+        heights: how the parts share the height.
+    """
+    parts = list(figure.subfigures(len(titles), 1, squeeze=False, height_ratios=heights)[:, 0])
+    for part, title in zip(parts, titles, strict=True):
+        part.suptitle(title, x=0.01, ha="left", fontsize=8.5, fontweight="bold")
+    return parts
+
+
+def fill(grid: np.ndarray, num_panels: int) -> list[Axes]:
+    """The axes of a grid that panels go to; hides the others, and labels the ticks of the lowest in each column."""
+    axes = list(grid.flat)
+    for unused in axes[num_panels:]:
+        unused.set_visible(False)
+    for lowest in axes[max(0, num_panels - grid.shape[1]) : num_panels]:
+        lowest.tick_params(labelbottom=True)
+    return axes[:num_panels]
+
+
+def beats_controls(effect: Mapping[str, Any]) -> bool:
+    """Whether a set lost some score, and more than every one of its matched controls.
+
+    For a set no better than its controls this happens by chance in 1 of 1 + num_controls cases.
+    """
+    smallest_p = 1 / (1 + effect["num_controls"])
+    return bool(effect["num_controls"] and effect["drop"] > 0 and effect["p_value"] < smallest_p * 1.001)

@@ -1,0 +1,144 @@
+"""MINER importance: five metrics of a neuron's activation over the tokens of one modality.
+
+For the tokens T of a modality in one sample, activations A (token, neuron), and S = the layer's head-mean
+attention restricted to T x T (not renormalised):
+
+- ``prob``: share of tokens with A > 0;  ``mean``, ``max``: over tokens
+- ``attn_k``: W = softmax of S over queries; score = sum_q (sum_k W[q, k]) A[q]
+- ``attn_q``: W = softmax of S over keys;    score = sum_k (sum_q W[q, k]) A[k]
+
+each followed by min-max over the neurons of the layer, so the range is [0, 1]. Every metric but ``max`` is
+one weighted sum over tokens, and no (token, token, neuron) product is formed.
+
+Source: MINER (arXiv 2410.04819), section 3; METHODS 1.1 and 1.2. ``attention_kind="causal"`` is our
+own variant: the weight of a token is the attention it receives from later tokens of the modality.
+
+What it does not tell: whether a neuron *serves* the modality. There is no contrast between modalities,
+and min-max ties each layer's scale to its single largest neuron.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lode.errors import UserError, unknown_name
+from lode.shapes import ATTENTION_KINDS, MEMBERS, METRICS, MODALITIES, TOKEN_MODALITIES
+
+
+
+#: A range below this share of the largest magnitude is rounding noise of a constant.
+_CONSTANT = 1e-6
+
+
+def membership(token_modality: Float[Tensor, "batch token"] | Tensor) -> Bool[Tensor, "batch modality token"]:
+    """Which tokens belong to which of `MODALITIES`.
+
+    Args:
+        token_modality: index into `TOKEN_MODALITIES` of every token, -1 for padding.
+    """
+    groups = [[TOKEN_MODALITIES.index(member) for member in MEMBERS[name]] for name in MODALITIES]
+    codes = [torch.tensor(group, device=token_modality.device) for group in groups]
+    return torch.stack([torch.isin(token_modality, code) for code in codes], dim=1)
+
+
+def attention_weights(
+    attention: Float[Tensor, "batch query key"], members: Float[Tensor, "batch modality token"], kind: str
+) -> Float[Tensor, "batch 2 modality token"]:
+    """The weight that ``attn_k`` and ``attn_q`` give each token of each modality (METHODS 1.1, 1.2).
+
+    The second softmax runs on values in [0, 1], so its exponentials need no shift; restricted to the tokens of
+    a modality it is two matrix products with the indicator of these tokens.
+    """
+    if kind == "causal":
+        received = members * (members @ attention.tril(-1))
+        share = received / received.sum(-1, keepdim=True).clamp_min(torch.finfo(attention.dtype).tiny)
+        return torch.stack([share, share], dim=1)
+    if kind != "reference":
+        raise unknown_name("attention kind", kind, ATTENTION_KINDS)
+    exponential = attention.exp()
+    over_queries = members / (members @ exponential).clamp_min(torch.finfo(attention.dtype).tiny)
+    over_keys = members / (members @ exponential.mT).clamp_min(torch.finfo(attention.dtype).tiny)
+    return torch.stack([members * (over_queries @ exponential.mT), members * (over_keys @ exponential)], dim=1)
+
+
+def token_scores(
+    activations: Float[Tensor, "batch token neuron"],
+    weights: Float[Tensor, "batch 2 modality token"],
+    members: Bool[Tensor, "batch modality token"],
+) -> Float[Tensor, "5 batch modality neuron"]:
+    """The five metrics before normalisation; 0 for a modality without tokens."""
+    inside = members.to(activations.dtype)
+    share = inside / inside.sum(-1, keepdim=True).clamp_min(1)
+    prob = share @ (activations > 0).to(activations.dtype)
+    mean, attn_k, attn_q = (torch.cat([share, weights[:, 0], weights[:, 1]], 1) @ activations).chunk(3, dim=1)
+    return torch.stack([prob, mean, token_maximum(activations, members), attn_k, attn_q])
+
+
+def token_maximum(
+    activations: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch modality token"]
+) -> Float[Tensor, "batch modality neuron"]:
+    """Maximum over the tokens of each modality, 0 where there are none; one modality at a time, to save memory."""
+    maxima = []
+    for index in range(members.shape[1]):
+        inside = members[:, index]
+        if inside.any():
+            low = activations.masked_fill(~inside[..., None], -torch.inf).amax(1)
+            maxima.append(low.masked_fill(~inside.any(-1, keepdim=True), 0))
+        else:
+            maxima.append(torch.zeros_like(activations[:, 0]))
+    return torch.stack(maxima, dim=1)
+
+
+def minmax(scores: Float[Tensor, "*axes neuron"]) -> tuple[Float[Tensor, "*axes neuron"], Bool[Tensor, "*axes"]]:
+    """Min-max over neurons; where all are equal (the reference divides 0 by 0) the result is 0.
+
+    Returns:
+        The normalised scores, and where the scores were all equal, up to float rounding.
+    """
+    low, high = scores.amin(-1, keepdim=True), scores.amax(-1, keepdim=True)
+    span = high - low
+    constant = span <= _CONSTANT * torch.maximum(low.abs(), high.abs())
+    return ((scores - low) / span).masked_fill(constant, 0), constant.squeeze(-1)
+
+
+def sample_importance(
+    activations: Float[Tensor, "layer token neuron"],
+    attention: Float[Tensor, "layer query key"],
+    token_modality: Sequence[str],
+    attention_kind: str = "reference",
+) -> Float[Tensor, "5 7 layer neuron"]:
+    """MINER importance of every neuron in one sample.
+
+    Args:
+        activations: gate-site activations of the prefill pass.
+        attention: S_l, head-mean of the soft-maxed attention of each layer; for ``reference`` computed
+            without the causal mask, for ``causal`` with it.
+        token_modality: for each token one of text, special, image, video, audio.
+        attention_kind: ``reference`` or ``causal``.
+
+    Returns:
+        Importance in [0, 1], metrics in the order of `METRICS`, modalities in the order of `MODALITIES`;
+        modalities without tokens are 0.
+
+    Raises:
+        UserError: shapes do not agree, an unknown modality name, or a value that is not finite.
+    """
+    num_layers, num_tokens, _ = activations.shape
+    if attention.shape != (num_layers, num_tokens, num_tokens) or len(token_modality) != num_tokens:
+        raise UserError(
+            f"activations {tuple(activations.shape)}, attention {tuple(attention.shape)} and {len(token_modality)} "
+            "token modalities do not agree; expected (layer, token, neuron), (layer, token, token) and (token)"
+        )
+    for name in token_modality:
+        if name not in TOKEN_MODALITIES:
+            raise unknown_name("token modality", name, TOKEN_MODALITIES)
+    if not (activations.isfinite().all() and attention.isfinite().all()):
+        raise UserError("activations or attention hold NaN or infinity; importance is defined for finite values only")
+    codes = torch.tensor([TOKEN_MODALITIES.index(name) for name in token_modality], device=activations.device)
+    members = membership(codes.expand(num_layers, -1))
+    weights = attention_weights(attention, members.to(attention.dtype), attention_kind)
+    scores, _ = minmax(token_scores(activations, weights, members))
+    assert scores.shape[0] == len(METRICS) and scores.shape[2] == len(MODALITIES)
+    return scores.transpose(1, 2)

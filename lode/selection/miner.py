@@ -1,0 +1,198 @@
+"""MINER selection: the top neurons of a mix of five importance metrics, by one of five strategies.
+
+With K = floor(ratio * L * N) and M modalities:
+
+- ``adaptive``: top K of the sum over modalities, each labelled with its arg-max modality (no overlap)
+- ``LA_MU``: for each modality the top floor(K / M) over all layers (the paper's default; sets may overlap)
+- ``LU_MA``: in each layer the top floor(K / L) of all (modality, neuron) pairs
+- ``uniform``: in each layer, for each modality, the top floor(K / (M L))
+- ``random``: K uniform draws, dealt to the modalities in turn (without replacement; the reference draws with)
+
+Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; METHODS 1.3 and 1.4.
+What it does not tell: specificity. No strategy compares a neuron's importance between modalities.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int
+
+from lode.artifacts import dense
+from lode.errors import UserError, unknown_name
+from lode.shapes import METRICS
+
+STRATEGIES = ("adaptive", "LA_MU", "LU_MA", "uniform", "random")
+
+#: The paper's ten mixes; weights in the order of `METRICS`.
+MIXES: dict[str, tuple[float, ...]] = {
+    "prob": (1, 0, 0, 0, 0),
+    "mean": (0, 1, 0, 0, 0),
+    "max": (0, 0, 1, 0, 0),
+    "attn_k": (0, 0, 0, 1, 0),
+    "attn_q": (0, 0, 0, 0, 1),
+    "mean_max": (0, 0.5, 0.5, 0, 0),
+    "attn_k_attn_q": (0, 0, 0, 0.5, 0.5),
+    "mean_max_attn_k": (0, 0.25, 0.25, 0.5, 0),
+    "mean_max_attn_q": (0, 0.25, 0.25, 0, 0.5),
+    "all": (0.2, 0.2, 0.2, 0.2, 0.2),
+}
+
+Pairs = Int[np.ndarray, "n 2"]
+
+
+def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float, ...]:
+    """Five weights from the name of a mix, a mapping metric -> weight, or the weights themselves.
+
+    Raises:
+        UserError: unknown mix or metric, a weight that is negative or no number, or a sum other than 1.
+    """
+    if isinstance(mix, str):
+        if mix not in MIXES:
+            raise unknown_name("mix", mix, MIXES, "Weights can also be given as {metric: weight}.")
+        return MIXES[mix]
+    if isinstance(mix, Mapping):
+        for metric in mix:
+            if metric not in METRICS:
+                raise unknown_name("metric", metric, METRICS)
+        weights = tuple(float(mix.get(metric, 0)) for metric in METRICS)
+    else:
+        weights = tuple(float(weight) for weight in mix)
+    if len(weights) != len(METRICS) or not all(weight >= 0 for weight in weights):
+        raise UserError(f"mix {weights}: expected {len(METRICS)} weights >= 0, in the order {', '.join(METRICS)}")
+    if abs(sum(weights) - 1) > 1e-6:
+        raise UserError(f"mix {weights}: the weights sum to {sum(weights):g}; they must sum to 1")
+    return weights
+
+
+def check_options(strategy: str = "LA_MU", mix: Any = "mean_max_attn_k") -> None:
+    """Refuse an unknown strategy or mix before anything runs."""
+    if strategy not in STRATEGIES:
+        raise unknown_name("strategy", strategy, STRATEGIES)
+    mix_weights(mix)
+
+
+def top(values: Float[np.ndarray, "n"], count: int) -> Int[np.ndarray, "count"]:
+    """Indices of the largest values, the best first; ties go to the smaller index."""
+    if count == 0:
+        return np.empty(0, dtype=np.intp)
+    bar = np.partition(values, len(values) - count)[len(values) - count]
+    candidates = np.flatnonzero(values >= bar)
+    return candidates[np.argsort(-values[candidates], kind="stable")][:count]
+
+
+def select(
+    importance: Any,
+    modalities: Sequence[str],
+    mix: Any,
+    ratio: float,
+    strategy: str,
+    seed: int = 0,
+) -> dict[str, Pairs]:
+    """Choose neurons for each modality.
+
+    Args:
+        importance: tensor or array (5, modality, layer, neuron), metrics in the order of `METRICS`.
+        modalities: names along axis 1; those whose importance is zero everywhere never occurred and are dropped.
+        mix: five weights that sum to 1, a mapping metric -> weight, or a name in `MIXES`.
+        ratio: share of all L * N neurons, in (0, 1].
+        strategy: one of `STRATEGIES`.
+        seed: for ``random`` only.
+
+    Returns:
+        For each modality an integer array (n, 2) of (layer, neuron), the best first.
+
+    Raises:
+        UserError: a value outside what is said above, or importance that is not finite.
+    """
+    return {name: pairs for name, (pairs, _) in rank(importance, modalities, mix, ratio, strategy, seed).items()}
+
+
+def rank(
+    importance: Any, modalities: Sequence[str], mix: Any, ratio: float, strategy: str, seed: int
+) -> dict[str, tuple[Pairs, np.ndarray]]:
+    """As `select`, with the mixed importance that each neuron was ranked by."""
+    check_options(strategy, mix)
+    values = np.asarray(importance, dtype=np.float64)
+    if values.ndim != 4 or values.shape[:2] != (len(METRICS), len(modalities)):
+        raise UserError(
+            f"importance has shape {values.shape}; expected (5, {len(modalities)}, layer, neuron) for modalities "
+            f"{', '.join(modalities)}"
+        )
+    if not np.isfinite(values).all():
+        raise UserError("importance holds NaN or infinity; capture again, or look for NaN activations in the model")
+    if not 0 < ratio <= 1:
+        raise UserError(f"ratio {ratio}: expected a share of all neurons in (0, 1], such as 0.02")
+    occurring = [index for index in range(len(modalities)) if values[:, index].any()]
+    if not occurring:
+        raise UserError(f"none of the modalities {', '.join(modalities)} occurs in the mining data")
+    mixed = np.tensordot(mix_weights(mix), values[:, occurring], axes=1)
+    num_chosen = math.floor(ratio * mixed.shape[1] * mixed.shape[2])
+    chosen = _STRATEGIES[strategy](mixed, num_chosen, np.random.default_rng(seed))
+    return {
+        modalities[index]: (pairs, mixed[place][tuple(pairs.T)])
+        for place, (index, pairs) in enumerate(zip(occurring, chosen, strict=True))
+    }
+
+
+Mixed = Float[np.ndarray, "modality layer neuron"]
+
+
+def _pairs(flat: np.ndarray, num_neurons: int) -> Pairs:
+    return np.stack(np.divmod(flat, num_neurons), axis=1).astype(np.int64)
+
+
+def _by_label(flat: np.ndarray, labels: np.ndarray, num_modalities: int, num_neurons: int) -> list[Pairs]:
+    return [_pairs(flat[labels == label], num_neurons) for label in range(num_modalities)]
+
+
+def _adaptive(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
+    flat = top(mixed.sum(0).ravel(), num_chosen)
+    labels = mixed.reshape(len(mixed), -1)[:, flat].argmax(0)
+    return _by_label(flat, labels, len(mixed), mixed.shape[2])
+
+
+def _la_mu(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
+    return [_pairs(top(values.ravel(), num_chosen // len(mixed)), mixed.shape[2]) for values in mixed]
+
+
+def _lu_ma(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
+    num_modalities, num_layers, num_neurons = mixed.shape
+    sets: list[list[Pairs]] = [[] for _ in range(num_modalities)]
+    for layer in range(num_layers):
+        labels, neurons = np.divmod(top(mixed[:, layer].ravel(), num_chosen // num_layers), num_neurons)
+        for label in range(num_modalities):
+            sets[label].append(_pairs(layer * num_neurons + neurons[labels == label], num_neurons))
+    return [np.concatenate(parts) for parts in sets]
+
+
+def _uniform(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
+    num_modalities, num_layers, num_neurons = mixed.shape
+    count = num_chosen // (num_modalities * num_layers)
+    return [
+        np.concatenate([_pairs(layer * num_neurons + top(v, count), num_neurons) for layer, v in enumerate(values)])
+        for values in mixed
+    ]
+
+
+def _random(mixed: Mixed, num_chosen: int, rng: np.random.Generator) -> list[Pairs]:
+    flat = rng.choice(mixed[0].size, size=num_chosen, replace=False)
+    return _by_label(flat, np.arange(num_chosen) % len(mixed), len(mixed), mixed.shape[2])
+
+
+_STRATEGIES = {"adaptive": _adaptive, "LA_MU": _la_mu, "LU_MA": _lu_ma, "uniform": _uniform, "random": _random}
+
+
+def select_neurons(
+    table: pa.Table,
+    modalities: Sequence[str],
+    ratio: float,
+    seed: int,
+    strategy: str = "LA_MU",
+    mix: Any = "mean_max_attn_k",
+) -> dict[str, tuple[Pairs, np.ndarray]]:
+    """The plug-in entry: MINER selection from the importance table."""
+    names, values = dense(table, METRICS)
+    return rank(values[:, [names.index(m) for m in modalities]], modalities, mix, ratio, strategy, seed)

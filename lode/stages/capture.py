@@ -1,0 +1,76 @@
+"""Stage 2: one prefill forward a sample; keep mergeable statistics, not activations."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lode.artifacts import read_table, write_table
+from lode.errors import UserError
+from lode.importance.miner import attention_weights, membership
+from lode.importance.statistics import Statistics
+from lode.model.adapter import Adapter, load
+from lode.model.attention import head_mean_attention, observed
+from lode.model.encoding import Batch, encode
+
+
+def mining_split(split: str) -> str:
+    """The part of a dataset that neurons are mined on: the tested one under `split: paper` (METHODS 1.7)."""
+    return {"disjoint": "mine", "paper": "report"}[split]
+
+
+@torch.inference_mode()
+def capture(
+    adapter: Adapter, samples: Sequence[dict[str, Any]], batch_size: int, attention_kind: str, title: str = ""
+) -> Statistics:
+    """Statistics of all samples. Memory beyond a forward pass: the accumulators and one layer of one batch."""
+    statistics = Statistics(adapter.num_layers, adapter.num_neurons, adapter.device)
+    for start in tqdm(range(0, len(samples), batch_size), desc=title, unit="batch"):
+        capture_batch(adapter, encode(adapter, samples[start : start + batch_size]), attention_kind, statistics)
+    return statistics
+
+
+def capture_batch(adapter: Adapter, batch: Batch, attention_kind: str, statistics: Statistics) -> None:
+    """Run one forward pass and add every layer as it passes by."""
+    members = membership(batch.token_modality)
+    real = batch.token_modality >= 0
+    weights: dict[int, Tensor] = {}
+
+    def see_attention(layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
+        attention = head_mean_attention(query, key, scaling, real, causal=attention_kind == "causal")
+        weights[layer] = attention_weights(attention, members.float(), attention_kind)
+
+    def see_activations(layer: int) -> Any:
+        def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
+            statistics.add_layer(layer, activations.float(), weights.pop(layer), members)
+
+        return hook
+
+    with ExitStack() as stack:
+        stack.enter_context(observed(adapter, see_attention))
+        for layer, module in enumerate(adapter.activation):
+            stack.callback(module.register_forward_hook(see_activations(layer)).remove)
+        adapter.model(**batch.inputs, use_cache=False, logits_to_keep=1)
+    assert not weights, "a layer had attention but no activations"
+    statistics.add_samples(members)
+
+
+def run(cfg: Any, made_by: dict[str, Any]) -> None:
+    """Capture one shard: every `shards`-th sample of the mining split."""
+    rows = read_table(cfg.io.dataset, "dataset").to_pylist()
+    split = mining_split(cfg.split)
+    shard = int(cfg.io.shard)
+    samples = [row for row in rows if row["split"] == split][shard :: cfg.capture.shards]
+    if not samples:
+        raise UserError(
+            f"{Path(cfg.io.dataset).name}: shard {shard} of {cfg.capture.shards} has no {split!r} sample; "
+            "use fewer shards or more samples"
+        )
+    adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
+    statistics = capture(adapter, samples, cfg.capture.batch_size, cfg.capture.attention, cfg.dataset.name)
+    counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
+    write_table(cfg.io.output, "statistics", statistics.columns(), {**made_by, **counts})

@@ -1,0 +1,254 @@
+"""Score the replies of every neuron set, and compare each method's set with the clean model and with its controls.
+
+Reads the dataset and predictions tables; writes `scores` (one row per score and set, with a cluster bootstrap interval)
+and `effects` (one row per score and method set: the drop against the clean model with a paired interval, and its rank
+among the drops of the matched controls). Rows are put in a fixed order first, so neither table depends on the
+order of the predictions. The first of `dataset.scores` is the headline, and comes first.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from lode.artifacts import read_table, write_table
+from lode.errors import UserError
+from lode.statistics import cluster_intervals, cluster_totals, rank_p_value
+
+Row = Mapping[str, Any]
+_KINDS = ("clean", "method", "control")  # the order of the output rows
+
+
+class NeuronSet(NamedTuple):
+    """What identifies a set in the predictions table; the fields are its columns."""
+
+    set_name: str
+    kind: str
+    control_of: str
+    control_draw: int
+    num_neurons: int
+
+
+def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str, Row]]:
+    """Group predictions: by set (clean first, then methods, then controls), then by sample id.
+
+    Raises:
+        UserError: a set predicts a sample twice, a log-likelihood is not finite, a kind is unknown, there is
+            not exactly one clean set, or a control names no method set.
+    """
+    groups: dict[NeuronSet, dict[str, Row]] = {}
+    for row in predictions:
+        replies = groups.setdefault(NeuronSet(*(row[name] for name in NeuronSet._fields)), {})
+        where = f"{origin}: set {row['set_name']!r}, sample {row['sample_id']!r}"
+        if row["sample_id"] in replies:
+            raise UserError(f"{where} occurs twice; expected one reply per set and sample: delete the file, run again")
+        if row["kind"] not in _KINDS:
+            raise UserError(f"{where}: kind is {row['kind']!r}; expected one of {', '.join(_KINDS)}")
+        if not np.isfinite(row["gold_log_likelihood"]):
+            raise UserError(
+                f"{where}: gold_log_likelihood is {row['gold_log_likelihood']}; expected a finite number of nats: "
+                "the model's logits are broken there, try another dtype or intervention"
+            )
+        replies[row["sample_id"]] = row
+    clean = sum(key.kind == "clean" for key in groups)
+    if clean != 1:
+        raise UserError(
+            f"{origin}: {clean} sets of kind 'clean'; expected exactly one, the unmodified model, named 'none': "
+            "every effect is a difference from it, so run the ablation again with it"
+        )
+    methods = {key.set_name for key in groups if key.kind == "method"}
+    orphans = sorted({key.control_of for key in groups if key.kind == "control"} - methods)
+    if orphans:
+        raise UserError(
+            f"{origin}: controls of {orphans[0]!r}, which is no method set here; expected one of "
+            f"{', '.join(sorted(methods)) or '(none)'}: run the selection and the ablation again"
+        )
+    return {key: groups[key] for key in sorted(groups, key=lambda key: (_KINDS.index(key.kind), key))}
+
+
+def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[str, Row]], origin: str) -> list[Row]:
+    """The dataset rows that were predicted, sorted by sample id: one or more whole splits.
+
+    Raises:
+        UserError: a sample id is twice in the dataset, predicted but not in it, or missing from a set; or a cluster
+            differs.
+    """
+    rows = {row["sample_id"]: row for row in dataset}
+    if len(rows) != len(dataset):
+        raise UserError(f"the dataset has {len(dataset) - len(rows)} repeated sample ids; expected unique ones")
+    again = "the dataset changed since: run the ablation again"
+    splits = set()
+    for key, replies in groups.items():
+        for sample_id, row in replies.items():
+            if sample_id not in rows:
+                raise UserError(f"{origin}: set {key.set_name!r} has sample {sample_id!r}, not in the dataset; {again}")
+            if row["cluster_id"] != rows[sample_id]["cluster_id"]:
+                raise UserError(
+                    f"{origin}: sample {sample_id!r} is in cluster {row['cluster_id']!r}; "
+                    f"expected {rows[sample_id]['cluster_id']!r}, as in the dataset; {again}"
+                )
+            splits.add(rows[sample_id]["split"])
+    samples = [rows[sample_id] for sample_id in sorted(rows) if rows[sample_id]["split"] in splits]
+    for key, replies in groups.items():
+        if len(replies) < len(samples):
+            missing = next(s["sample_id"] for s in samples if s["sample_id"] not in replies)
+            raise UserError(
+                f"{origin}: set {key.set_name!r} ({key.kind}, {key.num_neurons} neurons) has {len(replies)} of the "
+                f"{len(samples)} samples of split {' and '.join(sorted(splits))}; {missing!r} is missing; {again}"
+            )
+    return samples
+
+
+def score_sets(
+    name: str, replies: Sequence[Sequence[str]], samples: Sequence[Row]
+) -> Float[np.ndarray, "neuron_set sample"]:
+    """Apply one score to the replies of all sets; equal replies to one sample are scored once.
+
+    Args:
+        name: the plug-in `lode/scoring/<name>.py`.
+        replies: per set, one reply per sample.
+        samples: rows of the dataset table.
+
+    Raises:
+        UserError: the plug-in does not return one number in [0, 1] per sample.
+    """
+    pairs = list(dict.fromkeys((i, reply) for texts in replies for i, reply in enumerate(texts)))
+    plugin = import_module(f"lode.scoring.{name}")
+    values = plugin.score([reply for _, reply in pairs], [samples[i] for i, _ in pairs])
+    if values.shape != (len(pairs),) or not np.all((values >= 0) & (values <= 1)):
+        raise UserError(
+            f"score {name!r} gave shape {values.shape} from {values.min()} to {values.max()}; expected "
+            f"{len(pairs)} numbers in [0, 1], one per reply: correct lode/scoring/{name}.py"
+        )
+    value_of = dict(zip(pairs, values.tolist(), strict=True))
+    return np.array([[value_of[pair] for pair in enumerate(texts)] for texts in replies])
+
+
+def reply_diagnostics(rows: Sequence[Row]) -> dict[str, float]:
+    """Signs of collapse, over the samples of one set: mean log-likelihood in nats, and shares of odd replies."""
+    return {
+        "gold_log_likelihood": float(np.mean([row["gold_log_likelihood"] for row in rows])),
+        "empty_frac": float(np.mean([not row["reply"].strip() for row in rows])),
+        "truncated_frac": float(np.mean([row["truncated"] for row in rows])),
+    }
+
+
+def control_summary(drop: float, control_drops: Float[np.ndarray, " control"]) -> dict[str, float | int]:
+    """How a drop compares with those of its controls; NaN where there are none, and then p is 1."""
+    some = len(control_drops) > 0
+    return {
+        "num_controls": len(control_drops),
+        "control_drop_mean": float(np.mean(control_drops)) if some else float("nan"),
+        "control_drop_min": float(np.min(control_drops)) if some else float("nan"),
+        "control_drop_max": float(np.max(control_drops)) if some else float("nan"),
+        "p_value": rank_p_value(drop, control_drops),
+    }
+
+
+def effect_rows(
+    sets: Sequence[NeuronSet],
+    means: Float[np.ndarray, " neuron_set"],
+    low: Float[np.ndarray, " neuron_set"],
+    high: Float[np.ndarray, " neuron_set"],
+) -> list[dict[str, Any]]:
+    """One row per method set, for one score.
+
+    Args:
+        sets: the clean set first.
+        means: the mean score of each set.
+        low: the lower end of the paired interval of each set's drop.
+        high: its upper end.
+    """
+    assert sets[0].kind == "clean", "by_set puts the clean set first"
+    drops = means[0] - means
+    return [
+        {
+            "set_name": key.set_name,
+            "num_neurons": key.num_neurons,
+            "clean": float(means[0]),
+            "value": float(means[i]),
+            "drop": float(drops[i]),
+            "interval_low": float(low[i]),
+            "interval_high": float(high[i]),
+            **control_summary(drops[i], drops[[j for j, c in enumerate(sets) if c.control_of == key.set_name]]),
+        }
+        for i, key in enumerate(sets)
+        if key.kind == "method"
+    ]
+
+
+def score_rows(
+    sets: Sequence[NeuronSet],
+    rows: Sequence[Sequence[Row]],
+    means: Float[np.ndarray, " neuron_set"],
+    low: Float[np.ndarray, " neuron_set"],
+    high: Float[np.ndarray, " neuron_set"],
+) -> list[dict[str, Any]]:
+    """One row per set, for one score.
+
+    Args:
+        sets: what was switched.
+        rows: the predictions of each set.
+        means: the mean score of each set.
+        low: the lower end of the interval of each mean.
+        high: its upper end.
+    """
+    return [
+        {
+            **key._asdict(),
+            "num_samples": len(rows[i]),
+            "value": float(means[i]),
+            "interval_low": float(low[i]),
+            "interval_high": float(high[i]),
+            **reply_diagnostics(rows[i]),
+        }
+        for i, key in enumerate(sets)
+    ]
+
+
+def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
+    """Read `io.dataset` and `io.predictions`; write `io.scores` and `io.effects`.
+
+    Args:
+        cfg: seed, dataset.name, dataset.scores, scoring.num_resamples, scoring.confidence_level, io.
+        made_by: the provenance to record.
+
+    Raises:
+        UserError: no score is named, the bootstrap options make no sense, the predictions do not fit the dataset,
+            or they hold fewer than two clusters.
+    """
+    options, names = cfg.scoring, list(cfg.dataset.scores)
+    if not names:
+        raise UserError(f"dataset {cfg.dataset.name!r} names no score; expected dataset.scores to list at least one")
+    if options.num_resamples < 1 or not 0 < options.confidence_level < 1:
+        raise UserError(
+            f"scoring: num_resamples {options.num_resamples} and confidence_level {options.confidence_level}; "
+            "expected at least 1 and a number between 0 and 1, such as 10000 and 0.95"
+        )
+    dataset = read_table(cfg.io.dataset, "dataset").drop_columns(["media"]).to_pylist()
+    groups = by_set(read_table(cfg.io.predictions, "predictions").to_pylist(), cfg.io.predictions)
+    samples = matched_samples(dataset, groups, cfg.io.predictions)
+    sets = list(groups)
+    rows = [[groups[key][sample["sample_id"]] for sample in samples] for key in sets]
+    replies = [[row["reply"] for row in of_set] for of_set in rows]
+    values = np.concatenate([score_sets(name, replies, samples) for name in names])
+    totals, sizes = cluster_totals(values, np.array([sample["cluster_id"] for sample in samples]))
+    if len(sizes) < 2:
+        raise UserError(f"{cfg.io.predictions}: one cluster; expected at least two, as an interval needs variation")
+    shape = (len(names), len(sets))
+    means = (totals.sum(axis=1) / sizes.sum()).reshape(shape)
+    of_sets = totals.reshape(*shape, -1)
+    lost = (of_sets[:, :1] - of_sets).reshape(totals.shape)  # by_set puts the clean set first
+    settings = (sizes, options.num_resamples, options.confidence_level, cfg.seed)
+    low, high = (end.reshape(shape) for end in cluster_intervals(totals, *settings))
+    lost_low, lost_high = (end.reshape(shape) for end in cluster_intervals(lost, *settings))
+    scores: list[dict[str, Any]] = []
+    effects: list[dict[str, Any]] = []
+    for i, name in enumerate(names):
+        of_score = {"dataset": cfg.dataset.name, "score_name": name}
+        scores += [of_score | row for row in score_rows(sets, rows, means[i], low[i], high[i])]
+        effects += [of_score | row for row in effect_rows(sets, means[i], lost_low[i], lost_high[i])]
+    write_table(cfg.io.scores, "scores", scores, made_by)
+    write_table(cfg.io.effects, "effects", effects, made_by)

@@ -1,0 +1,200 @@
+"""Refuse a bad config while the job graph is built, and again when a script is run by hand.
+
+Every check is about names, ranges and files at hand; none loads a model. Checks change no number, so this
+module is left out of the code digest (`workflow/fingerprint.py`).
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lode.config import ROOT
+from lode.errors import UserError, unknown_name
+from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TOKEN_MODALITIES
+
+TABLES = ("importance", "neurons", "scores", "effects")
+NO_PLUGIN = ("__init__",)
+
+
+def known_plugins(group: str) -> list[str]:
+    """Names of the plug-ins of a group: the files in `lode/<group>/`."""
+    return [p.stem for p in (ROOT / "lode" / group).glob("*.py") if p.stem not in NO_PLUGIN]
+
+
+def check_name(kind: str, value: str, known: Any, remedy: str = "") -> None:
+    """Refuse a name that is not in a closed list."""
+    if value not in known:
+        raise unknown_name(kind, value, known, remedy)
+
+
+def check_plugin(group: str, name: str) -> None:
+    """Refuse a plug-in without a file."""
+    check_name(f"{group} plug-in", name, known_plugins(group), f"To add it, create lode/{group}/{name}.py.")
+
+
+def check_positive(key: str, value: int) -> None:
+    if value < 1:
+        raise UserError(f"{key} = {value}: expected a whole number of at least 1")
+
+
+def check_keywords(what: str, function: Callable[..., Any], options: Mapping[str, Any], given: int = 0) -> None:
+    """Refuse options that a function does not take, or lack of one that it needs; `given` come from the workflow."""
+    parameters = list(inspect.signature(function).parameters.values())[given:]
+    for key in options:
+        if key not in {parameter.name for parameter in parameters}:
+            raise unknown_name(f"option of {what}", key, [p.name for p in parameters] or ["(none)"])
+    for parameter in parameters:
+        if parameter.default is parameter.empty and parameter.name not in options:
+            raise UserError(f"{what} needs the option {parameter.name!r}; set it in the YAML's `options`")
+
+
+def is_local(source: str) -> bool:
+    """Whether a model source is a folder; anything else is a hub id `owner/name`."""
+    return source.startswith((".", "/", "~")) or source.count("/") != 1 or (ROOT / source).is_dir()
+
+
+def local_folder(source: str) -> Path:
+    """The folder of a local model.
+
+    Raises:
+        UserError: it is no folder, or holds no config or no safetensors weights.
+    """
+    folder = (ROOT / Path(source).expanduser()).resolve()
+    if not folder.is_dir():
+        raise UserError(f"model.source {source!r}: {folder} is not a folder, and a hub id has the form owner/name")
+    if not (folder / "config.json").is_file():
+        raise UserError(f"model.source {source!r}: no config.json; expected a Hugging Face model folder")
+    if not any(folder.glob("*.safetensors")):
+        held = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
+        raise UserError(
+            f"model.source {source!r}: no weights (*.safetensors); the folder holds {held}. Pickled weights (.bin) "
+            "are never loaded: convert them with `save_pretrained(..., safe_serialization=True)`"
+        )
+    return folder
+
+
+def check_model(cfg: Any) -> None:
+    model = cfg.model
+    if is_local(model.source):
+        local_folder(model.source)
+    for medium in (*model.media_tokens, *model.towers):
+        check_name("medium of a model", medium, set(TOKEN_MODALITIES) - {"text", "special"})
+
+
+def check_dataset(cfg: Any) -> None:
+    dataset = cfg.dataset
+    check_plugin("dataset", dataset.plugin)
+    for modality in dataset.modalities:
+        check_name("modality of a dataset", modality, TOKEN_MODALITIES)
+    if set(dataset.num_samples) != {"mine", "report"}:
+        raise UserError(f"dataset.num_samples of {dataset.name}: expected `mine` and `report`, got {dataset.num_samples}")
+    for split, count in dataset.num_samples.items():
+        check_positive(f"dataset.num_samples.{split} of {dataset.name}", count)
+    plugin = import_module(f"lode.dataset.{dataset.plugin}")
+    check_keywords(f"dataset {dataset.name}", plugin.samples, dataset.options, given=3)
+
+
+def check_scores(cfg: Any) -> None:
+    if not cfg.dataset.scores:
+        raise UserError(f"dataset {cfg.dataset.name}: no score; list at least one of {', '.join(known_plugins('scoring'))}")
+    for name in cfg.dataset.scores:
+        check_plugin("scoring", name)
+
+
+def check_media(cfg: Any) -> None:
+    """A model must take every medium that the dataset holds."""
+    for modality in cfg.dataset.modalities:
+        if modality not in ("text", "special", *cfg.model.media_tokens):
+            raise UserError(
+                f"dataset {cfg.dataset.name} holds {modality}, but model {cfg.model.name} takes "
+                f"{', '.join(cfg.model.media_tokens) or 'text only'}; choose another model or dataset"
+            )
+
+
+def check_capture(cfg: Any) -> None:
+    check_name("capture.attention", cfg.capture.attention, ATTENTION_KINDS)
+    check_positive("capture.batch_size", cfg.capture.batch_size)
+    check_positive("capture.shards", cfg.capture.shards)
+
+
+def check_split(cfg: Any) -> None:
+    check_name("split", cfg.split, SPLITS)
+
+
+def check_selection(cfg: Any) -> None:
+    selection = cfg.selection
+    check_plugin("selection", selection.plugin)
+    check_name("selection.modality_split", selection.modality_split, MODALITY_SPLITS)
+    for modality in selection.modalities or ():
+        check_name("modality", modality, MODALITIES)
+    if not 0 < selection.ratio <= 1:
+        raise UserError(f"selection.ratio = {selection.ratio}: expected a share of all neurons in (0, 1], such as 0.02")
+    check_positive("controls.num_draws", cfg.controls.num_draws)
+    plugin = import_module(f"lode.selection.{selection.plugin}")
+    check_keywords(f"selection {selection.name}", plugin.check_options, selection.options)
+    plugin.check_options(**selection.options)
+
+
+def check_ablation(cfg: Any) -> None:
+    check_plugin("intervention", cfg.intervention.plugin)
+    check_positive("ablation.batch_size", cfg.ablation.batch_size)
+    check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
+
+
+def check_figure(cfg: Any) -> None:
+    check_plugin("figure", cfg.figure.plugin)
+    for table in cfg.figure.tables:
+        check_name("table of a figure", table, TABLES)
+
+
+def check_training(cfg: Any) -> None:
+    for name in cfg.training.datasets:
+        check_plugin("dataset", name)
+
+
+#: The checks of each step.
+CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
+    "train": (check_training,),
+    "download": (check_model,),
+    "prepare": (check_dataset,),
+    "capture": (check_split, check_model, check_dataset, check_media, check_capture),
+    "aggregate": (),
+    "select": (check_selection,),
+    "ablate": (check_split, check_model, check_dataset, check_media, check_ablation),
+    "score": (check_scores,),
+    "plot": (check_figure,),
+    "report": (),
+}
+
+
+def validate(cfg: Any, step: str) -> None:
+    """Run every check of a step.
+
+    Raises:
+        UserError: what is wrong, the value, what was expected, what to do.
+    """
+    for check in CHECKS[step]:
+        check(cfg)
+
+
+def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mapping[str, Any]) -> None:
+    """Checks across the parts of an experiment.
+
+    Args:
+        cfg: the experiment's config.
+        mined_modalities: token modalities that the mining datasets hold.
+        selections: the composed config of each named selection.
+    """
+    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions"):
+        if not cfg[key]:
+            raise UserError(f"the experiment's `{key}` is empty; name at least one")
+    for name, selected in selections.items():
+        for modality in selected.selection.modalities or ():
+            parts = {"special_text": "text", "prompt": "text"}.get(modality, modality)
+            if parts not in mined_modalities:
+                raise UserError(
+                    f"selection {name} asks for modality {modality!r}, which no mining dataset holds; "
+                    f"they hold {', '.join(sorted(mined_modalities))}. Add a dataset to `mining_datasets`"
+                )

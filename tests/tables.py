@@ -1,0 +1,172 @@
+"""A small made-up run: tables of every kind that figures and the report read, with plausible numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lode.artifacts import SCHEMAS, neuron_columns, provenance, write_table
+from lode.shapes import METRICS
+
+HOSTILE = "<script>alert('x')</script> What is <b>this</b>? \"&amp;\""
+
+
+def _write(path: Path, kind: str, columns: Any, step: str) -> str:
+    write_table(path, kind, columns, provenance(json.dumps({"seed": 1, "step": step}), f"code-{step}"))
+    return str(path)
+
+
+def write_importance(
+    path: Path, modalities: tuple[str, ...], num_layers: int = 6, num_neurons: int = 64, seed: int = 0
+) -> str:
+    """Five metrics that share a common part, `prob` with ties."""
+    rng = np.random.default_rng(seed)
+    columns = neuron_columns(modalities, num_layers, num_neurons)
+    size = len(columns["layer"])
+    common = rng.random(size)
+    for i, metric in enumerate(METRICS):
+        columns[metric] = (1 - 0.15 * i) * common + 0.15 * i * rng.random(size)
+    columns["prob"] = np.round(columns["prob"], 1)
+    for field in SCHEMAS["importance"]:
+        columns.setdefault(field.name, np.ones(size, dtype=field.type.to_pandas_dtype()))
+    return _write(path, "importance", columns, "aggregate")
+
+
+def neuron_rows(sets: dict[str, list[tuple[int, int]]], num_controls: int = 2) -> list[dict[str, Any]]:
+    """Rows of a neurons table: the sets by name with (layer, neuron), and controls elsewhere in the same layers."""
+    rows = []
+    for name, pairs in sets.items():
+        for draw in range(-1, num_controls):
+            names = {"set_name": name, "kind": "method", "control_of": "", "control_draw": -1}
+            if draw >= 0:
+                names = {
+                    "set_name": f"{name}_random_{draw:02d}",
+                    "kind": "control",
+                    "control_of": name,
+                    "control_draw": draw,
+                }
+            for rank, (layer, neuron) in enumerate(pairs):
+                place = {
+                    "modality": "text" if name == "all" else name,
+                    "layer": layer,
+                    "neuron": neuron + 1000 * (draw + 1),
+                }
+                score = {"score": 0.9, "rank": rank} if draw < 0 else {"score": float("nan"), "rank": -1}
+                rows.append({**names, **place, **score})
+    return rows
+
+
+def benchmark_rows(
+    dataset: str, score_name: str, clean: float, drops: dict[str, tuple[float, list[float]]], sizes: dict[str, int]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the scores and effects of one benchmark.
+
+    Args:
+        dataset: the benchmark.
+        score_name: the scoring rule.
+        clean: score of the unmodified model.
+        drops: by set its drop and the drops of its controls.
+        sizes: by set how many neurons it has.
+    """
+    diagnostics = {"num_samples": 150, "gold_log_likelihood": -1.25, "empty_frac": 0.0, "truncated_frac": 0.01}
+    key = {"dataset": dataset, "score_name": score_name}
+
+    def scored(name: str, kind: str, of: str, draw: int, num_neurons: int, value: float) -> dict[str, Any]:
+        names = {"set_name": name, "kind": kind, "control_of": of, "control_draw": draw, "num_neurons": num_neurons}
+        interval = {"value": value, "interval_low": max(0.0, value - 0.07), "interval_high": min(1.0, value + 0.07)}
+        return {**key, **names, **interval, **diagnostics}
+
+    scores = [scored("none", "clean", "", -1, 0, clean)]
+    effects = []
+    for name, (drop, controls) in drops.items():
+        scores.append(scored(name, "method", "", -1, sizes[name], clean - drop))
+        scores += [
+            scored(f"{name}_random_{i:02d}", "control", name, i, sizes[name], clean - c) for i, c in enumerate(controls)
+        ]
+        effects.append(
+            {
+                **key, "set_name": name, "num_neurons": sizes[name],
+                "clean": clean, "value": clean - drop, "drop": drop,
+                "interval_low": drop - 0.0613, "interval_high": drop + 0.0617, "num_controls": len(controls),
+                "control_drop_mean": float(np.mean(controls)), "control_drop_min": min(controls),
+                "control_drop_max": max(controls),
+                "p_value": (1 + sum(c >= drop for c in controls)) / (1 + len(controls)),
+            }
+        )  # fmt: skip
+    return scores, effects
+
+
+def write_run(
+    folder: Path,
+    selections: tuple[str, ...] = ("miner", "miner_adaptive"),
+    benchmarks: tuple[str, ...] = ("toy_textvqa", "toy_caption", "toy_mmlu", "digits_vqa"),
+    modalities: tuple[str, ...] = ("text", "special", "image"),
+    num_controls: int = 20,
+    num_layers: int = 6,
+    num_neurons: int = 512,
+) -> dict[str, list[str]]:
+    """Write a whole run under `folder`.
+
+    Returns:
+        Paths of the tables by kind.
+    """
+    rng = np.random.default_rng(7)
+    paths: dict[str, list[str]] = {"neurons": [], "scores": [], "effects": []}
+    model = "tiny_qwen2_vl"
+    paths["importance"] = [write_importance(folder / "importance" / f"{model}.parquet", modalities, num_layers, 64)]
+    for selection in selections:
+        shallow = np.exp(-np.arange(num_layers) / (num_layers / 4))
+        sets = {}
+        for name in modalities:
+            layers = rng.choice(num_layers, 60 // len(modalities), p=shallow / shallow.sum())
+            sets[name] = sorted({(int(layer), int(rng.integers(40))) for layer in layers})
+        sets["all"] = sorted({pair for pairs in sets.values() for pair in pairs})
+        sizes = {name: len(pairs) for name, pairs in sets.items()}
+        neurons = folder / "neurons" / model / f"{selection}.parquet"
+        paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select"))
+        for dataset in benchmarks:
+            clean = 0.6 + 0.35 * benchmarks.index(dataset) / len(benchmarks)
+            drops = {}
+            for name in sets:
+                strong = rng.random() < 0.4 or name == "all"
+                drop = float(rng.uniform(0.15, 0.5) if strong else rng.uniform(-0.02, 0.05))
+                drops[name] = (
+                    round(drop * 150) / 150,
+                    [round(c * 150) / 150 for c in rng.normal(0.02, 0.02, num_controls)],
+                )
+            rows: tuple[list[Any], list[Any]] = ([], [])
+            for score_name, scale in (("exact_match", 1.0), ("vqa_paper", 0.9)):
+                scaled = {n: (d * scale, [c * scale for c in cs]) for n, (d, cs) in drops.items()}
+                for total, part in zip(rows, benchmark_rows(dataset, score_name, clean, scaled, sizes), strict=True):
+                    total += part
+            place = folder / "ablation" / model / selection / "zero"
+            paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score"))
+            paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score"))
+    return paths
+
+
+def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Two samples mined and three reported a dataset, with hostile text."""
+    paths = []
+    for name in names:
+        rows = [
+            {
+                "sample_id": f"{name}-{i}", "cluster_id": f"c{i // 2}", "split": "mine" if i < 2 else "report",
+                "prompt": HOSTILE, "media": [{"kind": "image", "bytes": b"x", "mime": "image/png"}],
+                "answers": ["<i>yes</i>"], "choices": [], "answer_index": -1, "meta": "{}",
+            }
+            for i in range(5)
+        ]  # fmt: skip
+        paths.append(_write(folder / "datasets" / f"{name}.parquet", "dataset", rows, "prepare"))
+    return paths
+
+
+def write_manifest(folder: Path) -> str:
+    """The manifest of one bundled model."""
+    path = folder / "models" / "tiny_qwen2_vl" / "manifest.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files = [{"name": "model.safetensors", "size": 1234567, "sha256": "ab" * 32}]
+    facts = {"name": "tiny_qwen2_vl", "source": "resources/models/tiny_qwen2_vl", "revision": None}
+    path.write_text(json.dumps({**facts, "folder": str(folder / "secret"), "files": files}))
+    return str(path)

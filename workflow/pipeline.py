@@ -1,0 +1,183 @@
+"""From a composed config to the params of a rule: what is recorded for reruns, and the command's arguments."""
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from lode.config import GROUPS, ROOT, compose, digest, semantic_json
+from lode.errors import UserError, unknown_name
+from lode.validation import TABLES, is_local, local_folder, validate, validate_experiment
+from workflow.fingerprint import code_digest
+
+SCRIPTS = ROOT / "scripts"
+
+#: Plug-in modules that a step imports by name, from its config.
+PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
+    "train": lambda cfg: [f"training.{cfg.training.name}", *(f"dataset.{name}" for name in cfg.training.datasets)],
+    "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
+    "select": lambda cfg: [f"selection.{cfg.selection.plugin}"],
+    "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
+    "score": lambda cfg: [f"scoring.{name}" for name in cfg.dataset.scores],
+    "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
+}
+
+#: Files other than Python that a step's output depends on.
+FILES = {"report": (ROOT / "lode" / "stages" / "report.html.jinja",)}
+
+
+@cache
+def composed(overrides: tuple[str, ...]) -> DictConfig:
+    """Compose once per set of overrides."""
+    return compose(overrides)
+
+
+class Pipeline:
+    """One experiment: its config, and the params of every rule.
+
+    Args:
+        config: Snakemake's own config: `experiment`, and `overrides`, a list of Hydra overrides.
+
+    Raises:
+        SystemExit: the config is wrong; one message, no traceback.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        try:
+            self._open(config)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+
+    def _open(self, config: Mapping[str, Any]) -> None:
+        self.name = config.get("experiment", "default")
+        overrides = config.get("overrides", [])
+        if isinstance(overrides, str) or not all(isinstance(item, str) and "=" in item for item in overrides):
+            raise UserError(
+                f"overrides = {overrides!r}: expected a list of Hydra overrides, such as "
+                "--config \"overrides=['selection.ratio=0.05']\""
+            )
+        for override in overrides:
+            group = override.partition("=")[0]
+            if group in GROUPS:
+                raise UserError(
+                    f"override {override!r}: the workflow chooses {group} itself, for every name the experiment lists; "
+                    "override the experiment's lists instead, such as models=[tiny_qwen2_vl]"
+                )
+        self.user = (f"experiment={self.name}", *overrides)
+        self.cfg = composed(self.user)
+        self._check()
+
+    def _check(self) -> None:
+        """Compose every part once, so that a wrong name fails before any job."""
+        mined = {m for name in self.cfg.mining_datasets for m in self.compose(f"dataset={name}").dataset.modalities}
+        selections = {name: self.compose(*overrides) for name, overrides in self.cfg.selections.items()}
+        validate_experiment(self.cfg, mined, selections)
+        for name, cfg in selections.items():
+            validate(cfg, "select")
+        for model in self.cfg.models:
+            validate(self.compose(f"model={model}"), "download")
+            for dataset in self.cfg.mining_datasets:
+                validate(self.compose(f"model={model}", f"dataset={dataset}"), "capture")
+            for dataset in self.cfg.benchmarks:
+                for intervention in self.cfg.interventions:
+                    parts = (f"model={model}", f"dataset={dataset}", f"intervention={intervention}")
+                    validate(self.compose(*parts), "ablate")
+                    validate(self.compose(*parts), "score")
+        for figure in self.cfg.figures:
+            validate(self.compose(f"figure={figure}"), "plot")
+
+    def compose(self, *choices: str) -> DictConfig:
+        """The config with group choices made; what the user typed has the last word."""
+        return composed((*choices, *self.user))
+
+    def choices(self, wildcards: Any) -> tuple[str, ...]:
+        """The group choices that a job's wildcards stand for."""
+        chosen: list[str] = []
+        for key, value in dict(wildcards).items():
+            if key == "selection":
+                if value not in self.cfg.selections:
+                    raise unknown_name("selection of the experiment", value, self.cfg.selections)
+                chosen.extend(self.cfg.selections[value])
+            elif key in GROUPS:
+                chosen.append(f"{key}={value}")
+        return tuple(chosen)
+
+    def step(self, step: str, script: str) -> dict[str, Any]:
+        """The params of a rule.
+
+        `semantic` and `code` decide reruns. `script` and `args` name `output`, which Snakemake takes to
+        mean: derived, not recorded.
+        """
+
+        def config(wildcards: Any) -> DictConfig:
+            return self.compose(*self.choices(wildcards))
+
+        def semantic(wildcards: Any) -> str:
+            return semantic_json(config(wildcards), step)
+
+        def code(wildcards: Any) -> str:
+            plugins = [f"lode.{name}" for name in PLUGINS.get(step, lambda cfg: [])(config(wildcards))]
+            return code_digest(SCRIPTS / script, plugins, FILES.get(step, ()))
+
+        def args(wildcards: Any, output: Any) -> list[str]:
+            identity = [f"expect_digest={digest(semantic(wildcards))}", f"code_digest={code(wildcards)}"]
+            return [*self.choices(wildcards), *self.user, *identity]
+
+        return {
+            "semantic": semantic,
+            "code": code,
+            "script": lambda wildcards, output: str(Path(SCRIPTS / script).relative_to(ROOT)),
+            "args": args,
+        }
+
+    def model_files(self, wildcards: Any) -> list[str]:
+        """The files of a local model folder; none for a hub model."""
+        source = self.compose(f"model={wildcards.model}").model.source
+        if not is_local(source):
+            return []
+        return [str(path) for path in sorted(local_folder(source).iterdir()) if path.is_file()]
+
+    def dataset_files(self, wildcards: Any) -> list[str]:
+        """The local file that a dataset is read from, if any."""
+        path = self.compose(f"dataset={wildcards.dataset}").dataset.options.get("path")
+        return [str(ROOT / path)] if path else []
+
+    def datasets(self) -> list[str]:
+        """Every dataset of the experiment once."""
+        return list(dict.fromkeys([*self.cfg.mining_datasets, *self.cfg.benchmarks]))
+
+    @staticmethod
+    def io(key: str, paths: Mapping[str, list[str]]) -> str:
+        """A Hydra override that hands over lists of paths by kind."""
+        lists = ",".join(f"{kind}:[{','.join(part)}]" for kind, part in paths.items())
+        return f"io.{key}={{{lists}}}"
+
+    def report_io(self, inputs: Any) -> list[str]:
+        """The overrides that hand the report its inputs."""
+        lists = [f"io.{key}=[{','.join(inputs[key])}]" for key in ("figures", "manifests", "datasets")]
+        return [*lists, self.io("tables", {kind: list(inputs[kind]) for kind in TABLES})]
+
+    def shards(self) -> list[int]:
+        return list(range(self.cfg.capture.shards))
+
+    def tables(self, kind: str, root: str) -> list[str]:
+        """Paths of all tables of a kind."""
+        cfg = self.cfg
+        if kind == "importance":
+            return [f"{root}/importance/{model}.parquet" for model in cfg.models]
+        sets = [(model, selection) for model in cfg.models for selection in cfg.selections]
+        if kind == "neurons":
+            return [f"{root}/neurons/{model}/{selection}.parquet" for model, selection in sets]
+        return [
+            f"{root}/ablation/{model}/{selection}/{intervention}/{dataset}.{kind}.parquet"
+            for model, selection in sets
+            for intervention in cfg.interventions
+            for dataset in cfg.benchmarks
+        ]
+
+    def figure_tables(self, wildcards: Any, root: str) -> dict[str, list[str]]:
+        """The tables that a figure is drawn from, by kind."""
+        return {kind: self.tables(kind, root) for kind in self.compose(f"figure={wildcards.figure}").figure.tables}

@@ -1,0 +1,28 @@
+"""Stage 2: one forward pass a sample.
+
+capture_activations   models/{model}/manifest.json, datasets/{dataset}.parquet
+                      -> activations/{model}/{dataset}/{shard}.parquet
+"""
+
+
+rule capture_activations:
+    input:
+        manifest="<results>/models/{model}/manifest.json",
+        dataset="<results>/datasets/{dataset}.parquet",
+    output:
+        "<results>/activations/{model}/{dataset}/{shard}.parquet",
+    log:
+        "<logs>/capture_activations/{model}/{dataset}/{shard}.log",
+    benchmark:
+        "<benchmarks>/capture_activations/{model}/{dataset}/{shard}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=1,
+    params:
+        **run.step("capture", "capture_activations.py"),
+    shell:
+        "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} io.dataset={input.dataset:q} "
+        "io.shard={wildcards.shard} io.output={output:q} > {log:q} 2>&1"

@@ -1,0 +1,29 @@
+"""Stage 3: merge shards, weigh datasets.
+
+aggregate_importance   activations/{model}/**   -> importance/{model}.parquet
+"""
+
+
+rule aggregate_importance:
+    input:
+        expand(
+            "<results>/activations/{{model}}/{dataset}/{shard}.parquet",
+            dataset=run.cfg.mining_datasets,
+            shard=run.shards(),
+        ),
+    output:
+        "<results>/importance/{model}.parquet",
+    log:
+        "<logs>/aggregate_importance/{model}.log",
+    benchmark:
+        "<benchmarks>/aggregate_importance/{model}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        **run.step("aggregate", "aggregate_importance.py"),
+        shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",
+    shell:
+        "python {params.script:q} {params.args:q} {params.shards:q} io.output={output:q} > {log:q} 2>&1"

@@ -1,0 +1,54 @@
+"""Stage 5: switch the sets and their controls, and score what the model then says.
+
+benchmark_ablation   model, dataset, neurons/{model}/{selection}.parquet
+                     -> ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet
+score_ablation       predictions, dataset
+                     -> ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet, .effects.parquet
+"""
+
+
+rule benchmark_ablation:
+    input:
+        manifest="<results>/models/{model}/manifest.json",
+        dataset="<results>/datasets/{dataset}.parquet",
+        neurons="<results>/neurons/{model}/{selection}.parquet",
+    output:
+        "<results>/ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet",
+    log:
+        "<logs>/benchmark_ablation/{model}/{selection}/{intervention}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/benchmark_ablation/{model}/{selection}/{intervention}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=1,
+    params:
+        **run.step("ablate", "benchmark_ablation.py"),
+    shell:
+        "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} io.dataset={input.dataset:q} "
+        "io.neurons={input.neurons:q} io.output={output:q} > {log:q} 2>&1"
+
+
+rule score_ablation:
+    input:
+        dataset="<results>/datasets/{dataset}.parquet",
+        predictions="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet",
+    output:
+        scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet",
+        effects="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.effects.parquet",
+    log:
+        "<logs>/score_ablation/{model}/{selection}/{intervention}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/score_ablation/{model}/{selection}/{intervention}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **run.step("score", "score_ablation.py"),
+    shell:
+        "python {params.script:q} {params.args:q} io.dataset={input.dataset:q} io.predictions={input.predictions:q} "
+        "io.scores={output.scores:q} io.effects={output.effects:q} > {log:q} 2>&1"
