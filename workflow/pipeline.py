@@ -15,6 +15,9 @@ from workflow.fingerprint import code_digest
 
 SCRIPTS = ROOT / "scripts"
 
+#: Tables that the report reads for their provenance alone.
+CAPTURED = ("statistics", "predictions")
+
 #: Plug-in modules that a step imports by name, from its config.
 PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
     "train": lambda cfg: [f"training.{cfg.training.name}", *(f"dataset.{name}" for name in cfg.training.datasets)],
@@ -153,12 +156,12 @@ class Pipeline:
     def io(key: str, paths: Mapping[str, list[str]]) -> str:
         """A Hydra override that hands over lists of paths by kind."""
         lists = ",".join(f"{kind}:[{','.join(part)}]" for kind, part in paths.items())
-        return f"io.{key}={{{lists}}}"
+        return f"++io.{key}={{{lists}}}"
 
     def report_io(self, inputs: Any) -> list[str]:
         """The overrides that hand the report its inputs."""
         lists = [f"io.{key}=[{','.join(inputs[key])}]" for key in ("figures", "manifests", "datasets")]
-        return [*lists, self.io("tables", {kind: list(inputs[kind]) for kind in TABLES})]
+        return [*lists, self.io("tables", {kind: list(inputs[kind]) for kind in (*CAPTURED, *TABLES)})]
 
     def shards(self) -> list[int]:
         return list(range(self.cfg.capture.shards))
@@ -166,6 +169,9 @@ class Pipeline:
     def tables(self, kind: str, root: str) -> list[str]:
         """Paths of all tables of a kind."""
         cfg = self.cfg
+        if kind == "statistics":
+            mined = [(model, dataset) for model in cfg.models for dataset in cfg.mining_datasets]
+            return [f"{root}/activations/{m}/{d}/{shard}.parquet" for m, d in mined for shard in self.shards()]
         if kind == "importance":
             return [f"{root}/importance/{model}.parquet" for model in cfg.models]
         sets = [(model, selection) for model in cfg.models for selection in cfg.selections]

@@ -136,6 +136,8 @@ def sample_importance(
             raise unknown_name("token modality", name, TOKEN_MODALITIES)
     if not (activations.isfinite().all() and attention.isfinite().all()):
         raise UserError("activations or attention hold NaN or infinity; importance is defined for finite values only")
+    precise = torch.promote_types(activations.dtype, torch.float32)  # half precision is too coarse for min-max
+    activations, attention = activations.to(precise), attention.to(precise)
     codes = torch.tensor([TOKEN_MODALITIES.index(name) for name in token_modality], device=activations.device)
     members = membership(codes.expand(num_layers, -1))
     weights = attention_weights(attention, members.to(attention.dtype), attention_kind)

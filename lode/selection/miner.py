@@ -14,6 +14,7 @@ What it does not tell: specificity. No strategy compares a neuron's importance b
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,11 @@ def top(values: Float[np.ndarray, "n"], count: int) -> Int[np.ndarray, "count"]:
     return candidates[np.argsort(-values[candidates], kind="stable")][:count]
 
 
+def num_asked(ratio: float, num_total: int) -> int:
+    """K: the floor of the ratio as written times all neurons, free of binary rounding (0.29 of 100 is 29)."""
+    return math.floor(Fraction(str(ratio)) * num_total)
+
+
 def select(
     importance: Any,
     modalities: Sequence[str],
@@ -129,7 +135,7 @@ def rank(
     if not occurring:
         raise UserError(f"none of the modalities {', '.join(modalities)} occurs in the mining data")
     mixed = np.tensordot(mix_weights(mix), values[:, occurring], axes=1)
-    num_chosen = math.floor(ratio * mixed.shape[1] * mixed.shape[2])
+    num_chosen = num_asked(ratio, mixed.shape[1] * mixed.shape[2])
     chosen = _STRATEGIES[strategy](mixed, num_chosen, np.random.default_rng(seed))
     return {
         modalities[index]: (pairs, mixed[place][tuple(pairs.T)])

@@ -17,7 +17,7 @@ import jinja2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_provenance, read_table, replacing
 from lode.errors import UserError
@@ -38,7 +38,7 @@ _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 Row = dict[str, Any]
 
 
-def run(cfg: DictConfig, made_by: dict[str, Any]) -> None:
+def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Write `cfg.io.output`.
 
     Args:
@@ -59,7 +59,7 @@ def run(cfg: DictConfig, made_by: dict[str, Any]) -> None:
         runs=runs(tables["effects"], tables["scores"]),
         clean=clean,
         num_clean=len({(row["model"], row["dataset"], row["score_name"]) for row in clean}),
-        sizes=[set_sizes(table, _num_asked(table, paths, records)) for table in tables["neurons"]],
+        sizes=[set_sizes(table, _num_asked(table, records)) for table in tables["neurons"]],
         figures=figures,
         steps=steps([*records, {**made_by, "kind": "report", "what": "this page"}]),
         models=[json.loads(Path(path).read_text()) for path in cfg.io.manifests],
@@ -128,7 +128,8 @@ def sentence(effects: Sequence[Row], intervention: str) -> str:
     if not any(row["num_controls"] for row in effects):
         return "No controls were drawn, so nothing can be said about what the selection adds to chance."
     done = "Switching off" if intervention == "zero" else f"Applying {intervention} to"
-    wins, never = [], []
+    wins: list[str] = []
+    never: list[str] = []
     for name in in_order(row["set_name"] for row in effects):
         own = [row for row in effects if row["set_name"] == name]
         num_wins = sum(map(beats_controls, own))
@@ -203,17 +204,10 @@ def set_sizes(table: Table, num_asked: int | None) -> Row:
     return {"heading": heading(table.keys), "rows": rows, **totals}
 
 
-def _num_asked(table: Table, paths: Mapping[str, Sequence[str]], records: Sequence[Row]) -> int | None:
-    """The K of the selection: its ratio is in the provenance, the size of the model in the importance table."""
+def _num_asked(table: Table, records: Sequence[Row]) -> int | None:
+    """The K of the selection, which the select stage recorded."""
     what = "/".join(table.keys.values())
-    config = next(record["config"] for record in records if (record["kind"], record["what"]) == ("neurons", what))
-    ratio = config.get("selection", {}).get("ratio")
-    for path in paths.get("importance", ()):
-        if ratio is not None and keys_of("importance", path)["model"] == table.keys["model"]:
-            importance = read_table(path, "importance")
-            shape = (pc.max(importance[key]).as_py() + 1 for key in ("layer", "neuron"))
-            return math.floor(ratio * math.prod(shape))
-    return None
+    return next(record for record in records if (record["kind"], record["what"]) == ("neurons", what)).get("num_asked")
 
 
 def dataset_facts(name: str, dataset: pa.Table) -> Row:

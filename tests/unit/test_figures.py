@@ -230,13 +230,6 @@ def test_nothing_is_clipped_and_no_warning(modalities: tuple[str, ...], tmp_path
         assert box.y1 <= page.y1 + 1e-9, name
 
 
-def test_unknown_figure_names_the_file_to_create(tmp_path: Path) -> None:
-    cfg = _config("set_overlap", {}, tmp_path)
-    cfg.figure.plugin = "set_overlaps"
-    with pytest.raises(UserError, match=r"Did you mean set_overlap\?.*create lode/figure/set_overlaps\.py"):
-        run(cfg, MADE_BY)
-
-
 def test_wrong_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m" / "s.parquet"
     rows = neuron_rows({"text": [(0, 1)]})

@@ -33,6 +33,8 @@ rule build_report:
         figures=expand("<results>/figures/{figure}.svg", figure=run.cfg.figures),
         manifests=expand("<results>/models/{model}/manifest.json", model=run.cfg.models),
         datasets=expand("<results>/datasets/{dataset}.parquet", dataset=run.datasets()),
+        statistics=run.tables("statistics", root),
+        predictions=run.tables("predictions", root),
         importance=run.tables("importance", root),
         neurons=run.tables("neurons", root),
         scores=run.tables("scores", root),
