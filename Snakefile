@@ -14,6 +14,8 @@ from snakemake.utils import min_version
 from workflow.pipeline import Pipeline
 
 min_version("9.20")
+
+
 workdir: workflow.basedir
 
 
@@ -37,9 +39,9 @@ wildcard_constraints:
 
 
 rule all:
+    default_target: True
     input:
         "<results>/report.html",
-    default_target: True
 
 
 include: "workflow/rules/1_inputs.smk"

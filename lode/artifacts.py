@@ -120,7 +120,9 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
             field("reply", pa.string(), "text", "greedy reply, special tokens removed"),
             field("gold", pa.string(), "text", "the answer whose log-likelihood was taken"),
-            field("gold_log_likelihood", pa.float64(), "nats", "log-probability of the gold answer, summed over tokens"),
+            field(
+                "gold_log_likelihood", pa.float64(), "nats", "log-probability of the gold answer, summed over tokens"
+            ),
             field("num_prompt_tokens", pa.int32(), "tokens", "length of the prompt with media"),
             field("num_reply_tokens", pa.int32(), "tokens", "generated tokens before the end token"),
             field("truncated", pa.bool_(), "flag", "the reply hit the token limit"),
@@ -148,7 +150,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("clean", pa.float64(), "score in [0, 1]", "score of the unmodified model"),
             field("value", pa.float64(), "score in [0, 1]", "score with the set switched"),
             field("drop", pa.float64(), "score", "clean - value: what switching the set costs"),
-            field("interval_low", pa.float64(), "score", "lower end of the 95 % paired cluster bootstrap interval of the drop"),
+            field(
+                "interval_low",
+                pa.float64(),
+                "score",
+                "lower end of the 95 % paired cluster bootstrap interval of the drop",
+            ),
             field("interval_high", pa.float64(), "score", "upper end of that interval"),
             field("num_controls", pa.int32(), "draws", "layer-matched random draws of the same size"),
             field("control_drop_mean", pa.float64(), "score", "mean drop of the controls"),

@@ -95,6 +95,8 @@ class FigureConfig:
 
 @dataclass
 class CaptureConfig:
+    """How activations are captured."""
+
     attention: str = "reference"  # or causal: METHODS 1.2
     batch_size: int = 50
     shards: int = 1
@@ -102,16 +104,22 @@ class CaptureConfig:
 
 @dataclass
 class ControlsConfig:
+    """How many controls a set gets."""
+
     num_draws: int = 20  # layer-matched random draws for every set
 
 
 @dataclass
 class AblationConfig:
+    """How benchmarks are run."""
+
     batch_size: int = 150
 
 
 @dataclass
 class ScoringConfig:
+    """How intervals are taken."""
+
     num_resamples: int = 10_000
     confidence_level: float = 0.95
 

@@ -20,6 +20,4 @@ def unknown_name(kind: str, value: object, known: Iterable[str], remedy: str = "
     names = sorted(known)
     near = get_close_matches(str(value), names, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(near)}?" if near else ""
-    return UserError(
-        f"unknown {kind} {str(value)!r}; expected one of {', '.join(names)}.{guess} {remedy}".strip()
-    )
+    return UserError(f"unknown {kind} {str(value)!r}; expected one of {', '.join(names)}.{guess} {remedy}".strip())

@@ -5,6 +5,9 @@ module is left out of the code digest (`workflow/fingerprint.py`).
 """
 
 import inspect
+import json
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +19,10 @@ from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TO
 
 TABLES = ("importance", "neurons", "scores", "effects")
 NO_PLUGIN = ("__init__",)
+DTYPES = ("float32", "bfloat16", "float16")
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+#: What a name may hold: it becomes a folder, a wildcard and part of an override.
+NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def known_plugins(group: str) -> list[str]:
@@ -35,6 +42,7 @@ def check_plugin(group: str, name: str) -> None:
 
 
 def check_positive(key: str, value: int) -> None:
+    """Refuse a count below 1."""
     if value < 1:
         raise UserError(f"{key} = {value}: expected a whole number of at least 1")
 
@@ -55,11 +63,32 @@ def is_local(source: str) -> bool:
     return source.startswith((".", "/", "~")) or source.count("/") != 1 or (ROOT / source).is_dir()
 
 
+def check_weights(file: Path) -> None:
+    """Refuse a safetensors file whose length is not what its header promises: a Git LFS pointer, a broken download."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        start = opened.read(8)
+        length = int.from_bytes(start, "little")
+        header = opened.read(length) if len(start) == 8 and length <= size else b""
+    try:
+        tensors = json.loads(header)
+        promised = (
+            8 + length + max((t["data_offsets"][1] for k, t in tensors.items() if k != "__metadata__"), default=0)
+        )
+    except (ValueError, AttributeError, KeyError, TypeError):
+        promised = None
+    if promised != size:
+        what = "no safetensors header" if promised is None else f"{size} bytes, and its header promises {promised}"
+        raise UserError(
+            f"{file}: {what}; expected complete weights. A Git LFS pointer or a broken download? Fetch it again"
+        )
+
+
 def local_folder(source: str) -> Path:
     """The folder of a local model.
 
     Raises:
-        UserError: it is no folder, or holds no config or no safetensors weights.
+        UserError: it is no folder, or holds no config or no complete safetensors weights.
     """
     folder = (ROOT / Path(source).expanduser()).resolve()
     if not folder.is_dir():
@@ -72,24 +101,44 @@ def local_folder(source: str) -> Path:
             f"model.source {source!r}: no weights (*.safetensors); the folder holds {held}. Pickled weights (.bin) "
             "are never loaded: convert them with `save_pretrained(..., safe_serialization=True)`"
         )
+    for file in folder.glob("*.safetensors"):
+        check_weights(file)
     return folder
 
 
 def check_model(cfg: Any) -> None:
+    """Refuse a model folder without weights, an unknown medium or number format."""
     model = cfg.model
     if is_local(model.source):
         local_folder(model.source)
     for medium in (*model.media_tokens, *model.towers):
         check_name("medium of a model", medium, set(TOKEN_MODALITIES) - {"text", "special"})
+    check_name("model.dtype", model.dtype, DTYPES)
+
+
+def check_runtime(cfg: Any) -> None:
+    """Refuse an unknown device."""
+    check_positive("runtime.threads", cfg.runtime.threads)
+    if not DEVICE.fullmatch(cfg.runtime.device):
+        raise UserError(f"runtime.device = {cfg.runtime.device!r}: expected auto, cpu, cuda, cuda:<index> or mps")
+
+
+def check_seed(cfg: Any) -> None:
+    """Refuse a seed that no generator takes."""
+    if cfg.seed < 0:
+        raise UserError(f"seed = {cfg.seed}: expected a whole number of at least 0")
 
 
 def check_dataset(cfg: Any) -> None:
+    """Refuse an unknown plug-in, modality or option, and splits without samples."""
     dataset = cfg.dataset
     check_plugin("dataset", dataset.plugin)
     for modality in dataset.modalities:
         check_name("modality of a dataset", modality, TOKEN_MODALITIES)
     if set(dataset.num_samples) != {"mine", "report"}:
-        raise UserError(f"dataset.num_samples of {dataset.name}: expected `mine` and `report`, got {dataset.num_samples}")
+        raise UserError(
+            f"dataset.num_samples of {dataset.name}: expected `mine` and `report`, got {dataset.num_samples}"
+        )
     for split, count in dataset.num_samples.items():
         check_positive(f"dataset.num_samples.{split} of {dataset.name}", count)
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
@@ -97,10 +146,18 @@ def check_dataset(cfg: Any) -> None:
 
 
 def check_scores(cfg: Any) -> None:
+    """Refuse an unknown score, or none, and a bootstrap that cannot be."""
     if not cfg.dataset.scores:
-        raise UserError(f"dataset {cfg.dataset.name}: no score; list at least one of {', '.join(known_plugins('scoring'))}")
+        raise UserError(
+            f"dataset {cfg.dataset.name}: no score; list at least one of {', '.join(known_plugins('scoring'))}"
+        )
     for name in cfg.dataset.scores:
         check_plugin("scoring", name)
+    check_positive("scoring.num_resamples", cfg.scoring.num_resamples)
+    if not 0 < cfg.scoring.confidence_level < 1:
+        raise UserError(
+            f"scoring.confidence_level = {cfg.scoring.confidence_level}: expected a share in (0, 1), such as 0.95"
+        )
 
 
 def check_media(cfg: Any) -> None:
@@ -114,16 +171,24 @@ def check_media(cfg: Any) -> None:
 
 
 def check_capture(cfg: Any) -> None:
+    """Refuse an unknown kind of attention, and shards without samples."""
     check_name("capture.attention", cfg.capture.attention, ATTENTION_KINDS)
     check_positive("capture.batch_size", cfg.capture.batch_size)
     check_positive("capture.shards", cfg.capture.shards)
+    num_samples = cfg.dataset.num_samples["report" if cfg.split == "paper" else "mine"]
+    if cfg.capture.shards > num_samples:
+        raise UserError(
+            f"capture.shards = {cfg.capture.shards}: expected at most the {num_samples} samples of {cfg.dataset.name}"
+        )
 
 
 def check_split(cfg: Any) -> None:
+    """Refuse an unknown way to divide samples."""
     check_name("split", cfg.split, SPLITS)
 
 
 def check_selection(cfg: Any) -> None:
+    """Refuse what a selection could not work with."""
     selection = cfg.selection
     check_plugin("selection", selection.plugin)
     check_name("selection.modality_split", selection.modality_split, MODALITY_SPLITS)
@@ -138,18 +203,21 @@ def check_selection(cfg: Any) -> None:
 
 
 def check_ablation(cfg: Any) -> None:
+    """Refuse an unknown intervention."""
     check_plugin("intervention", cfg.intervention.plugin)
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
 
 
 def check_figure(cfg: Any) -> None:
+    """Refuse a figure of unknown tables."""
     check_plugin("figure", cfg.figure.plugin)
     for table in cfg.figure.tables:
         check_name("table of a figure", table, TABLES)
 
 
 def check_training(cfg: Any) -> None:
+    """Refuse a recipe with unknown datasets."""
     for name in cfg.training.datasets:
         check_plugin("dataset", name)
 
@@ -158,12 +226,12 @@ def check_training(cfg: Any) -> None:
 CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "train": (check_training,),
     "download": (check_model,),
-    "prepare": (check_dataset,),
-    "capture": (check_split, check_model, check_dataset, check_media, check_capture),
+    "prepare": (check_seed, check_dataset),
+    "capture": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
     "aggregate": (),
-    "select": (check_selection,),
-    "ablate": (check_split, check_model, check_dataset, check_media, check_ablation),
-    "score": (check_scores,),
+    "select": (check_seed, check_selection),
+    "ablate": (check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
+    "score": (check_seed, check_scores),
     "plot": (check_figure,),
     "report": (),
 }
@@ -190,8 +258,14 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
     for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions"):
         if not cfg[key]:
             raise UserError(f"the experiment's `{key}` is empty; name at least one")
+        for name, times in Counter(list(cfg[key])).items():
+            if times > 1:
+                raise UserError(f"the experiment's `{key}` names {name} {times} times; once is enough")
+            if not NAME.fullmatch(name):
+                raise UserError(f"the experiment's `{key}`: {name!r} may hold letters, digits and . _ - only")
     for name, selected in selections.items():
         for modality in selected.selection.modalities or ():
+            check_name("modality", modality, MODALITIES)
             parts = {"special_text": "text", "prompt": "text"}.get(modality, modality)
             if parts not in mined_modalities:
                 raise UserError(

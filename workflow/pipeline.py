@@ -78,7 +78,7 @@ class Pipeline:
         mined = {m for name in self.cfg.mining_datasets for m in self.compose(f"dataset={name}").dataset.modalities}
         selections = {name: self.compose(*overrides) for name, overrides in self.cfg.selections.items()}
         validate_experiment(self.cfg, mined, selections)
-        for name, cfg in selections.items():
+        for cfg in selections.values():
             validate(cfg, "select")
         for model in self.cfg.models:
             validate(self.compose(f"model={model}"), "download")
@@ -164,6 +164,7 @@ class Pipeline:
         return [*lists, self.io("tables", {kind: list(inputs[kind]) for kind in (*CAPTURED, *TABLES)})]
 
     def shards(self) -> list[int]:
+        """The shards of every capture."""
         return list(range(self.cfg.capture.shards))
 
     def tables(self, kind: str, root: str) -> list[str]:

@@ -26,9 +26,7 @@ QUESTIONS = ("what word is written here?", "what does the sign say?", "which wor
 FONTS = (
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
-    "DejaVuSans-Oblique.ttf",
-    "DejaVuSansMono.ttf",
-    "DejaVuSerif.ttf",
+    "DejaVuSansMono-Bold.ttf",
     "DejaVuSerif-Bold.ttf",
 )
 
@@ -49,16 +47,16 @@ def render(word: str, rng: random.Random) -> Image.Image:
     """Draw one word on an 84 x 84 image: font, size, place, angle and colours from `rng`."""
     ink, paper = _colours(rng)
     name = rng.choice(FONTS)
-    size = rng.randint(19, 25)
+    size = rng.randint(20, 25)
     left, top, right, bottom = _font(name, size).getbbox(word)
     while right - left > SIDE - 12:
         size -= 1
         left, top, right, bottom = _font(name, size).getbbox(word)
     image = Image.new("RGB", (SIDE, SIDE), paper)
-    x = (SIDE - (right - left)) // 2 + rng.randint(-5, 5)
-    y = (SIDE - (bottom - top)) // 2 + rng.randint(-8, 8)
+    x = (SIDE - (right - left)) // 2 + rng.randint(-3, 3)
+    y = (SIDE - (bottom - top)) // 2 + rng.randint(-6, 6)
     ImageDraw.Draw(image).text((x - left, y - top), word, fill=ink, font=_font(name, size))
-    return image.rotate(rng.uniform(-5, 5), resample=Image.Resampling.BILINEAR, fillcolor=paper)
+    return image.rotate(rng.uniform(-4, 4), resample=Image.Resampling.BILINEAR, fillcolor=paper)
 
 
 def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:

@@ -26,8 +26,6 @@ from torch import Tensor
 from lode.errors import UserError, unknown_name
 from lode.shapes import ATTENTION_KINDS, MEMBERS, METRICS, MODALITIES, TOKEN_MODALITIES
 
-
-
 #: A range below this share of the largest magnitude is rounding noise of a constant.
 _CONSTANT = 1e-6
 
@@ -142,5 +140,5 @@ def sample_importance(
     members = membership(codes.expand(num_layers, -1))
     weights = attention_weights(attention, members.to(attention.dtype), attention_kind)
     scores, _ = minmax(token_scores(activations, weights, members))
-    assert scores.shape[0] == len(METRICS) and scores.shape[2] == len(MODALITIES)
+    assert scores.shape[:1] + scores.shape[2:3] == (len(METRICS), len(MODALITIES))
     return scores.transpose(1, 2)

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lode.model.adapter import Adapter, by_layer
+from lode.model.adapter import Adapter
+from lode.model.weights import by_layer
 
 
 @contextmanager

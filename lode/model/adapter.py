@@ -1,14 +1,13 @@
-"""A loaded model and the places in it that Lode reads or changes: a table of facts, proved at load."""
+"""A loaded model and the places in it that Lode reads or changes: a table of facts."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from torch import Tensor, nn
+from torch import nn
 
 from lode.errors import UserError
 
@@ -35,14 +34,17 @@ class Adapter:
 
     @property
     def num_layers(self) -> int:
+        """Layers of the language model."""
         return len(self.down_proj)
 
     @property
     def num_neurons(self) -> int:
+        """Neurons in each layer."""
         return self.down_proj[0].in_features
 
     @property
     def device(self) -> torch.device:
+        """Where inputs go."""
         return self.down_proj[0].weight.device
 
 
@@ -70,8 +72,8 @@ def choose_device(name: str) -> torch.device:
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
-def load(config: Any, manifest: str | Path, device: str, threads: int) -> Adapter:
-    """Load a model that `download_model` has recorded, and prove that its adapter is right.
+def open_model(config: Any, manifest: str | Path, device: str, threads: int) -> Adapter:
+    """Load a model that `download_model` has recorded; `lode.model.loading.load` also proves its adapter.
 
     Args:
         config: the `model` section.
@@ -80,7 +82,7 @@ def load(config: Any, manifest: str | Path, device: str, threads: int) -> Adapte
         threads: CPU threads; one number of threads gives one result.
 
     Raises:
-        UserError: a path of the config names no module, or a proof fails.
+        UserError: a path of the config names no module.
     """
     torch.set_num_threads(threads)
     transformers.utils.logging.disable_progress_bar()
@@ -95,9 +97,7 @@ def load(config: Any, manifest: str | Path, device: str, threads: int) -> Adapte
     model.to(choose_device(device)).eval().requires_grad_(False)
     eos, pad = model.generation_config.eos_token_id, processor.tokenizer.pad_token_id
     model.generation_config = transformers.GenerationConfig(do_sample=False, eos_token_id=eos, pad_token_id=pad)
-    adapter = find_parts(config, model, processor)
-    prove(adapter)
-    return adapter
+    return find_parts(config, model, processor)
 
 
 def find_parts(config: Any, model: Any, processor: Any) -> Adapter:
@@ -121,49 +121,9 @@ def find_parts(config: Any, model: Any, processor: Any) -> Adapter:
     return adapter
 
 
-@torch.inference_mode()
-def prove(adapter: Adapter) -> None:
-    """Check on a short text that the gate site is where the config says, that zeroing a neuron there
-    changes the logits, and that leaving the intervention restores them bit for bit.
-
-    Raises:
-        UserError: what did not hold.
-    """
-    from lode.intervention.zero import intervene
-
-    ids = adapter.processor.tokenizer("a probe of a few words", return_tensors="pt")["input_ids"].to(adapter.device)
-    seen: list[Tensor] = []
-    hooks = [module.register_forward_hook(lambda *call: seen.append(call[2])) for module in adapter.activation]
-    before = adapter.model(input_ids=ids).logits
-    for hook in hooks:
-        hook.remove()
-    if len(seen) != adapter.num_layers or any(a.shape != (*ids.shape, adapter.num_neurons) for a in seen):
-        raise UserError(
-            f"model.activation = {adapter.config.activation!r}: {len(seen)} hooks fired with shapes "
-            f"{sorted({tuple(a.shape) for a in seen})}; expected {adapter.num_layers} of "
-            f"{(*ids.shape, adapter.num_neurons)} (batch, token, neuron)"
-        )
-    neuron = int(seen[0].abs().amax((0, 1)).argmax())
-    with intervene(adapter, [(0, neuron)], torch.ones_like(ids)):
-        during = adapter.model(input_ids=ids).logits
-    after = adapter.model(input_ids=ids).logits
-    if torch.equal(before, during):
-        raise UserError(f"zeroing neuron (0, {neuron}) does not change the logits: model.down_proj is not where neurons write")
-    if not torch.equal(before, after):
-        raise UserError("the model does not return to its clean logits after an intervention")
-
-
 def token_id(adapter: Adapter, token: str) -> int:
     """The id of a special token; asked of the tokenizer, never typed."""
     ids = adapter.processor.tokenizer(token, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
         raise UserError(f"{token!r} is not one token of {adapter.config.name} but {len(ids)}; mend the model's YAML")
     return ids[0]
-
-
-def by_layer(neurons: Sequence[tuple[int, int]] | Any) -> dict[int, list[int]]:
-    """(layer, neuron) pairs as the sorted neurons of each layer."""
-    grouped: dict[int, list[int]] = {}
-    for layer, neuron in sorted((int(pair[0]), int(pair[1])) for pair in neurons):
-        grouped.setdefault(layer, []).append(neuron)
-    return grouped

@@ -23,7 +23,7 @@ Observer = Callable[[int, Tensor, Tensor, float], None]
 def observed(adapter: Adapter, observer: Observer) -> Iterator[None]:
     """Run `observer` at every language-model layer; the attention itself is computed as before."""
     layer_of = {id(module): layer for layer, module in enumerate(adapter.attention)}
-    config = adapter.attention[0].config  # the language model's own; encoders have another
+    config: Any = adapter.attention[0].config  # the language model's own; encoders have another
     original = config._attn_implementation
     compute = ALL_ATTENTION_FUNCTIONS[original]
 

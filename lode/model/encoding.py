@@ -57,7 +57,9 @@ def encode(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Batch:
     for row, sample in enumerate(samples):
         for kind in {m["kind"] for m in sample["media"]}:
             if not (codes[row] == TOKEN_MODALITIES.index(kind)).any():
-                raise UserError(f"sample {sample['sample_id']}: its {kind} left no token in the prompt; the model is blind")
+                raise UserError(
+                    f"sample {sample['sample_id']}: its {kind} left no token in the prompt; the model is blind"
+                )
     return Batch({name: tensor.to(adapter.device) for name, tensor in inputs.items()}, codes.to(adapter.device))
 
 

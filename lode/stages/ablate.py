@@ -16,8 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
-from lode.model.adapter import Adapter, load
+from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_tokens, encode
+from lode.model.loading import load
 from lode.model.tower import encoders_once
 
 SET_COLUMNS = ("set_name", "kind", "control_of", "control_draw")

@@ -13,7 +13,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.artifacts import SCHEMAS, dense, neuron_columns, read_table, write_table
-from lode.errors import UserError
+from lode.errors import UserError, unknown_name
 from lode.shapes import METRICS
 
 SCORE_SUMS = [f"{metric}_score_sum" for metric in METRICS]
@@ -34,7 +34,7 @@ def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.nda
     shapes = {values.shape for _, values in parts}
     if len(shapes) != 1:
         raise UserError(f"shards of one model differ in shape: {sorted(shapes)}; delete the activations and run again")
-    total = sum(values for _, values in parts)
+    total = np.sum([values for _, values in parts], axis=0)
     return parts[0][0], dict(zip(columns, total, strict=True))
 
 
@@ -59,7 +59,15 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Read all shards (io.shards: paths `<dataset>/<shard>.parquet`) and write the importance table."""
     by_dataset: Mapping[str, list[pa.Table]] = {name: [] for name in cfg.mining_datasets}
     for path in cfg.io.shards:
-        by_dataset[Path(path).parent.name].append(read_table(path, "statistics"))
+        name = Path(path).parent.name
+        if name not in by_dataset:
+            raise unknown_name(
+                f"dataset of the shard {path}", name, by_dataset, "Shards are <dataset>/<shard>.parquet."
+            )
+        by_dataset[name].append(read_table(path, "statistics"))
+    for name, shards in by_dataset.items():
+        if not shards:
+            raise UserError(f"mining dataset {name}: io.shards holds no shard of it; capture it first")
     merged = {name: merge(shards) for name, shards in by_dataset.items()}
     modalities = next(iter(merged.values()))[0]
     statistics = [values for _, values in merged.values()]

@@ -13,9 +13,10 @@ from lode.artifacts import read_table, write_table
 from lode.errors import UserError
 from lode.importance.miner import attention_weights, membership
 from lode.importance.statistics import Statistics
-from lode.model.adapter import Adapter, load
+from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import Batch, encode
+from lode.model.loading import load
 
 
 def mining_split(split: str) -> str:

@@ -8,12 +8,11 @@ from io import BytesIO
 from itertools import chain
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lode.artifacts import write_table
 from lode.dataset import Medium, Sample
 from lode.errors import UserError
-
 
 
 def row(sample: Sample) -> dict[str, Any]:
@@ -37,36 +36,48 @@ def check_medium(sample_id: str, medium: Medium) -> None:
         raise UserError(f"sample {sample_id}: medium {medium.kind!r}; expected one of {', '.join(DECODERS)}")
     try:
         DECODERS[medium.kind](medium.bytes)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow: SyntaxError, broken PNG
         raise UserError(
             f"sample {sample_id}: its {medium.kind} ({len(medium.bytes)} bytes, {medium.mime}) does not decode: "
             f"{error}. Remove the sample or replace the file"
         ) from error
 
 
+def check_sample(sample: Sample, promised: set[str]) -> None:
+    """Refuse a record that a later stage could not use; `promised` are the media of the dataset's `modalities`."""
+    name = f"sample {sample.sample_id}"
+    if not sample.prompt.strip() or not sample.answers:
+        raise UserError(
+            f"{name}: prompt {sample.prompt!r}, answers {list(sample.answers)}; expected a prompt and an answer or more"
+        )
+    if not -1 <= sample.answer_index < len(sample.choices):
+        raise UserError(
+            f"{name}: answer_index {sample.answer_index} of {len(sample.choices)} choices; expected the index of a "
+            "choice, or -1 where there are none"
+        )
+    kinds = {medium.kind for medium in sample.media}
+    if kinds != promised:
+        raise UserError(
+            f"{name}: holds {', '.join(sorted(kinds)) or 'no medium'}, but the dataset's `modalities` say "
+            f"{', '.join(sorted(promised)) or 'none'}; mend the YAML or the data"
+        )
+    for medium in sample.media:
+        check_medium(sample.sample_id, medium)
+
+
 def check_samples(samples: Sequence[Sample], modalities: Sequence[str]) -> None:
-    """Refuse records that a later stage could not use.
+    """Refuse a dataset that a later stage could not use.
 
     Raises:
-        UserError: repeated ids, an empty prompt, no answer, a medium that does not decode, or one that the
-            dataset's `modalities` promise and the sample lacks (or the reverse).
+        UserError: repeated ids, an empty prompt, no answer, no such choice, a medium that does not decode, or one that
+            the dataset's `modalities` promise and the sample lacks (or the reverse).
     """
     seen: set[str] = set()
-    promised = set(modalities) - {"text", "special"}
     for sample in samples:
         if sample.sample_id in seen:
             raise UserError(f"sample {sample.sample_id}: the id occurs twice; ids must be unique in a dataset")
         seen.add(sample.sample_id)
-        if not sample.prompt.strip() or not sample.answers:
-            raise UserError(f"sample {sample.sample_id}: needs a prompt and at least one answer")
-        kinds = {medium.kind for medium in sample.media}
-        if kinds != promised:
-            raise UserError(
-                f"sample {sample.sample_id}: holds {', '.join(sorted(kinds)) or 'no medium'}, but the dataset's "
-                f"`modalities` say {', '.join(sorted(promised)) or 'none'}; mend the YAML or the data"
-            )
-        for medium in sample.media:
-            check_medium(sample.sample_id, medium)
+        check_sample(sample, set(modalities) - {"text", "special"})
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -80,6 +91,8 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     )
     for split in dataset.num_samples:
         if not any(sample.split == split for sample in samples):
-            raise UserError(f"dataset {dataset.name}: no sample in split {split!r}; both `mine` and `report` are needed")
+            raise UserError(
+                f"dataset {dataset.name}: no sample in split {split!r}; both `mine` and `report` are needed"
+            )
     check_samples(samples, dataset.modalities)
     write_table(cfg.io.output, "dataset", [row(sample) for sample in samples], made_by)

@@ -1,7 +1,7 @@
 """Stage 4: the neuron set of each modality, their union `all`, and layer-matched random controls for every set.
 
 A control has the same number of *unique* neurons in every layer as the set it is matched to, drawn
-without replacement from all neurons of the layer (METHODS 3), so that it differs from the set in nothing but the choice.
+without replacement from all neurons of the layer (METHODS 3): it differs from the set in the choice alone.
 """
 
 import math
@@ -18,7 +18,7 @@ from lode.artifacts import read_table, write_table
 from lode.errors import UserError
 from lode.shapes import MODALITY_SPLITS
 
-Pairs = Int[np.ndarray, "n 2"]
+Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 Set = tuple[Pairs, np.ndarray]
 
 

@@ -1,0 +1,1 @@
+"""Builders of the small models that ship with the project, one file each."""

@@ -7,7 +7,11 @@ build_report   figures, tables, manifests                    -> report.html
 
 rule plot_figures:
     input:
-        lambda wildcards: [path for paths in run.figure_tables(wildcards, root).values() for path in paths],
+        lambda wildcards: [
+            path
+            for paths in run.figure_tables(wildcards, root).values()
+            for path in paths
+        ],
     output:
         svg="<results>/figures/{figure}.svg",
         png="<results>/figures/{figure}.png",
@@ -22,7 +26,9 @@ rule plot_figures:
         runtime=30,
     params:
         **run.step("plot", "plot_figures.py"),
-        tables=lambda wildcards, input, output: run.io("tables", run.figure_tables(wildcards, root)),
+        tables=lambda wildcards, input, output: run.io(
+            "tables", run.figure_tables(wildcards, root)
+        ),
     shell:
         "python {params.script:q} {params.args:q} {params.tables:q} io.svg={output.svg:q} io.png={output.png:q} "
         "> {log:q} 2>&1"

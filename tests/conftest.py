@@ -1,0 +1,25 @@
+"""Fixtures that several files share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lode.model.adapter import Adapter
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest of a tiny random model."""
+    from tests.tiny_model import build_folder  # imports torch, which most tests do without
+
+    return build_folder(tmp_path_factory.mktemp("tiny_model"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_manifest: Path) -> "Adapter":
+    """A tiny random model; a test that changes it must put it back."""
+    from tests.tiny_model import load_tiny
+
+    return load_tiny(tiny_manifest)

@@ -1,0 +1,301 @@
+"""An adapter finds its parts, names its tokens, is switched and restored, and does not depend on batches."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lode.errors import UserError
+from lode.intervention import complement, minimum, zero
+from lode.model.adapter import Adapter, find_parts, token_id
+from lode.model.encoding import append_tokens, encode
+from lode.model.loading import prove
+from lode.model.tower import encoders_once
+from lode.shapes import TOKEN_MODALITIES
+from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, load_tiny, model_config, record
+
+ALL = [(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)]
+SOME = [(0, 3), (0, 40), (2, 7)]
+INTERVENTIONS = {module.__name__.rsplit(".", 1)[1]: module.intervene for module in (zero, minimum, complement)}
+
+every_intervention = pytest.mark.parametrize("intervene", INTERVENTIONS.values(), ids=INTERVENTIONS.keys())
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny: Adapter) -> dict[str, Tensor]:
+    """A padded batch with and without images."""
+    return encode(tiny, RECORDS).inputs
+
+
+@torch.inference_mode()
+def logits(adapter: Adapter, inputs: dict[str, Tensor]) -> Tensor:
+    return adapter.model(**inputs, use_cache=False).logits
+
+
+@contextmanager
+def recorded(modules: tuple[Any, ...]) -> Iterator[list[Tensor]]:
+    """The outputs of modules, in the order of their calls."""
+    seen: list[Tensor] = []
+    hooks = [module.register_forward_hook(lambda *call: seen.append(call[2].detach().clone())) for module in modules]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+# --- parts and tokens -------------------------------------------------------------------------------------------------
+
+
+def test_parts_are_found(tiny: Adapter) -> None:
+    assert (tiny.num_layers, tiny.num_neurons) == (NUM_LAYERS, NUM_NEURONS)
+    for layer, block in enumerate(tiny.model.model.language_model.layers):
+        assert tiny.attention[layer] is block.self_attn
+        assert tiny.activation[layer] is block.mlp.act_fn
+        assert tiny.down_proj[layer] is block.mlp.down_proj
+    assert tiny.towers == {"image": tiny.model.model.visual}
+    assert not tiny.model.training
+    assert not any(parameter.requires_grad for parameter in tiny.model.parameters())
+
+
+def test_what_each_token_is(tiny: Adapter) -> None:
+    """84 x 84 pixels are 6 x 6 patches, merged two by two: 9 image tokens."""
+    batch = encode(tiny, [record("a", "what is this?", image=1)])
+    codes, ids = batch.token_modality[0].tolist(), batch.inputs["input_ids"][0].tolist()
+    runs = [
+        (TOKEN_MODALITIES[code], tiny.processor.tokenizer.decode([token for _, token in run]))
+        for code, run in groupby(zip(codes, ids, strict=True), key=lambda pair: pair[0])
+    ]
+    assert runs == [
+        ("special", "<|im_start|>"),
+        ("text", "system\nYou are a helpful assistant."),
+        ("special", "<|im_end|>"),
+        ("text", "\n"),
+        ("special", "<|im_start|>"),
+        ("text", "user\n"),
+        ("special", "<|vision_start|>"),
+        ("image", "<|image_pad|>" * 9),
+        ("special", "<|vision_end|>"),
+        ("text", "what is this?"),
+        ("special", "<|im_end|>"),
+        ("text", "\n"),
+        ("special", "<|im_start|>"),
+        ("text", "assistant\n"),
+    ]
+
+
+def test_padding_is_left_and_has_no_modality(tiny: Adapter) -> None:
+    batch = encode(tiny, RECORDS)
+    padding = batch.inputs["attention_mask"] == 0
+    assert padding[:, 0].any()
+    assert not padding[:, -1].any()
+    assert torch.equal(batch.token_modality == -1, padding)
+    for row, sample in enumerate(RECORDS):
+        alone = encode(tiny, [sample]).token_modality[0]
+        assert torch.equal(batch.token_modality[row, -len(alone) :], alone)
+        assert padding[row].sum() == padding.shape[1] - len(alone)
+
+
+def test_a_system_prompt_replaces_the_default(tiny: Adapter) -> None:
+    adapter = Adapter(**{**vars(tiny), "config": model_config("model.system_prompt=Be brief.")})
+    text = tiny.processor.tokenizer.decode(encode(adapter, RECORDS[3:4]).inputs["input_ids"][0])
+    assert text.startswith("<|im_start|>system\nBe brief.<|im_end|>")
+    assert "helpful" not in text
+
+
+def test_appended_tokens_follow_the_prompt(tiny: Adapter) -> None:
+    batch = encode(tiny, RECORDS[:2])
+    extended = append_tokens(batch, [[5, 6, 7], [8]], pad_token_id=0)
+    assert extended["input_ids"][:, -3:].tolist() == [[5, 6, 7], [8, 0, 0]]
+    assert extended["attention_mask"][:, -3:].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert torch.equal(extended["input_ids"][:, :-3], batch.inputs["input_ids"])
+    assert torch.equal(extended["pixel_values"], batch.inputs["pixel_values"])
+
+
+def test_a_medium_without_a_token_is_refused(tiny: Adapter) -> None:
+    sample = {**record("x", "listen"), "media": [{"kind": "audio", "bytes": b"", "mime": "audio/wav"}]}
+    with pytest.raises(UserError, match="sample x: holds audio, but model tiny_qwen2_vl takes image, video"):
+        encode(tiny, [sample])
+
+
+def test_a_blind_model_is_refused(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = tiny.processor.chat_template.replace("<|image_pad|>", "")
+    monkeypatch.setattr(tiny.processor, "chat_template", template)
+    with pytest.raises((UserError, ValueError)):
+        encode(tiny, RECORDS[:1])
+
+
+def test_special_tokens_are_single(tiny: Adapter) -> None:
+    assert token_id(tiny, "<|im_end|>") == tiny.processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    with pytest.raises(UserError, match=r"'<\|nothing\|>' is not one token of tiny_qwen2_vl"):
+        token_id(tiny, "<|nothing|>")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("model.layers=model.language_model.layer", ("model.layers", "has no module 'layer'", "embed_tokens, layers")),
+        ("model.layers=language_model.layers", ("model.layers", "has no module 'language_model'", "model, lm_head")),
+        ("model.activation=mlp.act", ("model.activation", "mlp has no module 'act'", "act_fn")),
+        ("model.down_proj=mlp.down", ("model.down_proj", "mlp has no module 'down'", "down_proj")),
+        ("model.attention=attn", ("model.attention", "has no module 'attn'", "self_attn, mlp")),
+        ("model.towers.image=model.vision", ("model.towers.image", "has no module 'vision'", "visual")),
+        ("model.activation=mlp.down_proj", ("model.activation", "expected 3", "48")),
+        ("model.down_proj=mlp.gate_proj", ("model.activation", "expected 3", "32")),
+    ],
+)
+def test_a_wrong_path_is_named(tiny: Adapter, override: str, says: tuple[str, ...]) -> None:
+    with pytest.raises(UserError) as error:
+        prove(find_parts(model_config(override), tiny.model, tiny.processor))
+    for part in says:
+        assert part in str(error.value)
+
+
+def test_layers_that_share_a_module_are_refused(tiny: Adapter) -> None:
+    model = copy.deepcopy(tiny.model)
+    for block in model.model.language_model.layers:
+        block.mlp.act_fn = model.model.language_model.layers[0].mlp.act_fn
+    with pytest.raises(UserError, match="layers share one module"):
+        find_parts(tiny.config, model, tiny.processor)
+
+
+def test_a_site_without_effect_is_refused(tiny: Adapter) -> None:
+    model = copy.deepcopy(tiny.model)
+    model.lm_head.weight.data.zero_()
+    with pytest.raises(UserError, match="does not change the logits"):
+        prove(find_parts(tiny.config, model, tiny.processor))
+
+
+def test_loading_twice_gives_one_model(tiny: Adapter, tiny_manifest: Path, inputs: dict[str, Tensor]) -> None:
+    assert torch.equal(logits(load_tiny(tiny_manifest), inputs), logits(tiny, inputs))
+
+
+# --- interventions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("neurons", [[(1, 5)], SOME], ids=["one", "some"])
+def test_zero_is_a_zero_column_and_a_zero_activation(
+    tiny: Adapter, inputs: dict[str, Tensor], neurons: list[tuple[int, int]]
+) -> None:
+    with zero.intervene(tiny, neurons, inputs["attention_mask"]):
+        switched = logits(tiny, inputs)
+    model = copy.deepcopy(tiny.model)
+    for layer, neuron in neurons:
+        model.model.language_model.layers[layer].mlp.down_proj.weight.data[:, neuron] = 0
+    with torch.inference_mode():
+        assert torch.equal(switched, model(**inputs, use_cache=False).logits)
+
+    def silence(neuron: int) -> Callable[..., Tensor]:
+        return lambda _module, _inputs, output: output * (torch.arange(NUM_NEURONS) != neuron)
+
+    hooks = [tiny.activation[layer].register_forward_hook(silence(neuron)) for layer, neuron in neurons]
+    hooked = logits(tiny, inputs)
+    for hook in hooks:
+        hook.remove()
+    torch.testing.assert_close(switched, hooked, rtol=1e-5, atol=1e-5)
+    assert not torch.equal(switched, logits(tiny, inputs))
+
+
+@every_intervention
+def test_leaving_restores_bit_for_bit(tiny: Adapter, inputs: dict[str, Tensor], intervene: Any) -> None:
+    before, weights = logits(tiny, inputs), copy.deepcopy(tiny.model.state_dict())
+
+    def check() -> None:
+        assert all(torch.equal(value, weights[name]) for name, value in tiny.model.state_dict().items())
+        assert not any(module._forward_hooks for module in tiny.activation)
+        assert torch.equal(logits(tiny, inputs), before)
+
+    with intervene(tiny, SOME, inputs["attention_mask"]):
+        assert not torch.equal(logits(tiny, inputs), before)
+    check()
+
+    def fail() -> None:
+        with intervene(tiny, SOME, inputs["attention_mask"]):
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
+    check()
+
+
+@pytest.mark.parametrize(("name", "neurons"), [("zero", []), ("minimum", []), ("complement", ALL)])
+def test_no_neuron_switched_changes_nothing(
+    tiny: Adapter, inputs: dict[str, Tensor], name: str, neurons: list[tuple[int, int]]
+) -> None:
+    before = logits(tiny, inputs)
+    with import_module(f"lode.intervention.{name}").intervene(tiny, neurons, inputs["attention_mask"]):
+        assert torch.equal(logits(tiny, inputs), before)
+
+
+def test_complement_zeroes_the_others(tiny: Adapter, inputs: dict[str, Tensor]) -> None:
+    with complement.intervene(tiny, SOME, inputs["attention_mask"]):
+        kept = logits(tiny, inputs)
+    with zero.intervene(tiny, [pair for pair in ALL if pair not in SOME], inputs["attention_mask"]):
+        assert torch.equal(kept, logits(tiny, inputs))
+
+
+def test_minimum_is_the_smallest_real_activation_of_the_sample(tiny: Adapter, inputs: dict[str, Tensor]) -> None:
+    """Over real tokens and all neurons; the padded values are made the smallest of all, and must not count."""
+    real = inputs["attention_mask"].bool()
+
+    def lower_padding(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
+        return output.masked_fill(~real[..., None], -50.0)
+
+    handle = tiny.activation[0].register_forward_hook(lower_padding)
+    with recorded(tiny.activation[:1]) as clean:
+        logits(tiny, inputs)
+    with minimum.intervene(tiny, SOME, inputs["attention_mask"]), recorded(tiny.activation[:1]) as switched:
+        logits(tiny, inputs)
+    handle.remove()
+    (before,), (after,) = clean, switched
+    for row in range(len(RECORDS)):
+        expected = before[row].clone()
+        expected[:, [3, 40]] = before[row][real[row]].min()
+        assert torch.equal(after[row], expected)
+
+
+@every_intervention
+def test_an_intervention_does_not_depend_on_the_batch(tiny: Adapter, inputs: dict[str, Tensor], intervene: Any) -> None:
+    with intervene(tiny, SOME, inputs["attention_mask"]):
+        together = logits(tiny, inputs)[:, -1]
+    for row, sample in enumerate(RECORDS):
+        alone = encode(tiny, [sample]).inputs
+        with intervene(tiny, SOME, alone["attention_mask"]):
+            torch.testing.assert_close(logits(tiny, alone)[0, -1], together[row], rtol=1e-4, atol=1e-4)
+
+
+def test_a_batch_equals_its_samples(tiny: Adapter, inputs: dict[str, Tensor]) -> None:
+    together = logits(tiny, inputs)[:, -1]
+    for row, sample in enumerate(RECORDS):
+        alone = logits(tiny, encode(tiny, [sample]).inputs)[0, -1]
+        torch.testing.assert_close(alone, together[row], rtol=1e-4, atol=1e-4)
+
+
+# --- towers -----------------------------------------------------------------------------------------------------------
+
+
+def test_encoders_run_once_for_equal_inputs(tiny: Adapter) -> None:
+    tower = tiny.towers["image"]
+    one, other = encode(tiny, RECORDS[:3]).inputs, encode(tiny, RECORDS[4:7]).inputs
+    expected = {id(batch): logits(tiny, batch) for batch in (one, other)}
+    with recorded((tower.patch_embed,)) as runs, encoders_once(tiny):
+        for batch, num_runs in ((one, 1), (one, 1), (other, 2), (one, 2), (dict(one), 2), (other, 3)):
+            assert torch.equal(
+                logits(tiny, batch), expected[id(one if batch["input_ids"] is one["input_ids"] else other)]
+            )
+            assert len(runs) == num_runs
+        with zero.intervene(tiny, SOME, one["attention_mask"]):
+            assert not torch.equal(logits(tiny, one), expected[id(one)])
+        assert len(runs) == 3
+    assert "forward" not in vars(tower)
+    with recorded((tower.patch_embed,)) as runs:
+        logits(tiny, one)
+        logits(tiny, one)
+    assert len(runs) == 2

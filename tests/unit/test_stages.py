@@ -1,0 +1,380 @@
+"""The light stages and the tables between them: download, prepare, aggregate, select, and the only writer."""
+
+import hashlib
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from omegaconf import DictConfig
+
+from lode.artifacts import SCHEMAS, dense, neuron_columns, read_provenance, read_table, replacing, write_table
+from lode.config import ROOT, compose, restrict
+from lode.dataset import Sample
+from lode.errors import UserError
+from lode.shapes import METRICS, MODALITIES
+from lode.stages import aggregate, download, prepare, select
+from tests.broken import safetensors
+
+MADE_BY = {"config": {}, "code_digest": "unknown"}
+TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))
+
+
+def config(step: str, *overrides: str) -> DictConfig:
+    """What a script hands to its stage."""
+    return restrict(compose(overrides), step, ("io", "runtime"))
+
+
+# --- download ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(safetensors())
+    (folder / "onnx").mkdir()
+    return folder
+
+
+def manifest_of(tmp_path: Path, source: str) -> dict[str, Any]:
+    output = tmp_path / "out" / "manifest.json"
+    download.run(config("download", f"model.source={source}", f"io.output={output}"), MADE_BY)
+    assert [p.name for p in output.parent.iterdir()] == ["manifest.json"]
+    return json.loads(output.read_text())
+
+
+def test_manifest_of_a_folder(tmp_path: Path, model_folder: Path) -> None:
+    manifest = manifest_of(tmp_path, str(model_folder))
+    assert manifest == {
+        "name": "tiny_qwen2_vl",
+        "source": str(model_folder),
+        "revision": None,
+        "folder": str(model_folder),
+        "files": [
+            {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in (("config.json", b"{}"), ("model.safetensors", safetensors()))
+        ],
+        "made_by": MADE_BY,
+    }
+
+
+def test_manifest_of_a_project_folder_names_no_place_of_this_machine(tmp_path: Path) -> None:
+    source = "resources/models/tiny_qwen2_vl"
+    manifest = manifest_of(tmp_path, source)
+    assert manifest["folder"] == source
+    assert str(ROOT) not in json.dumps(manifest)
+    assert {file["name"] for file in manifest["files"]} == {p.name for p in (ROOT / source).iterdir() if p.is_file()}
+
+
+def test_manifest_of_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
+    """A snapshot folder is named by its commit; its files are not digested again."""
+    monkeypatch.setattr(download, "fetch", lambda source, revision: model_folder)
+    manifest = manifest_of(tmp_path, "someone/something")
+    assert manifest["revision"] == "model"
+    assert [sorted(file) for file in manifest["files"]] == [["name", "size"]] * 2
+
+
+# --- prepare ----------------------------------------------------------------------------------------------------------
+
+
+def test_prepare_writes_what_the_plugin_yields(tmp_path: Path) -> None:
+    sizes = ("dataset.num_samples.mine=4", "dataset.num_samples.report=3")
+    outputs = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
+    for output in outputs:
+        prepare.run(config("prepare", "dataset=toy_textvqa", *sizes, f"io.output={output}"), MADE_BY)
+    rows = read_table(outputs[0], "dataset").to_pylist()
+    assert [row["split"] for row in rows] == ["mine"] * 4 + ["report"] * 3
+    assert all(row["media"][0]["bytes"].startswith(b"\x89PNG") for row in rows)
+    assert all(json.loads(row["meta"]) == {} for row in rows)
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_prepare_sorts_meta() -> None:
+    assert prepare.row(Sample("a", "a", "mine", "p", ("x",), meta={"b": 1, "a": 2}))["meta"] == '{"a": 2, "b": 1}'
+
+
+# --- aggregate --------------------------------------------------------------------------------------------------------
+
+NUM_LAYERS, NUM_NEURONS = 2, 3
+SHAPE = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
+
+
+def statistics(num_samples: dict[int, int], scores: dict[int, float], pooled: float = 0.0) -> dict[str, Any]:
+    """Columns of a statistics table: by modality the samples that hold it, and the sum of every score."""
+    columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
+    counts, sums = np.zeros(SHAPE, dtype=np.int64), np.zeros(SHAPE)
+    for modality, count in num_samples.items():
+        counts[modality] = count
+    for modality, value in scores.items():
+        sums[modality] = value
+    for field in SCHEMAS["statistics"]:
+        integer = pa.types.is_integer(field.type)
+        columns.setdefault(field.name, np.full(counts.size, int(pooled) if integer else pooled))
+    columns["num_samples"] = counts.ravel()
+    return columns | {f"{metric}_score_sum": sums.ravel() * (1 + i) for i, metric in enumerate(METRICS)}
+
+
+def aggregated(folder: Path, shards: dict[str, list[dict[str, Any]]]) -> pa.Table:
+    paths = []
+    for name, parts in shards.items():
+        for index, columns in enumerate(parts):
+            paths.append(folder / "activations" / name / f"{index}.parquet")
+            write_table(paths[-1], "statistics", columns, MADE_BY)
+    output = folder / "importance.parquet"
+    lists = (f"mining_datasets=[{','.join(shards)}]", f"io.shards=[{','.join(map(str, paths))}]")
+    aggregate.run(config("aggregate", *lists, f"io.output={output}"), MADE_BY)
+    return read_table(output, "importance")
+
+
+def test_importance_by_hand(tmp_path: Path) -> None:
+    """METHODS 1.3. Dataset a: 4 samples, 2 with an image; dataset b: 5 samples, none with an image.
+
+    text:  (2 / 4 + 1 / 5) / 2 datasets = 0.35;  image: (1 / 4 + 0) / 1 dataset = 0.25.
+    """
+    a = statistics({TEXT: 4, IMAGE: 2, PROMPT: 4}, {TEXT: 2.0, IMAGE: 1.0, PROMPT: 4.0}, pooled=3.0)
+    b = statistics({TEXT: 5, PROMPT: 5}, {TEXT: 1.0, PROMPT: 5.0}, pooled=4.0)
+    names, values = dense(aggregated(tmp_path, {"a": [a], "b": [b]}), METRICS)
+    assert names == MODALITIES
+    for index in range(len(METRICS)):
+        np.testing.assert_allclose(values[index, TEXT], 0.35 * (1 + index), rtol=1e-15)
+        np.testing.assert_allclose(values[index, IMAGE], 0.25 * (1 + index), rtol=1e-15)
+        np.testing.assert_allclose(values[index, PROMPT], 1.0 * (1 + index), rtol=1e-15)
+        np.testing.assert_array_equal(values[index, MODALITIES.index("video")], 0)
+
+
+def test_counts_and_moments_are_pooled(tmp_path: Path) -> None:
+    a = statistics({TEXT: 4, PROMPT: 4}, {TEXT: 1.0}, pooled=3.0)
+    b = statistics({TEXT: 5, PROMPT: 5}, {TEXT: 1.0}, pooled=4.0)
+    _, values = dense(
+        aggregated(tmp_path, {"a": [a], "b": [b]}), ["num_samples", "num_tokens", "mean_sum", "max_sumsq"]
+    )
+    np.testing.assert_array_equal(values[0, TEXT], 9)
+    np.testing.assert_array_equal(values[1:], 7)
+
+
+def random_statistics(rng: np.random.Generator) -> dict[str, Any]:
+    columns = statistics({TEXT: int(rng.integers(1, 9)), PROMPT: 9}, {})
+    for field in SCHEMAS["statistics"].names[4:]:
+        integers = field in ("num_tokens", "positive_count")
+        columns[field] = rng.integers(0, 99, np.prod(SHAPE)) if integers else rng.random(np.prod(SHAPE))
+    return columns
+
+
+def test_shards_merge_to_one(tmp_path: Path) -> None:
+    """Counts exactly, sums to rounding, in whatever order the shards come."""
+    rng = np.random.default_rng(0)
+    parts = [random_statistics(rng) for _ in range(3)]
+    keys = SCHEMAS["statistics"].names[:3]
+    whole = {name: parts[0][name] if name in keys else sum(part[name] for part in parts) for name in parts[0]}
+    single = aggregated(tmp_path / "1", {"a": [whole]})
+    for order in (parts, parts[::-1]):
+        sharded = aggregated(tmp_path / "3", {"a": order})
+        for field in SCHEMAS["importance"]:
+            one, three = single[field.name], sharded[field.name]
+            if pa.types.is_floating(field.type):
+                np.testing.assert_allclose(three.to_numpy(), one.to_numpy(), rtol=1e-12, atol=0)
+            else:
+                assert three.equals(one), field.name
+
+
+def test_shards_of_other_models_are_refused() -> None:
+    one = pa.table(statistics({TEXT: 1}, {}))
+    with pytest.raises(UserError, match=r"differ in shape.*run again"):
+        aggregate.merge([one, one.filter(np.asarray(one["layer"]) == 0)])
+
+
+@pytest.mark.parametrize(
+    ("datasets", "says"),
+    [("[a,b]", "mining dataset b: io.shards holds no shard"), ("[ab]", r"unknown dataset .*'a'.*Did you mean ab")],
+)
+def test_missing_and_stray_shards_are_named(tmp_path: Path, datasets: str, says: str) -> None:
+    write_table(tmp_path / "a" / "0.parquet", "statistics", statistics({PROMPT: 1}, {}), MADE_BY)
+    overrides = (f"mining_datasets={datasets}", f"io.shards=[{tmp_path}/a/0.parquet]", f"io.output={tmp_path}/o")
+    with pytest.raises(UserError, match=says):
+        aggregate.run(config("aggregate", *overrides), MADE_BY)
+
+
+# --- select -----------------------------------------------------------------------------------------------------------
+
+
+def importance_file(path: Path, absent: tuple[str, ...] = ("video", "audio")) -> Path:
+    """Random importance of 4 layers with 50 neurons; `absent` modalities have no sample."""
+    rng = np.random.default_rng(3)
+    columns = neuron_columns(MODALITIES, 4, 50)
+    held = ~np.isin(np.asarray(columns["modality"]), absent)
+    for field in SCHEMAS["importance"]:
+        values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.ones(len(held), dtype=np.int64)
+        columns.setdefault(field.name, values * held)
+    write_table(path, "importance", columns, MADE_BY)
+    return path
+
+
+def selected(tmp_path: Path, *overrides: str) -> list[dict[str, Any]]:
+    importance = importance_file(tmp_path / "importance.parquet")
+    output = tmp_path / "neurons.parquet"
+    places = (f"io.importance={importance}", f"io.output={output}", "controls.num_draws=3")
+    select.run(config("select", "selection.ratio=0.3", *places, *overrides), MADE_BY)
+    return read_table(output, "neurons").to_pylist()
+
+
+def pairs_of(rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
+    sets: dict[str, list[tuple[int, int]]] = {}
+    for row in rows:
+        sets.setdefault(row["set_name"], []).append((row["layer"], row["neuron"]))
+    return sets
+
+
+def per_layer(pairs: list[tuple[int, int]]) -> list[int]:
+    return np.bincount([layer for layer, _ in pairs], minlength=4).tolist()
+
+
+@pytest.mark.parametrize("strategy", ["LA_MU", "adaptive", "LU_MA", "uniform", "random"])
+def test_controls_match_their_set_layer_by_layer(tmp_path: Path, strategy: str) -> None:
+    rows = selected(tmp_path, f"selection.options.strategy={strategy}")
+    sets = pairs_of(rows)
+    methods = {row["set_name"] for row in rows if row["kind"] == "method"}
+    assert methods == {"text", "special", "image", "all"}
+    assert len(sets) == len(methods) * (1 + 3)
+    for name in methods:
+        draws = [sets[f"{name}_random_{draw:02d}"] for draw in range(3)]
+        for pairs in (sets[name], *draws):
+            assert len(set(pairs)) == len(pairs), f"{name}: a neuron twice"
+            assert per_layer(pairs) == per_layer(sets[name])
+        assert len({tuple(sorted(draw)) for draw in draws}) == 3
+    chosen = [sets[name] for name in sorted(methods - {"all"})]
+    assert set(sets["all"]) == {pair for pairs in chosen for pair in pairs}
+    assert read_provenance(tmp_path / "neurons.parquet")["num_unique"] == {n: len(set(sets[n])) for n in methods}
+
+
+def test_columns_say_what_a_row_is(tmp_path: Path) -> None:
+    rows = selected(tmp_path)
+    for row in rows:
+        if row["kind"] == "method":
+            assert (row["control_of"], row["control_draw"]) == ("", -1)
+            assert row["set_name"] == row["modality"]
+        else:
+            assert row["set_name"] == f"{row['control_of']}_random_{row['control_draw']:02d}"
+            assert np.isnan(row["score"])
+            assert row["rank"] == -1
+    image = [row for row in rows if row["set_name"] == "image"]
+    assert [row["rank"] for row in image] == list(range(20))  # 0.3 of 200 neurons, a third each
+    assert all(a["score"] >= b["score"] for a, b in pairwise(image))
+
+
+def test_controls_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    first = selected(tmp_path)
+    content = (tmp_path / "neurons.parquet").read_bytes()
+    assert len(selected(tmp_path)) == len(first)
+    assert (tmp_path / "neurons.parquet").read_bytes() == content
+    before, after = pairs_of(first), pairs_of(selected(tmp_path, "seed=7"))
+    for name in before:
+        assert (before[name] == after[name]) == ("_random_" not in name), name
+
+
+def test_controls_are_uniform_within_a_layer() -> None:
+    """Each of 10 neurons is drawn in 3 / 10 of 2000 draws: 600, standard deviation 20.5."""
+    pairs = np.array([[1, 0], [1, 1], [1, 2]])
+    counts = np.zeros(10)
+    for draw in range(2000):
+        np.add.at(counts, select.layer_matched(pairs, 10, np.random.default_rng([5, draw]))[:, 1], 1)
+    assert np.all(np.abs(counts - 600) < 4.5 * 20.5)
+
+
+def test_union_keeps_the_best_score() -> None:
+    a = (np.array([[0, 1], [1, 2]]), np.array([0.9, 0.2]))
+    b = (np.array([[1, 2], [0, 0]]), np.array([0.5, 0.5]))
+    pairs, scores = select.union([a, b])
+    assert pairs.tolist() == [[0, 1], [0, 0], [1, 2]]
+    assert scores.tolist() == [0.9, 0.5, 0.5]
+
+
+def test_only_modalities_that_occur_take_part(tmp_path: Path) -> None:
+    table = read_table(importance_file(tmp_path / "i.parquet"), "importance")
+    assert select.taking_part(table, "special_text_separate", None) == ["text", "special", "image"]
+    assert select.taking_part(table, "special_text_as_one", None) == ["special_text", "image"]
+    assert select.taking_part(table, "prompt", None) == ["prompt"]
+    assert select.taking_part(table, "prompt", ["image", "text"]) == ["image", "text"]
+    with pytest.raises(UserError, match=r"audio does not occur.*image, prompt, special, special_text, text"):
+        select.taking_part(table, "prompt", ["text", "audio"])
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_dense_round_trip() -> None:
+    values = np.arange(2 * 3 * 4, dtype=float).reshape(2, 3, 4)
+    table = pa.table({**neuron_columns(("text", "image"), 3, 4), "value": values.ravel()})
+    names, read = dense(table, ["value", "value"])
+    assert names == ("text", "image")
+    np.testing.assert_array_equal(read, np.stack([values, values]))
+    row = table.slice(1 * 12 + 2 * 4 + 3, 1).to_pylist()[0]
+    assert row == {"modality": "image", "layer": 2, "neuron": 3, "value": values[1, 2, 3]}
+
+
+def test_dense_refuses_another_order() -> None:
+    table = pa.table({**neuron_columns(("text", "image"), 3, 4), "value": np.arange(24.0)})
+    for broken in (table.slice(1), table.take(np.arange(24)[::-1]), table.sort_by("neuron")):
+        with pytest.raises(UserError, match="must be dense"):
+            dense(broken, ["value"])
+
+
+def statistics_bytes(path: Path) -> bytes:
+    write_table(path, "statistics", statistics({TEXT: 1, PROMPT: 1}, {TEXT: 0.5}), MADE_BY)
+    return path.read_bytes()
+
+
+def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
+    assert statistics_bytes(tmp_path / "1.parquet") == statistics_bytes(tmp_path / "other" / "2.parquet")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.parquet"
+    before = statistics_bytes(path)
+
+    def fail(table: pa.Table, where: Path, **options: Any) -> None:
+        Path(where).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pq, "write_table", fail)
+    with pytest.raises(OSError, match="no space"):
+        statistics_bytes(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["table.parquet"]
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    def write() -> None:
+        with replacing(tmp_path / "new" / "a.json") as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_nulls_and_missing_columns_are_refused(tmp_path: Path, rows: bool) -> None:
+    columns = statistics({TEXT: 1}, {})
+    columns["num_tokens"] = [None, *columns["num_tokens"][1:].tolist()]
+    table: Any = pa.table(columns).to_pylist() if rows else columns
+    with pytest.raises(ValueError, match="'num_tokens' holds nulls"):
+        write_table(tmp_path / "a.parquet", "statistics", table, MADE_BY)
+    del columns["max_sum"]
+    with pytest.raises((KeyError, ValueError)):
+        write_table(tmp_path / "a.parquet", "statistics", columns, MADE_BY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_column_has_unit_and_description() -> None:
+    for kind, schema in SCHEMAS.items():
+        for field in schema:
+            assert field.metadata, (kind, field.name)
+            assert field.metadata[b"unit"]
+            assert field.metadata[b"description"]

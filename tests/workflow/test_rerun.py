@@ -1,0 +1,217 @@
+"""When one thing changes, exactly what depends on it runs again: job counts of dry runs after one edit.
+
+One small run is finished once; each case copies its tree, makes one edit, and compares the plan with the counts
+written down here. The experiment has two models, one dataset, two selections and three figures.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SNAKEMAKE = ("snakemake", "--profile", "workflow/profiles/local")
+RULES = {
+    "download": "download_model",
+    "prepare": "prepare_dataset",
+    "capture": "capture_activations",
+    "aggregate": "aggregate_importance",
+    "select": "select_neurons",
+    "ablate": "benchmark_ablation",
+    "score": "score_ablation",
+    "plot": "plot_figures",
+    "report": "build_report",
+}
+EXPERIMENT = """\
+# @package _global_
+dataset: {num_samples: {mine: 4, report: 4}}
+controls: {num_draws: 1}
+scoring: {num_resamples: 50}
+models: [tiny_qwen2_vl, second]
+mining_datasets: [toy_mmlu]
+benchmarks: [toy_mmlu]
+selections:
+  miner: [selection=miner]
+  wide: [selection=miner, selection.ratio=0.05]
+interventions: [zero]
+figures: [neurons_per_layer, ablation_scores, metric_correlation]
+"""
+
+Edit = Callable[[Path], list[str] | None]
+
+
+def snakemake(tree: Path, *arguments: str) -> str:
+    """Run Snakemake in a tree on that tree's own code."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(tree), "NO_COLOR": "1"}
+    command = [*SNAKEMAKE, "--config", "experiment=rerun", *arguments]
+    done = subprocess.run(command, cwd=tree, env=env, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(tree: Path, overrides: list[str] | None) -> dict[str, int]:
+    """The job counts of a dry run, without the target rule."""
+    output = snakemake(tree, *([f"overrides={overrides!r}"] if overrides else []), "--dry-run")
+    if "Nothing to be done" in output:
+        return {}
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", output.split("Job stats:")[1], re.MULTILINE))
+    return {step: int(counts[rule]) for step, rule in RULES.items() if rule in counts}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the experiment has run to its end."""
+    tree = tmp_path_factory.mktemp("finished") / "tree"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
+    (tree / "config/experiment/rerun.yaml").write_text(EXPERIMENT)
+    model = (tree / "config/model/tiny_qwen2_vl.yaml").read_text()
+    (tree / "config/model/second.yaml").write_text(model.replace("name: tiny_qwen2_vl", "name: second"))
+    snakemake(tree)
+    return tree
+
+
+def append(name: str, text: str) -> Edit:
+    """Add text at the end of a file."""
+
+    def edit(tree: Path) -> None:
+        with (tree / name).open("a") as file:
+            file.write(text)
+
+    return edit
+
+
+def replace(name: str, old: str, new: str) -> Edit:
+    """Replace text in a file, which must hold it."""
+
+    def edit(tree: Path) -> None:
+        text = (tree / name).read_text()
+        assert old in text, f"{name} does not hold {old!r}"
+        (tree / name).write_text(text.replace(old, new, 1))
+
+    return edit
+
+
+def override(*overrides: str) -> Edit:
+    """Hydra overrides on the command line."""
+    return lambda tree: list(overrides)
+
+
+def delete(name: str) -> Edit:
+    """Remove a file."""
+    return lambda tree: (tree / name).unlink()
+
+
+def touch_everything(tree: Path) -> None:
+    """Give every config, script and module a new time stamp."""
+    for folder in ("config", "scripts", "lode", "workflow"):
+        for path in (tree / folder).rglob("*"):
+            if path.is_file():
+                path.touch()
+
+
+def corrupt_importance(tree: Path) -> None:
+    """Change the content of one intermediate table."""
+    path = tree / "results/rerun/importance/second.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+CODE = "\n_UNUSED = 1\n"
+ALL = dict(download=2, prepare=1, capture=2, aggregate=2, select=4, ablate=4, score=4, plot=3, report=1)
+
+
+def after(step: str, **changed: int) -> dict[str, int]:
+    """The counts of all steps from `step` on, some of them changed."""
+    steps = list(ALL)
+    return {**{name: ALL[name] for name in steps[steps.index(step) :]}, **changed}
+
+
+CASES: dict[str, tuple[Edit, dict[str, int]]] = {
+    # nothing that a result depends on
+    "nothing": (lambda tree: None, {}),
+    "touch all": (touch_everything, {}),
+    "comment in a config": (append("config/selection/miner.yaml", "# a comment\n"), {}),
+    "key order in a config": (
+        replace("config/selection/miner.yaml", "name: miner\nratio: 0.02\n", "ratio: 0.02\nname: miner\n"),
+        {},
+    ),
+    "device": (override("runtime.device=cpu"), {}),
+    "same value as override": (override("seed=2024"), {}),
+    "comment in a script": (append("scripts/capture_activations.py", "# a comment\n"), {}),
+    "docstring in the library": (replace("lode/stages/select.py", '"""Stage 4:', '"""The fourth stage:'), {}),
+    "memory of a rule": (replace("workflow/rules/2_capture.smk", "mem_mb=4000", "mem_mb=5000"), {}),
+    "log of a rule": (replace("workflow/rules/2_capture.smk", '.log"', '.txt"'), {}),
+    "comment in the Snakefile": (append("Snakefile", "# a comment\n"), {}),
+    "new script and module": (append("lode/selection/brand_new.py", '"""New."""\n'), {}),
+    "workflow/pipeline.py": (append("workflow/pipeline.py", CODE), {}),
+    "lode/validation.py": (append("lode/validation.py", CODE), {}),
+    # config values
+    "seed": (override("seed=7"), after("prepare")),
+    "capture value": (override("capture.attention=causal"), after("capture")),
+    "ratio of all selections": (override("selection.ratio=0.03"), after("select", plot=2)),
+    "ratio of one selection": (
+        replace("config/experiment/rerun.yaml", "selection.ratio=0.05", "selection.ratio=0.04"),
+        dict(select=2, ablate=2, score=2, plot=2, report=1),
+    ),
+    "one model": (
+        append("config/model/second.yaml", "system_prompt: Be brief.\n"),
+        dict(capture=1, aggregate=1, select=2, ablate=2, score=2, plot=3, report=1),
+    ),
+    "token limit of a benchmark": (override("dataset.max_new_tokens=3"), dict(ablate=4, score=4, plot=1, report=1)),
+    "score of a benchmark": (
+        override("dataset.scores=[mmlu_paper,exact_match]"),
+        dict(score=4, plot=1, report=1),
+    ),
+    "caption of a figure": (
+        replace("config/figure/metric_correlation.yaml", "Rank correlation", "Spearman correlation"),
+        dict(plot=1, report=1),
+    ),
+    "one selection more": (
+        replace("config/experiment/rerun.yaml", "interventions:", "  more: [selection.ratio=0.1]\ninterventions:"),
+        dict(select=2, ablate=2, score=2, plot=2, report=1),
+    ),
+    "one model less": (override("models=[tiny_qwen2_vl]"), dict(plot=3, report=1)),
+    # code
+    "capture stage": (append("lode/stages/capture.py", CODE), after("capture")),
+    "shell of a rule": (
+        replace("workflow/rules/2_capture.smk", "io.shard=", "runtime.threads=1 io.shard="),
+        after("capture"),
+    ),
+    "shared lode/config.py": (append("lode/config.py", CODE), ALL),
+    "library module of one stage": (append("lode/model/tower.py", CODE), dict(ablate=4, score=4, plot=1, report=1)),
+    "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare")),
+    "dataset plug-in that is not used": (append("lode/dataset/toy_caption.py", CODE), {}),
+    "selection plug-in": (append("lode/selection/miner.py", CODE), after("select", plot=2)),
+    "intervention plug-in": (append("lode/intervention/zero.py", CODE), dict(ablate=4, score=4, plot=1, report=1)),
+    "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), dict(score=4, plot=1, report=1)),
+    "figure plug-in": (append("lode/figure/metric_correlation.py", CODE), dict(plot=1, report=1)),
+    "house style of figures": (append("lode/figure/__init__.py", CODE), dict(plot=3, report=1)),
+    "report template": (append("lode/stages/report.html.jinja", "<!-- new -->"), dict(report=1)),
+    # files
+    "report deleted": (delete("results/rerun/report.html"), dict(report=1)),
+    "intermediate deleted": (delete("results/rerun/importance/second.parquet"), {}),
+    "intermediate corrupted": (corrupt_importance, dict(select=2, ablate=2, score=2, plot=3, report=1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rerun(name: str, finished: Path, tmp_path: Path) -> None:
+    edit, expected = CASES[name]
+    tree = tmp_path / "tree"
+    shutil.copytree(finished, tree)
+    assert planned(tree, edit(tree)) == expected
