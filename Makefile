@@ -9,7 +9,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 reproduce: ## run an experiment to its report: make reproduce EXPERIMENT=default
-	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT)
+	@$(RUN) snakemake --profile $(PROFILE) --logger rich --config experiment=$(EXPERIMENT)
 	@echo "Open results/$(EXPERIMENT)/report.html"
 
 plan: ## say what `make reproduce` would run, and why

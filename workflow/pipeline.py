@@ -38,6 +38,11 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
     return compose(overrides)
 
 
+def in_project(path: Path) -> str:
+    """A path relative to the project where it lies inside, so that a moved tree stays up to date."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
 class Pipeline:
     """One experiment: its config, and the params of every rule.
 
@@ -132,7 +137,7 @@ class Pipeline:
         return {
             "semantic": semantic,
             "code": code,
-            "script": lambda wildcards, output: str(Path(SCRIPTS / script).relative_to(ROOT)),
+            "script": lambda wildcards, output: in_project(SCRIPTS / script),
             "args": args,
         }
 
@@ -141,12 +146,12 @@ class Pipeline:
         source = self.compose(f"model={wildcards.model}").model.source
         if not is_local(source):
             return []
-        return [str(path) for path in sorted(local_folder(source).iterdir()) if path.is_file()]
+        return [in_project(path) for path in sorted(local_folder(source).iterdir()) if path.is_file()]
 
     def dataset_files(self, wildcards: Any) -> list[str]:
         """The local file that a dataset is read from, if any."""
         path = self.compose(f"dataset={wildcards.dataset}").dataset.options.get("path")
-        return [str(ROOT / path)] if path else []
+        return [in_project(ROOT / path)] if path else []
 
     def datasets(self) -> list[str]:
         """Every dataset of the experiment once."""

@@ -9,6 +9,7 @@ import torch
 import transformers
 from torch import nn
 
+from lode.config import ROOT
 from lode.errors import UserError
 
 
@@ -86,7 +87,7 @@ def open_model(config: Any, manifest: str | Path, device: str, threads: int) -> 
     """
     torch.set_num_threads(threads)
     transformers.utils.logging.disable_progress_bar()
-    folder = json.loads(Path(manifest).read_text())["folder"]
+    folder = ROOT / json.loads(Path(manifest).read_text())["folder"]
     options = {"trust_remote_code": config.trust_remote_code, "local_files_only": True}
     processor = transformers.AutoProcessor.from_pretrained(folder, **options, **config.processor)
     processor.tokenizer.padding_side = "left"

@@ -159,20 +159,27 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.started = time.monotonic()
-        self.file = path.open("w", buffering=1)
+        self.path = path
+        path.write_text("")
 
     def note(self, event: str, **values: Any) -> dict[str, Any]:
         """Write one line, with the seconds since the start."""
         entry = {"event": event, **values, "seconds": round(time.monotonic() - self.started, 1)}
         print(json.dumps(entry), flush=True)
-        self.file.write(json.dumps(entry) + "\n")
+        with self.path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
         return entry
 
 
 def fit(
-    model: Any, processor: Any, pools: Mapping[str, list[Encoded]], held_out: Mapping[str, list[Sample]], recipe: Any,
-    seed: int, log: Log,
-) -> None:  # fmt: skip
+    model: Any,
+    processor: Any,
+    pools: Mapping[str, list[Encoded]],
+    held_out: Mapping[str, list[Sample]],
+    recipe: Any,
+    seed: int,
+    log: Log,
+) -> None:
     """Train for the recipe's steps; log the loss of each dataset, and held-out accuracy now and then."""
     optimizers = Optimizers(model, recipe)
     losses: dict[str, list[float]] = {name: [] for name in pools}

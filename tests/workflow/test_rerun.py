@@ -4,18 +4,15 @@ One small run is finished once; each case copies its tree, makes one edit, and c
 written down here. The experiment has two models, one dataset, two selections and three figures.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SNAKEMAKE = ("snakemake", "--profile", "workflow/profiles/local")
+from tests.project_tree import snakemake
+
 RULES = {
     "download": "download_model",
     "prepare": "prepare_dataset",
@@ -27,63 +24,16 @@ RULES = {
     "plot": "plot_figures",
     "report": "build_report",
 }
-EXPERIMENT = """\
-# @package _global_
-dataset: {num_samples: {mine: 4, report: 4}}
-controls: {num_draws: 1}
-scoring: {num_resamples: 50}
-models: [tiny_qwen2_vl, second]
-mining_datasets: [toy_mmlu]
-benchmarks: [toy_mmlu]
-selections:
-  miner: [selection=miner]
-  wide: [selection=miner, selection.ratio=0.05]
-interventions: [zero]
-figures: [neurons_per_layer, ablation_scores, metric_correlation]
-"""
-
 Edit = Callable[[Path], list[str] | None]
-
-
-def snakemake(tree: Path, *arguments: str) -> str:
-    """Run Snakemake in a tree on that tree's own code."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PYTHONPATH": str(tree), "NO_COLOR": "1"}
-    command = [*SNAKEMAKE, "--config", "experiment=rerun", *arguments]
-    done = subprocess.run(command, cwd=tree, env=env, text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def planned(tree: Path, overrides: list[str] | None) -> dict[str, int]:
     """The job counts of a dry run, without the target rule."""
-    output = snakemake(tree, *([f"overrides={overrides!r}"] if overrides else []), "--dry-run")
+    output = snakemake(tree, "--dry-run", overrides=overrides)
     if "Nothing to be done" in output:
         return {}
     counts = dict(re.findall(r"^(\w+) +(\d+)$", output.split("Job stats:")[1], re.MULTILINE))
     return {step: int(counts[rule]) for step, rule in RULES.items() if rule in counts}
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which the experiment has run to its end."""
-    tree = tmp_path_factory.mktemp("finished") / "tree"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tree / name)
-    (tree / "config/experiment/rerun.yaml").write_text(EXPERIMENT)
-    model = (tree / "config/model/tiny_qwen2_vl.yaml").read_text()
-    (tree / "config/model/second.yaml").write_text(model.replace("name: tiny_qwen2_vl", "name: second"))
-    snakemake(tree)
-    return tree
 
 
 def append(name: str, text: str) -> Edit:

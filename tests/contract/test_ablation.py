@@ -1,0 +1,202 @@
+"""Ablation says what the plain model says: replies of `generate`, likelihoods token by token, shortcut or not."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from lode.artifacts import SCHEMAS, read_table, write_table
+from lode.config import compose, restrict
+from lode.intervention import complement, minimum, zero
+from lode.model.adapter import Adapter
+from lode.model.encoding import encode
+from lode.stages import ablate
+from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch, answer, generate, judge_gold, neuron_sets, prepare_batch
+from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, record
+
+MAX_NEW_TOKENS = 8
+PROMPTS = [record(str(i), f"question {i * i}?", image=i if i % 3 else None) for i in range(12)]
+
+
+def plain_reply(
+    adapter: Adapter, sample: dict[str, Any], max_new_tokens: int = MAX_NEW_TOKENS
+) -> tuple[str, int, bool]:
+    """Reply, length and truncation of one sample: arg-max of a full forward pass for every token, without a cache."""
+    inputs = encode(adapter, [sample]).inputs
+    end = adapter.processor.tokenizer.eos_token_id
+    reply: list[int] = []
+    with torch.inference_mode():
+        while len(reply) < max_new_tokens:
+            new = torch.tensor([reply], dtype=torch.long)
+            tokens = {
+                "input_ids": torch.cat([inputs["input_ids"], new], 1),
+                "attention_mask": torch.ones(1, inputs["input_ids"].shape[1] + len(reply), dtype=torch.long),
+                "mm_token_type_ids": torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(new)], 1),
+            }
+            token = int(adapter.model(**{**inputs, **tokens}, use_cache=False).logits[0, -1].argmax())
+            if token == end:
+                return adapter.processor.tokenizer.decode(reply), len(reply), False
+            reply.append(token)
+    return adapter.processor.tokenizer.decode(reply), len(reply), True
+
+
+@pytest.fixture(scope="module")
+def samples(tiny: Adapter) -> list[dict[str, Any]]:
+    """Records of which some have the model's own reply for a gold answer, and some another."""
+    replies = [plain_reply(tiny, sample) for sample in PROMPTS]
+    assert any(truncated for _, _, truncated in replies), "no reply hits the limit"
+    assert any(not truncated and length for _, length, truncated in replies), "no reply ends"
+    texts = [text if text and i % 4 else "fed" for i, (text, _, _) in enumerate(replies)]
+    return [{**sample, "answers": [text]} for sample, text in zip(PROMPTS, texts, strict=True)]
+
+
+def shortcuts(adapter: Adapter, samples: Sequence[dict[str, Any]]) -> list[bool]:
+    with torch.inference_mode():
+        return judge_gold(adapter, prepare_batch(adapter, samples))[1]
+
+
+def test_both_ways_are_taken(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Otherwise the tests below would say nothing of one of them."""
+    greedy = shortcuts(tiny, samples)
+    assert any(greedy)
+    assert not all(greedy)
+    expected = [plain_reply(tiny, sample, 20) for sample in samples]
+    for sample, is_greedy, (text, _, truncated) in zip(samples, greedy, expected, strict=True):
+        assert is_greedy == (not truncated and text == sample["answers"][0])
+
+
+@pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene, None])
+@pytest.mark.parametrize("neurons", [[(0, 3)], [(0, n) for n in range(30)], [(1, 2), (2, 9)]], ids=len)
+def test_replies_equal_plain_generation(
+    tiny: Adapter, samples: list[dict[str, Any]], intervene: Any, neurons: list[tuple[int, int]]
+) -> None:
+    def switched(inputs: dict[str, torch.Tensor]) -> Any:
+        return intervene(tiny, neurons, inputs["attention_mask"]) if intervene else nullcontext()
+
+    with torch.inference_mode():
+        batch = prepare_batch(tiny, samples)
+        _, replies = answer(tiny, batch, switched, MAX_NEW_TOKENS)
+        with switched(batch.prompts.inputs):
+            plain = generate(tiny, batch.prompts, MAX_NEW_TOKENS)
+    assert replies == plain
+    if intervene is None:
+        assert [(r.text, r.num_tokens, r.truncated) for r in replies] == [plain_reply(tiny, s) for s in samples]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_the_limit_holds_for_the_shortcut_too(tiny: Adapter, samples: list[dict[str, Any]], limit: int) -> None:
+    """A reply that is the gold answer and just as long as the limit is truncated: its end token was not spoken."""
+    with torch.inference_mode():
+        batch = prepare_batch(tiny, samples)
+        _, replies = answer(tiny, batch, lambda inputs: nullcontext(), limit)
+    expected = [plain_reply(tiny, sample, limit) for sample in samples]
+    assert [(reply.text, reply.num_tokens, reply.truncated) for reply in replies] == expected
+
+
+def slow_likelihood(adapter: Adapter, sample: dict[str, Any]) -> float:
+    """Log-probability of the gold answer, one token and one forward pass after another, without padding."""
+    inputs = encode(adapter, [sample]).inputs
+    ids = adapter.processor.tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"]
+    total = 0.0
+    with torch.inference_mode():
+        for place, token in enumerate(ids):
+            said = torch.tensor([ids[:place]], dtype=torch.long)
+            tokens = {
+                "input_ids": torch.cat([inputs["input_ids"], said], 1),
+                "attention_mask": torch.ones(1, inputs["input_ids"].shape[1] + place, dtype=torch.long),
+                "mm_token_type_ids": torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(said)], 1),
+            }
+            logits = adapter.model(**{**inputs, **tokens}, use_cache=False).logits[0, -1]
+            total += float(logits.double().log_softmax(-1)[token])
+    return total
+
+
+def test_gold_likelihood_token_by_token(tiny: Adapter) -> None:
+    """Answers of one to five tokens, padded on both sides."""
+    with torch.inference_mode():
+        likelihood, _ = judge_gold(tiny, prepare_batch(tiny, RECORDS))
+    expected = [slow_likelihood(tiny, sample) for sample in RECORDS]
+    np.testing.assert_allclose(likelihood, expected, rtol=1e-4, atol=1e-4)
+    assert len({round(value, 3) for value in expected}) == len(RECORDS)
+
+
+def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
+    key = {"set_name": "image", "kind": "method", "control_of": "", "control_draw": -1}
+    sets = [CLEAN, NeuronSet(key, everything)]
+    clean, switched = ablate_batch(tiny, samples, sets, zero.intervene, MAX_NEW_TOKENS)
+    for sample, row in zip(samples, clean, strict=True):
+        text, length, truncated = plain_reply(tiny, sample)
+        assert row == {
+            "sample_id": sample["sample_id"],
+            "cluster_id": sample["cluster_id"],
+            "set_name": "none",
+            "kind": "clean",
+            "control_of": "",
+            "control_draw": -1,
+            "num_neurons": 0,
+            "reply": text,
+            "gold": sample["answers"][0],
+            "gold_log_likelihood": pytest.approx(slow_likelihood(tiny, sample), rel=1e-4, abs=1e-4),
+            "num_prompt_tokens": encode(tiny, [sample]).token_modality.numel(),
+            "num_reply_tokens": length,
+            "truncated": truncated,
+        }
+    assert [row["num_neurons"] for row in switched] == [len(everything)] * len(samples)
+    assert [row["reply"] for row in switched] != [row["reply"] for row in clean]
+    again, _ = ablate_batch(tiny, samples, sets, zero.intervene, MAX_NEW_TOKENS)
+    assert again == clean
+
+
+def test_clean_is_never_intervened(tiny: Adapter) -> None:
+    """The complement of no neuron would be all of them."""
+
+    def refuse(*_: Any) -> Any:
+        pytest.fail("an intervention on the clean model")
+
+    assert len(list(ablate_batch(tiny, RECORDS[:2], [CLEAN], refuse, 2))) == 1
+
+
+def neurons_table() -> list[dict[str, Any]]:
+    keys = [("image", "method", "", -1), ("image_random_00", "control", "image", 0), ("all", "method", "", -1)]
+    places = [[(2, 7), (0, 3)], [(2, 1), (0, 9)], [(0, 3), (2, 7), (0, 3)]]
+    return [
+        {**dict(zip(ablate.SET_COLUMNS, key, strict=True)), "modality": "image", "layer": layer, "neuron": neuron,
+         "score": 1.0, "rank": 0}
+        for key, pairs in zip(keys, places, strict=True) for layer, neuron in pairs
+    ]  # fmt: skip
+
+
+def test_sets_of_a_table() -> None:
+    sets = neuron_sets(pa.Table.from_pylist(neurons_table(), SCHEMAS["neurons"]))
+    assert [s.key["set_name"] for s in sets] == ["none", "image", "image_random_00", "all"]
+    assert [s.neurons.tolist() for s in sets] == [[], [[0, 3], [2, 7]], [[0, 9], [2, 1]], [[0, 3], [2, 7]]]
+    assert sets[2].key == {"set_name": "image_random_00", "kind": "control", "control_of": "image", "control_draw": 0}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_run_writes_every_set_of_every_sample(
+    tmp_path: Path, tiny: Adapter, tiny_manifest: Path, batch_size: int
+) -> None:
+    """Replies do not depend on the batch; only the `report` split is asked."""
+    extra = {"choices": [], "answer_index": -1, "meta": "{}"}
+    rows = [{**sample, **extra, "split": "mine" if i == 1 else "report"} for i, sample in enumerate(PROMPTS[:7])]
+    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
+    write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
+    names = ("output", "dataset", "neurons")
+    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in names]
+    overrides = [*paths, f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}", "runtime.device=cpu"]
+    ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {"batch": batch_size})
+    predictions = read_table(tmp_path / "output.parquet", "predictions").to_pylist()
+    reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
+    asked = [(name, s["sample_id"]) for name in ("none", "image", "image_random_00", "all") for s in reported]
+    assert [(row["set_name"], row["sample_id"]) for row in predictions] == asked
+    said = {row["sample_id"]: row["reply"] for row in predictions if row["set_name"] == "none"}
+    assert said == {sample["sample_id"]: plain_reply(tiny, sample)[0] for sample in reported}
+    replies = {name: [row["reply"] for row in predictions if row["set_name"] == name] for name in ("image", "all")}
+    assert replies["image"] == replies["all"]  # the same neurons

@@ -1,0 +1,286 @@
+"""A battery over every YAML and every plug-in of every group: a new one is tested without writing a test."""
+
+import inspect
+import re
+import socket
+from functools import cache
+from importlib import import_module
+from itertools import combinations
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
+
+from lode.artifacts import SCHEMAS, neuron_columns
+from lode.config import CONFIG_DIR, GROUPS, ROOT, compose, restrict
+from lode.dataset import Sample
+from lode.errors import UserError
+from lode.figure import house_style, read_tables
+from lode.shapes import MODALITIES, MODALITY_SPLITS
+from lode.stages import plot
+from lode.stages.prepare import check_samples
+from lode.validation import is_local, known_plugins, validate
+from tests.tables import write_run
+from workflow.pipeline import Pipeline
+
+#: Group -> plug-in functions and their parameters that the workflow gives; the others are options.
+CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "dataset": {"samples": ("split", "num_samples", "seed")},
+    "selection": {"select_neurons": ("table", "modalities", "ratio", "seed"), "check_options": ()},
+    "intervention": {"intervene": ("adapter", "neurons", "attention_mask")},
+    "figure": {"draw": ("tables",)},
+    "scoring": {"score": ("replies", "samples")},
+}
+#: The step that checks a choice of a group before it runs.
+STEPS = {"model": "download", "dataset": "prepare", "selection": "select", "intervention": "ablate", "figure": "plot"}
+SPLITS = ("train", "mine", "report")
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+
+
+PLUGINS = [(group, name) for group in CONTRACTS for name in sorted(known_plugins(group))]
+CHOICES = [(group, name) for group in STEPS for name in choices(group)]
+
+
+def chosen(group: str, name: str) -> DictConfig:
+    return compose([f"{group}={name}"])
+
+
+def plugin_of(group: str, name: str) -> ModuleType:
+    return import_module(f"lode.{group}.{chosen(group, name)[group].plugin}")
+
+
+# --- every plug-in, every YAML ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("group", "name"), PLUGINS)
+def test_plugin_keeps_its_contract(group: str, name: str) -> None:
+    module = import_module(f"lode.{group}.{name}")
+    assert module.__doc__
+    assert len(module.__doc__.split()) >= 8, "say what it is, its source, and what it does not tell"
+    for function_name, given in CONTRACTS[group].items():
+        function = inspect.unwrap(getattr(module, function_name))
+        assert function.__doc__
+        parameters = list(inspect.signature(function).parameters.values())
+        assert tuple(parameter.name for parameter in parameters[: len(given)]) == given
+        for parameter in parameters[len(given) :]:
+            assert parameter.annotation is not parameter.empty, f"the option {parameter.name} has no type"
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_choice_is_named_like_its_file_and_checked(group: str, name: str) -> None:
+    cfg = chosen(group, name)
+    assert cfg[group].name == name
+    validate(cfg, STEPS[group])
+    restrict(cfg, STEPS[group])  # every value that the step reads is there
+    if group in CONTRACTS:
+        assert cfg[group].plugin in known_plugins(group)
+
+
+def test_every_group_is_in_the_battery() -> None:
+    """The groups of the config are those tested here; training and experiment have tests of their own below."""
+    folders = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}
+    assert folders == set(GROUPS) == {*STEPS, "training", "experiment"}
+
+
+@pytest.mark.parametrize("name", sorted(known_plugins("selection")))
+def test_options_of_a_selection_and_of_its_check_agree(name: str) -> None:
+    module = import_module(f"lode.selection.{name}")
+    options = list(inspect.signature(module.select_neurons).parameters.values())[4:]
+    checked = inspect.signature(module.check_options).parameters
+    assert {option.name: option.default for option in options} == {n: p.default for n, p in checked.items()}
+
+
+# --- datasets ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def drawn(name: str, split: str, num_samples: int, seed: int = 2024) -> tuple[Sample, ...]:
+    cfg = chosen("dataset", name).dataset
+    return tuple(plugin_of("dataset", name).samples(split, num_samples, seed, **cfg.options))
+
+
+def content(sample: Sample) -> tuple[Any, ...]:
+    return sample.prompt, *(medium.bytes for medium in sample.media)
+
+
+@pytest.mark.parametrize("name", choices("dataset"))
+def test_dataset_yields_good_samples(name: str) -> None:
+    cfg = chosen("dataset", name).dataset
+    samples = [sample for split in ("mine", "report") for sample in drawn(name, split, 3)]
+    assert [sample.split for sample in samples] == ["mine"] * 3 + ["report"] * 3
+    check_samples(samples, cfg.modalities)
+    assert all(sample.prompt == sample.prompt.strip() for sample in samples)
+    assert len({sample.sample_id for sample in samples}) == 6
+    assert all(answer.strip() for sample in samples for answer in sample.answers)
+    if any(sample.choices for sample in samples):
+        assert all(0 <= sample.answer_index < len(sample.choices) for sample in samples)
+
+
+@pytest.mark.parametrize("name", choices("dataset"))
+def test_dataset_is_deterministic(name: str) -> None:
+    for split in ("mine", "report"):
+        before = drawn(name, split, 3)
+        drawn.cache_clear()
+        assert drawn(name, split, 3) == before
+        assert drawn(name, split, 5)[:3] == before, "more samples must not change the first"
+
+
+@pytest.mark.parametrize("name", choices("dataset"))
+def test_dataset_splits_share_no_content(name: str) -> None:
+    samples = {split: drawn(name, split, 300) for split in SPLITS}
+    held = {split: {content(sample) for sample in part} for split, part in samples.items()}
+    ids = {split: {sample.sample_id for sample in part} for split, part in samples.items()}
+    for split in SPLITS:
+        assert len(samples[split]) >= 150
+        assert all(sample.split == split for sample in samples[split])
+        assert len(ids[split]) == len(samples[split])
+    for one, other in combinations(SPLITS, 2):
+        assert not held[one] & held[other]
+        assert not ids[one] & ids[other]
+    for split in ("mine", "report"):
+        assert len(held[split]) == len(samples[split])
+
+
+def test_scans_of_digits_are_in_one_split_for_good() -> None:
+    """Training turns and shifts a scan, so its bytes alone would not show a leak."""
+    clusters = {split: {sample.cluster_id for sample in drawn("digits_vqa", split, 5000)} for split in SPLITS}
+    for one, other in combinations(SPLITS, 2):
+        assert not clusters[one] & clusters[other]
+
+
+@pytest.mark.parametrize("name", choices("dataset"))
+def test_dataset_holds_as_many_samples_as_its_yaml_asks_for(name: str) -> None:
+    for split, count in chosen("dataset", name).dataset.num_samples.items():
+        assert len(drawn(name, split, count)) == count
+
+
+@pytest.mark.parametrize("name", choices("training"))
+def test_training_recipe_names_datasets_and_shares(name: str) -> None:
+    recipe = compose([f"training={name}"])
+    validate(recipe, "train")
+    assert recipe.training.name == name
+    import_module(f"lode.training.{name}")
+    assert sum(options.share for options in recipe.training.datasets.values()) == pytest.approx(1)
+
+
+# --- selections -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def importance(seed: int = 0) -> pa.Table:
+    """Random importance of 4 layers with 60 neurons; no sample holds video or audio."""
+    rng = np.random.default_rng(seed)
+    columns = neuron_columns(MODALITIES, 4, 60)
+    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
+    for field in SCHEMAS["importance"]:
+        values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.full(len(held), 9)
+        columns.setdefault(field.name, values * held)
+    return pa.table(columns, schema=SCHEMAS["importance"])
+
+
+@pytest.mark.parametrize("split", MODALITY_SPLITS)
+@pytest.mark.parametrize("ratio", [0.001, 0.05, 1.0])
+@pytest.mark.parametrize("name", choices("selection"))
+def test_selection_returns_valid_sets(name: str, ratio: float, split: str) -> None:
+    cfg = chosen("selection", name).selection
+    modalities = [m for m in MODALITY_SPLITS[split] if m not in ("video", "audio")]
+    select = plugin_of("selection", name).select_neurons
+    sets = select(importance(), modalities, ratio, 1, **cfg.options)
+    again = select(importance(), modalities, ratio, 1, **cfg.options)
+    assert list(sets) == modalities
+    for modality, (pairs, scores) in sets.items():
+        assert pairs.shape == (len(scores), 2)
+        assert np.issubdtype(pairs.dtype, np.integer)
+        assert np.all((pairs >= 0) & (pairs < [4, 60]))
+        assert len(np.unique(pairs, axis=0)) == len(pairs)
+        assert np.isfinite(scores).all()
+        np.testing.assert_array_equal(again[modality][0], pairs)
+        np.testing.assert_array_equal(again[modality][1], scores)
+    assert sum(len(pairs) for pairs, _ in sets.values()) <= ratio * 240
+
+
+@pytest.mark.parametrize("name", sorted(known_plugins("selection")))
+def test_selection_refuses_what_is_not_finite(name: str) -> None:
+    table = importance()
+    place = table.column_names.index("mean")
+    broken = table.set_column(place, table.schema.field("mean"), [np.full(table.num_rows, np.nan)])
+    with pytest.raises(UserError, match="NaN"):
+        import_module(f"lode.selection.{name}").select_neurons(broken, ["text"], 0.1, 1)
+
+
+# --- scores and figures -----------------------------------------------------------------------------------------------
+
+ANSWERS = {"answers": ["red fox"] * 10, "choices": ["red fox", "cat"], "answer_index": 0, "meta": "{}"}
+
+
+@pytest.mark.parametrize("name", sorted(known_plugins("scoring")))
+def test_score_is_one_number_a_sample(name: str) -> None:
+    score = import_module(f"lode.scoring.{name}").score
+    sample = {"sample_id": "a", "cluster_id": "a", "split": "report", "prompt": "which animal?", **ANSWERS}
+    values = score(["", "red fox", "zzz", "A", "ß 数字 🙂"], [sample] * 5)
+    assert values.shape == (5,)
+    assert values.dtype == np.float64
+    assert np.all((values >= 0) & (values <= 1))
+    assert values[0] == 0
+    assert max(values[1], values[3]) > values[2], "the right answer is better than nonsense"
+    np.testing.assert_array_equal(score(["", "A"], [sample] * 2), values[[0, 3]])
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.mark.parametrize("name", choices("figure"))
+def test_figure_draws_what_its_yaml_lists(name: str, made_up: dict[str, list[str]], tmp_path: Path) -> None:
+    cfg = chosen("figure", name).figure
+    assert cfg.caption.endswith(".")
+    paths = {kind: made_up[kind] for kind in cfg.tables}
+    with house_style(name):
+        assert isinstance(plugin_of("figure", name).draw(read_tables(paths, cfg.tables)), Figure)
+    for run in ("1", "2"):
+        io = OmegaConf.create(
+            {"tables": paths, "svg": str(tmp_path / f"{run}.svg"), "png": str(tmp_path / f"{run}.png")}
+        )
+        plot.run(OmegaConf.create({"figure": cfg, "io": io}), {"code_digest": "x"})
+    for kind in ("svg", "png"):
+        assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
+
+
+# --- models and experiments -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", choices("model"))
+def test_model_is_a_table_of_facts(name: str) -> None:
+    model = chosen("model", name).model
+    assert set(model.towers) <= set(model.media_tokens)
+    assert is_local(model.source) or re.fullmatch(r"[\w.-]+/[\w.-]+", model.source)
+    assert is_local(model.source) or model.revision, "a hub model needs a revision"
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_experiment_plans_without_a_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        pytest.fail("planning asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    run = Pipeline({"experiment": name})
+    assert run.cfg.title
+    assert len(run.tables("effects", "r")) == (
+        len(run.cfg.models) * len(run.cfg.selections) * len(run.cfg.interventions) * len(run.cfg.benchmarks)
+    )
+
+
+def test_local_models_lie_inside_the_project() -> None:
+    for name in choices("model"):
+        source = chosen("model", name).model.source
+        assert not is_local(source) or (ROOT / source).resolve().is_relative_to(ROOT)

@@ -1,0 +1,97 @@
+"""The training rule on a recipe of three steps: equal seeds give equal bytes, and the folder is an ordinary one."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from lode.config import compose
+from lode.stages.train import batches, collate, draw, encode, learning_rate, train
+
+
+@pytest.fixture(scope="module")
+def recipe() -> DictConfig:
+    changes = {
+        "steps": 3,
+        "batch_size": 8,
+        "log_every": 1,
+        "evaluate_every": 2,
+        "num_held_out": 4,
+        "text": {"num_hidden_layers": 1},
+        "vision": {"depth": 1},
+        "datasets": {name: {"num_samples": 8, "share": 0.25} for name in compose().training.datasets},
+    }
+    return OmegaConf.merge(OmegaConf.create(OmegaConf.to_container(compose().training)), changes)
+
+
+@pytest.fixture(scope="module")
+def folder(recipe: DictConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("trained")
+    train(recipe, 7, path)
+    return path
+
+
+def test_equal_seeds_give_equal_weights(recipe: DictConfig, folder: Path, tmp_path: Path) -> None:
+    train(recipe, 7, tmp_path / "again")
+    train(recipe, 8, tmp_path / "other")
+    weights = (folder / "model.safetensors").read_bytes()
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == weights
+    assert (tmp_path / "other" / "model.safetensors").read_bytes() != weights
+
+
+def test_log_and_card_state_what_happened(folder: Path) -> None:
+    log = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+    assert [entry["event"] for entry in log] == ["start", "step", "step", "evaluate", "step", "end"]
+    card = (folder / "README.md").read_text()
+    for name, accuracy in log[-1]["accuracy"].items():
+        assert f"| `{name}` | {accuracy:.3f} |" in card
+    assert f"{log[0]['num_parameters']:,} parameters" in card
+    assert "| seed | 7 |" in card
+
+
+def test_the_folder_loads_as_any_other(folder: Path) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder)
+    assert type(model).__name__ == "Qwen2VLForConditionalGeneration"
+    assert processor.tokenizer.padding_side == "left"
+    assert processor.tokenizer.convert_ids_to_tokens(model.config.image_token_id) == "<|image_pad|>"
+
+
+def test_loss_is_on_the_answer_only(folder: Path) -> None:
+    processor = AutoProcessor.from_pretrained(folder)
+    sample = draw("toy_mmlu", "train", 1, 3)[0]
+    example = encode(processor, sample)
+    answer = example["labels"][example["labels"] != -100]
+    assert processor.tokenizer.decode(answer) == f"{sample.answers[0]}<|im_end|>"
+    assert torch.equal(example["input_ids"][-len(answer) :], answer)
+
+
+def test_collate_pads_on_the_left(folder: Path) -> None:
+    processor = AutoProcessor.from_pretrained(folder)
+    short, long = sorted(
+        (encode(processor, draw(name, "train", 1, 3)[0]) for name in ("toy_textvqa", "toy_mmlu")),
+        key=lambda example: len(example["input_ids"]),
+    )
+    batch = collate([short, long], processor.tokenizer.pad_token_id)
+    missing = len(long["input_ids"]) - len(short["input_ids"])
+    assert batch["attention_mask"].sum(1).tolist() == [len(short["input_ids"]), len(long["input_ids"])]
+    assert (batch["input_ids"][0, :missing] == processor.tokenizer.pad_token_id).all()
+    assert (batch["labels"][0, :missing] == -100).all()
+    assert len(batch["image_grid_thw"]) == 1
+
+
+def test_batches_hold_each_dataset_by_its_share(recipe: DictConfig) -> None:
+    pools = {name: [{"input_ids": torch.zeros(3), "task": name}] * 5 for name in recipe.datasets}
+    batch = next(batches(pools, recipe, 0))  # type: ignore[arg-type]
+    assert sorted(example["task"] for example in batch) == sorted([*recipe.datasets] * 2)
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    recipe = OmegaConf.create({"warmup_steps": 10, "steps": 110, "learning_rate": 1.0, "final_learning_rate": 0.0})
+    assert learning_rate(0, recipe) == pytest.approx(0.1)
+    assert learning_rate(9, recipe) == pytest.approx(1.0)
+    assert learning_rate(60, recipe) == pytest.approx(0.5)
+    assert learning_rate(110, recipe) == pytest.approx(0.0)

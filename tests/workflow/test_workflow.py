@@ -1,0 +1,64 @@
+"""What a user counts on: equal runs give equal bytes, printed lines run by hand, plans need no hub."""
+
+import re
+import shutil
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.project_tree import ROOT, environment, snakemake
+from workflow.pipeline import Pipeline
+
+OUTPUTS = ("*.parquet", "*.json", "*.html", "*.svg", "*.png")
+
+
+def digests(tree: Path) -> dict[str, str]:
+    """SHA-256 of every output of a run."""
+    results = tree / "results/rerun"
+    files = [path for pattern in OUTPUTS for path in results.rglob(pattern)]
+    return {str(path.relative_to(results)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_equal_runs_give_equal_bytes(finished: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(finished, tree)
+    shutil.rmtree(tree / "results")
+    snakemake(tree, "--forceall")
+    first = digests(finished)
+    assert len(first) > 20
+    assert digests(tree) == first
+
+
+def test_every_printed_line_runs_by_hand(finished: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(finished, tree)
+    printed = snakemake(tree, "--dry-run", "--printshellcmds", "--forcerun", "aggregate_importance", "--until",
+                        "select_neurons", "plot_figures")  # fmt: skip
+    lines = re.findall(r"^\s*(python scripts/\w+\.py .*)$", printed, re.MULTILINE)
+    assert {re.search(r"scripts/(\w+)", line)[1] for line in lines} >= {"aggregate_importance", "select_neurons"}  # type: ignore[index]
+    before = digests(tree)
+    for line in lines:
+        subprocess.run(line, shell=True, cwd=tree, env=environment(tree), check=True)
+    assert digests(tree) == before
+
+
+def test_a_job_refuses_a_config_other_than_the_planned_one(finished: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(finished, tree)
+    command = [
+        "python", "scripts/select_neurons.py", "expect_digest=d123", "io.output=x",
+        "io.importance=results/rerun/importance/second.parquet",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert "changed since the jobs were planned" in done.stderr
+    assert not (tree / "x").exists()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config/experiment").glob("*.yaml")))
+def test_every_experiment_plans_without_a_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    pipeline = Pipeline({"experiment": name})
+    assert pipeline.tables("effects", "results")
