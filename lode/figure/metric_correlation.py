@@ -8,22 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from scipy.stats import rankdata
 
 from lode.artifacts import dense
 from lode.figure import INK, WIDTH, Table, blocks, fill, grid_columns, heading
 from lode.shapes import METRICS
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, ties at the mean of their ranks."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-
 def rank_correlation(values: np.ndarray) -> np.ndarray:
     """Spearman's correlation of the rows of (metric, neuron); NaN where a row is constant."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.corrcoef(np.stack([ranks(row) for row in values]))
+        return np.corrcoef(rankdata(values, axis=1))
 
 
 def draw(tables: dict[str, list[Table]]) -> Figure:
@@ -31,7 +26,8 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     models = []
     for table in tables["importance"]:
         modalities, importance = dense(table.data, METRICS)
-        matrices = {m: rank_correlation(importance[:, i].reshape(len(METRICS), -1)) for i, m in enumerate(modalities)}
+        occurring = [index for index in range(len(modalities)) if importance[:, index].any()]
+        matrices = {modalities[i]: rank_correlation(importance[:, i].reshape(len(METRICS), -1)) for i in occurring}
         models.append((heading(table.keys), matrices))
     num_columns = max(3, grid_columns(max(len(matrices) for _, matrices in models)))
     num_rows = [-(-len(matrices) // num_columns) for _, matrices in models]

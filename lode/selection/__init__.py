@@ -9,3 +9,11 @@ A plug-in `lode/selection/<name>.py` has two public functions::
 (n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. Light imports
 only: plug-ins are imported while the job graph is built.
 """
+
+import math
+from fractions import Fraction
+
+
+def num_asked(ratio: float, num_total: int) -> int:
+    """K: the floor of the ratio as written times all neurons, free of binary rounding (0.29 of 100 is 29)."""
+    return math.floor(Fraction(str(ratio)) * num_total)

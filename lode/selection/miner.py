@@ -12,9 +12,7 @@ Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; MET
 What it does not tell: specificity. No strategy compares a neuron's importance between modalities.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from jaxtyping import Float, Int
 
 from lode.artifacts import dense
 from lode.errors import UserError, unknown_name
+from lode.selection import num_asked
 from lode.shapes import METRICS
 
 STRATEGIES = ("adaptive", "LA_MU", "LU_MA", "uniform", "random")
@@ -82,11 +81,6 @@ def top(values: Float[np.ndarray, "n"], count: int) -> Int[np.ndarray, "count"]:
     bar = np.partition(values, len(values) - count)[len(values) - count]
     candidates = np.flatnonzero(values >= bar)
     return candidates[np.argsort(-values[candidates], kind="stable")][:count]
-
-
-def num_asked(ratio: float, num_total: int) -> int:
-    """K: the floor of the ratio as written times all neurons, free of binary rounding (0.29 of 100 is 29)."""
-    return math.floor(Fraction(str(ratio)) * num_total)
 
 
 def select(

@@ -16,6 +16,7 @@ from jaxtyping import Int
 
 from lode.artifacts import read_table, write_table
 from lode.errors import UserError
+from lode.selection import num_asked
 from lode.shapes import MODALITY_SPLITS
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
@@ -109,7 +110,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
             "take a larger ratio"
         )
     counts = {
-        "num_asked": math.floor(selection.ratio * num_total),
+        "num_asked": num_asked(selection.ratio, num_total),
         "num_total": num_total,
         "num_unique": {name: len(np.unique(pairs, axis=0)) for name, (pairs, _) in sets.items()},
     }

@@ -192,14 +192,13 @@ def test_clean_scores_that_differ_between_selections_all_stay(cfg: DictConfig) -
     assert len(report.clean_scores([*tables, other])) == len(BENCHMARKS) * 2 + 2
 
 
-def test_number_of_asked_neurons_comes_from_ratio_and_model_size(cfg: DictConfig) -> None:
+def test_number_of_asked_neurons_is_what_the_select_stage_recorded(cfg: DictConfig) -> None:
     from lode.figure import read_tables
 
-    paths = OmegaConf.to_container(cfg.io.tables)
-    table = read_tables(paths, ["neurons"])["neurons"][0]
-    record = {"kind": "neurons", "what": "tiny_qwen2_vl/miner", "config": {"selection": {"ratio": 0.02}}}
-    assert report._num_asked(table, paths, [record]) == 7  # floor(0.02 * 6 layers * 64 neurons)
-    assert report._num_asked(table, paths, [{**record, "config": {}}]) is None
+    table = read_tables(OmegaConf.to_container(cfg.io.tables), ["neurons"])["neurons"][0]
+    record = {"kind": "neurons", "what": "tiny_qwen2_vl/miner", "num_asked": 7}
+    other = {"kind": "neurons", "what": "tiny_qwen2_vl/other", "num_asked": 8}
+    assert report._num_asked(table, [other, record]) == 7
 
 
 def test_figure_without_provenance_is_refused(tmp_path: Path) -> None:
