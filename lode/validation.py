@@ -141,6 +141,11 @@ def check_dataset(cfg: Any) -> None:
         )
     for split, count in dataset.num_samples.items():
         check_positive(f"dataset.num_samples.{split} of {dataset.name}", count)
+    path = dataset.options.get("path")
+    if path is not None and not (ROOT / path).is_file():
+        raise UserError(
+            f"dataset.options.path of {dataset.name}: {ROOT / path} is not a file; expected a Parquet table of samples"
+        )
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
     check_keywords(f"dataset {dataset.name}", plugin.samples, dataset.options, given=3)
 

@@ -104,7 +104,7 @@ _DECODE = ("sample s1", "image/png", "does not decode", "Remove the sample or re
 _ARROW = {name: SCHEMAS["dataset"].field(name).type for name in COLUMNS}
 #: A broken dataset table by name: itself, what to do to the bytes of the good one, or None: no file.
 TABLES: dict[str, tuple[pa.Table | Callable[[bytes], bytes] | None, Says]] = {
-    "absent": (None, ("absent.parquet is not a file", "dataset.options.path", "expected a Parquet table")),
+    "absent": (None, ("absent.parquet is not a file", "dataset.options.path")),
     "truncated": (lambda good: good[: len(good) // 2], ("truncated.parquet", "not a readable Parquet table")),
     "text": (lambda good: b"sample_id,prompt\n1,x\n", ("text.parquet", "not a readable Parquet table")),
     "blank": (lambda good: b"", ("blank.parquet", "not a readable Parquet table")),

@@ -52,7 +52,7 @@ def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float
     if isinstance(mix, str):
         if mix not in MIXES:
             raise unknown_name("mix", mix, MIXES, "Weights can also be given as {metric: weight}.")
-        return MIXES[mix]
+        return tuple(map(float, MIXES[mix]))
     if isinstance(mix, Mapping):
         for metric in mix:
             if metric not in METRICS:
