@@ -232,7 +232,7 @@ def train(recipe: Any, seed: int, folder: Path) -> None:
     processor.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     facts = {"accuracy": accuracy, "minutes": round(end["seconds"] / 60), "num_parameters": num_parameters}
-    about = {name: import_module(f"lode.dataset.{name}").__doc__.split("\n")[0] for name in recipe.datasets}
+    about = {n: (import_module(f"lode.dataset.{n}").__doc__ or "").partition("\n")[0] for n in recipe.datasets}
     (folder / "README.md").write_text(model_card(recipe=recipe, seed=seed, about=about, **facts))
 
 
