@@ -236,9 +236,9 @@ def read_table(path: str | Path, kind: str) -> pa.Table:
     """
     try:
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        check_columns(table, kind, path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # damaged names of columns are no text
         raise UserError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from error
-    check_columns(table, kind, path)
     return table
 
 

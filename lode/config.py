@@ -18,7 +18,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from lode.errors import UserError, unknown_name
 
@@ -233,8 +233,23 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     try:
         return hydra_compose("config", overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        reason = str(error.__cause__ or error).strip()
+        cause = error.__cause__ or error
+        if (
+            isinstance(cause, ConfigAttributeError | ConfigKeyError)
+            and cause.full_key
+            and cause.parent_node is not None
+        ):
+            raise unknown_key(cause) from error
+        reason = str(cause).strip()
         raise UserError(f"the config does not compose with {' '.join(overrides)}: {reason}") from error
+
+
+def unknown_key(error: OmegaConfBaseException) -> UserError:
+    """The error for a config key that does not exist, with its siblings."""
+    parent = str(error.full_key).rpartition(".")[0]
+    siblings = [f"{parent}.{key}" if parent else str(key) for key in error.parent_node if key != "hydra"]
+    remedy = f"To add an entry to this mapping, write +{error.full_key}=..." if error.object_type is dict else ""
+    return unknown_name("config key", error.full_key, siblings or ["(none)"], remedy)
 
 
 def restrict(cfg: DictConfig, step: str, extra: Sequence[str] = ()) -> DictConfig:
@@ -278,3 +293,5 @@ def run_step(step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> No
         run(restrict(cfg, step, ("io", "runtime")), provenance(semantic, cfg.code_digest))
     except UserError as error:
         sys.exit(f"error: {error}")
+    except MissingMandatoryValue as error:
+        sys.exit(f"error: `{step}` needs {error.full_key}; give it on the command line: {error.full_key}=...")

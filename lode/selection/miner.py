@@ -57,9 +57,13 @@ def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float
         for metric in mix:
             if metric not in METRICS:
                 raise unknown_name("metric", metric, METRICS)
-        weights = tuple(float(mix.get(metric, 0)) for metric in METRICS)
-    else:
-        weights = tuple(float(weight) for weight in mix)
+        mix = [mix.get(metric, 0) for metric in METRICS]
+    try:
+        weights = tuple(map(float, mix))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"mix {mix!r}: expected the name of a mix, {{metric: weight}}, or five weights ({error})"
+        ) from error
     if len(weights) != len(METRICS) or not all(weight >= 0 for weight in weights):
         raise UserError(f"mix {weights}: expected {len(METRICS)} weights >= 0, in the order {', '.join(METRICS)}")
     if abs(sum(weights) - 1) > 1e-6:

@@ -87,10 +87,13 @@ WORKFLOW = [
     workflow("ratio of a wrong type", "selection.ratio=lots", says=("'lots'", "Float", "selection.ratio")),
     workflow("wrong type", "seed=abc", says=("'abc'", "Integer", "seed")),
     workflow("negative seed", "seed=-1", says=("seed = -1", "at least 0")),
-    workflow("unknown key", "selection.raito=0.1", says=("'raito'", "SelectionConfig", "selection.raito")),
+    workflow("unknown key", "selection.raito=0.1", says=("'selection.raito'", "Did you mean selection.ratio")),
     workflow("mix", "selection.options.mix=mean_mx", says=("unknown mix 'mean_mx'", "Did you mean mean_max", "attn_k")),
     workflow("weights", "selection.options.mix={mean: 0.5, max: 0.4}", says=("0.9", "must sum to 1")),
     workflow("negative weight", "selection.options.mix={mean: 1.5, max: -0.5}", says=("-0.5", "weights >= 0")),
+    workflow("weights of no number", "selection.options.mix=[1, a, 0, 0, 0]", says=("[1, 'a', 0", "five weights")),
+    workflow("weights of a wrong type", "selection.options.mix=1", says=("mix 1", "{metric: weight}", "five weights")),
+    workflow("new key of a mapping", "dataset.options.size=1", says=("'dataset.options.size'", "+dataset.options")),
     workflow("number of weights", "selection.options.mix=[0.5, 0.5]", says=("(0.5, 0.5)", "expected 5 weights")),
     workflow("metric", "selection.options.mix={men: 1}", says=("unknown metric 'men'", "Did you mean mean", "attn_q")),
     workflow("option of a selection", "+selection.options.strateg=1",
@@ -148,6 +151,7 @@ SELECT = [
 HAND = [
     Case("script: model", "download_model", ["model=tiny", "io.output={tmp}/m"], ("'tiny'", "config/model/tiny.yaml")),
     Case("script: folder", "download_model", ["model.source=.", "io.output={tmp}/m"], ("'.'", "no config.json")),
+    Case("script: no output", "prepare_dataset", [], ("`prepare` needs io.output", "io.output=...")),
     Case("script: not an override", "prepare_dataset", ["toy_mmlu"], ("toy_mmlu", "EQUAL")),
 ]
 CASES = [*WORKFLOW, *MODEL, *TABLE, *SELECT, *HAND]
