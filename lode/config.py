@@ -200,7 +200,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "capture": ("split", "model", "dataset.name", "capture"),
     "aggregate": ("mining_datasets",),
     "select": ("seed", "selection", "controls"),
-    "ablate": ("split", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
+    "ablate": ("model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
     "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
     "plot": ("figure",),
     "report": (
