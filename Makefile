@@ -1,5 +1,6 @@
 # Everything sets itself up: python3 >= 3.11 is all that is needed.
 EXPERIMENT ?= default
+MODEL ?= tiny_qwen2_vl
 PROFILE ?= workflow/profiles/local
 RUN = bash workflow/with_env.sh
 
@@ -25,9 +26,9 @@ check: ## style, types, workflow lint
 	@$(RUN) mypy
 	@$(RUN) snakemake --lint
 
-retrain: ## rebuild resources/models/tiny_qwen2_vl from its seed (half an hour on two cores)
-	@$(RUN) snakemake --profile $(PROFILE) --forcerun train_model results/default/trained/tiny_qwen2_vl
-	@cp results/default/trained/tiny_qwen2_vl/* resources/models/tiny_qwen2_vl/
+retrain: ## rebuild resources/models/$(MODEL) from its seed (half an hour on two cores)
+	@$(RUN) snakemake --profile $(PROFILE) --forcerun train_model results/default/trained/$(MODEL)
+	@cp results/default/trained/$(MODEL)/* resources/models/$(MODEL)/
 
 clean: ## remove all results
 	rm -rf results .snakemake

@@ -1,12 +1,11 @@
-"""The typed config, what each step may read of it, and the entry point of every script.
+"""The typed config, and what each step may read of it.
 
 Hydra composes `config/`; the dataclasses below refuse wrong keys and types. A step sees only the
 sections it declares in `SECTIONS`, so what is recorded for reruns is complete. No torch here.
 """
 
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from lode.errors import UserError, unknown_name
 
@@ -44,6 +43,9 @@ class ModelConfig:
     special_tokens: list[str] = field(default_factory=list)  # tokens of the modality `special`
     system_prompt: str | None = None  # None: whatever the chat template says
     processor: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the processor
+    video_rate: float = 1.0  # frames per second that the model is shown
+    max_frames: int = 64  # of a longer video, so many evenly spaced
+    attn_implementation: str = "sdpa"  # or eager, flash_attention_2
     dtype: str = "float32"
     trust_remote_code: bool = False
 
@@ -272,26 +274,3 @@ def semantic_json(cfg: DictConfig, step: str) -> str:
 def digest(text: str) -> str:
     """A short digest; the leading letter keeps YAML and Hydra from reading it as a number."""
     return f"d{sha256(text.encode()).hexdigest()[:16]}"
-
-
-def run_step(step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> None:
-    """Compose the config from the command line and run a stage; the body of every script.
-
-    Args:
-        step: a key of `SECTIONS`.
-        run: the stage: takes its part of the config, with `io` and `runtime`, and the provenance to record.
-    """
-    from lode.artifacts import provenance
-    from lode.validation import validate
-
-    try:
-        cfg = compose(sys.argv[1:])
-        validate(cfg, step)
-        semantic = semantic_json(cfg, step)
-        if cfg.expect_digest not in (None, digest(semantic)):
-            raise UserError(f"the config of `{step}` changed since the jobs were planned; run the command again")
-        run(restrict(cfg, step, ("io", "runtime")), provenance(semantic, cfg.code_digest))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except MissingMandatoryValue as error:
-        sys.exit(f"error: `{step}` needs {error.full_key}; give it on the command line: {error.full_key}=...")

@@ -1,7 +1,7 @@
 """Select neuron sets and draw their matched controls."""
 
-from lode.config import run_step
 from lode.stages.select import run
+from lode.step import run_step
 
 if __name__ == "__main__":
     run_step("select", run)

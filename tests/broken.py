@@ -11,7 +11,7 @@ import pyarrow as pa
 from PIL import Image
 
 from lode.artifacts import SCHEMAS, neuron_columns
-from lode.dataset import png
+from lode.media import encode_image
 
 #: What a message must say.
 Says = tuple[str, ...]
@@ -47,7 +47,7 @@ MODELS: dict[str, tuple[dict[str, bytes] | None, Says]] = {
 
 def image_of(value: int) -> bytes:
     """A PNG of one grey, 8 x 8."""
-    return png(Image.fromarray(np.full((8, 8), value, dtype=np.uint8))).bytes
+    return encode_image(Image.fromarray(np.full((8, 8), value, dtype=np.uint8))).bytes
 
 
 def zero_size() -> bytes:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 from lode.config import compose
-from lode.dataset import png
+from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.loading import load
 from lode.training.tiny_qwen2_vl import SPECIAL_TOKENS, build_model, build_processor
@@ -45,9 +46,17 @@ def build_folder(folder: Path) -> Path:
     The tokenizer has one token a byte, and the head speaks a few letters and the end token, so that replies are short
     texts that read back as the same tokens.
     """
-    processor = build_processor(["a"], vocab_size=256 + len(SPECIAL_TOKENS), pixels={"min": 3136, "max": 12544})
+    recipe = OmegaConf.create(
+        {
+            "vocab_size": 256 + len(SPECIAL_TOKENS),
+            "pixels": {"min": 3136, "max": 12544},
+            "text": TEXT,
+            "vision": VISION,
+        }
+    )
+    processor = build_processor(["a"], recipe)
     torch.manual_seed(0)
-    model = build_model(processor, TEXT, VISION)
+    model = build_model(processor, recipe)
     spoken = processor.tokenizer.convert_tokens_to_ids([*LETTERS, "<|im_end|>"])
     silent = torch.ones(len(processor.tokenizer), dtype=torch.bool)
     silent[spoken] = False
@@ -74,7 +83,7 @@ def record(name: str, prompt: str, image: int | None = None, answer: str = "ab")
     media = []
     if image is not None:
         noise = np.random.default_rng(image).integers(0, 255, (84, 84, 3), dtype=np.uint8)
-        medium = png(Image.fromarray(noise))
+        medium = encode_image(Image.fromarray(noise))
         media = [{"kind": medium.kind, "bytes": medium.bytes, "mime": medium.mime}]
     return {"sample_id": name, "cluster_id": f"c-{name}", "prompt": prompt, "media": media, "answers": [answer]}
 

@@ -12,21 +12,11 @@ job graph is built, to check their options.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from io import BytesIO
 
-from PIL import Image
+from lode.media import Medium
 
 #: Where one unit of the hash interval goes: 70 % train, 10 % mine, 20 % report.
 _BOUNDS = (("train", 0.7), ("mine", 0.8), ("report", 1.0))
-
-
-@dataclass(frozen=True)
-class Medium:
-    """One image, video or sound, encoded as a file."""
-
-    kind: str
-    bytes: bytes
-    mime: str
 
 
 @dataclass(frozen=True)
@@ -59,10 +49,3 @@ def only_split(candidates: Iterator[tuple[str, Sample]], split: str, num_samples
         if content not in seen and split_of(content, seed) == split:
             seen.add(content)
             yield sample
-
-
-def png(image: Image.Image) -> Medium:
-    """Encode an image losslessly."""
-    buffer = BytesIO()
-    image.save(buffer, format="PNG")
-    return Medium("image", buffer.getvalue(), "image/png")

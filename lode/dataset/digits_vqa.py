@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from lode.dataset import Sample, only_split, png, split_of
+from lode.dataset import Sample, only_split, split_of
+from lode.media import encode_image
 
 SIDE = 84
 QUESTIONS = ("which digit is this?", "what number is written by hand?")
@@ -39,7 +40,7 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
     repeats = 12 if split == "train" else 1
     for repeat in range(repeats):
         for i in mine:
-            image = png(render(scans[i].reshape(8, 8), rng if split == "train" else None))
+            image = encode_image(render(scans[i].reshape(8, 8), rng if split == "train" else None))
             name = f"digits_vqa-{i:04d}-{repeat}"
             sample = Sample(name, f"digit-{i:04d}", split, rng.choice(QUESTIONS), (str(labels[i]),) * 10, (image,))
             yield f"digit|{i}", sample

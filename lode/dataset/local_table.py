@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, read_table
 from lode.config import ROOT
-from lode.dataset import Medium, Sample
+from lode.dataset import Sample
 from lode.errors import UserError
+from lode.media import Medium
 
 #: Columns that every record must fill; the others may be null, which means: none.
 REQUIRED = ("sample_id", "cluster_id", "split", "prompt")

@@ -10,7 +10,8 @@ from itertools import product
 
 from PIL import Image, ImageDraw
 
-from lode.dataset import Sample, only_split, png
+from lode.dataset import Sample, only_split
+from lode.media import encode_image
 
 SIDE = 84
 COLOURS = {
@@ -26,7 +27,7 @@ RELATIONS = {"above": "below", "left of": "right of"}
 PROMPT = "Write one short caption, like: a red cross above a blue circle; a green square left of a black cross."
 
 
-def _draw(draw: ImageDraw.ImageDraw, shape: str, colour: tuple[int, ...], x: int, y: int, r: int) -> None:
+def draw_shape(draw: ImageDraw.ImageDraw, shape: str, colour: tuple[int, ...], x: int, y: int, r: int) -> None:
     """Draw one shape of half-width `r` pixels centred at (x, y)."""
     if shape == "circle":
         draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
@@ -50,7 +51,7 @@ def render(first: tuple[str, str], second: tuple[str, str], relation: str, rng: 
         along = rng.randint(18, 24) if near else rng.randint(60, 66)
         across = rng.randint(20, 64)
         x, y = (across, along) if relation == "above" else (along, across)
-        _draw(draw, shape, COLOURS[colour], x, y, radius)
+        draw_shape(draw, shape, COLOURS[colour], x, y, radius)
     return image
 
 
@@ -72,7 +73,7 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
         first, second = rng.sample(objects, 2)
         relation, drawing = rng.choice(list(RELATIONS)), rng.getrandbits(48)
         content = f"{first}|{second}|{relation}|{drawing}"
-        image = png(render(first, second, relation, random.Random(content)))
+        image = encode_image(render(first, second, relation, random.Random(content)))
         name = f"toy_caption-{drawing:012x}"
         answers = _references(" ".join(first), " ".join(second), relation)
         yield content, Sample(name, name, split, PROMPT, answers, (image,))

@@ -14,7 +14,8 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from lode.dataset import Sample, only_split, png
+from lode.dataset import Sample, only_split
+from lode.media import encode_image
 
 SIDE = 84
 WORDS = (
@@ -64,7 +65,7 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
     while True:
         word, question, drawing = rng.choice(WORDS), rng.choice(QUESTIONS), rng.getrandbits(48)
         content = f"{word}|{drawing}"
-        image = png(render(word, random.Random(content)))
+        image = encode_image(render(word, random.Random(content)))
         name = f"toy_textvqa-{drawing:012x}"
         yield content, Sample(name, name, split, question, (word,) * 10, (image,))
 

@@ -93,7 +93,11 @@ def open_model(config: Any, manifest: str | Path, device: str, threads: int) -> 
     processor.tokenizer.padding_side = "left"
     auto_class = getattr(transformers, config.auto_class)
     model = auto_class.from_pretrained(
-        folder, **options, dtype=getattr(torch, config.dtype), use_safetensors=True, attn_implementation="sdpa"
+        folder,
+        **options,
+        dtype=getattr(torch, config.dtype),
+        use_safetensors=True,
+        attn_implementation=config.attn_implementation,
     )
     model.to(choose_device(device)).eval().requires_grad_(False)
     eos, pad = model.generation_config.eos_token_id, processor.tokenizer.pad_token_id

@@ -4,15 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
-from io import BytesIO
 from itertools import chain
 from typing import Any
 
-from PIL import Image
-
 from lode.artifacts import write_table
-from lode.dataset import Medium, Sample
+from lode.dataset import Sample
 from lode.errors import UserError
+from lode.media import DECODERS, DECODING_ERRORS, Medium, Sampling
 
 
 def row(sample: Sample) -> dict[str, Any]:
@@ -20,23 +18,13 @@ def row(sample: Sample) -> dict[str, Any]:
     return {**asdict(sample), "meta": json.dumps(sample.meta, sort_keys=True)}
 
 
-def check_image(data: bytes) -> None:
-    """Decode every pixel."""
-    with Image.open(BytesIO(data)) as image:
-        image.load()
-
-
-#: How to decode each kind of medium.
-DECODERS = {"image": check_image}
-
-
 def check_medium(sample_id: str, medium: Medium) -> None:
     """Raise `UserError` naming the sample when a medium is of no known kind or does not decode."""
     if medium.kind not in DECODERS:
         raise UserError(f"sample {sample_id}: medium {medium.kind!r}; expected one of {', '.join(DECODERS)}")
     try:
-        DECODERS[medium.kind](medium.bytes)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow: SyntaxError, broken PNG
+        DECODERS[medium.kind](medium.bytes, Sampling())
+    except DECODING_ERRORS as error:
         raise UserError(
             f"sample {sample_id}: its {medium.kind} ({len(medium.bytes)} bytes, {medium.mime}) does not decode: "
             f"{error}. Remove the sample or replace the file"

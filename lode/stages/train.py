@@ -7,9 +7,10 @@ which shares no content with the `train` split (`lode.dataset.split_of`).
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import import_module
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,56 +18,40 @@ from typing import Any
 import jinja2
 import torch
 from omegaconf import OmegaConf
-from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from lode.dataset import Sample
+from lode.media import Sampling
+from lode.model.encoding import chat, process, sampling_of
 
 Encoded = dict[str, torch.Tensor]
 
 
-def chat(processor: Any, sample: Sample) -> str:
-    """The prompt of a sample with chat markup, up to where the answer begins."""
-    content = [*({"type": m.kind} for m in sample.media), {"type": "text", "text": sample.prompt}]
-    return processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-
-
-def images(samples: Sequence[Sample]) -> list[Image.Image] | None:
-    """All images of the samples in order, or None."""
-    return [Image.open(BytesIO(m.bytes)) for s in samples for m in s.media] or None
-
-
-def encode(processor: Any, sample: Sample) -> Encoded:
-    """One training example: input ids, labels (-100 outside the answer), and half-precision pixels."""
-    prompt, answer = chat(processor, sample), f"{sample.answers[0]}{processor.tokenizer.eos_token}"
-    batch = processor(text=[prompt + answer], images=images([sample]), return_tensors="pt")
+def encode(processor: Any, sample: Sample, sampling: Sampling) -> Encoded:
+    """One training example: input ids, labels (-100 outside the answer), and half-precision features."""
+    record, answer = asdict(sample), f"{sample.answers[0]}{processor.tokenizer.eos_token}"
+    batch = process(processor, [chat(processor, record) + answer], [record], sampling)
     num_answer = len(processor.tokenizer(answer)["input_ids"])
-    ids = batch["input_ids"][0]
-    labels = torch.full_like(ids, -100)
-    labels[-num_answer:] = ids[-num_answer:]
-    encoded = {"input_ids": ids, "labels": labels, "mm_token_type_ids": batch["mm_token_type_ids"][0]}
-    if sample.media:
-        encoded |= {"pixel_values": batch["pixel_values"].half(), "image_grid_thw": batch["image_grid_thw"]}
-    return encoded
+    labels = torch.full_like(batch["input_ids"], -100)
+    labels[:, -num_answer:] = batch["input_ids"][:, -num_answer:]
+    return {n: t.half() if t.is_floating_point() else t for n, t in batch.items()} | {"labels": labels}
 
 
 def collate(examples: Sequence[Encoded], pad_token_id: int) -> Encoded:
-    """Left-pad token tensors and concatenate image tensors."""
-    padding = {"input_ids": pad_token_id, "labels": -100, "mm_token_type_ids": 0}
-    batch = {
-        key: pad_sequence([e[key] for e in examples], True, value, padding_side="left")
-        for key, value in padding.items()
-    }
-    batch["attention_mask"] = pad_sequence([torch.ones_like(e["input_ids"]) for e in examples], True, 0, "left")
-    with_image = [e for e in examples if "pixel_values" in e]
-    if with_image:
-        batch["pixel_values"] = torch.cat([e["pixel_values"] for e in with_image]).float()
-        batch["image_grid_thw"] = torch.cat([e["image_grid_thw"] for e in with_image])
+    """Left-pad what has one entry a token, and concatenate the features of the media."""
+    padding = {"input_ids": pad_token_id, "attention_mask": 0, "mm_token_type_ids": 0, "labels": -100}
+    batch: Encoded = {}
+    for name in dict.fromkeys(name for example in examples for name in example):
+        parts = [example[name] for example in examples if name in example]
+        if name in padding:
+            batch[name] = pad_sequence([part[0] for part in parts], True, padding[name], padding_side="left")
+        else:
+            batch[name] = torch.cat([part.float() if part.is_floating_point() else part for part in parts])
     return batch
 
 
-def batches(pools: Mapping[str, list[Encoded]], recipe: Any, seed: int) -> Iterator[list[Encoded]]:
-    """Endless batches with each dataset's share, sorted by length; each example knows its dataset's index."""
+def batches(pools: Mapping[str, list[Encoded]], recipe: Any, seed: int) -> Iterator[list[tuple[str, Encoded]]]:
+    """Endless batches of (dataset, example) with each dataset's share, sorted by length."""
     rng = random.Random(f"batches|{seed}")
     orders: dict[str, list[int]] = {name: [] for name in pools}
     while True:
@@ -75,8 +60,8 @@ def batches(pools: Mapping[str, list[Encoded]], recipe: Any, seed: int) -> Itera
             for _ in range(round(options.share * recipe.batch_size)):
                 if not orders[name]:
                     orders[name] = rng.sample(range(len(pools[name])), len(pools[name]))
-                batch.append(pools[name][orders[name].pop()])
-        yield sorted(batch, key=lambda e: len(e["input_ids"]))
+                batch.append((name, pools[name][orders[name].pop()]))
+        yield sorted(batch, key=lambda entry: entry[1]["input_ids"].shape[1])
 
 
 def learning_rate(step: int, recipe: Any) -> float:
@@ -136,17 +121,18 @@ def train_step(
 
 
 @torch.inference_mode()
-def greedy_accuracy(model: Any, processor: Any, samples: Sequence[Sample], batch_size: int = 100) -> float:
-    """Share of samples whose greedy reply equals the first answer."""
-    hits = 0
+def held_out_score(
+    model: Any, processor: Any, samples: Sequence[Sample], score_name: str, sampling: Sampling, batch_size: int = 100
+) -> float:
+    """Mean score of greedy replies, by the scoring plug-in that the recipe names for the dataset."""
+    replies: list[str] = []
     for start in range(0, len(samples), batch_size):
-        part = samples[start : start + batch_size]
-        text = [chat(processor, s) for s in part]
-        inputs = processor(text=text, images=images(part), padding=True, return_tensors="pt")
+        records = [asdict(sample) for sample in samples[start : start + batch_size]]
+        inputs = process(processor, [chat(processor, record) for record in records], records, sampling)
         ids = model.generate(**inputs, do_sample=False, max_new_tokens=16)[:, inputs["input_ids"].shape[1] :]
-        replies = processor.batch_decode(ids, skip_special_tokens=True)
-        hits += sum(r.strip() == s.answers[0] for r, s in zip(replies, part, strict=True))
-    return hits / len(samples)
+        replies += processor.batch_decode(ids, skip_special_tokens=True)
+    score = import_module(f"lode.scoring.{score_name}").score
+    return float(score(replies, [asdict(sample) for sample in samples]).mean())
 
 
 def draw(name: str, split: str, num_samples: int, seed: int) -> list[Sample]:
@@ -171,29 +157,42 @@ class Log:
         return entry
 
 
-def fit(
-    model: Any,
-    processor: Any,
-    pools: Mapping[str, list[Encoded]],
-    held_out: Mapping[str, list[Sample]],
-    recipe: Any,
-    seed: int,
-    log: Log,
-) -> None:
-    """Train for the recipe's steps; log the loss of each dataset, and held-out accuracy now and then."""
-    optimizers = Optimizers(model, recipe)
+@dataclass(frozen=True)
+class Trainee:
+    """What is trained, and what it is tested on."""
+
+    model: Any
+    processor: Any
+    sampling: Sampling
+    held_out: Mapping[str, list[Sample]]
+    scores: Mapping[str, str]
+
+    def evaluate(self, num_samples: int) -> dict[str, float]:
+        """Held-out score of every task."""
+        return {
+            name: round(
+                held_out_score(self.model, self.processor, pool[:num_samples], self.scores[name], self.sampling), 4
+            )
+            for name, pool in self.held_out.items()
+        }
+
+
+def fit(trainee: Trainee, pools: Mapping[str, list[Encoded]], recipe: Any, seed: int, log: Log) -> None:
+    """Train for the recipe's steps; log the loss of each dataset, and held-out scores now and then."""
+    optimizers = Optimizers(trainee.model, recipe)
     losses: dict[str, list[float]] = {name: [] for name in pools}
+    pad_token_id = trainee.processor.tokenizer.pad_token_id
     for step, batch in zip(range(1, recipe.steps + 1), batches(pools, recipe, seed), strict=False):
+        examples = [example for _, example in batch]
         rate = learning_rate(step - 1, recipe)
-        sample_losses = train_step(model, optimizers, batch, recipe, rate, processor.tokenizer.pad_token_id)
-        for example, loss in zip(batch, sample_losses.tolist(), strict=True):
-            losses[list(pools)[example["task"]]].append(loss)
+        sample_losses = train_step(trainee.model, optimizers, examples, recipe, rate, pad_token_id)
+        for (name, _), loss in zip(batch, sample_losses.tolist(), strict=True):
+            losses[name].append(loss)
         if step % recipe.log_every == 0:
             log.note("step", step=step, loss={n: round(sum(v) / len(v), 4) for n, v in losses.items() if v})
             losses = {name: [] for name in pools}
         if step % recipe.evaluate_every == 0:
-            quick = {n: round(greedy_accuracy(model, processor, s[:100]), 3) for n, s in held_out.items()}
-            log.note("evaluate", step=step, accuracy=quick)
+            log.note("evaluate", step=step, score=trainee.evaluate(100))
 
 
 def model_card(**facts: Any) -> str:
@@ -202,36 +201,54 @@ def model_card(**facts: Any) -> str:
     return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(template).render(facts)
 
 
+def describe_media(samples: Sequence[Sample]) -> str:
+    """What the samples hold, and who made it: `audio (espeak 50 %, formant 50 %)`."""
+    kinds = sorted({medium.kind for sample in samples for medium in sample.media})
+    voices = Counter(str(sample.meta["voice"]) for sample in samples if "voice" in sample.meta)
+    shares = ", ".join(f"{voice} {count / len(samples):.0%}" for voice, count in sorted(voices.items()))
+    return (", ".join(kinds) or "none") + (f" ({shares})" if shares else "")
+
+
+def build(recipe: Any, corpus: Iterable[str]) -> tuple[Any, Any]:
+    """A fresh model and its processor, by the recipe's builder `lode/training/<name>.py`."""
+    builder = import_module(f"lode.training.{recipe.name}")
+    processor = builder.build_processor(corpus, recipe)
+    return builder.build_model(processor, recipe), processor
+
+
 def train(recipe: Any, seed: int, folder: Path) -> None:
     """Train from the seed and write weights, processor, `training_log.jsonl` and model card to `folder`."""
     torch.manual_seed(seed)
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
-    builder = import_module(f"lode.training.{recipe.name}")
     folder.mkdir(parents=True, exist_ok=True)
     log = Log(folder / "training_log.jsonl")
+    recipe = OmegaConf.create(OmegaConf.to_container(recipe, resolve=True))
     drawn = {name: draw(name, "train", options.num_samples, seed) for name, options in recipe.datasets.items()}
-    held_out = {name: draw(name, "report", recipe.num_held_out, seed) for name in recipe.benchmarks}
+    held_out = {name: draw(name, "report", recipe.num_held_out, seed) for name in recipe.datasets}
     corpus = chain.from_iterable((s.prompt, s.answers[0]) for pool in drawn.values() for s in pool)
     markup = ["system\nYou are a helpful assistant.", "user\n", "assistant\n"] * 1000
-    processor = builder.build_processor(chain(corpus, markup), recipe.vocab_size, recipe.pixels)
-    sizes = (OmegaConf.to_container(section) for section in (recipe.text, recipe.vision))
-    model = builder.build_model(processor, *sizes)
-    pools = {
-        name: [encode(processor, s) | {"task": torch.tensor(task)} for s in pool]
-        for task, (name, pool) in enumerate(drawn.items())
-    }
+    model, processor = build(recipe, chain(corpus, markup))
+    sampling = sampling_of(processor, recipe.video_rate, recipe.max_frames)
+    pools = {name: [encode(processor, sample, sampling) for sample in pool] for name, pool in drawn.items()}
     num_parameters = sum(p.numel() for p in model.parameters())
     log.note("start", seed=seed, num_parameters=num_parameters)
-    fit(model, processor, pools, held_out, recipe, seed, log)
-    accuracy = {name: round(greedy_accuracy(model, processor, s), 4) for name, s in held_out.items()}
-    end = log.note("end", step=recipe.steps, accuracy=accuracy)
+    trainee = Trainee(model, processor, sampling, held_out, {n: o.score for n, o in recipe.datasets.items()})
+    fit(trainee, pools, recipe, seed, log)
+    score = trainee.evaluate(recipe.num_held_out)
+    end = log.note("end", step=recipe.steps, score=score)
     model.eval()
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
-    facts = {"accuracy": accuracy, "minutes": round(end["seconds"] / 60), "num_parameters": num_parameters}
+    facts = {
+        "score": score,
+        "minutes": round(end["seconds"] / 60),
+        "num_parameters": num_parameters,
+        "model_class": type(model).__name__,
+        "media": {name: describe_media(pool) for name, pool in drawn.items()},
+    }
     about = {n: (import_module(f"lode.dataset.{n}").__doc__ or "").partition("\n")[0] for n in recipe.datasets}
     (folder / "README.md").write_text(model_card(recipe=recipe, seed=seed, about=about, **facts))
 

@@ -4,9 +4,10 @@ Architecture: Wang et al., Qwen2-VL (arXiv 2409.12191), as implemented in `trans
 byte-level BPE trained on the training text, with Qwen's special tokens and chat markup.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from omegaconf import OmegaConf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     PreTrainedTokenizerFast,
@@ -75,21 +76,21 @@ def build_tokenizer(corpus: Iterable[str], vocab_size: int) -> PreTrainedTokeniz
     )
 
 
-def build_processor(corpus: Iterable[str], vocab_size: int, pixels: Mapping[str, int]) -> Qwen2VLProcessor:
-    """The processor; `pixels` holds `min` and `max` pixels per image, which set the number of image tokens."""
-    size = {"shortest_edge": pixels["min"], "longest_edge": pixels["max"]}
+def build_processor(corpus: Iterable[str], recipe: Any) -> Qwen2VLProcessor:
+    """The processor; `recipe.pixels`, `min` and `max` per image or frame, sets the number of image tokens."""
+    size = {"shortest_edge": recipe.pixels.min, "longest_edge": recipe.pixels.max}
     return Qwen2VLProcessor(
         image_processor=Qwen2VLImageProcessor(size=size),
-        tokenizer=build_tokenizer(corpus, vocab_size),
-        video_processor=Qwen2VLVideoProcessor(size=size),
+        tokenizer=build_tokenizer(corpus, recipe.vocab_size),
+        video_processor=Qwen2VLVideoProcessor(size=size, cap_pixels_per_frame=False),
         chat_template=CHAT_TEMPLATE,
     )
 
 
-def build_model(
-    processor: Qwen2VLProcessor, text: Mapping[str, Any], vision: Mapping[str, Any]
-) -> Qwen2VLForConditionalGeneration:
-    """A freshly initialised model; `text` and `vision` are keywords of the two config classes."""
+def build_model(processor: Qwen2VLProcessor, recipe: Any) -> Qwen2VLForConditionalGeneration:
+    """A freshly initialised model; `recipe.text` and `recipe.vision` are keywords of the two config classes."""
+    sizes: Any = OmegaConf.to_container(recipe)
+    text, vision = sizes["text"], sizes["vision"]
     ids = processor.tokenizer.convert_tokens_to_ids
     config = Qwen2VLConfig(
         text_config={

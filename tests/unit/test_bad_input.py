@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lode.artifacts import SCHEMAS, write_table
-from lode.config import run_step
+from lode.step import run_step
 from tests.broken import COLUMNS, MODELS, TABLES, importance_columns, sample_table
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,9 +18,9 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS
 from lode.config import compose
-from lode.dataset import Medium
 from lode.dataset.local_table import samples
 from lode.errors import UserError
+from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS
 from lode.stages.prepare import check_medium, check_samples, row

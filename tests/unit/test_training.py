@@ -1,6 +1,7 @@
 """The training rule on a recipe of three steps: equal seeds give equal bytes, and the folder is an ordinary one."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lode.config import compose
+from lode.media import Sampling
 from lode.stages.train import batches, collate, draw, encode, learning_rate, train
 
 
@@ -46,8 +48,8 @@ def test_log_and_card_state_what_happened(folder: Path) -> None:
     log = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
     assert [entry["event"] for entry in log] == ["start", "step", "step", "evaluate", "step", "end"]
     card = (folder / "README.md").read_text()
-    for name, accuracy in log[-1]["accuracy"].items():
-        assert f"| `{name}` | {accuracy:.3f} |" in card
+    for name, score in log[-1]["score"].items():
+        assert re.search(rf"\| `{name}` \| `\w+` \| {score:.3f} \|", card)
     assert f"{log[0]['num_parameters']:,} parameters" in card
     assert "| seed | 7 |" in card
 
@@ -63,30 +65,30 @@ def test_the_folder_loads_as_any_other(folder: Path) -> None:
 def test_loss_is_on_the_answer_only(folder: Path) -> None:
     processor = AutoProcessor.from_pretrained(folder)
     sample = draw("toy_mmlu", "train", 1, 3)[0]
-    example = encode(processor, sample)
+    example = encode(processor, sample, Sampling())
     answer = example["labels"][example["labels"] != -100]
     assert processor.tokenizer.decode(answer) == f"{sample.answers[0]}<|im_end|>"
-    assert torch.equal(example["input_ids"][-len(answer) :], answer)
+    assert torch.equal(example["input_ids"][0, -len(answer) :], answer)
 
 
 def test_collate_pads_on_the_left(folder: Path) -> None:
     processor = AutoProcessor.from_pretrained(folder)
     short, long = sorted(
-        (encode(processor, draw(name, "train", 1, 3)[0]) for name in ("toy_textvqa", "toy_mmlu")),
-        key=lambda example: len(example["input_ids"]),
+        (encode(processor, draw(name, "train", 1, 3)[0], Sampling()) for name in ("toy_textvqa", "toy_mmlu")),
+        key=lambda example: example["input_ids"].shape[1],
     )
     batch = collate([short, long], processor.tokenizer.pad_token_id)
-    missing = len(long["input_ids"]) - len(short["input_ids"])
-    assert batch["attention_mask"].sum(1).tolist() == [len(short["input_ids"]), len(long["input_ids"])]
+    missing = long["input_ids"].shape[1] - short["input_ids"].shape[1]
+    assert batch["attention_mask"].sum(1).tolist() == [short["input_ids"].shape[1], long["input_ids"].shape[1]]
     assert (batch["input_ids"][0, :missing] == processor.tokenizer.pad_token_id).all()
     assert (batch["labels"][0, :missing] == -100).all()
     assert len(batch["image_grid_thw"]) == 1
 
 
 def test_batches_hold_each_dataset_by_its_share(recipe: DictConfig) -> None:
-    pools = {name: [{"input_ids": torch.zeros(3), "task": name}] * 5 for name in recipe.datasets}
-    batch = next(batches(pools, recipe, 0))  # type: ignore[arg-type]
-    assert sorted(example["task"] for example in batch) == sorted([*recipe.datasets] * 2)
+    pools = {name: [{"input_ids": torch.zeros(1, 3)}] * 5 for name in recipe.datasets}
+    batch = next(batches(pools, recipe, 0))
+    assert sorted(name for name, _ in batch) == sorted([*recipe.datasets] * 2)
 
 
 def test_learning_rate_warms_up_and_decays() -> None:

@@ -1,0 +1,33 @@
+"""The entry point of every script: from a command line to a stage."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue
+
+from lode.artifacts import provenance
+from lode.config import compose, digest, restrict, semantic_json
+from lode.errors import UserError
+from lode.validation import validate
+
+
+def run_step(step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> None:
+    """Compose the config from the command line and run a stage; the body of every script.
+
+    Args:
+        step: a key of `SECTIONS`.
+        run: the stage: takes its part of the config, with `io` and `runtime`, and the provenance to record.
+    """
+    try:
+        cfg = compose(sys.argv[1:])
+        validate(cfg, step)
+        semantic = semantic_json(cfg, step)
+        if cfg.expect_digest not in (None, digest(semantic)):
+            raise UserError(f"the config of `{step}` changed since the jobs were planned; run the command again")
+        run(restrict(cfg, step, ("io", "runtime")), provenance(semantic, cfg.code_digest))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except MissingMandatoryValue as error:
+        sys.exit(f"error: `{step}` needs {error.full_key}; give it on the command line: {error.full_key}=...")
