@@ -223,8 +223,9 @@ def check_figure(cfg: Any) -> None:
 
 def check_training(cfg: Any) -> None:
     """Refuse a recipe with unknown datasets."""
-    for name in cfg.training.datasets:
-        check_plugin("dataset", name)
+    for name, options in cfg.training.datasets.items():
+        check_plugin("dataset", options.get("plugin", name))
+        check_plugin("scoring", options.score)
 
 
 #: The checks of each step.

@@ -20,7 +20,11 @@ CAPTURED = ("statistics", "predictions")
 
 #: Plug-in modules that a step imports by name, from its config.
 PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
-    "train": lambda cfg: [f"training.{cfg.training.name}", *(f"dataset.{name}" for name in cfg.training.datasets)],
+    "train": lambda cfg: [
+        f"training.{cfg.training.name}",
+        *(f"dataset.{options.get('plugin', name)}" for name, options in cfg.training.datasets.items()),
+        *(f"scoring.{options.score}" for options in cfg.training.datasets.values()),
+    ],
     "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
     "select": lambda cfg: [f"selection.{cfg.selection.plugin}"],
     "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jinja2
@@ -135,9 +136,14 @@ def held_out_score(
     return float(score(replies, [asdict(sample) for sample in samples]).mean())
 
 
-def draw(name: str, split: str, num_samples: int, seed: int) -> list[Sample]:
+def plugin_of(name: str, options: Any) -> ModuleType:
+    """The dataset plug-in of an entry of the recipe's `datasets`; its own name unless it says another."""
+    return import_module(f"lode.dataset.{options.get('plugin', name)}")
+
+
+def draw(name: str, options: Any, split: str, num_samples: int, seed: int) -> list[Sample]:
     """Samples of a generated dataset."""
-    return list(import_module(f"lode.dataset.{name}").samples(split, num_samples, seed))
+    return list(plugin_of(name, options).samples(split, num_samples, seed, **options.get("options", {})))
 
 
 class Log:
@@ -225,8 +231,8 @@ def train(recipe: Any, seed: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = Log(folder / "training_log.jsonl")
     recipe = OmegaConf.create(OmegaConf.to_container(recipe, resolve=True))
-    drawn = {name: draw(name, "train", options.num_samples, seed) for name, options in recipe.datasets.items()}
-    held_out = {name: draw(name, "report", recipe.num_held_out, seed) for name in recipe.datasets}
+    drawn = {n: draw(n, options, "train", options.num_samples, seed) for n, options in recipe.datasets.items()}
+    held_out = {n: draw(n, options, "report", recipe.num_held_out, seed) for n, options in recipe.datasets.items()}
     corpus = chain.from_iterable((s.prompt, s.answers[0]) for pool in drawn.values() for s in pool)
     markup = ["system\nYou are a helpful assistant.", "user\n", "assistant\n"] * 1000
     model, processor = build(recipe, chain(corpus, markup))
@@ -249,7 +255,7 @@ def train(recipe: Any, seed: int, folder: Path) -> None:
         "model_class": type(model).__name__,
         "media": {name: describe_media(pool) for name, pool in drawn.items()},
     }
-    about = {n: (import_module(f"lode.dataset.{n}").__doc__ or "").partition("\n")[0] for n in recipe.datasets}
+    about = {n: (plugin_of(n, options).__doc__ or "").partition("\n")[0] for n, options in recipe.datasets.items()}
     (folder / "README.md").write_text(model_card(recipe=recipe, seed=seed, about=about, **facts))
 
 

@@ -1,22 +1,22 @@
 """A Qwen2-VL of a few million parameters: the real classes, our own sizes and tokenizer.
 
-Architecture: Wang et al., Qwen2-VL (arXiv 2409.12191), as implemented in `transformers`. The tokenizer is a
-byte-level BPE trained on the training text, with Qwen's special tokens and chat markup.
+Architecture: Wang et al., Qwen2-VL (arXiv 2409.12191), as implemented in `transformers`. The tokenizer has
+Qwen's special tokens and chat markup.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import OmegaConf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    PreTrainedTokenizerFast,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
     Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
 )
+
+from lode.training.tokenizer import build_tokenizer
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -54,34 +54,12 @@ You are a helpful assistant.<|im_end|>
 {% endif -%}"""
 
 
-def build_tokenizer(corpus: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE; equal text gives an equal vocabulary."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(corpus, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=list(SPECIAL_TOKENS[1:2] + SPECIAL_TOKENS[3:]),
-        padding_side="left",
-        model_max_length=4096,
-    )
-
-
 def build_processor(corpus: Iterable[str], recipe: Any) -> Qwen2VLProcessor:
     """The processor; `recipe.pixels`, `min` and `max` per image or frame, sets the number of image tokens."""
     size = {"shortest_edge": recipe.pixels.min, "longest_edge": recipe.pixels.max}
     return Qwen2VLProcessor(
         image_processor=Qwen2VLImageProcessor(size=size),
-        tokenizer=build_tokenizer(corpus, recipe.vocab_size),
+        tokenizer=build_tokenizer(corpus, recipe.vocab_size, SPECIAL_TOKENS),
         video_processor=Qwen2VLVideoProcessor(size=size, cap_pixels_per_frame=False),
         chat_template=CHAT_TEMPLATE,
     )

@@ -1,0 +1,89 @@
+"""Spoken strings of one to three words: the offline twin of LibriSpeech.
+
+Two voices: espeak-ng, a real speech synthesiser, where it is installed, and the built-in formant voice of
+`lode/voice.py`. Speakers, speeds, pitches, noise and level vary. The words are the same in all splits; the recordings
+never are. Transcripts are upper case, as LibriSpeech's; the cluster is the speaker.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from io import BytesIO
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+from lode.dataset import Sample, only_split, split_of
+from lode.errors import UserError, unknown_name
+from lode.media import encode_audio
+from lode.voice import RATE, WORDS, Sound, random_speaker, record, say
+
+SECONDS = 2.0
+NUM_SPEAKERS = 40
+PROMPT = "Transcribe the speech. Answer with the transcription only."
+VOICES = ("auto", "formant", "espeak")
+#: Variants of espeak-ng's English voice.
+_VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m7", "f1", "f2", "f3", "f4")
+_ACCENTS = ("en-us", "en-gb", "en-gb-scotland")
+
+
+def _formant(words: list[str], speaker: int, rng: np.random.Generator) -> Sound:
+    """The built-in voice."""
+    return say(words, random_speaker(np.random.default_rng(speaker)), rng)
+
+
+def _espeak(words: list[str], speaker: int, rng: np.random.Generator) -> Sound:
+    """One utterance of espeak-ng at `RATE`."""
+    variant, accent = _VARIANTS[speaker % len(_VARIANTS)], _ACCENTS[speaker % len(_ACCENTS)]
+    pitch, speed = 30 + speaker % 5 * 10, int(rng.integers(150, 200))
+    command = ["espeak-ng", "-v", f"{accent}+{variant}", "-p", str(pitch), "-s", str(speed), "--stdout"]
+    made = subprocess.run([*command, " ".join(words)], check=True, capture_output=True).stdout
+    sound, rate = soundfile.read(BytesIO(made))
+    loud = np.flatnonzero(np.abs(sound) > 0.01)
+    return resample_poly(sound[loud[0] : loud[-1]], RATE, rate)
+
+
+_SPEAK = {"formant": _formant, "espeak": _espeak}
+
+
+def _at_hand(voice: str) -> str:
+    """The voice that is used for a name of `VOICES`.
+
+    Raises:
+        UserError: no such voice, or espeak-ng is asked for and not installed.
+    """
+    if voice not in VOICES:
+        raise unknown_name("voice", voice, VOICES)
+    installed = shutil.which("espeak-ng") is not None
+    if voice == "espeak" and not installed:
+        raise UserError("voice 'espeak': espeak-ng is not installed; install it, or choose voice=formant")
+    return {"auto": "espeak" if installed else "formant"}.get(voice, voice)
+
+
+def _candidates(split: str, seed: int, voice: str) -> Iterator[tuple[str, Sample]]:
+    rng = np.random.default_rng([seed, *f"toy_speech|{split}".encode()])
+    while True:
+        words = [str(word) for word in rng.choice(list(WORDS), rng.integers(1, 4))]
+        speaker, recording = int(rng.integers(NUM_SPEAKERS)), int(rng.integers(2**48))
+        content, name = f"{'-'.join(words)}|{recording}", f"toy_speech-{recording:012x}"
+        if split_of(content, seed) != split:  # speaking takes time
+            continue
+        own = np.random.default_rng(recording)
+        sound = record(_SPEAK[voice](words, speaker, own), SECONDS, own.uniform(8, 30), own)
+        audio = encode_audio(sound, RATE)
+        text = " ".join(words).upper()
+        yield content, Sample(name, f"speaker-{speaker}", split, PROMPT, (text,), (audio,), meta={"voice": voice})
+
+
+def samples(split: str, num_samples: int, seed: int, voice: str = "auto") -> Iterator[Sample]:
+    """Yield samples of the split; equal arguments give equal bytes on one machine.
+
+    Args:
+        split: `train`, `mine` or `report`.
+        num_samples: how many.
+        seed: of words, speakers and recordings.
+        voice: `espeak`, `formant`, or `auto`: espeak-ng where it is installed, else formant. Each sample's `meta` says
+            which.
+    """
+    return only_split(_candidates(split, seed, _at_hand(voice)), split, num_samples, seed)
