@@ -61,8 +61,13 @@ _SUMS = (
 )
 _SCORES = ("prob", "mean", "max", "attn_k", "attn_q")
 _SET = (
-    field("set_name", pa.string(), "name", "the neuron set; `none` is the unmodified model"),
-    field("kind", pa.string(), "name", "`method`, `control`, or `clean` for no intervention"),
+    field("set_name", pa.string(), "name", "the neuron set, or `none`, `blank`, `constant` for what `kind` says"),
+    field(
+        "kind",
+        pa.string(),
+        "name",
+        "`method`, `control`, `clean` (no intervention), `blanked` (nor any medium), or `constant` (chance level)",
+    ),
     field("control_of", pa.string(), "name", "the method set that this control is matched to, else empty"),
     field("control_draw", pa.int32(), "index", "which draw of the control, -1 for a method set"),
 )
@@ -137,7 +142,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("value", pa.float64(), "score in [0, 1]", "mean score over samples"),
             field("interval_low", pa.float64(), "score in [0, 1]", "lower end of the 95 % cluster bootstrap interval"),
             field("interval_high", pa.float64(), "score in [0, 1]", "upper end of the 95 % cluster bootstrap interval"),
-            field("gold_log_likelihood", pa.float64(), "nats", "mean log-likelihood of the gold answer"),
+            field(
+                "gold_log_likelihood",
+                pa.float64(),
+                "nats",
+                "mean log-likelihood of the gold answer; null for the constant reply",
+                nullable=True,
+            ),
             field("empty_frac", pa.float64(), "fraction", "replies without any text"),
             field("truncated_frac", pa.float64(), "fraction", "replies that hit the token limit"),
         ]

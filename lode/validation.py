@@ -8,7 +8,7 @@ import inspect
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -278,3 +278,26 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
                     f"selection {name} asks for modality {modality!r}, which no mining dataset holds; "
                     f"they hold {', '.join(sorted(mined_modalities))}. Add a dataset to `mining_datasets`"
                 )
+
+
+def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:
+    """Every model must take a dataset of the list, and every dataset be taken by a model.
+
+    Args:
+        cfg: the experiment's config.
+        kind: `mining_datasets` or `benchmarks`.
+        pairs: the (model, dataset) that go together.
+        compose: the config for group choices such as `model=name`.
+
+    Raises:
+        UserError: what is left without a partner.
+    """
+    for dataset in cfg[kind]:
+        if dataset not in {taken for _, taken in pairs}:
+            check_media(compose(f"model={cfg.models[0]}", f"dataset={dataset}"))
+    for model in cfg.models:
+        if model not in {taking for taking, _ in pairs}:
+            raise UserError(
+                f"model {model} takes the media of none of the experiment's `{kind}` ({', '.join(cfg[kind])}); "
+                "add a dataset for it"
+            )

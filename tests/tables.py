@@ -77,7 +77,8 @@ def benchmark_rows(
         interval = {"value": value, "interval_low": max(0.0, value - 0.07), "interval_high": min(1.0, value + 0.07)}
         return {**key, **names, **interval, **diagnostics}
 
-    scores = [scored("none", "clean", "", -1, 0, clean)]
+    scores = [scored("none", "clean", "", -1, 0, clean), scored("blank", "blanked", "", -1, 0, 0.3)]
+    scores.append({**scored("constant", "constant", "", -1, 0, 0.1), "gold_log_likelihood": None})
     effects = []
     for name, (drop, controls) in drops.items():
         scores.append(scored(name, "method", "", -1, sizes[name], clean - drop))

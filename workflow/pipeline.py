@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from lode.config import GROUPS, ROOT, compose, digest, semantic_json
 from lode.errors import UserError, unknown_name
-from lode.validation import TABLES, is_local, local_folder, validate, validate_experiment
+from lode.validation import TABLES, is_local, local_folder, validate, validate_experiment, validate_pairs
 from workflow.fingerprint import code_digest
 
 SCRIPTS = ROOT / "scripts"
@@ -91,15 +91,27 @@ class Pipeline:
             validate(cfg, "select")
         for model in self.cfg.models:
             validate(self.compose(f"model={model}"), "download")
-            for dataset in self.cfg.mining_datasets:
-                validate(self.compose(f"model={model}", f"dataset={dataset}"), "capture")
-            for dataset in self.cfg.benchmarks:
-                for intervention in self.cfg.interventions:
-                    parts = (f"model={model}", f"dataset={dataset}", f"intervention={intervention}")
-                    validate(self.compose(*parts), "ablate")
-                    validate(self.compose(*parts), "score")
+        for kind in ("mining_datasets", "benchmarks"):
+            validate_pairs(self.cfg, kind, self.pairs(kind), self.compose)
+        for model, dataset in self.pairs("mining_datasets"):
+            validate(self.compose(f"model={model}", f"dataset={dataset}"), "capture")
+        for model, dataset in self.pairs("benchmarks"):
+            for intervention in self.cfg.interventions:
+                parts = (f"model={model}", f"dataset={dataset}", f"intervention={intervention}")
+                validate(self.compose(*parts), "ablate")
+                validate(self.compose(*parts), "score")
         for figure in self.cfg.figures:
             validate(self.compose(f"figure={figure}"), "plot")
+
+    def pairs(self, kind: str) -> list[tuple[str, str]]:
+        """Every (model, dataset) of a list of datasets where the model takes the dataset's media."""
+        media = {m: self.compose(f"model={m}").model.media_tokens for m in self.cfg.models}
+        needs = {d: set(self.compose(f"dataset={d}").dataset.modalities) - {"text", "special"} for d in self.cfg[kind]}
+        return [(m, d) for m in self.cfg.models for d in self.cfg[kind] if needs[d] <= set(media[m])]
+
+    def mined(self, model: str) -> list[str]:
+        """The datasets that a model is mined on."""
+        return [dataset for of, dataset in self.pairs("mining_datasets") if of == model]
 
     def compose(self, *choices: str) -> DictConfig:
         """The config with group choices made; what the user typed has the last word."""
@@ -124,8 +136,12 @@ class Pipeline:
         mean: derived, not recorded.
         """
 
+        def overrides(wildcards: Any) -> tuple[str, ...]:
+            own = (f"mining_datasets=[{','.join(self.mined(wildcards.model))}]",) if step == "aggregate" else ()
+            return (*self.choices(wildcards), *self.user, *own)
+
         def config(wildcards: Any) -> DictConfig:
-            return self.compose(*self.choices(wildcards))
+            return composed(overrides(wildcards))
 
         def semantic(wildcards: Any) -> str:
             return semantic_json(config(wildcards), step)
@@ -136,7 +152,7 @@ class Pipeline:
 
         def args(wildcards: Any, output: Any) -> list[str]:
             identity = [f"expect_digest={digest(semantic(wildcards))}", f"code_digest={code(wildcards)}"]
-            return [*self.choices(wildcards), *self.user, *identity]
+            return [*overrides(wildcards), *identity]
 
         return {
             "semantic": semantic,
@@ -180,7 +196,7 @@ class Pipeline:
         """Paths of all tables of a kind."""
         cfg = self.cfg
         if kind == "statistics":
-            mined = [(model, dataset) for model in cfg.models for dataset in cfg.mining_datasets]
+            mined = self.pairs("mining_datasets")
             return [f"{root}/activations/{m}/{d}/{shard}.parquet" for m, d in mined for shard in self.shards()]
         if kind == "importance":
             return [f"{root}/importance/{model}.parquet" for model in cfg.models]
@@ -191,7 +207,8 @@ class Pipeline:
             f"{root}/ablation/{model}/{selection}/{intervention}/{dataset}.{kind}.parquet"
             for model, selection in sets
             for intervention in cfg.interventions
-            for dataset in cfg.benchmarks
+            for of, dataset in self.pairs("benchmarks")
+            if of == model
         ]
 
     def figure_tables(self, wildcards: Any, root: str) -> dict[str, list[str]]:

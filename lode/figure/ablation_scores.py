@@ -1,7 +1,8 @@
 """What switching a set off does: a block a selection and intervention, a panel a benchmark, a row a set.
 
 A marker is the score with its 95 % interval; it is filled where the set lost more than every one of its
-matched controls. Grey dots are the controls of that very set, the line is the unmodified model. Only
+matched controls. Grey dots are the controls of that very set, the line is the unmodified model; the row `blank` is
+the unmodified model without its medium, and the dotted line the chance level (the commonest answer, always). Only
 the first score of a benchmark is shown; the report lists all. It does not tell a lost modality from a
 broken model: see the controls, and the empty replies in the report.
 """
@@ -65,11 +66,9 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
 
 
 def _method_rows(panels: list[tuple[str, list[Row], dict[str, Row]]]) -> list[str]:
-    """The sets of a block, in the fixed order, with one more row for the unmodified model."""
-    return [
-        "clean",
-        *in_order(str(row["set_name"]) for _, rows, _ in panels for row in rows if row["kind"] == "method"),
-    ]
+    """The sets of a block, in the fixed order, after the unmodified model with and without its medium."""
+    methods = in_order(str(row["set_name"]) for _, rows, _ in panels for row in rows if row["kind"] == "method")
+    return ["clean", "blank", *methods]
 
 
 def _limits(rows: list[Row]) -> tuple[float, float]:
@@ -82,11 +81,15 @@ def _limits(rows: list[Row]) -> tuple[float, float]:
 
 def _draw_panel(axes: Axes, dataset: str, rows: list[Row], drops: dict[str, Row]) -> None:
     methods = {str(row["set_name"]): row for row in rows if row["kind"] == "method"}
-    clean = next(row for row in rows if row["kind"] == "clean")
+    reference = {str(row["kind"]): row for row in rows if row["kind"] in ("clean", "blanked", "constant")}
+    clean = reference["clean"]
     names = in_order(methods)
     axes.axvline(clean["value"], color=INK, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
-    _point(axes, 0.0, clean, INK, "|", filled=True)
-    for y, name in enumerate(names, start=1):
+    axes.axvline(reference["constant"]["value"], color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
+    for place, kind in enumerate(("clean", "blanked")):
+        if kind in reference:
+            _point(axes, float(place), reference[kind], INK, "|", filled=True)
+    for y, name in enumerate(names, start=2):
         controls = [row for row in rows if row["kind"] == "control" and row["control_of"] == name]
         # A band below the marker; the spread within it (steps of the golden ratio) only keeps equal scores apart.
         spread = y + 0.27 + 0.36 * ((np.arange(len(controls)) * 0.618) % 1 - 0.5)
@@ -98,8 +101,8 @@ def _draw_panel(axes: Axes, dataset: str, rows: list[Row], drops: dict[str, Row]
     axes.set_title(dataset, loc="left", pad=3)
     axes.set_xlabel(str(clean["score_name"]), color=MUTED, fontsize=7.5, labelpad=1)
     labels = [f"{name} ({methods[name]['num_neurons']})" for name in names]
-    axes.set_yticks(range(len(names) + 1), ["clean", *labels])
-    axes.set_ylim(len(names) + 0.6, -0.5)
+    axes.set_yticks(range(len(names) + 2), ["clean", "blank", *labels])
+    axes.set_ylim(len(names) + 1.6, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
@@ -129,9 +132,10 @@ def _legend(figure: Figure) -> None:
             dot("matched random control", marker="o", color=CONTROL, markeredgewidth=0, markersize=2.8),
             Line2D([], [], color=MUTED, linewidth=1.1, label="95 % interval"),
             Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (4, 2)), label="clean"),
+            Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), label="chance"),
         ],
         loc="outside upper center",
-        ncols=5,
+        ncols=6,
         columnspacing=1.4,
         handletextpad=0.5,
         handlelength=1.6,

@@ -95,7 +95,7 @@ def runs(effects: Sequence[Table], scores: Sequence[Table]) -> list[Row]:
         entry["headline"] += headline_rows(table)
         entry["effects"] += table.data.to_pylist()
     for table in scores:
-        rows = [row for row in headline_rows(table) if row["kind"] != "control"]
+        rows = [row for row in headline_rows(table) if row["kind"] not in ("control", "constant")]
         found[heading(table.keys)]["diagnostics"] += rows
     for entry in found.values():
         entry["sets"] = in_order(row["set_name"] for row in entry["effects"])
@@ -169,13 +169,27 @@ def chance(effects: Sequence[Row]) -> str:
 
 
 def clean_scores(scores: Sequence[Table]) -> list[Row]:
-    """The unmodified model on every benchmark, each once; rows that differ between selections all stay."""
-    rows = [
-        {"model": table.keys["model"], **row}
-        for table in scores
-        for row in table.data.filter(pc.equal(table.data["kind"], "clean")).to_pylist()
-    ]
-    return list({json.dumps(row, sort_keys=True): row for row in rows}.values())
+    """The unmodified model on every benchmark, each once, with the chance level and the score without the medium.
+
+    Rows that differ between selections all stay.
+    """
+    found = []
+    for table in scores:
+        rows = [row for row in table.data.to_pylist() if row["kind"] in ("clean", "blanked", "constant")]
+        for clean in (row for row in rows if row["kind"] == "clean"):
+            beside = {row["kind"]: row for row in rows if row["score_name"] == clean["score_name"]}
+            others = {"chance": beside["constant"]["value"], "blanked": beside.get("blanked")}
+            found.append({"model": table.keys["model"], **clean, **others, "finding": finding(clean, beside)})
+    return list({json.dumps(row, sort_keys=True): row for row in found}.values())
+
+
+def finding(clean: Row, beside: Mapping[str, Row]) -> str:
+    """What the clean score is worth, from its interval: known from chance, and in need of the medium."""
+    if clean["interval_low"] <= beside["constant"]["value"]:
+        return "not above chance: no effect can be measured here"
+    if "blanked" in beside and beside["blanked"]["interval_high"] >= clean["interval_low"]:
+        return "no worse without its medium: says nothing about it"
+    return ""
 
 
 def set_sizes(table: Table, num_asked: int | None) -> Row:

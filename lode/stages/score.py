@@ -1,11 +1,13 @@
 """Score the replies of every neuron set, and compare each method's set with the clean model and with its controls.
 
-Reads the dataset and predictions tables; writes `scores` (one row per score and set, with a cluster bootstrap interval)
+Reads the dataset and predictions tables; writes `scores` (one row per score and set, with a cluster bootstrap interval;
+one of the sets, `constant`, is the chance level: every sample gets the commonest answer for a reply)
 and `effects` (one row per score and method set: the drop against the clean model with a paired interval, and its rank
 among the drops of the matched controls). Rows are put in a fixed order first, so neither table depends on the
 order of the predictions. The first of `dataset.scores` is the headline, and comes first.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ from lode.errors import UserError
 from lode.statistics import cluster_intervals, cluster_totals, rank_p_value
 
 Row = Mapping[str, Any]
-_KINDS = ("clean", "method", "control")  # the order of the output rows
+_KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows
 
 
 class NeuronSet(NamedTuple):
@@ -31,8 +33,13 @@ class NeuronSet(NamedTuple):
     num_neurons: int
 
 
+def order(key: NeuronSet) -> tuple[int, NeuronSet]:
+    """The place of a set in the output: by kind, then by name."""
+    return _KINDS.index(key.kind), key
+
+
 def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str, Row]]:
-    """Group predictions: by set (clean first, then methods, then controls), then by sample id.
+    """Group predictions: by set (in the order of `_KINDS`), then by sample id.
 
     Raises:
         UserError: a set predicts a sample twice, a log-likelihood is not finite, a kind is unknown, there is
@@ -65,7 +72,7 @@ def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str,
             f"{origin}: controls of {orphans[0]!r}, which is no method set here; expected one of "
             f"{', '.join(sorted(methods)) or '(none)'}: run the selection and the ablation again"
         )
-    return {key: groups[key] for key in sorted(groups, key=lambda key: (_KINDS.index(key.kind), key))}
+    return {key: groups[key] for key in sorted(groups, key=order)}
 
 
 def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[str, Row]], origin: str) -> list[Row]:
@@ -101,6 +108,14 @@ def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[s
     return samples
 
 
+def constant_replies(samples: Sequence[Row]) -> tuple[NeuronSet, list[Row]]:
+    """The chance level: every sample gets the commonest answer (of equals, the first by name) for a reply."""
+    counts = Counter(sample["answers"][0] for sample in samples)
+    reply = min(counts, key=lambda answer: (-counts[answer], answer))
+    row = {"reply": reply, "gold_log_likelihood": None, "truncated": False}
+    return NeuronSet("constant", "constant", "", -1, 0), [row] * len(samples)
+
+
 def score_sets(
     name: str, replies: Sequence[Sequence[str]], samples: Sequence[Row]
 ) -> Float[np.ndarray, "neuron_set sample"]:
@@ -126,10 +141,11 @@ def score_sets(
     return np.array([[value_of[pair] for pair in enumerate(texts)] for texts in replies])
 
 
-def reply_diagnostics(rows: Sequence[Row]) -> dict[str, float]:
+def reply_diagnostics(rows: Sequence[Row]) -> dict[str, float | None]:
     """Signs of collapse, over the samples of one set: mean log-likelihood in nats, and shares of odd replies."""
+    likelihoods = [row["gold_log_likelihood"] for row in rows]
     return {
-        "gold_log_likelihood": float(np.mean([row["gold_log_likelihood"] for row in rows])),
+        "gold_log_likelihood": None if None in likelihoods else float(np.mean(likelihoods)),
         "empty_frac": float(np.mean([not row["reply"].strip() for row in rows])),
         "truncated_frac": float(np.mean([row["truncated"] for row in rows])),
     }
@@ -230,8 +246,11 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     dataset = read_table(cfg.io.dataset, "dataset").drop_columns(["media"]).to_pylist()
     groups = by_set(read_table(cfg.io.predictions, "predictions").to_pylist(), cfg.io.predictions)
     samples = matched_samples(dataset, groups, cfg.io.predictions)
-    sets = list(groups)
-    rows = [[groups[key][sample["sample_id"]] for sample in samples] for key in sets]
+    constant, constant_rows = constant_replies(samples)
+    rows_of = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
+    rows_of[constant] = constant_rows
+    sets = sorted(rows_of, key=order)
+    rows = [rows_of[key] for key in sets]
     replies = [[row["reply"] for row in of_set] for of_set in rows]
     values = np.concatenate([score_sets(name, replies, samples) for name in names])
     totals, sizes = cluster_totals(values, np.array([sample["cluster_id"] for sample in samples]))

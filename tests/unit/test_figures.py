@@ -143,13 +143,14 @@ def test_ablation_scores_draws_scores_intervals_and_own_controls() -> None:
     with house_style("test"):
         figure = ablation_scores.draw(tables)
     (axes,) = _panels(figure, "d")
-    assert _points(axes, "_score") == pytest.approx([0.8, 0.79, 0.5])
-    assert _points(axes, "_interval") == pytest.approx([0.73, 0.87, 0.72, 0.86, 0.43, 0.57])
+    assert _points(axes, "_score") == pytest.approx([0.8, 0.3, 0.79, 0.5])  # clean, blank, and the two sets
+    assert [line.get_xdata()[0] for line in axes.lines[:2]] == pytest.approx([0.8, 0.1])  # clean, chance
+    assert _points(axes, "_interval") == pytest.approx([0.73, 0.87, 0.23, 0.37, 0.72, 0.86, 0.43, 0.57])
     assert _points(axes, "_controls") == pytest.approx([0.8, 0.78, 0.77, 0.79, 0.76])
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["clean", "text (12)", "image (7)"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["clean", "blank", "text (12)", "image (7)"]
     assert axes.get_xlabel() == "first"
     faces = [line.get_markerfacecolor() for line in axes.lines if line.get_label() == "_score"]
-    assert faces[1:] == ["white", COLOURS["image"]], "only the image set lost more than all its controls"
+    assert faces[2:] == ["white", COLOURS["image"]], "only the image set lost more than all its controls"
     low, high = axes.get_xlim()
     assert low < 0.43
     assert high > 0.87

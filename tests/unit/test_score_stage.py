@@ -16,6 +16,7 @@ NUM_SAMPLES = 6
 #: Replies right, as one digit per sample; the clusters are two samples each. Clean has 6 of 6.
 RIGHT = {
     "none": "111111",
+    "blank": "010000",
     "image": "001011",
     "text": "111111",
     "image-0": "111110",
@@ -23,7 +24,7 @@ RIGHT = {
     "image-2": "110111",
     "text-0": "111111",
 }
-ORDER = ["none", "image", "text", "image-0", "image-1", "image-2", "text-0"]
+ORDER = ["none", "blank", "constant", "image", "text", "image-0", "image-1", "image-2", "text-0"]
 
 
 def dataset_rows():
@@ -46,7 +47,7 @@ def dataset_rows():
 
 def prediction(set_name, i, right):
     of, _, draw = set_name.partition("-")
-    kind = "clean" if set_name == "none" else "control" if draw else "method"
+    kind = {"none": "clean", "blank": "blanked"}.get(set_name, "control" if draw else "method")
     return {
         "sample_id": f"s{i}",
         "cluster_id": f"c{i // 2}",
@@ -54,7 +55,7 @@ def prediction(set_name, i, right):
         "kind": kind,
         "control_of": of if draw else "",
         "control_draw": int(draw) if draw else -1,
-        "num_neurons": 0 if kind == "clean" else 5,
+        "num_neurons": 0 if kind in ("clean", "blanked") else 5,
         "reply": f"word{i}" if right else ("" if i == 0 else f"a word{i}"),
         "gold": f"word{i}",
         "gold_log_likelihood": -0.1 - i / 3 - (not right),
@@ -113,6 +114,18 @@ def test_scores_by_hand(stage):
     assert exact["image"]["empty_frac"] == pytest.approx(1 / 6)
     assert exact["image"]["truncated_frac"] == pytest.approx(1 / 6)
     assert (exact["image-2"]["control_of"], exact["image-2"]["control_draw"]) == ("image", 2)
+
+
+def test_chance_is_the_commonest_answer(stage):
+    dataset = dataset_rows()
+    for row, answer in zip(dataset, ("b", "c", "b", "c", "a", "d", "a"), strict=True):
+        row["answers"] = [answer]
+    scores, effects = stage(dataset=dataset, scores=["exact_match"])
+    constant = next(row for row in scores if row["kind"] == "constant")
+    assert (constant["set_name"], constant["num_samples"]) == ("constant", NUM_SAMPLES)
+    assert constant["value"] == pytest.approx(2 / 6)  # of b and c, both twice, the first; the mined a does not count
+    assert constant["gold_log_likelihood"] is None
+    assert {row["set_name"] for row in effects} == {"image", "text"}
 
 
 def test_effects_by_hand(stage):
@@ -231,7 +244,10 @@ REFUSED = {
     "two clean sets": (changed(lambda r: r["set_name"] == "text", kind="clean"), "2 sets of kind 'clean'"),
     "nan": (changed(is_last_of_image, gold_log_likelihood=float("nan")), "gold_log_likelihood is nan.*finite"),
     "infinite": (changed(is_last_of_image, gold_log_likelihood=-float("inf")), "gold_log_likelihood is -inf"),
-    "unknown kind": (changed(is_last_of_image, kind="sham"), "kind is 'sham'; expected one of clean, method, control"),
+    "unknown kind": (
+        changed(is_last_of_image, kind="sham"),
+        "kind is 'sham'; expected one of clean, blanked",
+    ),
     "orphan control": ([r for r in prediction_rows() if r["set_name"] != "text"], "controls of 'text'.*image"),
 }
 

@@ -6,9 +6,10 @@ aggregate_importance   activations/{model}/**   -> importance/{model}.parquet
 
 rule aggregate_importance:
     input:
-        expand(
-            "<results>/activations/{{model}}/{dataset}/{shard}.parquet",
-            dataset=run.cfg.mining_datasets,
+        lambda wildcards: expand(
+            "<results>/activations/{model}/{dataset}/{shard}.parquet",
+            model=wildcards.model,
+            dataset=run.mined(wildcards.model),
             shard=run.shards(),
         ),
     output:
