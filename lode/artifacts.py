@@ -6,9 +6,10 @@ labels. Every table carries its provenance: digests of config and code, and libr
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lode.errors import UserError
 
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow")
 PROVENANCE_KEY = b"lode"
+COMPRESSION = "zstd"
 
 
 def field(name: str, dtype: pa.DataType, unit: str, description: str, nullable: bool = False) -> pa.Field:
@@ -128,6 +130,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             field(
                 "gold_log_likelihood", pa.float64(), "nats", "log-probability of the gold answer, summed over tokens"
             ),
+            field(
+                "choice_log_likelihoods",
+                pa.list_(pa.float64()),
+                "nats",
+                "log-probability of each option as the reply's first token; null without options of one token each",
+                nullable=True,
+            ),
             field("num_prompt_tokens", pa.int32(), "tokens", "length of the prompt with media"),
             field("num_reply_tokens", pa.int32(), "tokens", "generated tokens before the end token"),
             field("truncated", pa.bool_(), "flag", "the reply hit the token limit"),
@@ -207,18 +216,49 @@ def write_table(
     Raises:
         ValueError: a column is missing, unknown or of the wrong type.
     """
-    schema = SCHEMAS[kind]
     table = (
-        pa.Table.from_pydict(dict(columns), schema=schema)
+        pa.Table.from_pydict(dict(columns), schema=SCHEMAS[kind])
         if isinstance(columns, Mapping)
-        else pa.Table.from_pylist(list(columns), schema=schema)
+        else pa.Table.from_pylist(list(columns), schema=SCHEMAS[kind])
     )
-    for column in schema:
+    refuse_nulls(table, kind)
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(_metadata(kind, made_by)), temporary, compression=COMPRESSION)
+
+
+def write_rows(
+    path: str | Path, kind: str, rows: Iterable[Mapping[str, Any]], made_by: Mapping[str, Any], group_size: int = 50
+) -> None:
+    """Write a table row by row, for tables that need not fit in memory; otherwise as `write_table`.
+
+    Args:
+        path: where the table goes; nothing is left there when `rows` or a check raises.
+        kind: a key of `SCHEMAS`.
+        rows: rows as mappings, read once.
+        made_by: the result of `provenance`; further keys are kept.
+        group_size: rows that are held in memory, and in one row group of the file.
+
+    Raises:
+        ValueError: a column is missing, unknown or of the wrong type.
+    """
+    schema = SCHEMAS[kind].with_metadata(_metadata(kind, made_by))
+    left = iter(rows)
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression=COMPRESSION) as writer:
+        while group := list(islice(left, group_size)):
+            table = pa.Table.from_pylist(group, schema=schema)
+            refuse_nulls(table, kind)
+            writer.write_table(table)
+
+
+def _metadata(kind: str, made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {PROVENANCE_KEY: json.dumps({"table": kind, **made_by}, sort_keys=True).encode()}
+
+
+def refuse_nulls(table: pa.Table, kind: str) -> None:
+    """Raise `ValueError` naming the first column that must have a value in every row and has not."""
+    for column in SCHEMAS[kind]:
         if not column.nullable and table[column.name].null_count:
             raise ValueError(f"table {kind!r}: column {column.name!r} holds nulls; every row must have a value")
-    metadata = {PROVENANCE_KEY: json.dumps({"table": kind, **made_by}, sort_keys=True).encode()}
-    with replacing(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
 
 
 class replacing:

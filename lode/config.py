@@ -40,9 +40,11 @@ class ModelConfig:
     down_proj: str = "mlp.down_proj"  # within a layer: the linear map that reads the neurons
     towers: dict[str, str] = field(default_factory=dict)  # path of the encoder of each medium
     media_tokens: dict[str, str] = field(default_factory=dict)  # placeholder token of each medium
+    required_media: list[str] = field(default_factory=list)  # media without which the model does not run
     special_tokens: list[str] = field(default_factory=list)  # tokens of the modality `special`
     system_prompt: str | None = None  # None: whatever the chat template says
-    processor: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the processor
+    chat_template: str | None = None  # Jinja; None: the processor's own
+    processor: dict[str, Any] = field(default_factory=dict)  # arguments of its call by modality: images_kwargs: ...
     video_rate: float = 1.0  # frames per second that the model is shown
     max_frames: int = 64  # of a longer video, so many evenly spaced
     attn_implementation: str = "sdpa"  # or eager, flash_attention_2
@@ -152,7 +154,7 @@ class IoConfig:
 class RuntimeConfig:
     """What does not change a result; never recorded."""
 
-    device: str = "auto"
+    device: str = "auto"  # a GPU where there is one; or cpu, cuda, cuda:<index>, mps, spread (layers over all GPUs)
     threads: int = 1
 
 

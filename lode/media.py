@@ -117,3 +117,40 @@ DECODERS: dict[str, Callable[[bytes, Sampling], Any]] = {
     "audio": decode_audio,
     "video": decode_video,
 }
+
+
+def blank_image(data: bytes) -> Medium:
+    """A black image of the same size."""
+    with Image.open(BytesIO(data)) as image:
+        return encode_image(Image.new("RGB", image.size))
+
+
+def blank_audio(data: bytes) -> Medium:
+    """Silence of the same length and rate."""
+    sound, rate = soundfile.read(BytesIO(data), dtype="float32", always_2d=True)
+    return encode_audio(np.zeros(len(sound)), rate)
+
+
+def blank_video(data: bytes) -> Medium:
+    """Black frames of the same size at the same times, in NUT, which keeps any time exactly."""
+    buffer = BytesIO()
+    with av.open(BytesIO(data), "r") as shown, av.open(buffer, "w", format="nut") as container:
+        source = shown.streams.video[0]
+        assert source.time_base is not None, "decode_video takes no video without time stamps"
+        stream = container.add_stream("ffv1", options={"flags": "+bitexact", "threads": "1"})
+        stream.width, stream.height, stream.pix_fmt = source.width, source.height, "gray"
+        stream.codec_context.time_base = source.time_base
+        for frame in shown.decode(source):
+            black = av.VideoFrame.from_ndarray(np.zeros((frame.height, frame.width), dtype=np.uint8), format="gray")
+            black.pts, black.time_base = frame.pts, source.time_base
+            container.mux(stream.encode(black))
+        container.mux(stream.encode(None))
+    return Medium("video", buffer.getvalue(), "video/x-nut")
+
+
+BLANKS: dict[str, Callable[[bytes], Medium]] = {"image": blank_image, "audio": blank_audio, "video": blank_video}
+
+
+def blank(medium: Medium) -> Medium:
+    """The same kind of medium, as large and as long, that shows nothing: black or silent."""
+    return BLANKS[medium.kind](medium.bytes)

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TO
 TABLES = ("importance", "neurons", "scores", "effects")
 NO_PLUGIN = ("__init__",)
 DTYPES = ("float32", "bfloat16", "float16")
-DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|spread")
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+#: Arguments of a processor's call; it ignores any other with a mere warning.
+PROCESSOR_PARTS = ("text_kwargs", "images_kwargs", "videos_kwargs", "audio_kwargs")
 #: What a name may hold: it becomes a folder, a wildcard and part of an override.
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -93,17 +97,22 @@ def local_folder(source: str) -> Path:
     folder = (ROOT / Path(source).expanduser()).resolve()
     if not folder.is_dir():
         raise UserError(f"model.source {source!r}: {folder} is not a folder, and a hub id has the form owner/name")
+    check_folder(folder, f"model.source {source!r}")
+    return folder
+
+
+def check_folder(folder: Path, what: str) -> None:
+    """Refuse a model folder without a config, or without complete safetensors weights; `what` names it."""
     if not (folder / "config.json").is_file():
-        raise UserError(f"model.source {source!r}: no config.json; expected a Hugging Face model folder")
+        raise UserError(f"{what}: no config.json; expected a Hugging Face model folder")
     if not any(folder.glob("*.safetensors")):
         held = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
         raise UserError(
-            f"model.source {source!r}: no weights (*.safetensors); the folder holds {held}. Pickled weights (.bin) "
+            f"{what}: no weights (*.safetensors); the folder holds {held}. Pickled weights (.bin) "
             "are never loaded: convert them with `save_pretrained(..., safe_serialization=True)`"
         )
     for file in folder.glob("*.safetensors"):
         check_weights(file)
-    return folder
 
 
 def check_model(cfg: Any) -> None:
@@ -111,16 +120,40 @@ def check_model(cfg: Any) -> None:
     model = cfg.model
     if is_local(model.source):
         local_folder(model.source)
-    for medium in (*model.media_tokens, *model.towers):
+    for medium in model.media_tokens:
         check_name("medium of a model", medium, set(TOKEN_MODALITIES) - {"text", "special"})
+    for medium in (*model.towers, *model.required_media):
+        check_name("medium without a token in model.media_tokens", medium, set(model.media_tokens) or {"(none)"})
+    for part in model.processor:
+        check_name("part of model.processor", part, PROCESSOR_PARTS)
+    check_auto_class(model.auto_class)
     check_name("model.dtype", model.dtype, DTYPES)
+    check_name("model.attn_implementation", model.attn_implementation, ATTENTIONS)
+    if model.attn_implementation == "flash_attention_2" and model.dtype == "float32":
+        raise UserError(
+            "model.attn_implementation = flash_attention_2 and model.dtype = float32: flash attention computes in half "
+            "precision only; set model.dtype=bfloat16, or model.attn_implementation=sdpa"
+        )
+
+
+def check_auto_class(name: str) -> None:
+    """Refuse a class that transformers has not; its names are known before torch is imported."""
+    import transformers  # half a second, for the steps with a model only
+
+    if name not in dir(transformers):
+        kinds = re.compile(r"AutoModelFor.*|.*For(ConditionalGeneration|CausalLM)")
+        near = get_close_matches(name, filter(kinds.fullmatch, dir(transformers)), n=5, cutoff=0.4)
+        remedy = f"It is a class of transformers {transformers.__version__}; newer models need a newer version."
+        raise unknown_name("model.auto_class", name, near or ["AutoModelForImageTextToText"], remedy)
 
 
 def check_runtime(cfg: Any) -> None:
     """Refuse an unknown device."""
     check_positive("runtime.threads", cfg.runtime.threads)
     if not DEVICE.fullmatch(cfg.runtime.device):
-        raise UserError(f"runtime.device = {cfg.runtime.device!r}: expected auto, cpu, cuda, cuda:<index> or mps")
+        raise UserError(
+            f"runtime.device = {cfg.runtime.device!r}: expected auto, cpu, cuda, cuda:<index>, mps or spread"
+        )
 
 
 def check_seed(cfg: Any) -> None:
@@ -146,6 +179,13 @@ def check_dataset(cfg: Any) -> None:
         raise UserError(
             f"dataset.options.path of {dataset.name}: {ROOT / path} is not a file; expected a Parquet table of samples"
         )
+    for key in ("source", "videos"):
+        source = dataset.options.get(key)
+        if source is not None and is_local(source) and not (ROOT / Path(source).expanduser()).is_dir():
+            raise UserError(
+                f"dataset.options.{key} of {dataset.name}: {source!r} is not a folder, and a hub id has the form "
+                "owner/name"
+            )
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
     check_keywords(f"dataset {dataset.name}", plugin.samples, dataset.options, given=3)
 
@@ -172,6 +212,12 @@ def check_media(cfg: Any) -> None:
             raise UserError(
                 f"dataset {cfg.dataset.name} holds {modality}, but model {cfg.model.name} takes "
                 f"{', '.join(cfg.model.media_tokens) or 'text only'}; choose another model or dataset"
+            )
+    for medium in cfg.model.required_media:
+        if medium not in cfg.dataset.modalities:
+            raise UserError(
+                f"model {cfg.model.name} needs {medium} in every sample, and dataset {cfg.dataset.name} holds "
+                f"{', '.join(cfg.dataset.modalities)}; choose another model or dataset"
             )
 
 

@@ -85,7 +85,8 @@ def record(name: str, prompt: str, image: int | None = None, answer: str = "ab")
         noise = np.random.default_rng(image).integers(0, 255, (84, 84, 3), dtype=np.uint8)
         medium = encode_image(Image.fromarray(noise))
         media = [{"kind": medium.kind, "bytes": medium.bytes, "mime": medium.mime}]
-    return {"sample_id": name, "cluster_id": f"c-{name}", "prompt": prompt, "media": media, "answers": [answer]}
+    texts = {"prompt": prompt, "answers": [answer], "choices": [], "answer_index": -1}
+    return {"sample_id": name, "cluster_id": f"c-{name}", "media": media, **texts}
 
 
 #: With and without an image, of different lengths.

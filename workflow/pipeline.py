@@ -91,6 +91,8 @@ class Pipeline:
             validate(cfg, "select")
         for model in self.cfg.models:
             validate(self.compose(f"model={model}"), "download")
+        for dataset in self.datasets():
+            validate(self.compose(f"dataset={dataset}"), "prepare")
         for kind in ("mining_datasets", "benchmarks"):
             validate_pairs(self.cfg, kind, self.pairs(kind), self.compose)
         for model, dataset in self.pairs("mining_datasets"):
@@ -104,10 +106,18 @@ class Pipeline:
             validate(self.compose(f"figure={figure}"), "plot")
 
     def pairs(self, kind: str) -> list[tuple[str, str]]:
-        """Every (model, dataset) of a list of datasets where the model takes the dataset's media."""
-        media = {m: self.compose(f"model={m}").model.media_tokens for m in self.cfg.models}
-        needs = {d: set(self.compose(f"dataset={d}").dataset.modalities) - {"text", "special"} for d in self.cfg[kind]}
-        return [(m, d) for m in self.cfg.models for d in self.cfg[kind] if needs[d] <= set(media[m])]
+        """Every (model, dataset) of a list where the model takes the media of the dataset, and needs no other."""
+        models = {name: self.compose(f"model={name}").model for name in self.cfg.models}
+        media = {
+            name: set(self.compose(f"dataset={name}").dataset.modalities) - {"text", "special"}
+            for name in self.cfg[kind]
+        }
+        return [
+            (model, dataset)
+            for model, facts in models.items()
+            for dataset in self.cfg[kind]
+            if set(facts.required_media) <= media[dataset] <= set(facts.media_tokens)
+        ]
 
     def mined(self, model: str) -> list[str]:
         """The datasets that a model is mined on."""

@@ -24,7 +24,7 @@ def intervene(adapter: Adapter, neurons: Any, attention_mask: Tensor) -> Iterato
         def hook(_module: Any, _inputs: Any, activations: Tensor) -> Tensor:
             real = activations
             if activations.shape[1] == padding.shape[1]:  # prefill; a decoding step has one real token
-                real = activations.masked_fill(padding[..., None], torch.inf)
+                real = activations.masked_fill(padding[..., None].to(activations.device), torch.inf)
             changed = activations.clone()
             changed[..., index] = real.amin((1, 2))[:, None, None]
             return changed
@@ -33,7 +33,7 @@ def intervene(adapter: Adapter, neurons: Any, attention_mask: Tensor) -> Iterato
 
     with ExitStack() as stack:
         for layer, indices in by_layer(neurons).items():
-            index = torch.tensor(indices, device=adapter.device)
+            index = torch.tensor(indices, device=adapter.down_proj[layer].weight.device)  # layers may be spread
             handle = adapter.activation[layer].register_forward_hook(replace(index))
             stack.callback(handle.remove)
         yield

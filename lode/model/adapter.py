@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
+from transformers.utils import is_flash_attn_2_available
 
 from lode.config import ROOT
 from lode.errors import UserError
@@ -45,8 +46,13 @@ class Adapter:
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go."""
-        return self.down_proj[0].weight.device
+        """Where inputs go; a model that is spread has its layers on others too."""
+        return self.model.get_input_embeddings().weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format of weights and features."""
+        return self.down_proj[0].weight.dtype
 
 
 def module_at(root: nn.Module, path: str, what: str) -> nn.Module:
@@ -69,8 +75,61 @@ def module_at(root: nn.Module, path: str, what: str) -> nn.Module:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is a GPU where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    """The device of a name; `auto` is a GPU where there is one.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    num_gpus = torch.cuda.device_count()
+    device = torch.device(("cuda" if num_gpus else "cpu") if name == "auto" else name)
+    if device.type == "cuda" and (device.index or 0) >= num_gpus:
+        raise UserError(
+            f"runtime.device = {name}: this machine has {num_gpus} CUDA devices; expected one of "
+            f"{', '.join(['auto', 'cpu', *(f'cuda:{index}' for index in range(num_gpus))])}"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError("runtime.device = mps: this machine has no Metal device; expected auto or cpu")
+    return device
+
+
+def placement(name: str) -> str | dict[str, torch.device]:
+    """The device map of `from_pretrained`: `spread` shares the layers out among all GPUs, all else is one device."""
+    return "auto" if name == "spread" else {"": choose_device(name)}
+
+
+def check_attention(config: Any, device: str) -> None:
+    """Refuse flash attention where it cannot run, before weights are loaded.
+
+    Raises:
+        UserError: no GPU, or no package.
+    """
+    if config.attn_implementation != "flash_attention_2":
+        return
+    if choose_device("auto" if device == "spread" else device).type != "cuda":
+        raise UserError(
+            f"model.attn_implementation = flash_attention_2 with runtime.device = {device}: it runs on a CUDA device "
+            "only; set model.attn_implementation=sdpa"
+        )
+    if not is_flash_attn_2_available():
+        raise UserError(
+            "model.attn_implementation = flash_attention_2: the package flash-attn is not installed for this GPU; "
+            "expected `pip install flash-attn --no-build-isolation`, or set model.attn_implementation=sdpa"
+        )
+
+
+def refuse_offload(config: Any, model: nn.Module) -> None:
+    """Weights that wait outside the GPUs are copied in for every pass, past every intervention.
+
+    Raises:
+        UserError: there are some.
+    """
+    waiting = [name for name, parameter in model.named_parameters() if parameter.is_meta]
+    if waiting:
+        raise UserError(
+            f"runtime.device = spread: model {config.name} in {config.dtype} is too large for "
+            f"{torch.cuda.device_count()} GPUs: {len(waiting)} weights are left outside, {waiting[0]} the first; "
+            "expected all on GPUs. Use more or larger GPUs, or model.dtype=bfloat16"
+        )
 
 
 def open_model(config: Any, manifest: str | Path, device: str, threads: int) -> Adapter:
@@ -79,27 +138,31 @@ def open_model(config: Any, manifest: str | Path, device: str, threads: int) -> 
     Args:
         config: the `model` section.
         manifest: the manifest written by `download_model`.
-        device: `auto` or a torch device.
+        device: `auto`, `spread` or a torch device.
         threads: CPU threads; one number of threads gives one result.
 
     Raises:
-        UserError: a path of the config names no module.
+        UserError: no such device, no flash attention, too little memory to spread over, or a path of the config
+            names no module.
     """
+    check_attention(config, device)
+    device_map = placement(device)
     torch.set_num_threads(threads)
     transformers.utils.logging.disable_progress_bar()
     folder = ROOT / json.loads(Path(manifest).read_text())["folder"]
     options = {"trust_remote_code": config.trust_remote_code, "local_files_only": True}
-    processor = transformers.AutoProcessor.from_pretrained(folder, **options, **config.processor)
+    processor = transformers.AutoProcessor.from_pretrained(folder, **options)
     processor.tokenizer.padding_side = "left"
-    auto_class = getattr(transformers, config.auto_class)
-    model = auto_class.from_pretrained(
+    model = getattr(transformers, config.auto_class).from_pretrained(
         folder,
         **options,
         dtype=getattr(torch, config.dtype),
         use_safetensors=True,
         attn_implementation=config.attn_implementation,
+        device_map=device_map,
     )
-    model.to(choose_device(device)).eval().requires_grad_(False)
+    refuse_offload(config, model)
+    model.eval().requires_grad_(False)
     eos, pad = model.generation_config.eos_token_id, processor.tokenizer.pad_token_id
     model.generation_config = transformers.GenerationConfig(do_sample=False, eos_token_id=eos, pad_token_id=pad)
     return find_parts(config, model, processor)

@@ -1,5 +1,6 @@
 """See queries and keys of the language model's attention, through transformers' own attention registry."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,13 +20,19 @@ NAME = "lode_observed"
 Observer = Callable[[int, Tensor, Tensor, float], None]
 
 
+def attention_function(module: Any) -> Callable[..., Any]:
+    """What computes the attention of a module; `eager` is in no registry but in the file of the model's class."""
+    eager = sys.modules[type(module).__module__].eager_attention_forward
+    return ALL_ATTENTION_FUNCTIONS.get_interface(module.config._attn_implementation, eager)
+
+
 @contextmanager
 def observed(adapter: Adapter, observer: Observer) -> Iterator[None]:
     """Run `observer` at every language-model layer; the attention itself is computed as before."""
     layer_of = {id(module): layer for layer, module in enumerate(adapter.attention)}
     config: Any = adapter.attention[0].config  # the language model's own; encoders have another
     original = config._attn_implementation
-    compute = ALL_ATTENTION_FUNCTIONS[original]
+    compute = attention_function(adapter.attention[0])
 
     def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **options: Any) -> Any:
         observer(layer_of[id(module)], query, key, options["scaling"])

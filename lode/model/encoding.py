@@ -1,20 +1,33 @@
-"""From dataset records to model inputs: chat markup, media, padding, and the modality of every token."""
+"""From dataset records to model inputs: chat markup, media, padding, and the modality of every token.
 
+Each sample goes through the processor alone and `collate` makes the batch, so a batch of n is n batches of one,
+whatever a processor would make of several samples (nested lists, padding between an image and its text).
+"""
+
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Int
+from omegaconf import OmegaConf
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lode.errors import UserError
 from lode.media import DECODERS, Sampling
 from lode.model.adapter import Adapter, token_id
 from lode.shapes import TOKEN_MODALITIES
 
-#: The processor's argument for each kind of medium. A wrong one is ignored with a warning: see `process`.
+#: The processor's argument for each kind of medium. A wrong one may be ignored with a mere warning: see `decode_media`.
 ARGUMENTS = {"image": "images", "audio": "audio", "video": "videos"}
+
+#: Inputs with one entry a token; every other input holds features of media.
+TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
+
+#: Features that no model tells from padding: frames of videos.
+UNPADDED = ("pixel_values_videos",)
 
 
 @dataclass(frozen=True)
@@ -25,37 +38,132 @@ class Batch:
     token_modality: Int[Tensor, "batch token"]
 
 
-def chat(processor: Any, sample: Mapping[str, Any], system_prompt: str | None = None) -> str:
-    """The prompt of a record with chat markup, up to where the reply begins."""
+def chat(
+    processor: Any, sample: Mapping[str, Any], system_prompt: str | None = None, chat_template: str | None = None
+) -> str:
+    """The prompt of a record with chat markup, up to where the reply begins.
+
+    Args:
+        processor: a processor of transformers.
+        sample: a row of a dataset table.
+        system_prompt: None for what the template says.
+        chat_template: Jinja; None for the processor's own.
+    """
     content = [*({"type": m["kind"]} for m in sample["media"]), {"type": "text", "text": sample["prompt"]}]
     turns = [{"role": "user", "content": content}]
     if system_prompt is not None:
         turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system_prompt}]})
-    return processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    return processor.apply_chat_template(turns, chat_template, add_generation_prompt=True, tokenize=False)
 
 
-def process(
-    processor: Any, texts: Sequence[str], samples: Sequence[Mapping[str, Any]], sampling: Sampling
+def decode_media(processor: Any, sample: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
+    """The media of one sample as keyword arguments of the processor.
+
+    Frames are sampled here, at a known rate, so the processor is told not to sample them again.
+
+    Raises:
+        UserError: the processor has no such argument.
+    """
+    taken = inspect.signature(processor.__call__).parameters
+    media: dict[str, list[Any]] = {}
+    for medium in sample["media"]:
+        if ARGUMENTS[medium["kind"]] not in taken:
+            raise UserError(
+                f"{type(processor).__name__} takes {', '.join(taken)} and no {ARGUMENTS[medium['kind']]!r}: the model "
+                "would not be shown it. Mend `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
+            )
+        media.setdefault(medium["kind"], []).append(DECODERS[medium["kind"]](medium["bytes"], sampling))
+    arguments: dict[str, Any] = {ARGUMENTS[kind]: decoded for kind, decoded in media.items()}
+    if "image" in media:
+        arguments[ARGUMENTS["image"]] = [media["image"]]  # nested: one list a sample, which all processors take
+    if "audio" in media:
+        arguments["audio_kwargs"] = {"sampling_rate": sampling.audio_rate}
+    if "video" in media:
+        timing = [
+            {"total_num_frames": len(v), "fps": sampling.video_rate, "frames_indices": list(range(len(v)))}
+            for v in media["video"]
+        ]
+        arguments["videos_kwargs"] = {"do_sample_frames": False, "fps": sampling.video_rate, "video_metadata": timing}
+    return arguments
+
+
+def process_alone(
+    processor: Any, text: str, sample: Mapping[str, Any], sampling: Sampling, options: Mapping[str, Any]
 ) -> dict[str, Tensor]:
-    """Tokens of the texts and features of the samples' media, left-padded.
+    """Tokens of one text and features of its sample's media.
 
     Raises:
         UserError: the processor made nothing of the media, so that the model would be blind or deaf (METHODS 1.7).
     """
-    media: dict[str, list[Any]] = {}
-    for sample in samples:
-        for medium in sample["media"]:
-            decoded = DECODERS[medium["kind"]](medium["bytes"], sampling)
-            media.setdefault(ARGUMENTS[medium["kind"]], []).append(decoded)
-    options = {"sampling_rate": sampling.audio_rate} if "audio" in media else {}
-    inputs = dict(processor(text=list(texts), **media, **options, padding=True, return_tensors="pt"))
-    features = [name for name, tensor in inputs.items() if tensor.shape != inputs["input_ids"].shape]
-    if media and not features:
+    arguments = decode_media(processor, sample, sampling)
+    for name, value in options.items():
+        arguments[name] = {**value, **arguments.get(name, {})}
+    bos_token = processor.tokenizer.bos_token  # not twice, where the template says it
+    if bos_token and text.startswith(bos_token):
+        arguments["text_kwargs"] = {"add_special_tokens": False, **arguments.get("text_kwargs", {})}
+    inputs = dict(processor(text=[text], **arguments, return_tensors="pt"))
+    if sample["media"] and not set(inputs) - set(TOKENWISE):
+        kinds = ", ".join(medium["kind"] for medium in sample["media"])
         raise UserError(
-            f"{type(processor).__name__} made nothing of {', '.join(media)}: it gave only {', '.join(inputs)}; "
-            "expected features too. Mend `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
+            f"{type(processor).__name__} made nothing of {kinds}: it gave only {', '.join(inputs)}; expected features "
+            "too. Mend `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
         )
     return inputs
+
+
+def collate(rows: Sequence[Mapping[str, Tensor]], pad_token_id: int) -> dict[str, Tensor]:
+    """Left-pad what has one entry a token; concatenate features, zero-padded at their ends to one size.
+
+    Raises:
+        UserError: videos of several lengths, for a model that takes only one in a batch.
+    """
+    batch = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        parts = [row[name] for row in rows if name in row]
+        longest = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
+        if name in TOKENWISE:
+            assert len(parts) == len(rows), f"{name} for some samples only"
+            fill = pad_token_id if name == "input_ids" else 0
+            parts = [pad(part, (longest[0] - part.shape[1], 0), value=fill) for part in parts]
+        elif name in UNPADDED and len({part.shape[1:] for part in parts}) > 1:
+            lengths = ", ".join(str(part.shape[1]) for part in parts)
+            raise UserError(
+                f"videos of {lengths} frames in one batch, and this model takes only equal lengths together; set "
+                "capture.batch_size=1 and ablation.batch_size=1"
+            )
+        else:
+            parts = [extend(part, longest) for part in parts]
+        batch[name] = torch.cat(parts)
+    return batch
+
+
+def extend(part: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Zeros at the end of every axis but the first, up to these sizes."""
+    missing = [size - held for size, held in zip(sizes, part.shape[1:], strict=True)]
+    return pad(part, [count for size in reversed(missing) for count in (0, size)])
+
+
+def process(
+    processor: Any,
+    texts: Sequence[str],
+    samples: Sequence[Mapping[str, Any]],
+    sampling: Sampling,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Tensor]:
+    """Tokens of the texts and features of the samples' media, left-padded.
+
+    Args:
+        processor: a processor of transformers.
+        texts: prompts with chat markup, one a sample.
+        samples: rows of a dataset table.
+        sampling: how media are sampled.
+        options: further keyword arguments of the processor, by modality (`images_kwargs` and the like).
+
+    Raises:
+        UserError: that of `process_alone`.
+    """
+    rows = [process_alone(processor, *pair, sampling, options or {}) for pair in zip(texts, samples, strict=True)]
+    return collate(rows, processor.tokenizer.pad_token_id)
 
 
 def sampling_of(processor: Any, video_rate: float, max_frames: int) -> Sampling:
@@ -66,40 +174,67 @@ def sampling_of(processor: Any, video_rate: float, max_frames: int) -> Sampling:
 
 
 def encode(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Batch:
-    """Prepare a batch on the model's device.
+    """Prepare a batch on the model's device, its features in the model's number format.
 
     Raises:
-        UserError: a medium that this model has no token for, or that left no token in the prompt.
+        UserError: a medium that this model has no token for, or that left no token in the prompt; no medium where
+            the model needs one.
     """
+    config = adapter.config
     for sample in samples:
-        for medium in sample["media"]:
-            if medium["kind"] not in adapter.config.media_tokens:
-                raise UserError(
-                    f"sample {sample['sample_id']}: holds {medium['kind']}, but model {adapter.config.name} takes "
-                    f"{', '.join(adapter.config.media_tokens) or 'text only'}"
-                )
-    texts = [chat(adapter.processor, sample, adapter.config.system_prompt) for sample in samples]
-    sampling = sampling_of(adapter.processor, adapter.config.video_rate, adapter.config.max_frames)
-    inputs = process(adapter.processor, texts, samples, sampling)
-    codes = token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"])
+        check_media(config, sample)
+    texts = [chat(adapter.processor, sample, config.system_prompt, config.chat_template) for sample in samples]
+    sampling = sampling_of(adapter.processor, config.video_rate, config.max_frames)
+    options: Any = OmegaConf.to_container(config.processor)
+    inputs = process(adapter.processor, texts, samples, sampling, options)
+    codes = token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"], samples)
     for row, sample in enumerate(samples):
-        for kind in {m["kind"] for m in sample["media"]}:
+        for kind in kinds_of(sample):
             if not (codes[row] == TOKEN_MODALITIES.index(kind)).any():
                 raise UserError(
                     f"sample {sample['sample_id']}: its {kind} left no token in the prompt: the model is not shown it"
                 )
-    return Batch({name: tensor.to(adapter.device) for name, tensor in inputs.items()}, codes.to(adapter.device))
+    placed = {
+        name: tensor.to(adapter.device, adapter.dtype if tensor.is_floating_point() else tensor.dtype)
+        for name, tensor in inputs.items()
+    }
+    return Batch(placed, codes.to(adapter.device))
+
+
+def kinds_of(sample: Mapping[str, Any]) -> set[str]:
+    """Which media a sample holds."""
+    return {medium["kind"] for medium in sample["media"]}
+
+
+def check_media(config: Any, sample: Mapping[str, Any]) -> None:
+    """Refuse a sample that the model cannot be shown: its media are not those of the model."""
+    kinds = kinds_of(sample)
+    takes = ", ".join(config.media_tokens) or "text only"
+    for kind in kinds - set(config.media_tokens):
+        raise UserError(f"sample {sample['sample_id']}: holds {kind}, but model {config.name} takes {takes}")
+    for kind in set(config.required_media) - kinds:
+        raise UserError(f"sample {sample['sample_id']}: holds no {kind}, which model {config.name} always needs")
+    tokens = [config.media_tokens[kind] for kind in kinds]
+    if len(set(tokens)) < len(tokens):
+        raise UserError(
+            f"sample {sample['sample_id']}: holds {', '.join(sorted(kinds))}, for which model {config.name} has one "
+            "and the same token: their tokens cannot be told apart"
+        )
 
 
 def token_modalities(
-    adapter: Adapter, input_ids: Int[Tensor, "batch token"], attention_mask: Int[Tensor, "batch token"]
+    adapter: Adapter,
+    input_ids: Int[Tensor, "batch token"],
+    attention_mask: Int[Tensor, "batch token"],
+    samples: Sequence[Mapping[str, Any]],
 ) -> Int[Tensor, "batch token"]:
-    """What every token is: a medium by its placeholder, special by name, all else text, -1 for padding."""
+    """What every token is: a medium of its sample by placeholder, special by name, all else text, -1 for padding."""
     codes = torch.full_like(input_ids, TOKEN_MODALITIES.index("text"))
     for token in adapter.config.special_tokens:
         codes[input_ids == token_id(adapter, token)] = TOKEN_MODALITIES.index("special")
     for medium, token in adapter.config.media_tokens.items():
-        codes[input_ids == token_id(adapter, token)] = TOKEN_MODALITIES.index(medium)
+        holds = torch.tensor([medium in kinds_of(sample) for sample in samples])[:, None]
+        codes[holds & (input_ids == token_id(adapter, token))] = TOKEN_MODALITIES.index(medium)
     return codes.masked_fill(attention_mask == 0, -1)
 
 
@@ -108,10 +243,8 @@ def append_tokens(batch: Batch, continuations: Sequence[Sequence[int]], pad_toke
     longest = max(len(ids) for ids in continuations)
     padded = torch.tensor([[*ids, *[pad_token_id] * (longest - len(ids))] for ids in continuations])
     mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids in continuations])
-    prompt_shape = batch.inputs["input_ids"].shape
     inputs = dict(batch.inputs)
-    for name, tensor in batch.inputs.items():
-        if tensor.shape == prompt_shape:
-            tail = {"input_ids": padded, "attention_mask": mask}.get(name, torch.zeros_like(padded))
-            inputs[name] = torch.cat([tensor, tail.to(tensor)], dim=1)
+    for name in set(TOKENWISE) & set(inputs):
+        tail = {"input_ids": padded, "attention_mask": mask}.get(name, torch.zeros_like(padded))
+        inputs[name] = torch.cat([inputs[name], tail.to(inputs[name])], dim=1)
     return inputs

@@ -21,12 +21,12 @@ def by_layer(neurons: Sequence[tuple[int, int]] | Any) -> dict[int, list[int]]:
 def zeroed_columns(adapter: Adapter, neurons: Sequence[tuple[int, int]] | Any) -> Iterator[None]:
     """Zero the columns of `down_proj` that the neurons write through; put the saved columns back on leaving."""
     saved = []
-    for layer, indices in by_layer(neurons).items():
-        weight = adapter.down_proj[layer].weight.data
-        index = torch.tensor(indices, device=weight.device)
-        saved.append((weight, index, weight[:, index].clone()))
-        weight[:, index] = 0
-    try:
+    try:  # from the first column on: saving the next may fail for lack of memory
+        for layer, indices in by_layer(neurons).items():
+            weight = adapter.down_proj[layer].weight.data
+            index = torch.tensor(indices, device=weight.device)
+            saved.append((weight, index, weight[:, index]))  # indexing by a tensor copies
+            weight[:, index] = 0
         yield
     finally:
         for weight, index, columns in saved:

@@ -9,6 +9,8 @@ may read every column but `media`: the stage leaves the encoded files out. The r
 sample, higher is better.
 
 - The score of a sample depends on its own reply and row alone: the stage scores each distinct (sample, reply) once.
+  It may also depend on the references of all samples given (`cider_d`), never on how often a sample occurs, nor on
+  another reply.
 - An empty reply scores 0, whatever the references: a collapsed model must not be rewarded. A sample without a
   reference or right option scores 0, and a blank reference is no reference.
 - Only light imports at the top: plug-ins are imported while the job graph is built. Libraries go inside `score`.

@@ -1,12 +1,14 @@
 """Stage 5a: greedy replies of the benchmark with no neuron, each set, and each control switched.
 
-One model load, one preparation and one encoder pass of every batch serve all sets.
+One model load, one preparation and one encoder pass of every batch serve all sets. One more run, of the unmodified
+model with every medium blank, tells what the medium is worth to the task at all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
+from lode.media import Medium, blank
 from lode.model.adapter import Adapter
+from lode.model.batching import in_batches
 from lode.model.encoding import Batch, append_tokens, encode
+from lode.model.head import last_positions
 from lode.model.loading import load
 from lode.model.tower import encoders_once
+
+#: Gives the context of an intervention for the inputs of a forward pass.
+Switch = Callable[[dict[str, Tensor]], AbstractContextManager[None]]
 
 SET_COLUMNS = ("set_name", "kind", "control_of", "control_draw")
 
@@ -32,7 +40,13 @@ class NeuronSet:
     neurons: np.ndarray
 
 
-CLEAN = NeuronSet({"set_name": "none", "kind": "clean", "control_of": "", "control_draw": -1}, np.empty((0, 2), int))
+def no_neurons(set_name: str, kind: str) -> NeuronSet:
+    """A set for which no intervention takes place."""
+    return NeuronSet({"set_name": set_name, "kind": kind, "control_of": "", "control_draw": -1}, np.empty((0, 2), int))
+
+
+#: The model as it is, shown the samples as they are, and with every medium blank.
+CLEAN, BLANKED = no_neurons("none", "clean"), no_neurons("blank", "blanked")
 
 
 def neuron_sets(table: pa.Table) -> list[NeuronSet]:
@@ -47,20 +61,33 @@ def neuron_sets(table: pa.Table) -> list[NeuronSet]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch ready for every set: prompts, and prompts with the gold answer appended."""
+    """A batch ready for every set: prompts, prompts with the gold answer appended, and the tokens of the options."""
 
-    samples: Sequence[dict[str, Any]]
+    samples: Sequence[Mapping[str, Any]]
     prompts: Batch
     gold_ids: list[list[int]]
     with_gold: dict[str, Tensor]
+    option_ids: list[list[int] | None]
 
 
-def prepare_batch(adapter: Adapter, samples: Sequence[dict[str, Any]]) -> Prepared:
-    """Encode prompts and gold answers once."""
+def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Prepared:
+    """Encode prompts, gold answers and options once."""
     prompts = encode(adapter, samples)
     tokenizer = adapter.processor.tokenizer
     gold_ids = [tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"] for sample in samples]
-    return Prepared(samples, prompts, gold_ids, append_tokens(prompts, gold_ids, tokenizer.pad_token_id))
+    with_gold = append_tokens(prompts, gold_ids, tokenizer.pad_token_id)
+    return Prepared(samples, prompts, gold_ids, with_gold, [option_tokens(tokenizer, sample) for sample in samples])
+
+
+def option_tokens(tokenizer: Any, sample: Mapping[str, Any]) -> list[int] | None:
+    """The token of each option of a multiple choice; None where there are no options, or one is several tokens.
+
+    The reply is a letter where the answer is one (MMLU), else the text of an option.
+    """
+    letters = ascii_uppercase[: len(sample["choices"])]
+    options = list(letters) if sample["answers"][0] in list(letters) else list(sample["choices"])
+    ids = [tokenizer(option, add_special_tokens=False)["input_ids"] for option in options]
+    return [token for (token,) in ids] if ids and all(len(tokens) == 1 for tokens in ids) else None
 
 
 @dataclass(frozen=True)
@@ -78,28 +105,44 @@ def end_tokens(adapter: Adapter) -> list[int]:
     return [ends] if isinstance(ends, int) else list(ends)
 
 
-def judge_gold(adapter: Adapter, batch: Prepared) -> tuple[list[float], list[bool]]:
-    """One forward pass over prompts with their gold answers.
+@dataclass(frozen=True)
+class Judgement:
+    """What one pass over prompts with their gold answers tells, one entry a sample.
 
-    Returns:
-        The log-probability of each gold answer, summed over tokens [nats], and whether the greedy reply
-        *is* the gold answer: the arg-max is the next gold token at every place, and then an end token.
+    Attributes:
+        likelihood: log-probability of the gold answer, summed over tokens [nats].
+        options: log-probability of each option as the first token of the reply [nats]; None as in `option_tokens`.
+        is_greedy: whether the greedy reply *is* the gold answer: the arg-max is the next gold token at every place,
+            and then an end token.
     """
+
+    likelihood: list[float]
+    options: list[list[float] | None]
+    is_greedy: list[bool]
+
+
+def judge_gold(adapter: Adapter, batch: Prepared) -> Judgement:
+    """One forward pass over prompts with their gold answers."""
     longest = max(len(ids) for ids in batch.gold_ids)
-    logits = adapter.model(**batch.with_gold, use_cache=False, logits_to_keep=longest + 1).logits.float()
-    targets = batch.with_gold["input_ids"][:, -longest:, None]
-    gold = logits[:, :-1].log_softmax(-1).gather(-1, targets)[..., 0].cpu()
+    with last_positions(adapter, longest + 1):
+        logits = adapter.model(**batch.with_gold, use_cache=False).logits.float()
+    targets = batch.with_gold["input_ids"][:, -longest:, None].to(logits.device)
+    log_probabilities = logits[:, :-1].log_softmax(-1)
+    gold = log_probabilities.gather(-1, targets)[..., 0].cpu()
+    first = log_probabilities[:, 0]
     best = logits.argmax(-1).tolist()
     ends = end_tokens(adapter)
-    is_greedy = [
-        row[: len(ids)] == ids and row[len(ids)] in ends for row, ids in zip(best, batch.gold_ids, strict=True)
-    ]
-    return [gold[row, : len(ids)].sum().item() for row, ids in enumerate(batch.gold_ids)], is_greedy
+    return Judgement(
+        [gold[row, : len(ids)].sum().item() for row, ids in enumerate(batch.gold_ids)],
+        [None if ids is None else row[ids].tolist() for row, ids in zip(first, batch.option_ids, strict=True)],
+        [row[: len(ids)] == ids and row[len(ids)] in ends for row, ids in zip(best, batch.gold_ids, strict=True)],
+    )
 
 
 def generate(adapter: Adapter, prompts: Batch, max_new_tokens: int) -> list[Reply]:
     """Greedy replies."""
-    output = adapter.model.generate(**prompts.inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    with last_positions(adapter, 1):
+        output = adapter.model.generate(**prompts.inputs, max_new_tokens=max_new_tokens, do_sample=False)
     ids = output[:, prompts.inputs["input_ids"].shape[1] :].cpu()
     finished = torch.isin(ids, torch.tensor(end_tokens(adapter)))
     ended = finished.any(1).tolist()
@@ -110,73 +153,103 @@ def generate(adapter: Adapter, prompts: Batch, max_new_tokens: int) -> list[Repl
     return [Reply(t, n, not end) for t, n, end in zip(text, lengths, ended, strict=True)]
 
 
-def answer(adapter: Adapter, batch: Prepared, switched: Any, max_new_tokens: int) -> tuple[list[float], list[Reply]]:
-    """Gold log-likelihoods and greedy replies under one intervention.
+def answer(adapter: Adapter, batch: Prepared, switched: Switch, max_new_tokens: int) -> tuple[Judgement, list[Reply]]:
+    """What the gold pass tells, and greedy replies, under one intervention.
 
     Most replies of a good model are the gold answer, which the pass that takes its likelihood proves; only the
     other samples are decoded token by token.
     """
     with switched(batch.with_gold):
-        likelihood, is_greedy = judge_gold(adapter, batch)
+        judgement = judge_gold(adapter, batch)
     known = {
         row: Reply(sample["answers"][0], len(batch.gold_ids[row]), False)
         for row, sample in enumerate(batch.samples)
-        if is_greedy[row] and len(batch.gold_ids[row]) < max_new_tokens
+        if judgement.is_greedy[row] and len(batch.gold_ids[row]) < max_new_tokens
     }
     rest = [row for row in range(len(batch.samples)) if row not in known]
     if rest:
         prompts = encode(adapter, [batch.samples[row] for row in rest]) if known else batch.prompts
         with switched(prompts.inputs):
             known |= dict(zip(rest, generate(adapter, prompts, max_new_tokens), strict=True))
-    return likelihood, [known[row] for row in range(len(batch.samples))]
+    return judgement, [known[row] for row in range(len(batch.samples))]
+
+
+def predictions(
+    adapter: Adapter, batch: Prepared, neuron_set: NeuronSet, switched: Switch, max_new_tokens: int
+) -> list[dict[str, Any]]:
+    """Rows of the predictions table for one set."""
+    judgement, replies = answer(adapter, batch, switched, max_new_tokens)
+    prompt_lengths = (batch.prompts.token_modality >= 0).sum(1).tolist()
+    return [
+        {
+            "sample_id": sample["sample_id"],
+            "cluster_id": sample["cluster_id"],
+            **neuron_set.key,
+            "num_neurons": len(neuron_set.neurons),
+            "reply": replies[row].text,
+            "gold": sample["answers"][0],
+            "gold_log_likelihood": judgement.likelihood[row],
+            "choice_log_likelihoods": judgement.options[row],
+            "num_prompt_tokens": prompt_lengths[row],
+            "num_reply_tokens": replies[row].num_tokens,
+            "truncated": replies[row].truncated,
+        }
+        for row, sample in enumerate(batch.samples)
+    ]
+
+
+def untouched(inputs: dict[str, Tensor]) -> AbstractContextManager[None]:
+    """No intervention."""
+    del inputs
+    return nullcontext()
 
 
 @torch.inference_mode()
 def ablate_batch(
-    adapter: Adapter, samples: Sequence[dict[str, Any]], sets: Sequence[NeuronSet], intervene: Any, max_new_tokens: int
+    adapter: Adapter,
+    samples: Sequence[Mapping[str, Any]],
+    sets: Sequence[NeuronSet],
+    intervene: Any,
+    max_new_tokens: int,
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of the predictions table, one list for each set."""
     batch = prepare_batch(adapter, samples)
-    prompt_lengths = (batch.prompts.token_modality >= 0).sum(1).tolist()
 
-    def switch(neuron_set: NeuronSet) -> Callable[[dict[str, Tensor]], AbstractContextManager[None]]:
+    def switch(neuron_set: NeuronSet) -> Switch:
         if neuron_set is CLEAN:  # an intervention on no neuron may still act: the complement of none is all
-            return lambda inputs: nullcontext()
+            return untouched
         return lambda inputs: intervene(adapter, neuron_set.neurons, inputs["attention_mask"])
 
     with encoders_once(adapter):
         for neuron_set in sets:
-            likelihood, replies = answer(adapter, batch, switch(neuron_set), max_new_tokens)
-            yield [
-                {
-                    "sample_id": sample["sample_id"],
-                    "cluster_id": sample["cluster_id"],
-                    **neuron_set.key,
-                    "num_neurons": len(neuron_set.neurons),
-                    "reply": replies[row].text,
-                    "gold": sample["answers"][0],
-                    "gold_log_likelihood": likelihood[row],
-                    "num_prompt_tokens": prompt_lengths[row],
-                    "num_reply_tokens": replies[row].num_tokens,
-                    "truncated": replies[row].truncated,
-                }
-                for row, sample in enumerate(samples)
-            ]
+            yield predictions(adapter, batch, neuron_set, switch(neuron_set), max_new_tokens)
+
+
+def blanked(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample whose media show nothing."""
+    return {**sample, "media": [vars(blank(Medium(**medium))) for medium in sample["media"]]}
+
+
+@torch.inference_mode()
+def blanked_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_new_tokens: int) -> list[dict[str, Any]]:
+    """Rows of the unmodified model that is shown nothing; none for samples without media."""
+    shown = [blanked(sample) for sample in samples if sample["media"]]
+    return predictions(adapter, prepare_batch(adapter, shown), BLANKED, untouched, max_new_tokens) if shown else []
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Run one benchmark under every set of a neurons table."""
+    """Run one benchmark under every set of a neurons table, and once with blank media."""
     samples = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
     sets = neuron_sets(read_table(cfg.io.neurons, "neurons"))
     intervene = import_module(f"lode.intervention.{cfg.intervention.plugin}").intervene
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
-    by_set: list[list[dict[str, Any]]] = [[] for _ in sets]
-    starts = range(0, len(samples), cfg.ablation.batch_size)
-    with tqdm(total=len(sets) * len(starts), desc=cfg.dataset.name, unit="set") as progress:
-        for start in starts:
-            part = samples[start : start + cfg.ablation.batch_size]
-            rows = ablate_batch(adapter, part, sets, intervene, cfg.dataset.max_new_tokens)
-            for index, predictions in enumerate(rows):
-                by_set[index].extend(predictions)
-                progress.update()
-    write_table(cfg.io.output, "predictions", [row for rows in by_set for row in rows], made_by)
+    limit = cfg.dataset.max_new_tokens
+
+    def work(part: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+        switched = ablate_batch(adapter, part, sets, intervene, limit)
+        clean, *others = tqdm(switched, total=len(sets), unit="set", leave=False)
+        return [clean, blanked_batch(adapter, part, limit), *others]
+
+    batches, batch_size = in_batches(samples, cfg.ablation.batch_size, work, cfg.dataset.name)
+    rows = [row for of_set in zip(*batches, strict=True) for part in of_set for row in part]
+    write_table(cfg.io.output, "predictions", rows, {**made_by, "batch_size": batch_size})

@@ -1,21 +1,22 @@
 """Stage 2: one prefill forward a sample; keep mergeable statistics, not activations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
 from lode.errors import UserError
 from lode.importance.miner import attention_weights, membership
-from lode.importance.statistics import Statistics
+from lode.importance.statistics import Statistics, layer_sums
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
+from lode.model.batching import in_batches
 from lode.model.encoding import Batch, encode
+from lode.model.head import last_positions
 from lode.model.loading import load
 
 
@@ -26,38 +27,45 @@ def mining_split(split: str) -> str:
 
 @torch.inference_mode()
 def capture(
-    adapter: Adapter, samples: Sequence[dict[str, Any]], batch_size: int, attention_kind: str, title: str = ""
+    adapter: Adapter, samples: Sequence[Mapping[str, Any]], batch_size: int, attention_kind: str, title: str = ""
 ) -> Statistics:
-    """Statistics of all samples. Memory beyond a forward pass: the accumulators and one layer of one batch."""
-    statistics = Statistics(adapter.num_layers, adapter.num_neurons, adapter.device)
-    for start in tqdm(range(0, len(samples), batch_size), desc=title, unit="batch"):
-        capture_batch(adapter, encode(adapter, samples[start : start + batch_size]), attention_kind, statistics)
+    """Statistics of all samples. Memory beyond a forward pass: the sums, those of one batch, and one layer of it."""
+    statistics = Statistics(adapter.num_neurons, [module.weight.device for module in adapter.down_proj])
+
+    def work(part: Sequence[Mapping[str, Any]]) -> None:
+        capture_batch(adapter, encode(adapter, part), attention_kind, statistics)
+
+    _, statistics.batch_size = in_batches(samples, batch_size, work, title)
     return statistics
 
 
 def capture_batch(adapter: Adapter, batch: Batch, attention_kind: str, statistics: Statistics) -> None:
-    """Run one forward pass and add every layer as it passes by."""
+    """Run one forward pass, sum up every layer as it passes by, and add the batch when it is done."""
     members = membership(batch.token_modality)
     real = batch.token_modality >= 0
     weights: dict[int, Tensor] = {}
+    sums: dict[int, tuple[Tensor, Tensor]] = {}
 
     def see_attention(layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
-        attention = head_mean_attention(query, key, scaling, real, causal=attention_kind == "causal")
-        weights[layer] = attention_weights(attention, members.float(), attention_kind)
+        seen = real.to(query.device)
+        attention = head_mean_attention(query, key, scaling, seen, causal=attention_kind == "causal")
+        weights[layer] = attention_weights(attention, members.to(query.device).float(), attention_kind)
 
     def see_activations(layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
-            statistics.add_layer(layer, activations.float(), weights.pop(layer), members)
+            sums[layer] = layer_sums(activations.float(), weights.pop(layer), members.to(activations.device))
 
         return hook
 
     with ExitStack() as stack:
         stack.enter_context(observed(adapter, see_attention))
+        stack.enter_context(last_positions(adapter, 1))
         for layer, module in enumerate(adapter.activation):
             stack.callback(module.register_forward_hook(see_activations(layer)).remove)
-        adapter.model(**batch.inputs, use_cache=False, logits_to_keep=1)
+        adapter.model(**batch.inputs, use_cache=False)
     assert not weights, "a layer had attention but no activations"
-    statistics.add_samples(members)
+    assert len(sums) == adapter.num_layers, "a layer had no activations"
+    statistics.add_batch(members, sums)
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -74,4 +82,5 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     statistics = capture(adapter, samples, cfg.capture.batch_size, cfg.capture.attention, cfg.dataset.name)
     counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
-    write_table(cfg.io.output, "statistics", statistics.columns(), {**made_by, **counts})
+    facts = {**made_by, **counts, "batch_size": statistics.batch_size}
+    write_table(cfg.io.output, "statistics", statistics.columns(), facts)

@@ -1,6 +1,14 @@
-"""Stage 1a: have a model at hand and record exactly which: files, sizes, digests, revision."""
+"""Stage 1a: have a model at hand and record exactly which: files, sizes, digests, revision.
 
+A hub model goes to the Hugging Face cache, where every project finds it. A download that broke goes on where it
+stopped: a lost connection in the middle of a file, a later run with the files that are not there yet. Without network,
+or with `HF_HUB_OFFLINE=1`, the cached copy is used.
+"""
+
+import errno
 import json
+import re
+import shutil
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -8,51 +16,160 @@ from typing import Any
 from lode.artifacts import replacing
 from lode.config import ROOT
 from lode.errors import UserError
-from lode.validation import is_local, local_folder
+from lode.validation import check_folder, is_local, local_folder
+
+#: What is fetched of a repository. Weights in its folders are other formats; tokenizers in them belong to the model.
+PATTERNS: dict[str, Any] = {
+    "allow_patterns": ["*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.safetensors"],
+    "ignore_patterns": ["*/*.safetensors", "*/*.py"],
+}
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
-def describe(folder: Path, with_digest: bool) -> list[dict[str, Any]]:
-    """Name and size of every file of a model folder, with SHA-256 where asked."""
+def describe(folder: Path) -> list[dict[str, Any]]:
+    """Name, size and SHA-256 of every file of a model folder."""
     files = []
     for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        entry: dict[str, Any] = {"name": path.name, "size": path.stat().st_size}
-        if with_digest:
-            with path.open("rb") as file:
-                entry["sha256"] = file_digest(file, "sha256").hexdigest()
-        files.append(entry)
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        files.append({"name": path.name, "size": path.stat().st_size, "sha256": digest})
     return files
 
 
-def fetch(source: str, revision: str | None) -> Path:
-    """Download a hub model into the Hugging Face cache (resumable); return its snapshot folder.
+def describe_snapshot(folder: Path) -> list[dict[str, Any]]:
+    """Name and size of every file of a snapshot, with the SHA-256 that the hub states for large files.
+
+    The cache links each file to a blob named by its ETag, which is the SHA-256 of a large (LFS) file and a Git object
+    id of any other; the commit stands for those.
+    """
+    files: list[dict[str, Any]] = []
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        blob = path.resolve().name
+        stated = {"sha256": blob} if SHA256.fullmatch(blob) else {}
+        files.append({"name": path.name, "size": path.stat().st_size, **stated})
+    return files
+
+
+def gigabytes(num_bytes: int) -> str:
+    """A size for messages."""
+    return f"{num_bytes / 1e9:,.3f} GB"
+
+
+def free_space(folder: Path) -> int:
+    """Free bytes on the disk of a folder that need not exist yet."""
+    return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
+
+
+def check_offer(source: str, revision: str | None, cache: Path) -> None:
+    """Before anything is fetched: does the repository hold weights of the right kind, and is there room for them?
+
+    Where the hub does not answer, the download itself says so.
 
     Raises:
-        UserError: no such repository, no permission, no network, or no space.
+        UserError: no safetensors weights, or too little space.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+    from huggingface_hub.utils import filter_repo_objects
 
-    patterns = ["*.json", "*.jinja", "*.txt", "*.model", "*.safetensors"]
     try:
-        return Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        info = HfApi().model_info(source, revision=revision, files_metadata=True)
+    except (HTTPError, OfflineModeIsEnabled):
+        return
+    held = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    wanted = list(filter_repo_objects(held, **PATTERNS))
+    if not any(name.endswith(".safetensors") for name in wanted):
         raise UserError(
-            f"model {source!r} at revision {revision or 'main'} could not be downloaded: {error}. "
-            "Check the name, `hf auth login` for a gated model, the network, and the free space of the cache"
-        ) from error
+            f"model {source!r} at revision {revision or 'main'!r}: no weights (*.safetensors) at the top of the "
+            f"repository; it holds {', '.join(sorted(held)) or 'nothing'}. Pickled weights (.bin) are never loaded: "
+            "take a revision or a conversion with safetensors"
+        )
+    missing = [name for name in wanted if not isinstance(try_to_load_from_cache(source, name, revision=info.sha), str)]
+    needed, free = sum(held[name] for name in missing), free_space(cache)
+    if needed > free:
+        raise no_space(source, f"{gigabytes(needed)} are still to be fetched, and {gigabytes(free)} are free", cache)
+
+
+def no_space(source: str, numbers: str, cache: Path) -> UserError:
+    """The error for a full disk."""
+    return UserError(
+        f"model {source!r}: not enough space in the cache {cache}: {numbers}. Free some (`hf cache ls`, `hf cache rm`) "
+        "or set HF_HOME to a folder on a larger disk"
+    )
+
+
+def refusal(error: Exception, source: str, revision: str | None, cache: Path) -> UserError:
+    """What is wrong with a download, and what to do about it."""
+    from huggingface_hub import constants
+    from huggingface_hub import errors as hub
+
+    model = f"model {source!r} at revision {revision or 'main'!r}"
+    page = f"{constants.ENDPOINT}/{source}"
+    if isinstance(error, hub.LocalEntryNotFoundError) and isinstance(error.__cause__, hub.RepositoryNotFoundError):
+        error = error.__cause__  # the cached copy is not whole, and the hub does not give the rest
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return no_space(source, f"the disk is full, {gigabytes(free_space(cache))} are free", cache)
+    if isinstance(error, hub.GatedRepoError):
+        return UserError(
+            f"{model} is gated, and you have no access to it; expected an account that its owner has let in. "
+            f"Ask for access on {page}, then `hf auth login` with that account, or set HF_TOKEN"
+        )
+    if isinstance(error, hub.RevisionNotFoundError):
+        return UserError(f"{model}: no such revision; expected a branch, tag or commit of {page}. Mend model.revision")
+    if isinstance(error, hub.RepositoryNotFoundError | hub.HFValidationError):
+        return UserError(
+            f"{model}: no such repository at {constants.ENDPOINT}; expected a folder, or the hub id owner/name of a "
+            "model. Mend model.source, or, if the repository is private, `hf auth login`"
+        )
+    if isinstance(error, hub.LocalEntryNotFoundError | hub.OfflineModeIsEnabled):
+        reason = "HF_HUB_OFFLINE is set" if constants.is_offline_mode() else f"{constants.ENDPOINT} cannot be reached"
+        return UserError(
+            f"{model} is not, or not wholly, in the cache {cache}, and {reason} ({error.__cause__ or error}). Run "
+            "`python scripts/download_model.py` with network first, or copy a cache here and set HF_HOME to it"
+        )
+    return UserError(
+        f"{model} could not be downloaded from {page}: {type(error).__name__}: {error}. Run again: what has arrived is "
+        "kept"
+    )
+
+
+def fetch(source: str, revision: str | None) -> Path:
+    """Download a hub model into the Hugging Face cache, or find it there; return its snapshot folder.
+
+    Raises:
+        UserError: no such repository or revision, no permission, no network, no space, or no weights.
+    """
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, HTTPError
+
+    cache = Path(constants.HF_HUB_CACHE)
+    try:
+        check_offer(source, revision, cache)
+        folder = Path(snapshot_download(source, revision=revision, cache_dir=cache, **PATTERNS))
+    except (HTTPError, OSError, HFValidationError, RuntimeError) as error:
+        raise refusal(error, source, revision, cache) from error
+    check_folder(folder, f"model {source!r}")
+    return folder
+
+
+def origin(source: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
+    """The folder of a model, and what the manifest says of where it comes from and what it holds."""
+    if is_local(source):
+        folder = local_folder(source)
+        return folder, {"revision": None, "files": describe(folder)}
+    folder = fetch(source, revision)
+    facts = {"requested_revision": revision or "main", "revision": folder.name}  # a snapshot is named by its commit
+    return folder, {**facts, "files": describe_snapshot(folder)}
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Write the manifest of a local folder or of a downloaded snapshot."""
-    source, revision = cfg.model.source, cfg.model.revision
-    local = is_local(source)
-    folder = local_folder(source) if local else fetch(source, revision)
+    folder, facts = origin(cfg.model.source, cfg.model.revision)
     manifest = {
         "name": cfg.model.name,
-        "source": source,
-        "revision": None if local else folder.name,  # a snapshot folder is named by its commit
+        "source": cfg.model.source,
         "folder": str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder),
-        "files": describe(folder, with_digest=local),  # hub files are content-addressed by the commit
+        **facts,
         "made_by": made_by,
     }
     with replacing(cfg.io.output) as temporary:

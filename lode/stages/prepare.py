@@ -1,13 +1,13 @@
 """Stage 1b: turn a dataset plug-in into one table, every record checked before any model is loaded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from itertools import chain
 from typing import Any
 
-from lode.artifacts import write_table
+from lode.artifacts import write_rows
 from lode.dataset import Sample
 from lode.errors import UserError
 from lode.media import DECODERS, DECODING_ERRORS, Medium, Sampling
@@ -53,34 +53,48 @@ def check_sample(sample: Sample, promised: set[str]) -> None:
         check_medium(sample.sample_id, medium)
 
 
-def check_samples(samples: Sequence[Sample], modalities: Sequence[str]) -> None:
-    """Refuse a dataset that a later stage could not use.
+def checked(samples: Iterable[Sample], modalities: Sequence[str]) -> Iterator[Sample]:
+    """Pass samples on, each one checked first.
 
     Raises:
         UserError: repeated ids, an empty prompt, no answer, no such choice, a medium that does not decode, or one that
             the dataset's `modalities` promise and the sample lacks (or the reverse).
     """
-    seen: set[str] = set()
+    promised, seen = set(modalities) - {"text", "special"}, set[str]()
     for sample in samples:
         if sample.sample_id in seen:
             raise UserError(f"sample {sample.sample_id}: the id occurs twice; ids must be unique in a dataset")
         seen.add(sample.sample_id)
-        check_sample(sample, set(modalities) - {"text", "special"})
+        check_sample(sample, promised)
+        yield sample
+
+
+def check_samples(samples: Iterable[Sample], modalities: Sequence[str]) -> None:
+    """Refuse samples that a later stage could not use; raises as `checked` does."""
+    for _ in checked(samples, modalities):
+        pass
+
+
+def rows(dataset: Any, seed: int) -> Iterator[dict[str, Any]]:
+    """The rows of the dataset table, one at a time: each split drawn, each sample checked.
+
+    Raises:
+        UserError: as `checked`, or a split has no sample.
+    """
+    plugin = import_module(f"lode.dataset.{dataset.plugin}")
+    drawn = chain.from_iterable(
+        plugin.samples(split, count, seed, **dataset.options) for split, count in dataset.num_samples.items()
+    )
+    absent = set(dataset.num_samples)
+    for sample in checked(drawn, dataset.modalities):
+        absent.discard(sample.split)
+        yield row(sample)
+    if absent:
+        raise UserError(
+            f"dataset {dataset.name}: no sample in split {min(absent)!r}; both `mine` and `report` are needed"
+        )
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Draw both splits, check them, and write the dataset table."""
-    dataset = cfg.dataset
-    plugin = import_module(f"lode.dataset.{dataset.plugin}")
-    samples = list(
-        chain.from_iterable(
-            plugin.samples(split, count, cfg.seed, **dataset.options) for split, count in dataset.num_samples.items()
-        )
-    )
-    for split in dataset.num_samples:
-        if not any(sample.split == split for sample in samples):
-            raise UserError(
-                f"dataset {dataset.name}: no sample in split {split!r}; both `mine` and `report` are needed"
-            )
-    check_samples(samples, dataset.modalities)
-    write_table(cfg.io.output, "dataset", [row(sample) for sample in samples], made_by)
+    """Draw both splits, check them, and write the dataset table, with a few samples in memory at a time."""
+    write_rows(cfg.io.output, "dataset", rows(cfg.dataset, cfg.seed), made_by)

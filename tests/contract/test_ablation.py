@@ -9,14 +9,27 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from PIL import Image
 
-from lode.artifacts import SCHEMAS, read_table, write_table
+from lode.artifacts import SCHEMAS, read_provenance, read_table, write_table
 from lode.config import compose, restrict
 from lode.intervention import complement, minimum, zero
+from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.stages import ablate
-from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch, answer, generate, judge_gold, neuron_sets, prepare_batch
+from lode.stages.ablate import (
+    CLEAN,
+    NeuronSet,
+    ablate_batch,
+    answer,
+    blanked_batch,
+    generate,
+    judge_gold,
+    neuron_sets,
+    option_tokens,
+    prepare_batch,
+)
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, record
 
 MAX_NEW_TOKENS = 8
@@ -57,7 +70,7 @@ def samples(tiny: Adapter) -> list[dict[str, Any]]:
 
 def shortcuts(adapter: Adapter, samples: Sequence[dict[str, Any]]) -> list[bool]:
     with torch.inference_mode():
-        return judge_gold(adapter, prepare_batch(adapter, samples))[1]
+        return judge_gold(adapter, prepare_batch(adapter, samples)).is_greedy
 
 
 def test_both_ways_are_taken(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
@@ -119,7 +132,7 @@ def slow_likelihood(adapter: Adapter, sample: dict[str, Any]) -> float:
 def test_gold_likelihood_token_by_token(tiny: Adapter) -> None:
     """Answers of one to five tokens, padded on both sides."""
     with torch.inference_mode():
-        likelihood, _ = judge_gold(tiny, prepare_batch(tiny, RECORDS))
+        likelihood = judge_gold(tiny, prepare_batch(tiny, RECORDS)).likelihood
     expected = [slow_likelihood(tiny, sample) for sample in RECORDS]
     np.testing.assert_allclose(likelihood, expected, rtol=1e-4, atol=1e-4)
     assert len({round(value, 3) for value in expected}) == len(RECORDS)
@@ -143,6 +156,7 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
             "reply": text,
             "gold": sample["answers"][0],
             "gold_log_likelihood": pytest.approx(slow_likelihood(tiny, sample), rel=1e-4, abs=1e-4),
+            "choice_log_likelihoods": None,
             "num_prompt_tokens": encode(tiny, [sample]).token_modality.numel(),
             "num_reply_tokens": length,
             "truncated": truncated,
@@ -179,24 +193,94 @@ def test_sets_of_a_table() -> None:
     assert sets[2].key == {"set_name": "image_random_00", "kind": "control", "control_of": "image", "control_draw": 0}
 
 
+# --- options of a multiple choice -------------------------------------------------------------------------------------
+
+LETTERED = {**record("letters", "which?", answer="C"), "choices": ["red", "green", "blue"], "answer_index": 2}
+SPELT = {**record("texts", "which of them?", image=1, answer="b"), "choices": ["a", "b", "h"], "answer_index": 1}
+LONG = {**record("words", "which word?", answer="ab"), "choices": ["ab", "c"], "answer_index": 0}
+
+
+def test_options_are_letters_where_the_answer_is_one(tiny: Adapter) -> None:
+    tokenizer = tiny.processor.tokenizer
+    assert option_tokens(tokenizer, LETTERED) == tokenizer.convert_tokens_to_ids(["A", "B", "C"])
+    assert option_tokens(tokenizer, SPELT) == tokenizer.convert_tokens_to_ids(["a", "b", "h"])
+    assert option_tokens(tokenizer, LONG) is None
+    assert option_tokens(tokenizer, RECORDS[0]) is None
+    beyond = {**LETTERED, "answers": ["D"], "choices": ["x", "y", "z"]}  # a letter, but of no option
+    assert option_tokens(tokenizer, beyond) == tokenizer.convert_tokens_to_ids(["x", "y", "z"])
+
+
+def test_likelihood_of_each_option(tiny: Adapter) -> None:
+    """That of the option as a gold answer, whatever is the gold answer and however long."""
+    mixed = [RECORDS[2], LETTERED, LONG, SPELT]
+    with torch.inference_mode():
+        judgement = judge_gold(tiny, prepare_batch(tiny, mixed))
+    assert judgement.options[0] is None
+    assert judgement.options[2] is None
+    for row, options in ((1, "ABC"), (3, "abh")):
+        expected = [slow_likelihood(tiny, {**mixed[row], "answers": [option]}) for option in options]
+        np.testing.assert_allclose(judgement.options[row], expected, rtol=1e-4, atol=1e-4)
+        assert judgement.options[row][mixed[row]["answer_index"]] == judgement.likelihood[row]
+
+
+def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> None:
+    """Nulls and lists of different lengths in one column."""
+    key = {"set_name": "image", "kind": "method", "control_of": "", "control_draw": -1}
+    sets = [CLEAN, NeuronSet(key, np.array([(0, n) for n in range(NUM_NEURONS)]))]
+    both = list(ablate_batch(tiny, [SPELT, LONG], sets, zero.intervene, 2))
+    write_table(tmp_path / "p.parquet", "predictions", [row for rows in both for row in rows], {})
+    clean, none, switched, again_none = read_table(tmp_path / "p.parquet", "predictions")["choice_log_likelihoods"]
+    assert none.as_py() is again_none.as_py() is None
+    assert len(clean.as_py()) == len(switched.as_py()) == 3
+    assert clean.as_py() != switched.as_py()
+
+
+# --- blank media ------------------------------------------------------------------------------------------------------
+
+
+def black(sample: dict[str, Any]) -> dict[str, Any]:
+    medium = encode_image(Image.new("RGB", (84, 84)))
+    return {**sample, "media": [{"kind": "image", "bytes": medium.bytes, "mime": "image/png"}]}
+
+
+def test_the_blank_run_shows_black_images(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    """The unmodified model on the same questions about black images; none about text alone."""
+    rows = blanked_batch(tiny, samples, MAX_NEW_TOKENS)
+    shown = [sample for sample in samples if sample["media"]]
+    assert [row["sample_id"] for row in rows] == [sample["sample_id"] for sample in shown]
+    for row, sample in zip(rows, shown, strict=True):
+        assert [row[name] for name in (*ablate.SET_COLUMNS, "num_neurons")] == ["blank", "blanked", "", -1, 0]
+        reply = (row["reply"], row["num_reply_tokens"], row["truncated"])
+        assert reply == plain_reply(tiny, black(sample))
+        assert row["gold_log_likelihood"] == pytest.approx(slow_likelihood(tiny, black(sample)), rel=1e-4, abs=1e-4)
+        assert row["num_prompt_tokens"] == encode(tiny, [sample]).token_modality.numel()
+    (clean,) = ablate_batch(tiny, shown, [CLEAN], zero.intervene, MAX_NEW_TOKENS)
+    assert [row["gold_log_likelihood"] for row in rows] != [row["gold_log_likelihood"] for row in clean]
+
+
+def test_nothing_to_blank(tiny: Adapter) -> None:
+    assert blanked_batch(tiny, [sample for sample in RECORDS if not sample["media"]], 2) == []
+
+
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_a_run_writes_every_set_of_every_sample(
     tmp_path: Path, tiny: Adapter, tiny_manifest: Path, batch_size: int
 ) -> None:
-    """Replies do not depend on the batch; only the `report` split is asked."""
-    extra = {"choices": [], "answer_index": -1, "meta": "{}"}
+    """Replies do not depend on the batch; only the `report` split is asked, and of blank media where there are any."""
+    extra = {"meta": "{}"}
     rows = [{**sample, **extra, "split": "mine" if i == 1 else "report"} for i, sample in enumerate(PROMPTS[:7])]
     write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
     write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
-    names = ("output", "dataset", "neurons")
-    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in names]
+    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
     overrides = [*paths, f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}", "runtime.device=cpu"]
     ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {"batch": batch_size})
     predictions = read_table(tmp_path / "output.parquet", "predictions").to_pylist()
     reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
-    asked = [(name, s["sample_id"]) for name in ("none", "image", "image_random_00", "all") for s in reported]
+    names = ("none", "blank", "image", "image_random_00", "all")
+    asked = [(name, s["sample_id"]) for name in names for s in reported if s["media"] or name != "blank"]
     assert [(row["set_name"], row["sample_id"]) for row in predictions] == asked
     said = {row["sample_id"]: row["reply"] for row in predictions if row["set_name"] == "none"}
     assert said == {sample["sample_id"]: plain_reply(tiny, sample)[0] for sample in reported}
     replies = {name: [row["reply"] for row in predictions if row["set_name"] == name] for name in ("image", "all")}
     assert replies["image"] == replies["all"]  # the same neurons
+    assert read_provenance(tmp_path / "output.parquet")["batch_size"] == batch_size

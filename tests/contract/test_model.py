@@ -60,7 +60,7 @@ def test_parts_are_found(tiny: Adapter) -> None:
         assert tiny.attention[layer] is block.self_attn
         assert tiny.activation[layer] is block.mlp.act_fn
         assert tiny.down_proj[layer] is block.mlp.down_proj
-    assert tiny.towers == {"image": tiny.model.model.visual}
+    assert tiny.towers == {"image": tiny.model.model.visual, "video": tiny.model.model.visual}
     assert not tiny.model.training
     assert not any(parameter.requires_grad for parameter in tiny.model.parameters())
 
@@ -130,6 +130,13 @@ def test_a_blind_model_is_refused(tiny: Adapter) -> None:
     adapter = Adapter(**{**vars(tiny), "config": model_config("model.media_tokens.image='<|vision_pad|>'")})
     with pytest.raises(UserError, match="sample a: its image left no token in the prompt"):
         encode(adapter, RECORDS[:1])
+
+
+def test_special_tokens_are_named(tiny: Adapter) -> None:
+    """Whatever the tokenizer calls special is either a medium or named in the YAML; else it would count as text."""
+    adapter = Adapter(**{**vars(tiny), "config": model_config("model.special_tokens=['<|im_start|>','<|im_end|>']")})
+    with pytest.raises(UserError, match=r"prompts hold <\|vision_start\|>, <\|vision_end\|>, which .* calls special"):
+        prove(adapter)
 
 
 def test_special_tokens_are_single(tiny: Adapter) -> None:

@@ -100,6 +100,9 @@ def test_options_of_a_selection_and_of_its_check_agree(name: str) -> None:
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
 
+#: Those that need no hub; the others have their own battery in `tests/unit/test_hub_datasets.py`.
+GENERATED = [name for name in choices("dataset") if "source" not in chosen("dataset", name).dataset.options]
+
 
 @cache
 def drawn(name: str, split: str, num_samples: int, seed: int = 2024) -> tuple[Sample, ...]:
@@ -111,7 +114,7 @@ def content(sample: Sample) -> tuple[Any, ...]:
     return sample.prompt, *(medium.bytes for medium in sample.media)
 
 
-@pytest.mark.parametrize("name", choices("dataset"))
+@pytest.mark.parametrize("name", GENERATED)
 def test_dataset_yields_good_samples(name: str) -> None:
     cfg = chosen("dataset", name).dataset
     samples = [sample for split in ("mine", "report") for sample in drawn(name, split, 3)]
@@ -124,7 +127,7 @@ def test_dataset_yields_good_samples(name: str) -> None:
         assert all(0 <= sample.answer_index < len(sample.choices) for sample in samples)
 
 
-@pytest.mark.parametrize("name", choices("dataset"))
+@pytest.mark.parametrize("name", GENERATED)
 def test_dataset_is_deterministic(name: str) -> None:
     for split in ("mine", "report"):
         before = drawn(name, split, 3)
@@ -133,7 +136,7 @@ def test_dataset_is_deterministic(name: str) -> None:
         assert drawn(name, split, 5)[:3] == before, "more samples must not change the first"
 
 
-@pytest.mark.parametrize("name", choices("dataset"))
+@pytest.mark.parametrize("name", GENERATED)
 def test_dataset_splits_share_no_content(name: str) -> None:
     samples = {split: drawn(name, split, 300) for split in SPLITS}
     held = {split: {content(sample) for sample in part} for split, part in samples.items()}
@@ -156,7 +159,7 @@ def test_scans_of_digits_are_in_one_split_for_good() -> None:
         assert not clusters[one] & clusters[other]
 
 
-@pytest.mark.parametrize("name", choices("dataset"))
+@pytest.mark.parametrize("name", GENERATED)
 def test_dataset_holds_as_many_samples_as_its_yaml_asks_for(name: str) -> None:
     for split, count in chosen("dataset", name).dataset.num_samples.items():
         assert len(drawn(name, split, count)) == count
@@ -225,7 +228,8 @@ ANSWERS = {"answers": ["red fox"] * 10, "choices": ["red fox", "cat"], "answer_i
 def test_score_is_one_number_a_sample(name: str) -> None:
     score = import_module(f"lode.scoring.{name}").score
     sample = {"sample_id": "a", "cluster_id": "a", "split": "report", "prompt": "which animal?", **ANSWERS}
-    values = score(["", "red fox", "zzz", "A", "ß 数字 🙂"], [sample] * 5)
+    other = {**sample, "sample_id": "b", "answers": ["blue bird"] * 10}  # weights of words need more than one sample
+    values = score(["", "red fox", "zzz", "A", "ß 数字 🙂", ""], [sample] * 5 + [other])[:5]
     assert values.shape == (5,)
     assert values.dtype == np.float64
     assert np.all((values >= 0) & (values <= 1))
@@ -276,7 +280,7 @@ def test_experiment_plans_without_a_network(name: str, monkeypatch: pytest.Monke
     run = Pipeline({"experiment": name})
     assert run.cfg.title
     assert len(run.tables("effects", "r")) == (
-        len(run.cfg.models) * len(run.cfg.selections) * len(run.cfg.interventions) * len(run.cfg.benchmarks)
+        len(run.pairs("benchmarks")) * len(run.cfg.selections) * len(run.cfg.interventions)
     )
 
 
@@ -284,3 +288,15 @@ def test_local_models_lie_inside_the_project() -> None:
     for name in choices("model"):
         source = chosen("model", name).model.source
         assert not is_local(source) or (ROOT / source).resolve().is_relative_to(ROOT)
+
+
+def test_a_model_meets_the_datasets_it_takes() -> None:
+    """Both models know text; each has its own media; one that needs an image does without the text-only benchmark."""
+    run = Pipeline({"experiment": "default"})
+    of = {model: [d for m, d in run.pairs("benchmarks") if m == model] for model in run.cfg.models}
+    assert of["tiny_qwen2_vl"] == ["toy_textvqa", "toy_caption", "toy_mmlu", "digits_vqa", "toy_msvd_qa"]
+    assert of["tiny_qwen2_audio"] == ["toy_mmlu", "toy_speech", "toy_vocalsound"]
+    assert run.mined("tiny_qwen2_audio") == of["tiny_qwen2_audio"]
+    needy = Pipeline({"experiment": "default", "overrides": ["model.required_media=[image]", "models=[tiny_qwen2_vl]",
+                      "mining_datasets=[toy_caption]", "benchmarks=[toy_caption,digits_vqa]"]})  # fmt: skip
+    assert [d for _, d in needy.pairs("benchmarks")] == ["toy_caption", "digits_vqa"]

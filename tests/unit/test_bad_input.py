@@ -60,7 +60,7 @@ def workflow(name: str, *args: str, says: tuple[str, ...]) -> Case:
     return Case(name, "workflow", [*SHORT, *args], says)
 
 
-SHORT = ("mining_datasets=[toy_textvqa]", "benchmarks=[toy_textvqa]", "figures=[set_overlap]")
+SHORT = ("models=[tiny_qwen2_vl]", "mining_datasets=[toy_textvqa]", "benchmarks=[toy_textvqa]", "figures=[set_overlap]")
 RATIO = ("selection.ratio", "(0, 1]", "0.02")
 WORKFLOW = [
     Case("experiment", "workflow", [], ("'defalt'", "Did you mean default", "config/experiment/defalt.yaml"),

@@ -1,0 +1,52 @@
+"""LibriSpeech: read English books, 16 kHz (test-clean, 2,620 utterances of 40 speakers), transcripts in upper case.
+
+The cluster is the speaker, and the splits share none. The FLAC files are taken as they are. The prompt asks for the
+plain transcription, as MINER's does, in our words (MINER's are in its repository, `huang-kc/MINER`, `utils/dataset.py`;
+set `prompt` to repeat them). Records of `openslr/librispeech_asr`, configuration `clean`.
+"""
+
+from collections.abc import Iterator
+
+from lode.dataset import Draw, Sample
+from lode.hub import Record, Source, commit_of, drawn, encoded
+
+PROMPT = "Transcribe the speech in this audio. Answer with the plain transcription only."
+KEYS = ("id", "speaker_id")
+COLUMNS = (*KEYS, "chapter_id", "text", "audio")
+
+
+def _identity(number: int, record: Record) -> tuple[str, str]:
+    return f"librispeech-{record['id']}", f"speaker-{record['speaker_id']}"
+
+
+def samples(
+    split: str,
+    num_samples: int,
+    seed: int,
+    source: str,
+    revision: str | None = None,
+    prompt: str = PROMPT,
+    mine_frac: float = 0.5,
+) -> Iterator[Sample]:
+    """Yield a uniform draw of the split.
+
+    Args:
+        split: `mine` or `report`; a speaker is in one of them.
+        num_samples: at most this many.
+        seed: of the split and of the draw.
+        source: a hub id or a folder.
+        revision: of the hub dataset.
+        prompt: the request.
+        mine_frac: share of the speakers that go to `mine`.
+    """
+    origin = Source(source, revision, "test", "clean")
+    for name, record in drawn(origin, KEYS, COLUMNS, _identity, Draw(split, num_samples, seed, mine_frac)):
+        yield Sample(
+            sample_id=name,
+            cluster_id=f"speaker-{record['speaker_id']}",
+            split=split,
+            prompt=prompt,
+            answers=(record["text"],),
+            media=(encoded("audio", record["audio"], name),),
+            meta={"revision": commit_of(origin), "chapter_id": record["chapter_id"]},
+        )

@@ -1,0 +1,269 @@
+"""Every family of models, by the YAML of its hub model: parts, tokens, attention, interventions, batches.
+
+Loading proves the adapter (`lode.model.loading.prove`): hooks, a probe neuron, media. The rest is here.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+from torch import Tensor, nn
+
+from lode.config import CONFIG_DIR, compose
+from lode.intervention import zero
+from lode.media import encode_audio, encode_image, encode_video
+from lode.model.adapter import Adapter
+from lode.model.attention import head_mean_attention, observed
+from lode.model.encoding import chat, decode_media, encode, sampling_of
+from lode.model.probe import FeatureCount
+from lode.model.tower import encoders_once
+from lode.shapes import TOKEN_MODALITIES
+from lode.stages.ablate import generate, judge_gold, prepare_batch
+from lode.stages.capture import capture
+from lode.validation import is_local
+from tests.families import BUILDERS, load_family, save
+from tests.families.parts import NUM_LAYERS, NUM_NEURONS
+
+PROMPTS = ("what?", "which of them is the longer one?", "and is this it?")
+
+#: Models that take only videos of one length in a batch.
+ONE_LENGTH = {"llava_onevision_7b"}
+
+
+def medium(kind: str, seed: int, num_frames: int) -> dict[str, Any]:
+    """Noise, of a size that depends on the seed."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (num_frames, 40 + 20 * seed, 64, 3), dtype=np.uint8)
+    frames = [Image.fromarray(frame) for frame in pixels]
+    sound = rng.uniform(-0.5, 0.5, 8_000 * (1 + seed))
+    made = {
+        "image": lambda: encode_image(frames[0]),
+        "video": lambda: encode_video(frames, rate=1),
+        "audio": lambda: encode_audio(sound, 16_000),
+    }[kind]()
+    return vars(made)
+
+
+def records(config: Any) -> list[dict[str, Any]]:
+    """Two samples of every medium, and of text alone where the model takes that, of different lengths."""
+    kinds = [(), (), *((kind,) for kind in config.media_tokens for _ in range(2))]
+    kinds = [k for k in kinds if set(config.required_media) <= set(k)]
+    return [
+        {
+            "sample_id": f"{i}",
+            "cluster_id": f"{i}",
+            "prompt": PROMPTS[i % 3],
+            "media": [medium(kind, i % 2, 4 if config.name in ONE_LENGTH else 3 + i % 2) for kind in held],
+            "answers": ["yes" if i % 2 else "no, never"],
+            "choices": [],
+            "answer_index": -1,
+        }
+        for i, held in enumerate(kinds)
+    ]
+
+
+@pytest.fixture(scope="module", params=sorted(BUILDERS))
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def manifest(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(name, tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="module")
+def family(name: str, manifest: Path) -> Adapter:
+    return load_family(name, manifest, "model.dtype=float32")
+
+
+@pytest.fixture(scope="module")
+def samples(family: Adapter) -> list[dict[str, Any]]:
+    return records(family.config)
+
+
+@torch.inference_mode()
+def logits(adapter: Adapter, inputs: dict[str, Tensor]) -> Tensor:
+    return adapter.model(**inputs, use_cache=False).logits
+
+
+def test_every_hub_model_is_tested() -> None:
+    models = {path.stem for path in (CONFIG_DIR / "model").glob("*.yaml")}
+    assert set(BUILDERS) == {name for name in models if not is_local(compose([f"model={name}"]).model.source)}
+
+
+def test_parts_are_found(family: Adapter) -> None:
+    assert (family.num_layers, family.num_neurons) == (NUM_LAYERS, NUM_NEURONS)
+    assert set(family.towers) == set(family.config.media_tokens)
+    assert family.processor.tokenizer.padding_side == "left"
+
+
+def test_what_each_token_is(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Media tokens are as many as features; what is called text decodes to text with the prompt in it."""
+    words = family.processor.tokenizer
+    special = {number for number, token in words.added_tokens_decoder.items() if token.special}
+    batch = encode(family, samples)
+    assert torch.equal(batch.token_modality == -1, batch.inputs["attention_mask"] == 0)
+    assert (batch.token_modality[:, 1:] < 0).int().diff(dim=1).le(0).all(), "padding is left"
+    with FeatureCount() as count:
+        logits(family, batch.inputs)
+    media = [TOKEN_MODALITIES.index(kind) for kind in ("image", "video", "audio")]
+    assert torch.isin(batch.token_modality, torch.tensor(media)).sum() == count.num_places == count.num_features
+    for row, sample in enumerate(samples):
+        codes, ids = batch.token_modality[row], batch.inputs["input_ids"][row]
+        held = {TOKEN_MODALITIES[code] for code in codes.tolist() if code >= 0} - {"text", "special"}
+        assert held == {m["kind"] for m in sample["media"]}
+        text = ids[codes == TOKEN_MODALITIES.index("text")]
+        assert not set(text.tolist()) & special, words.decode(text)
+        assert sample["prompt"] in words.decode(text)
+        assert (codes == TOKEN_MODALITIES.index("special")).any()
+
+
+def by_the_processor(adapter: Adapter, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """The batch that the processor itself makes of samples with one medium each, all of one kind."""
+    sampling = sampling_of(adapter.processor, adapter.config.video_rate, adapter.config.max_frames)
+    arguments: Any = OmegaConf.to_container(adapter.config.processor)
+    for sample in samples:
+        for name, value in decode_media(adapter.processor, sample, sampling).items():
+            if name == "videos_kwargs":
+                before = arguments.get(name, {})
+                timing = [*before.get("video_metadata", []), *value["video_metadata"]]
+                arguments[name] = {**before, **value, "video_metadata": timing}
+            else:
+                arguments[name] = value if name == "audio_kwargs" else [*arguments.get(name, []), *value]
+    texts = [chat(adapter.processor, sample, adapter.config.system_prompt) for sample in samples]
+    marked = all(text.startswith(adapter.processor.tokenizer.bos_token or "<none>") for text in texts)
+    layout = {"padding": True, "add_special_tokens": not marked}
+    return dict(adapter.processor(text=texts, **arguments, text_kwargs=layout, return_tensors="pt"))
+
+
+def test_a_batch_is_what_the_processor_makes_of_it(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    if family.config.required_media:
+        pytest.skip("the processor pads between an image and its text")
+    for kind in family.config.media_tokens:
+        chosen = [sample for sample in samples if [m["kind"] for m in sample["media"]] == [kind]]
+        if kind == "video":
+            chosen = [chosen[0], chosen[0]]  # most processors take only videos of one length at a time
+        ours, theirs = encode(family, chosen).inputs, by_the_processor(family, chosen)
+        assert set(ours) == set(theirs)
+        for name in ours:
+            torch.testing.assert_close(
+                ours[name], torch.as_tensor(theirs[name]), msg=lambda text, n=name: f"{n}: {text}"
+            )
+
+
+def test_a_batch_equals_its_samples(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    together = logits(family, encode(family, samples).inputs)[:, -1]
+    for row, sample in enumerate(samples):
+        alone = logits(family, encode(family, [sample]).inputs)[0, -1]
+        torch.testing.assert_close(alone, together[row], rtol=1e-4, atol=1e-4)
+
+
+def test_replies_do_not_depend_on_the_batch(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    with torch.inference_mode():
+        together = generate(family, encode(family, samples), 5)
+        assert together == [generate(family, encode(family, [sample]), 5)[0] for sample in samples]
+    assert len({reply.text for reply in together}) > 1
+
+
+@pytest.mark.parametrize("kind", ["reference", "causal"])
+def test_capture_does_not_depend_on_the_batch(family: Adapter, samples: list[dict[str, Any]], kind: str) -> None:
+    one, other = (capture(family, samples, size, kind).columns() for size in (1, len(samples)))
+    for name in one:
+        if np.asarray(one[name]).dtype.kind == "f":
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-4, atol=1e-4, err_msg=name)
+        else:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_gold_likelihood_is_finite(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    with torch.inference_mode():
+        likelihood = judge_gold(family, prepare_batch(family, samples)).likelihood
+    assert np.isfinite(likelihood).all()
+    assert max(likelihood) < 0
+
+
+def test_attention_is_observed_at_every_layer(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Each layer once, in order; observing changes nothing; the last layer, which sees all keys in every family, has
+    the weights that `transformers` itself computes.
+    """
+    sample = [next(sample for sample in samples if len(sample["media"]) == len(family.config.required_media))]
+    inputs = encode(family, sample).inputs
+    seen: list[tuple[int, Tensor, Tensor, float]] = []
+    with observed(family, lambda *call: seen.append(call)):
+        watched = logits(family, inputs)
+    assert torch.equal(watched, logits(family, inputs))
+    assert [layer for layer, *_ in seen] == list(range(NUM_LAYERS))
+    real = inputs["attention_mask"].bool()
+    ours = head_mean_attention(*seen[-1][1:], real, causal=True)
+    config = family.attention[0].config
+    before, config._attn_implementation = config._attn_implementation, "eager"
+    weights: list[Tensor] = []
+    hook = family.attention[-1].register_forward_hook(lambda *call: weights.append(call[2][1]))
+    try:
+        plain = logits(family, inputs)
+        with observed(family, lambda *call: seen.append(call)):
+            assert torch.equal(plain, logits(family, inputs))
+    finally:
+        hook.remove()
+        config._attn_implementation = before
+    assert [layer for layer, *_ in seen[NUM_LAYERS:]] == list(range(NUM_LAYERS))
+    torch.testing.assert_close(ours, weights[0].mean(1), rtol=1e-4, atol=1e-5)
+
+
+def test_zero_is_a_zero_activation(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    """A zero column equals a zero at the gate site; leaving it restores weights and logits bit for bit."""
+    inputs = encode(family, samples[-1:]).inputs
+    before, weights = logits(family, inputs), copy.deepcopy(family.model.state_dict())
+    neurons = [(0, 3), (0, 40), (1, 7)]
+    with zero.intervene(family, neurons, inputs["attention_mask"]):
+        switched = logits(family, inputs)
+
+    def silence(layer: int) -> Any:
+        kept = torch.ones(NUM_NEURONS)
+        kept[[n for at, n in neurons if at == layer]] = 0
+        return lambda _module, _inputs, output: output * kept
+
+    with ExitStack() as stack:
+        for layer, module in enumerate(family.activation):
+            stack.callback(module.register_forward_hook(silence(layer)).remove)
+        torch.testing.assert_close(switched, logits(family, inputs), rtol=1e-4, atol=1e-4)
+    assert not torch.equal(switched, before)
+    assert torch.equal(logits(family, inputs), before)
+    assert all(torch.equal(value, weights[name]) for name, value in family.model.state_dict().items())
+
+
+@contextmanager
+def calls_within(module: nn.Module) -> Iterator[list[nn.Module]]:
+    """The innermost modules that are called, in order."""
+    called: list[nn.Module] = []
+    with ExitStack() as stack:
+        for inner in module.modules():
+            if not list(inner.children()):
+                stack.callback(inner.register_forward_hook(lambda *call: called.append(call[0])).remove)
+        yield called
+
+
+def test_encoders_run_once(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    for kind, tower in family.towers.items():
+        inputs = encode(family, [s for s in samples if [m["kind"] for m in s["media"]] == [kind]]).inputs
+        right = logits(family, inputs)
+        with calls_within(tower) as called, encoders_once(family):
+            assert torch.equal(logits(family, inputs), right)
+            num_calls = len(called)
+            assert torch.equal(logits(family, inputs), right)
+        assert num_calls == len(called) > 0
+
+
+def test_number_format_of_the_hub_model(name: str, manifest: Path, samples: list[dict[str, Any]]) -> None:
+    """In bfloat16 too the adapter proves itself; features are converted with the weights."""
+    halved = load_family(name, manifest)
+    assert halved.dtype == torch.bfloat16
+    assert logits(halved, encode(halved, samples).inputs).isfinite().all()

@@ -1,0 +1,131 @@
+"""A hub on this machine: serves folders as dataset repositories, by as much of the hub's HTTP interface as is used."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REVISIONS = ("main", "v1", COMMIT)
+
+
+@dataclass
+class Hub:
+    """What is served, and what was asked for.
+
+    Attributes:
+        repositories: folder of each id `owner/name`.
+        gated: ids whose files no one may have.
+        url: the endpoint.
+        requests: method and path of every request.
+    """
+
+    repositories: dict[str, Path]
+    gated: set[str] = field(default_factory=set)
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers for the hub of its server."""
+
+    protocol_version = "HTTP/1.1"
+
+    @property
+    def hub(self) -> Hub:
+        """What is served."""
+        return self.server.hub  # type: ignore[attr-defined]
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def reply(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def refuse(self, status: int, code: str) -> None:
+        self.reply(status, b"{}", X_Error_Code=code, X_Error_Message=code)
+
+    def json(self, content: Any) -> None:
+        self.reply(200, json.dumps(content).encode(), Content_Type="application/json")
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.hub.requests.append(f"{self.command} {path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        match = re.fullmatch(r"/(?:api/)?datasets/([^/]+/[^/]+)(?:/([^/]+)(?:/([^/]+))?(?:/(.*))?)?", path)
+        name, verb, revision, rest = match.groups() if match else ("", None, None, None)
+        if name not in self.hub.repositories:
+            return self.refuse(401, "RepoNotFound")
+        if verb == "auth-check" or (verb == "resolve" and name in self.hub.gated):
+            return self.refuse(403, "GatedRepo") if name in self.hub.gated else self.json({})
+        if revision not in (None, *REVISIONS):
+            return self.refuse(404, "RevisionNotFound")
+        if verb == "resolve":
+            return self.file(self.hub.repositories[name] / (rest or ""))
+        files = self.listing(self.hub.repositories[name])
+        if verb == "tree":
+            return self.json([entry for entry in files if entry["path"].startswith(rest or "")])
+        if verb == "paths-info":
+            asked = json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]
+            return self.json([entry for entry in files if entry["path"] in asked])
+        names = [{"rfilename": entry["path"]} for entry in files if entry["type"] == "file"]
+        return self.json({"id": name, "sha": COMMIT, "siblings": names, "private": False, "tags": []})
+
+    def listing(self, folder: Path) -> list[dict[str, Any]]:
+        paths = sorted(folder.rglob("*"))
+        return [
+            {
+                "type": "directory" if path.is_dir() else "file",
+                "path": str(path.relative_to(folder)),
+                "oid": sha256(str(path).encode()).hexdigest()[:40],
+                "size": 0 if path.is_dir() else path.stat().st_size,
+            }
+            for path in paths
+        ]
+
+    def file(self, path: Path) -> None:
+        if not path.is_file():
+            return self.refuse(404, "EntryNotFound")
+        content = path.read_bytes()
+        known = {"ETag": f'"{sha256(content).hexdigest()[:40]}"', "X_Repo_Commit": COMMIT}
+        ranged = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if not ranged or self.command == "HEAD":
+            return self.reply(200, content, Accept_Ranges="bytes", **known)
+        first, last = int(ranged[1]), min(int(ranged[2] or len(content)), len(content) - 1)
+        place = f"bytes {first}-{last}/{len(content)}"
+        return self.reply(206, content[first : last + 1], Content_Range=place, **known)
+
+
+@contextmanager
+def serving(repositories: dict[str, Path], gated: set[str]) -> Iterator[Hub]:
+    """Serve the repositories while the block runs."""
+    hub = Hub(repositories, gated)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.hub = hub  # type: ignore[attr-defined]
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
