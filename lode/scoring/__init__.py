@@ -1,12 +1,13 @@
 """Scores: one file each. A plug-in turns the replies of a model to samples into one number per sample.
 
-A plug-in `lode/scoring/<name>.py` has one public function::
+A plug-in `lode/scoring/<name>.py` says which column of the predictions table it scores, and has one public function::
 
+    COLUMN = "reply"
     def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]
 
-`replies[i]` is the greedy reply to `samples[i]`, a row of the `dataset` table (`lode/artifacts.py`) of which a score
-may read every column but `media`: the stage leaves the encoded files out. The result is a float64 in [0, 1] per
-sample, higher is better.
+`replies[i]` is the greedy reply to `samples[i]`, or what else `COLUMN` names, such as the likelihoods of the options.
+`samples[i]` is a row of the `dataset` table (`lode/artifacts.py`) of which a score may read every column but `media`:
+the stage leaves the encoded files out. The result is a float64 in [0, 1] per sample, higher is better.
 
 - The score of a sample depends on its own reply and row alone: the stage scores each distinct (sample, reply) once.
   It may also depend on the references of all samples given (`cider_d`), never on how often a sample occurs, nor on

@@ -30,6 +30,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+#: The column of the predictions table that is scored.
+COLUMN = "reply"
+
 SMOOTHING = 0.1  # matches that an n-gram order without any counts as; the value of Chen & Cherry and of nltk
 
 

@@ -20,6 +20,9 @@ from unicodedata import normalize
 import numpy as np
 from jaxtyping import Float
 
+#: The column of the predictions table that is scored.
+COLUMN = "reply"
+
 
 def _canonical(text: str) -> str:
     """The text as it is compared; folding the case may undo the normal form, so it comes first."""

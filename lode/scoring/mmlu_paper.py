@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+#: The column of the predictions table that is scored.
+COLUMN = "reply"
+
 
 def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
     """Score each reply: 1 where its first character is the letter of the right option, else 0.

@@ -18,6 +18,9 @@ import jiwer
 import numpy as np
 from jaxtyping import Float
 
+#: The column of the predictions table that is scored.
+COLUMN = "reply"
+
 
 def word_recognition_rate(reply: str, reference: str) -> float:
     """1 - word error rate, at least 0; a reference without words is recognised by an empty reply only."""

@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+#: The column of the predictions table that is scored.
+COLUMN = "reply"
+
 
 def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
     """Score each reply: 1 where it contains an answer of its sample, else 0.

@@ -25,6 +25,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+#: The column of the predictions table that is scored.
+COLUMN = "reply"
+
 NEEDED = 3  # people who must agree with a reply
 MARKS = ';/[]"{}()=+\\_-><@`!'
 ARTICLES = ("a", "an", "the")

@@ -21,6 +21,9 @@ import jiwer
 import numpy as np
 from jaxtyping import Float
 
+#: The column of the predictions table that is scored.
+COLUMN = "reply"
+
 
 def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
     """Score each reply against the first answer of its sample.

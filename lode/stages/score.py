@@ -112,25 +112,28 @@ def constant_replies(samples: Sequence[Row]) -> tuple[NeuronSet, list[Row]]:
     """The chance level: every sample gets the commonest answer (of equals, the first by name) for a reply."""
     counts = Counter(sample["answers"][0] for sample in samples)
     reply = min(counts, key=lambda answer: (-counts[answer], answer))
-    row = {"reply": reply, "gold_log_likelihood": None, "truncated": False}
+    right = next(sample for sample in samples if sample["answers"][0] == reply)
+    options = [float(i == right["answer_index"]) for i in range(len(right["choices"]))] or None
+    row = {"reply": reply, "choice_log_likelihoods": options, "gold_log_likelihood": None, "truncated": False}
     return NeuronSet("constant", "constant", "", -1, 0), [row] * len(samples)
 
 
 def score_sets(
-    name: str, replies: Sequence[Sequence[str]], samples: Sequence[Row]
+    name: str, rows: Sequence[Sequence[Row]], samples: Sequence[Row]
 ) -> Float[np.ndarray, "neuron_set sample"]:
     """Apply one score to the replies of all sets; equal replies to one sample are scored once.
 
     Args:
         name: the plug-in `lode/scoring/<name>.py`.
-        replies: per set, one reply per sample.
+        rows: per set, one row of the predictions table per sample.
         samples: rows of the dataset table.
 
     Raises:
         UserError: the plug-in does not return one number in [0, 1] per sample.
     """
-    pairs = list(dict.fromkeys((i, reply) for texts in replies for i, reply in enumerate(texts)))
     plugin = import_module(f"lode.scoring.{name}")
+    replies = [[hashable(row[plugin.COLUMN]) for row in of_set] for of_set in rows]
+    pairs = list(dict.fromkeys((i, reply) for of_set in replies for i, reply in enumerate(of_set)))
     values = plugin.score([reply for _, reply in pairs], [samples[i] for i, _ in pairs])
     if values.shape != (len(pairs),) or not np.all((values >= 0) & (values <= 1)):
         raise UserError(
@@ -138,7 +141,12 @@ def score_sets(
             f"{len(pairs)} numbers in [0, 1], one per reply: correct lode/scoring/{name}.py"
         )
     value_of = dict(zip(pairs, values.tolist(), strict=True))
-    return np.array([[value_of[pair] for pair in enumerate(texts)] for texts in replies])
+    return np.array([[value_of[pair] for pair in enumerate(of_set)] for of_set in replies])
+
+
+def hashable(value: Any) -> Any:
+    """A list as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def reply_diagnostics(rows: Sequence[Row]) -> dict[str, float | None]:
@@ -251,8 +259,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     rows_of[constant] = constant_rows
     sets = sorted(rows_of, key=order)
     rows = [rows_of[key] for key in sets]
-    replies = [[row["reply"] for row in of_set] for of_set in rows]
-    values = np.concatenate([score_sets(name, replies, samples) for name in names])
+    values = np.concatenate([score_sets(name, rows, samples) for name in names])
     totals, sizes = cluster_totals(values, np.array([sample["cluster_id"] for sample in samples]))
     if len(sizes) < 2:
         raise UserError(f"{cfg.io.predictions}: one cluster; expected at least two, as an interval needs variation")

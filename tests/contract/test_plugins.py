@@ -221,21 +221,27 @@ def test_selection_refuses_what_is_not_finite(name: str) -> None:
 
 # --- scores and figures -----------------------------------------------------------------------------------------------
 
+#: What each column may hold that is scored: nothing, right, nonsense, right by its letter, strange.
+REPLIES: dict[str, list[Any]] = {
+    "reply": ["", "red fox", "zzz", "A", "ß 数字 🙂", ""],
+    "choice_log_likelihoods": [None, (-0.1, -3.0), (-3.0, -0.1), (-0.1, -0.2), (float("-inf"), -1.0), None],
+}
 ANSWERS = {"answers": ["red fox"] * 10, "choices": ["red fox", "cat"], "answer_index": 0, "meta": "{}"}
 
 
 @pytest.mark.parametrize("name", sorted(known_plugins("scoring")))
 def test_score_is_one_number_a_sample(name: str) -> None:
-    score = import_module(f"lode.scoring.{name}").score
+    plugin = import_module(f"lode.scoring.{name}")
+    score, replies = plugin.score, REPLIES[plugin.COLUMN]
     sample = {"sample_id": "a", "cluster_id": "a", "split": "report", "prompt": "which animal?", **ANSWERS}
     other = {**sample, "sample_id": "b", "answers": ["blue bird"] * 10}  # weights of words need more than one sample
-    values = score(["", "red fox", "zzz", "A", "ß 数字 🙂", ""], [sample] * 5 + [other])[:5]
+    values = score(replies, [sample] * 5 + [other])[:5]
     assert values.shape == (5,)
     assert values.dtype == np.float64
     assert np.all((values >= 0) & (values <= 1))
     assert values[0] == 0
     assert max(values[1], values[3]) > values[2], "the right answer is better than nonsense"
-    np.testing.assert_array_equal(score(["", "A"], [sample] * 2), values[[0, 3]])
+    np.testing.assert_array_equal(score([replies[0], replies[3]], [sample] * 2), values[[0, 3]])
 
 
 @pytest.fixture(scope="module")

@@ -128,6 +128,17 @@ def test_chance_is_the_commonest_answer(stage):
     assert {row["set_name"] for row in effects} == {"image", "text"}
 
 
+def test_multiple_choice_by_likelihood(stage):
+    """Of two options the second is right everywhere; the text set makes the model doubt it, the image set turns it."""
+    dataset = [row | {"choices": ["a", "b"], "answer_index": 1, "answers": ["B"]} for row in dataset_rows()]
+    likelihoods = {"none": [-2.0, -0.1], "text": [-0.8, -0.6], "image": [-0.1, -2.0]}
+    rows = [r | {"choice_log_likelihoods": likelihoods.get(r["set_name"], [-1.0, -1.0])} for r in prediction_rows()]
+    scores, _ = stage(rows, dataset, scores=["choice_likelihood"])
+    values = {row["set_name"]: row["value"] for row in scores}
+    assert (values["none"], values["text"], values["image"], values["constant"]) == (1, 1, 0, 1)
+    assert values["blank"] == 0  # a tie goes to the first option
+
+
 def test_effects_by_hand(stage):
     _, effects = stage()
     assert [(row["score_name"], row["set_name"]) for row in effects] == [
@@ -213,7 +224,9 @@ def test_each_distinct_reply_is_scored_once(monkeypatch):
     original = exact_match.score
     monkeypatch.setattr(exact_match, "score", lambda r, s: (seen.extend(r), original(r, s))[1])
     samples = [{"answers": ["a"]}, {"answers": ["b"]}]
-    values = score_sets("exact_match", [["a", "a"], ["a", "b"], ["x", "a"]], samples)
+    values = score_sets(
+        "exact_match", [[{"reply": r} for r in said] for said in (["a", "a"], ["a", "b"], ["x", "a"])], samples
+    )
     assert values.tolist() == [[1, 0], [1, 1], [0, 0]]
     assert len(seen) == 4  # (0, a), (1, a), (1, b), (0, x)
 
@@ -222,7 +235,7 @@ def test_each_distinct_reply_is_scored_once(monkeypatch):
 def test_a_score_out_of_contract_is_refused(monkeypatch, bad):
     monkeypatch.setattr("lode.scoring.exact_match.score", lambda replies, samples: bad)
     with pytest.raises(UserError, match=r"expected 2 numbers in \[0, 1\].*lode/scoring/exact_match.py"):
-        score_sets("exact_match", [["a", "b"]], [{}, {}])
+        score_sets("exact_match", [[{"reply": "a"}, {"reply": "b"}]], [{}, {}])
 
 
 def changed(where, **values):
