@@ -17,7 +17,8 @@ from jaxtyping import Float
 
 from lode.artifacts import read_table, write_table
 from lode.errors import UserError
-from lode.statistics import cluster_intervals, cluster_totals, rank_p_value
+from lode.statistics.bootstrap import cluster_intervals, cluster_totals
+from lode.statistics.significance import rank_p_value
 
 Row = Mapping[str, Any]
 _KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows
