@@ -69,6 +69,7 @@ _SET = (
         "`method`, `control`, `clean` (no intervention), `blanked` (nor any medium), or `constant` (chance level)",
     ),
     field("control_of", pa.string(), "name", "the method set that this control is matched to, else empty"),
+    field("control_kind", pa.string(), "name", "how the control is drawn (`lode/control/`), else empty"),
     field("control_draw", pa.int32(), "index", "which draw of the control, -1 for a method set"),
 )
 _BENCHMARK = (

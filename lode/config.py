@@ -106,9 +106,10 @@ class CaptureConfig:
 
 @dataclass
 class ControlsConfig:
-    """How many controls a set gets."""
+    """Which controls a set gets, and how many."""
 
-    num_draws: int = 20  # layer-matched random draws for every set
+    kinds: list[str] = field(default_factory=lambda: ["layer_matched"])  # lode/control/<kind>.py
+    num_draws: int = 20  # of each random kind, for every set
 
 
 @dataclass

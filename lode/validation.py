@@ -201,10 +201,22 @@ def check_selection(cfg: Any) -> None:
         check_name("modality", modality, MODALITIES)
     if not 0 < selection.ratio <= 1:
         raise UserError(f"selection.ratio = {selection.ratio}: expected a share of all neurons in (0, 1], such as 0.02")
-    check_positive("controls.num_draws", cfg.controls.num_draws)
+    check_controls(cfg)
     plugin = import_module(f"lode.selection.{selection.plugin}")
     check_keywords(f"selection {selection.name}", plugin.check_options, selection.options)
     plugin.check_options(**selection.options)
+
+
+def check_controls(cfg: Any) -> None:
+    """Refuse an unknown kind of control, none, or one twice."""
+    check_positive("controls.num_draws", cfg.controls.num_draws)
+    for kind in cfg.controls.kinds:
+        check_plugin("control", kind)
+    if not cfg.controls.kinds or len(set(cfg.controls.kinds)) < len(cfg.controls.kinds):
+        raise UserError(
+            f"controls.kinds = {list(cfg.controls.kinds)}: expected at least one of "
+            f"{', '.join(sorted(known_plugins('control')))}, each once"
+        )
 
 
 def check_ablation(cfg: Any) -> None:

@@ -38,12 +38,13 @@ def neuron_rows(sets: dict[str, list[tuple[int, int]]], num_controls: int = 2) -
     rows = []
     for name, pairs in sets.items():
         for draw in range(-1, num_controls):
-            names = {"set_name": name, "kind": "method", "control_of": "", "control_draw": -1}
+            names = {"set_name": name, "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
             if draw >= 0:
                 names = {
-                    "set_name": f"{name}_random_{draw:02d}",
+                    "set_name": f"{name}_layer_matched_{draw:02d}",
                     "kind": "control",
                     "control_of": name,
+                    "control_kind": "layer_matched",
                     "control_draw": draw,
                 }
             for rank, (layer, neuron) in enumerate(pairs):

@@ -26,7 +26,7 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
         *(f"scoring.{options.score}" for options in cfg.training.datasets.values()),
     ],
     "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
-    "select": lambda cfg: [f"selection.{cfg.selection.plugin}"],
+    "select": lambda cfg: [f"selection.{cfg.selection.plugin}", *(f"control.{kind}" for kind in cfg.controls.kinds)],
     "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
     "score": lambda cfg: [f"scoring.{name}" for name in cfg.dataset.scores],
     "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],

@@ -21,7 +21,7 @@ from lode.model.encoding import Batch, append_tokens, encode
 from lode.model.loading import load
 from lode.model.tower import encoders_once
 
-SET_COLUMNS = ("set_name", "kind", "control_of", "control_draw")
+SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class NeuronSet:
     neurons: np.ndarray
 
 
-CLEAN = NeuronSet({"set_name": "none", "kind": "clean", "control_of": "", "control_draw": -1}, np.empty((0, 2), int))
+CLEAN = NeuronSet(dict(zip(SET_COLUMNS, ("none", "clean", "", "", -1), strict=True)), np.empty((0, 2), int))
 
 
 def neuron_sets(table: pa.Table) -> list[NeuronSet]:

@@ -127,7 +127,7 @@ def test_gold_likelihood_token_by_token(tiny: Adapter) -> None:
 
 def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
-    key = {"set_name": "image", "kind": "method", "control_of": "", "control_draw": -1}
+    key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
     sets = [CLEAN, NeuronSet(key, everything)]
     clean, switched = ablate_batch(tiny, samples, sets, zero.intervene, MAX_NEW_TOKENS)
     for sample, row in zip(samples, clean, strict=True):
@@ -138,6 +138,7 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
             "set_name": "none",
             "kind": "clean",
             "control_of": "",
+            "control_kind": "",
             "control_draw": -1,
             "num_neurons": 0,
             "reply": text,
@@ -163,7 +164,8 @@ def test_clean_is_never_intervened(tiny: Adapter) -> None:
 
 
 def neurons_table() -> list[dict[str, Any]]:
-    keys = [("image", "method", "", -1), ("image_random_00", "control", "image", 0), ("all", "method", "", -1)]
+    control = ("image_uniform_00", "control", "image", "uniform", 0)
+    keys = [("image", "method", "", "", -1), control, ("all", "method", "", "", -1)]
     places = [[(2, 7), (0, 3)], [(2, 1), (0, 9)], [(0, 3), (2, 7), (0, 3)]]
     return [
         {**dict(zip(ablate.SET_COLUMNS, key, strict=True)), "modality": "image", "layer": layer, "neuron": neuron,
@@ -174,9 +176,10 @@ def neurons_table() -> list[dict[str, Any]]:
 
 def test_sets_of_a_table() -> None:
     sets = neuron_sets(pa.Table.from_pylist(neurons_table(), SCHEMAS["neurons"]))
-    assert [s.key["set_name"] for s in sets] == ["none", "image", "image_random_00", "all"]
+    assert [s.key["set_name"] for s in sets] == ["none", "image", "image_uniform_00", "all"]
     assert [s.neurons.tolist() for s in sets] == [[], [[0, 3], [2, 7]], [[0, 9], [2, 1]], [[0, 3], [2, 7]]]
-    assert sets[2].key == {"set_name": "image_random_00", "kind": "control", "control_of": "image", "control_draw": 0}
+    assert tuple(sets[2].key) == ablate.SET_COLUMNS
+    assert tuple(sets[2].key.values()) == ("image_uniform_00", "control", "image", "uniform", 0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -194,7 +197,7 @@ def test_a_run_writes_every_set_of_every_sample(
     ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {"batch": batch_size})
     predictions = read_table(tmp_path / "output.parquet", "predictions").to_pylist()
     reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
-    asked = [(name, s["sample_id"]) for name in ("none", "image", "image_random_00", "all") for s in reported]
+    asked = [(name, s["sample_id"]) for name in ("none", "image", "image_uniform_00", "all") for s in reported]
     assert [(row["set_name"], row["sample_id"]) for row in predictions] == asked
     said = {row["sample_id"]: row["reply"] for row in predictions if row["set_name"] == "none"}
     assert said == {sample["sample_id"]: plain_reply(tiny, sample)[0] for sample in reported}
