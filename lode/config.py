@@ -141,6 +141,9 @@ class IoConfig:
     predictions: str = MISSING
     scores: str = MISSING
     effects: str = MISSING
+    sample_scores: str = MISSING
+    comparisons: str = MISSING
+    selectivity: str = MISSING
     svg: str = MISSING
     png: str = MISSING
     figures: list[str] = MISSING

@@ -71,26 +71,32 @@ def benchmark_rows(
         sizes: by set how many neurons it has.
     """
     diagnostics = {"num_samples": 150, "gold_log_likelihood": -1.25, "empty_frac": 0.0, "truncated_frac": 0.01}
+    diagnostics |= {"parse_frac": 1.0, "loop_frac": 0.02, "num_reply_tokens": 2.5}
     key = {"dataset": dataset, "score_name": score_name}
 
     def scored(name: str, kind: str, of: str, draw: int, num_neurons: int, value: float) -> dict[str, Any]:
         names = {"set_name": name, "kind": kind, "control_of": of, "control_draw": draw, "num_neurons": num_neurons}
+        names["control_kind"] = "layer_matched" if of else ""
         interval = {"value": value, "interval_low": max(0.0, value - 0.07), "interval_high": min(1.0, value + 0.07)}
         return {**key, **names, **interval, **diagnostics}
 
     scores = [scored("none", "clean", "", -1, 0, clean), scored("blank", "blanked", "", -1, 0, 0.3)]
-    scores.append({**scored("constant", "constant", "", -1, 0, 0.1), "gold_log_likelihood": None})
+    unknown = {"gold_log_likelihood": None, "num_reply_tokens": None}
+    scores.append({**scored("constant", "constant", "", -1, 0, 0.1), **unknown})
     effects = []
     for name, (drop, controls) in drops.items():
         scores.append(scored(name, "method", "", -1, sizes[name], clean - drop))
         scores += [
-            scored(f"{name}_random_{i:02d}", "control", name, i, sizes[name], clean - c) for i, c in enumerate(controls)
+            scored(f"{name}_layer_matched_{i:02d}", "control", name, i, sizes[name], clean - c)
+            for i, c in enumerate(controls)
         ]
         effects.append(
             {
                 **key, "set_name": name, "num_neurons": sizes[name],
                 "clean": clean, "value": clean - drop, "drop": drop,
-                "interval_low": drop - 0.0613, "interval_high": drop + 0.0617, "num_controls": len(controls),
+                "interval_low": drop - 0.0613, "interval_high": drop + 0.0617,
+                "cohen_d": drop / 0.4, "odds_ratio": None, "mcnemar_p": None,
+                "control_kind": "layer_matched", "num_controls": len(controls),
                 "control_drop_mean": float(np.mean(controls)), "control_drop_min": min(controls),
                 "control_drop_max": max(controls),
                 "p_value": (1 + sum(c >= drop for c in controls)) / (1 + len(controls)),

@@ -38,6 +38,7 @@ rule score_ablation:
     output:
         scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet",
         effects="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.effects.parquet",
+        sample_scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.sample_scores.parquet",
     log:
         "<logs>/score_ablation/{model}/{selection}/{intervention}/{dataset}.log",
     benchmark:
@@ -51,4 +52,5 @@ rule score_ablation:
         **run.step("score", "score_ablation.py"),
     shell:
         "python {params.script:q} {params.args:q} io.dataset={input.dataset:q} io.predictions={input.predictions:q} "
-        "io.scores={output.scores:q} io.effects={output.effects:q} > {log:q} 2>&1"
+        "io.scores={output.scores:q} io.effects={output.effects:q} io.sample_scores={output.sample_scores:q} "
+        "> {log:q} 2>&1"
