@@ -180,6 +180,7 @@ class Config:
     models: list[str] = field(default_factory=list)
     mining_datasets: list[str] = field(default_factory=list)
     benchmarks: list[str] = field(default_factory=list)
+    benchmark_modalities: dict[str, list[str]] = field(default_factory=dict)  # set by the workflow, for each model
     selections: dict[str, list[str]] = field(default_factory=dict)  # name -> Hydra overrides
     interventions: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
@@ -208,6 +209,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "select": ("seed", "selection", "controls"),
     "ablate": ("model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
     "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
+    "measure": ("seed", "scoring", "benchmark_modalities"),
     "plot": ("figure",),
     "report": (
         "title",

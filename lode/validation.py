@@ -17,7 +17,7 @@ from lode.config import ROOT
 from lode.errors import UserError, unknown_name
 from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TOKEN_MODALITIES
 
-TABLES = ("importance", "neurons", "scores", "effects")
+TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity")
 NO_PLUGIN = ("__init__",)
 DTYPES = ("float32", "bfloat16", "float16")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -151,18 +151,31 @@ def check_dataset(cfg: Any) -> None:
 
 
 def check_scores(cfg: Any) -> None:
-    """Refuse an unknown score, or none, and a bootstrap that cannot be."""
+    """Refuse an unknown score, or none."""
     if not cfg.dataset.scores:
         raise UserError(
             f"dataset {cfg.dataset.name}: no score; list at least one of {', '.join(known_plugins('scoring'))}"
         )
     for name in cfg.dataset.scores:
         check_plugin("scoring", name)
+
+
+def check_bootstrap(cfg: Any) -> None:
+    """Refuse intervals that cannot be."""
     check_positive("scoring.num_resamples", cfg.scoring.num_resamples)
     if not 0 < cfg.scoring.confidence_level < 1:
         raise UserError(
             f"scoring.confidence_level = {cfg.scoring.confidence_level}: expected a share in (0, 1), such as 0.95"
         )
+
+
+def check_benchmarks(cfg: Any) -> None:
+    """Refuse a comparison of no benchmark, and unknown modalities."""
+    if not cfg.benchmark_modalities:
+        raise UserError("benchmark_modalities is empty; name the benchmarks: benchmark_modalities={toy_mmlu:[text]}")
+    for held in cfg.benchmark_modalities.values():
+        for modality in held:
+            check_name("modality of a dataset", modality, TOKEN_MODALITIES)
 
 
 def check_media(cfg: Any) -> None:
@@ -249,7 +262,8 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "aggregate": (),
     "select": (check_seed, check_selection),
     "ablate": (check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
-    "score": (check_seed, check_scores),
+    "score": (check_seed, check_scores, check_bootstrap),
+    "measure": (check_seed, check_bootstrap, check_benchmarks),
     "plot": (check_figure,),
     "report": (),
 }

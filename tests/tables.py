@@ -9,11 +9,14 @@ import numpy as np
 from lode.artifacts import SCHEMAS, neuron_columns, provenance, write_table
 from lode.shapes import METRICS
 
+_SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,
+              "options": {"strategy": "LA_MU"}}  # fmt: skip
 HOSTILE = "<script>alert('x')</script> What is <b>this</b>? \"&amp;\""
 
 
-def _write(path: Path, kind: str, columns: Any, step: str) -> str:
-    write_table(path, kind, columns, provenance(json.dumps({"seed": 1, "step": step}), f"code-{step}"))
+def _write(path: Path, kind: str, columns: Any, step: str, **further: Any) -> str:
+    config = {"seed": 1, "step": step, **further.pop("config", {})}
+    write_table(path, kind, columns, {**provenance(json.dumps(config), f"code-{step}"), **further})
     return str(path)
 
 
@@ -105,6 +108,32 @@ def benchmark_rows(
     return scores, effects
 
 
+def compared_rows(effects: dict[str, list[dict[str, Any]]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the comparisons and the selectivity of one run, from the headline effects of its benchmarks.
+
+    Masks other than `all` have the first benchmark for their own. P-values after Holm are made up.
+    """
+    names = list(effects)
+    comparisons = []
+    for rows in effects.values():
+        for row in rows:
+            further = {"own": None if row["set_name"] == "all" else row["dataset"] == names[0], "num_tests": 16}
+            further |= {"p_holm": min(1.0, 3 * row["p_value"]), "mcnemar_p": 0.01, "mcnemar_p_holm": 0.16}
+            comparisons.append({n: {**row, **further}[n] for n in SCHEMAS["comparisons"].names})
+    selectivity = []
+    for name in dict.fromkeys(row["set_name"] for row in comparisons):
+        drops = [row["drop"] for row in comparisons if row["set_name"] == name]
+        row = {"set_name": name, "num_neurons": 5, "control_kind": "layer_matched", "num_controls": 20}
+        row |= dict.fromkeys(f.name for f in SCHEMAS["selectivity"] if f.nullable) | {"own": [], "others": names}
+        if name != "all" and len(names) > 1:
+            value = drops[0] - float(np.mean(drops[1:]))
+            row |= {"own": names[:1], "others": names[1:], "drop_own": drops[0], "drop_others": drops[0] - value}
+            row |= {"selectivity": value, "interval_low": value - 0.08, "interval_high": value + 0.08}
+            row |= {"specificity_f": 0.4, "control_mean": 0.01, "control_max": 0.06, "p_value": 1 / 21, "p_holm": 0.14}
+        selectivity.append(row)
+    return comparisons, selectivity
+
+
 def write_run(
     folder: Path,
     selections: tuple[str, ...] = ("miner", "miner_adaptive"),
@@ -120,7 +149,7 @@ def write_run(
         Paths of the tables by kind.
     """
     rng = np.random.default_rng(7)
-    paths: dict[str, list[str]] = {"neurons": [], "scores": [], "effects": []}
+    paths: dict[str, list[str]] = {kind: [] for kind in ("neurons", "scores", "effects", "comparisons", "selectivity")}
     model = "tiny_qwen2_vl"
     paths["importance"] = [write_importance(folder / "importance" / f"{model}.parquet", modalities, num_layers, 64)]
     for selection in selections:
@@ -132,7 +161,10 @@ def write_run(
         sets["all"] = sorted({pair for pairs in sets.values() for pair in pairs})
         sizes = {name: len(pairs) for name, pairs in sets.items()}
         neurons = folder / "neurons" / model / f"{selection}.parquet"
-        paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select"))
+        record = {"config": {"selection": _SELECTION}, "num_total": num_layers * num_neurons}
+        paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select", **record))
+        headline: dict[str, list[dict[str, Any]]] = {}
+        place = folder / "ablation" / model / selection / "zero"
         for dataset in benchmarks:
             clean = 0.6 + 0.35 * benchmarks.index(dataset) / len(benchmarks)
             drops = {}
@@ -148,9 +180,11 @@ def write_run(
                 scaled = {n: (d * scale, [c * scale for c in cs]) for n, (d, cs) in drops.items()}
                 for total, part in zip(rows, benchmark_rows(dataset, score_name, clean, scaled, sizes), strict=True):
                     total += part
-            place = folder / "ablation" / model / selection / "zero"
+            headline[dataset] = [row for row in rows[1] if row["score_name"] == "exact_match"]
             paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score"))
             paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score"))
+        for kind, found in zip(("comparisons", "selectivity"), compared_rows(headline), strict=True):
+            paths[kind].append(_write(place / f"{kind}.parquet", kind, found, "measure"))
     return paths
 
 
