@@ -83,6 +83,7 @@ class InterventionConfig:
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/intervention/<plugin>.py
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
 
 
 @dataclass

@@ -4,6 +4,7 @@ Every check is about names, ranges and files at hand; none loads a model. Checks
 module is left out of the code digest (`workflow/fingerprint.py`).
 """
 
+import ast
 import inspect
 import json
 import re
@@ -232,9 +233,20 @@ def check_controls(cfg: Any) -> None:
         )
 
 
+def intervention_options(plugin: str) -> list[str]:
+    """What `intervene` takes beside the model, the neurons and the mask; read, as importing it would import torch."""
+    tree = ast.parse((ROOT / "lode" / "intervention" / f"{plugin}.py").read_text())
+    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "intervene")
+    return [argument.arg for argument in (*function.args.args[3:], *function.args.kwonlyargs)]
+
+
 def check_ablation(cfg: Any) -> None:
     """Refuse an unknown intervention."""
     check_plugin("intervention", cfg.intervention.plugin)
+    options = intervention_options(cfg.intervention.plugin)
+    for key in cfg.intervention.options:
+        if key not in options:
+            raise unknown_name(f"option of intervention {cfg.intervention.name}", key, options or ["(none)"])
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
 

@@ -27,6 +27,7 @@ from lode.figure import (
     blocks,
     colour,
     first_controls,
+    grid_columns,
     headline_rows,
     in_order,
     marker,
@@ -40,23 +41,33 @@ Curve = list[tuple[float, Row, dict[int, float]]]  # dose [%], the effect, and d
 
 def draw(tables: dict[str, list[Table]]) -> Figure:
     """One block of panels for every model, kind of selection and intervention."""
-    families = curves(tables)
-    sets = {title: in_order(name for name, _ in panels) for title, panels in families.items()}
-    heights = [0.3 + 1.05 * len(names) for names in sets.values()]
+    parts = [
+        (title, panels, in_order(name for name, _ in panels), columns)
+        for title, panels in curves(tables).items()
+        for columns in _columns(list(dict.fromkeys(dataset for _, dataset in panels)))
+    ]
+    heights = [0.3 + 1.05 * len(names) for *_, names, _ in parts]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.7), layout="constrained")
     figure.legend(handles=_legend(), loc="outside upper center", ncols=3, handletextpad=0.5)
-    for part, (title, panels) in zip(blocks(figure, list(families), heights), families.items(), strict=True):
-        datasets = list(dict.fromkeys(dataset for _, dataset in panels))
-        grid = part.subplots(len(sets[title]), len(datasets), sharex="row", sharey=True, squeeze=False)
-        for line, name in zip(grid, sets[title], strict=True):
-            for axes, dataset in zip(line, datasets, strict=True):
+    for block, (_, panels, names, columns) in zip(
+        blocks(figure, [part[0] for part in parts], heights), parts, strict=True
+    ):
+        grid = block.subplots(len(names), len(columns), sharex="row", sharey=True, squeeze=False)
+        for line, name in zip(grid, names, strict=True):
+            for axes, dataset in zip(line, columns, strict=True):
                 _draw_panel(axes, name, panels[name, dataset])
             line[0].set_ylabel(name, color=colour(name), fontweight="bold")
-        for axes, dataset in zip(grid[0], datasets, strict=True):
+        for axes, dataset in zip(grid[0], columns, strict=True):
             axes.set_title(dataset, loc="left", pad=9)
     figure.supxlabel("unique neurons switched [% of all]", fontsize=8)
     figure.supylabel(label("effects", "drop"), fontsize=8)
     return figure
+
+
+def _columns(datasets: list[str]) -> list[list[str]]:
+    """Benchmarks that stand side by side: at most four."""
+    width = grid_columns(len(datasets))
+    return [datasets[start : start + width] for start in range(0, len(datasets), width)]
 
 
 def curves(tables: dict[str, list[Table]]) -> dict[str, dict[tuple[str, str], Curve]]:
@@ -111,7 +122,7 @@ def _draw_panel(axes: Axes, name: str, points: Curve) -> None:
     axes.plot(x, np.concatenate([[0], drops]), color=colour(name), linewidth=1.1, zorder=5)
     axes.plot(doses, drops, marker(name), color=colour(name), markersize=3.5, label="_drop", zorder=6)
     area = float(dose_area(doses, drops))
-    found = f"area {area:.2f}".replace("-", "−")
+    found = f"area {round(area, 2) + 0.0:.2f}".replace("-", "−")
     if draws:
         found += f", p = {rank_p_value(area, dose_area(doses, controls)):.2g}"
     axes.annotate(found, (0, 1), (1, 1), "axes fraction", "offset points", fontsize=6.5, color=INK)

@@ -6,6 +6,7 @@ One model load, one preparation and one encoder pass of every batch serve all se
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
+from lode.intervention import scale
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_tokens, encode
 from lode.model.loading import load
@@ -43,6 +45,10 @@ def neuron_sets(table: pa.Table) -> list[NeuronSet]:
         rows.setdefault(tuple(key), []).append((layer, neuron))
     sets = [NeuronSet(dict(zip(SET_COLUMNS, key, strict=True)), np.array(sorted(set(n)))) for key, n in rows.items()]
     return [CLEAN, *sets]
+
+
+#: What the control of this name undergoes whatever the intervention: it must change nothing.
+SHAM = partial(scale.intervene, strength=1.0)
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,8 @@ def ablate_batch(
     def switch(neuron_set: NeuronSet) -> Callable[[dict[str, Tensor]], AbstractContextManager[None]]:
         if neuron_set is CLEAN:  # an intervention on no neuron may still act: the complement of none is all
             return lambda inputs: nullcontext()
-        return lambda inputs: intervene(adapter, neuron_set.neurons, inputs["attention_mask"])
+        act = SHAM if neuron_set.key["control_kind"] == "sham" else intervene
+        return lambda inputs: act(adapter, neuron_set.neurons, inputs["attention_mask"])
 
     with encoders_once(adapter):
         for neuron_set in sets:
@@ -168,7 +175,8 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Run one benchmark under every set of a neurons table."""
     samples = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
     sets = neuron_sets(read_table(cfg.io.neurons, "neurons"))
-    intervene = import_module(f"lode.intervention.{cfg.intervention.plugin}").intervene
+    plugin = import_module(f"lode.intervention.{cfg.intervention.plugin}")
+    intervene = partial(plugin.intervene, **cfg.intervention.options)
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     by_set: list[list[dict[str, Any]]] = [[] for _ in sets]
     starts = range(0, len(samples), cfg.ablation.batch_size)

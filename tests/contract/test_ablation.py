@@ -12,7 +12,7 @@ import torch
 
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.config import compose, restrict
-from lode.intervention import complement, minimum, zero
+from lode.intervention import complement, minimum, scale, zero
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.stages import ablate
@@ -70,7 +70,7 @@ def test_both_ways_are_taken(tiny: Adapter, samples: list[dict[str, Any]]) -> No
         assert is_greedy == (not truncated and text == sample["answers"][0])
 
 
-@pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene, None])
+@pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene, scale.intervene, None])
 @pytest.mark.parametrize("neurons", [[(0, 3)], [(0, n) for n in range(30)], [(1, 2), (2, 9)]], ids=len)
 def test_replies_equal_plain_generation(
     tiny: Adapter, samples: list[dict[str, Any]], intervene: Any, neurons: list[tuple[int, int]]
@@ -152,6 +152,38 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
     assert [row["reply"] for row in switched] != [row["reply"] for row in clean]
     again, _ = ablate_batch(tiny, samples, sets, zero.intervene, MAX_NEW_TOKENS)
     assert again == clean
+
+
+def logits_under(adapter: Adapter, strength: float | None, neurons: list[tuple[int, int]]) -> torch.Tensor:
+    inputs = encode(adapter, RECORDS[:4]).inputs
+    with torch.inference_mode():
+        if strength is None:
+            return adapter.model(**inputs, use_cache=False).logits
+        with scale.intervene(adapter, neurons, inputs["attention_mask"], strength):
+            return adapter.model(**inputs, use_cache=False).logits
+
+
+def test_scale_is_zero_at_0_and_nothing_at_1(tiny: Adapter) -> None:
+    neurons = [(0, 3), (1, 7), (2, 40)]
+    clean = logits_under(tiny, None, neurons)
+    assert torch.equal(logits_under(tiny, 1.0, neurons), clean)
+    assert not torch.allclose(logits_under(tiny, 0.5, neurons), clean)
+    inputs = encode(tiny, RECORDS[:4]).inputs
+    with torch.inference_mode(), zero.intervene(tiny, neurons, inputs["attention_mask"]):
+        zeroed = tiny.model(**inputs, use_cache=False).logits
+    torch.testing.assert_close(logits_under(tiny, 0.0, neurons), zeroed, rtol=1e-5, atol=1e-5)
+    assert torch.equal(logits_under(tiny, None, neurons), clean), "leaving restores the model"
+
+
+def test_sham_changes_nothing_bit_for_bit(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Whatever the intervention of the experiment; the set itself is changed by it."""
+    everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
+    keys = [("image", "method", "", "", -1), ("image_sham_00", "control", "image", "sham", 0)]
+    sets = [NeuronSet(dict(zip(ablate.SET_COLUMNS, key, strict=True)), everything) for key in keys]
+    clean, switched, sham = ablate_batch(tiny, samples, [CLEAN, *sets], zero.intervene, MAX_NEW_TOKENS)
+    said = ("reply", "gold_log_likelihood", "num_reply_tokens", "truncated")
+    assert [[row[name] for name in said] for row in sham] == [[row[name] for name in said] for row in clean]
+    assert [row["reply"] for row in switched] != [row["reply"] for row in clean]
 
 
 def test_clean_is_never_intervened(tiny: Adapter) -> None:
