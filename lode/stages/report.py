@@ -47,6 +47,8 @@ STEPS = {
     "selectivity": "measure",
     "figure": "plot",
 }
+#: The tables whose rows are on the page; of others it shows the provenance.
+READ = ("neurons", "effects", "scores", "comparisons", "selectivity")
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 Row = dict[str, Any]
 
@@ -60,7 +62,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         made_by: the provenance of the report itself.
     """
     paths: dict[str, list[str]] = OmegaConf.to_object(cfg.io.tables)  # type: ignore[assignment]
-    tables = read_tables(paths, ("neurons", "scores", "effects", "comparisons", "selectivity"))
+    tables = read_tables(paths, READ)
     figures = [read_figure(path) for path in cfg.io.figures]
     records = [_record(kind, "/".join(keys_of(kind, path).values()), path) for kind in paths for path in paths[kind]]
     records += [_record("dataset", Path(path).stem, path) for path in cfg.io.datasets]
@@ -69,7 +71,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     html = _template().render(
         title=cfg.title or "A run of Lode",
         cfg=OmegaConf.to_container(cfg, resolve=True),
-        runs=runs(tables["effects"], tables["scores"], tables["comparisons"], tables["selectivity"]),
+        runs=runs(*(tables[kind] for kind in READ[1:])),
         clean=clean,
         num_clean=len({(row["model"], row["dataset"], row["score_name"]) for row in clean}),
         sizes=[set_sizes(table, _num_asked(table, records)) for table in tables["neurons"]],
