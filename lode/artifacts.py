@@ -71,11 +71,19 @@ _SET = (
         "`method`, `control`, `clean` (no intervention), `blanked` (nor any medium), or `constant` (chance level)",
     ),
     field("control_of", pa.string(), "name", "the method set that this control is matched to, else empty"),
+    field("control_kind", pa.string(), "name", "how the control is drawn (`lode/control/`), else empty"),
     field("control_draw", pa.int32(), "index", "which draw of the control, -1 for a method set"),
 )
 _BENCHMARK = (
     field("dataset", pa.string(), "name", "the benchmark"),
     field("score_name", pa.string(), "name", "the scoring rule"),
+)
+_CONTROL_KIND = field("control_kind", pa.string(), "name", "the controls it is ranked among; empty: there are none")
+_P_VALUE = field("p_value", pa.float64(), "probability", "(1 + controls with at least this drop) / (1 + controls)")
+_EFFECT_SIZES = (
+    field("cohen_d", pa.float64(), "ratio", "d_z: mean / standard deviation of drops; null: no spread", True),
+    field("odds_ratio", pa.float64(), "ratio", "(lost + 1/2) / (won + 1/2) samples; null: score not binary", True),
+    field("mcnemar_p", pa.float64(), "probability", "exact McNemar test; null: score not binary", True),
 )
 
 SCHEMAS: dict[str, pa.Schema] = {
@@ -160,6 +168,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             ),
             field("empty_frac", pa.float64(), "fraction", "replies without any text"),
             field("truncated_frac", pa.float64(), "fraction", "replies that hit the token limit"),
+            field("parse_frac", pa.float64(), "fraction", "replies that name one of the choices, or are not empty"),
+            field("loop_frac", pa.float64(), "fraction", "replies with words that come again and again"),
+            field(
+                "num_reply_tokens",
+                pa.float64(),
+                "tokens",
+                "mean length of a reply; null for the constant reply",
+                nullable=True,
+            ),
         ]
     ),
     "effects": pa.schema(
@@ -177,11 +194,68 @@ SCHEMAS: dict[str, pa.Schema] = {
                 "lower end of the 95 % paired cluster bootstrap interval of the drop",
             ),
             field("interval_high", pa.float64(), "score", "upper end of that interval"),
-            field("num_controls", pa.int32(), "draws", "layer-matched random draws of the same size"),
+            *_EFFECT_SIZES,
+            _CONTROL_KIND,
+            field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
             field("control_drop_mean", pa.float64(), "score", "mean drop of the controls"),
             field("control_drop_min", pa.float64(), "score", "smallest drop of a control"),
             field("control_drop_max", pa.float64(), "score", "largest drop of a control"),
-            field("p_value", pa.float64(), "probability", "(1 + controls with at least this drop) / (1 + controls)"),
+            _P_VALUE,
+        ]
+    ),
+    "sample_scores": pa.schema(
+        [
+            *_BENCHMARK,
+            field("sample_id", pa.string(), "id", "as in the dataset"),
+            field("cluster_id", pa.string(), "id", "as in the dataset"),
+            *_SET,
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("value", pa.float64(), "score in [0, 1]", "score of this sample"),
+        ]
+    ),
+    "comparisons": pa.schema(
+        [
+            *_BENCHMARK,
+            field("set_name", pa.string(), "name", "the method set that was switched"),
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("own", pa.bool_(), "flag", "the benchmark is one of the set's own; null: none is", nullable=True),
+            field("clean", pa.float64(), "score in [0, 1]", "score of the unmodified model"),
+            field("drop", pa.float64(), "score", "clean - switched: what switching the set costs"),
+            field("interval_low", pa.float64(), "score", "lower end of the paired cluster bootstrap interval"),
+            field("interval_high", pa.float64(), "score", "upper end of that interval"),
+            field("mcnemar_p", pa.float64(), "probability", "exact McNemar test against the clean model", True),
+            field("mcnemar_p_holm", pa.float64(), "probability", "mcnemar_p after Holm over its family", True),
+            _CONTROL_KIND,
+            field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
+            _P_VALUE,
+            field("p_holm", pa.float64(), "probability", "p_value after Holm over the family"),
+            field(
+                "num_tests", pa.int32(), "tests", "size of the family: every (set, benchmark) of this table and kind"
+            ),
+        ]
+    ),
+    "selectivity": pa.schema(
+        [
+            field("set_name", pa.string(), "name", "the method set that was switched: the mask"),
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field(
+                "own", pa.list_(pa.string()), "names", "benchmarks of the mask's own; empty: selectivity is undefined"
+            ),
+            field("others", pa.list_(pa.string()), "names", "the other benchmarks"),
+            field("drop_own", pa.float64(), "score", "mean drop on the mask's own benchmarks", True),
+            field("drop_others", pa.float64(), "score", "mean drop on the others", True),
+            field("selectivity", pa.float64(), "score", "drop_own - drop_others", True),
+            field("interval_low", pa.float64(), "score", "lower end of its cluster bootstrap interval", True),
+            field("interval_high", pa.float64(), "score", "upper end of that interval", True),
+            field("specificity_f", pa.float64(), "F in [0, 1]", "CRANE's specificity F, drops clipped at 0", True),
+            _CONTROL_KIND,
+            field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
+            field("control_mean", pa.float64(), "score", "mean selectivity of the controls", True),
+            field("control_max", pa.float64(), "score", "largest selectivity of a control", True),
+            field(
+                "p_value", pa.float64(), "probability", "(1 + controls at least as selective) / (1 + controls)", True
+            ),
+            field("p_holm", pa.float64(), "probability", "p_value after Holm over the masks", True),
         ]
     ),
 }

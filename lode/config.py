@@ -85,6 +85,7 @@ class InterventionConfig:
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/intervention/<plugin>.py
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
 
 
 @dataclass
@@ -108,9 +109,10 @@ class CaptureConfig:
 
 @dataclass
 class ControlsConfig:
-    """How many controls a set gets."""
+    """Which controls a set gets, and how many."""
 
-    num_draws: int = 20  # layer-matched random draws for every set
+    kinds: list[str] = field(default_factory=lambda: ["layer_matched"])  # lode/control/<kind>.py
+    num_draws: int = 20  # of each random kind, for every set
 
 
 @dataclass
@@ -142,6 +144,9 @@ class IoConfig:
     predictions: str = MISSING
     scores: str = MISSING
     effects: str = MISSING
+    sample_scores: str = MISSING
+    comparisons: str = MISSING
+    selectivity: str = MISSING
     svg: str = MISSING
     png: str = MISSING
     figures: list[str] = MISSING
@@ -178,6 +183,7 @@ class Config:
     models: list[str] = field(default_factory=list)
     mining_datasets: list[str] = field(default_factory=list)
     benchmarks: list[str] = field(default_factory=list)
+    benchmark_modalities: dict[str, list[str]] = field(default_factory=dict)  # set by the workflow, for each model
     selections: dict[str, list[str]] = field(default_factory=dict)  # name -> Hydra overrides
     interventions: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
@@ -206,6 +212,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "select": ("seed", "selection", "controls"),
     "ablate": ("model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
     "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
+    "measure": ("seed", "scoring", "benchmark_modalities"),
     "plot": ("figure",),
     "report": (
         "title",

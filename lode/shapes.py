@@ -33,5 +33,8 @@ MEMBERS = {
 #: How attention weighs tokens: as MINER's code does, or once and causally (METHODS 1.2).
 ATTENTION_KINDS = ("reference", "causal")
 
+#: The kind of control that a headline p-value is against, where it was drawn (`lode/control/`).
+HEADLINE_CONTROL = "layer_matched"
+
 #: `disjoint`: mine and test on different samples; `paper`: on the same.
 SPLITS = ("disjoint", "paper")

@@ -4,6 +4,7 @@ Every check is about names, ranges and files at hand; none loads a model. Checks
 module is left out of the code digest (`workflow/fingerprint.py`).
 """
 
+import ast
 import inspect
 import json
 import re
@@ -18,7 +19,7 @@ from lode.config import ROOT
 from lode.errors import UserError, unknown_name
 from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TOKEN_MODALITIES
 
-TABLES = ("importance", "neurons", "scores", "effects")
+TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity")
 NO_PLUGIN = ("__init__",)
 DTYPES = ("float32", "bfloat16", "float16")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|spread")
@@ -191,18 +192,31 @@ def check_dataset(cfg: Any) -> None:
 
 
 def check_scores(cfg: Any) -> None:
-    """Refuse an unknown score, or none, and a bootstrap that cannot be."""
+    """Refuse an unknown score, or none."""
     if not cfg.dataset.scores:
         raise UserError(
             f"dataset {cfg.dataset.name}: no score; list at least one of {', '.join(known_plugins('scoring'))}"
         )
     for name in cfg.dataset.scores:
         check_plugin("scoring", name)
+
+
+def check_bootstrap(cfg: Any) -> None:
+    """Refuse intervals that cannot be."""
     check_positive("scoring.num_resamples", cfg.scoring.num_resamples)
     if not 0 < cfg.scoring.confidence_level < 1:
         raise UserError(
             f"scoring.confidence_level = {cfg.scoring.confidence_level}: expected a share in (0, 1), such as 0.95"
         )
+
+
+def check_benchmarks(cfg: Any) -> None:
+    """Refuse a comparison of no benchmark, and unknown modalities."""
+    if not cfg.benchmark_modalities:
+        raise UserError("benchmark_modalities is empty; name the benchmarks: benchmark_modalities={toy_mmlu:[text]}")
+    for held in cfg.benchmark_modalities.values():
+        for modality in held:
+            check_name("modality of a dataset", modality, TOKEN_MODALITIES)
 
 
 def check_media(cfg: Any) -> None:
@@ -247,15 +261,38 @@ def check_selection(cfg: Any) -> None:
         check_name("modality", modality, MODALITIES)
     if not 0 < selection.ratio <= 1:
         raise UserError(f"selection.ratio = {selection.ratio}: expected a share of all neurons in (0, 1], such as 0.02")
-    check_positive("controls.num_draws", cfg.controls.num_draws)
+    check_controls(cfg)
     plugin = import_module(f"lode.selection.{selection.plugin}")
     check_keywords(f"selection {selection.name}", plugin.check_options, selection.options)
     plugin.check_options(**selection.options)
 
 
+def check_controls(cfg: Any) -> None:
+    """Refuse an unknown kind of control, none, or one twice."""
+    check_positive("controls.num_draws", cfg.controls.num_draws)
+    for kind in cfg.controls.kinds:
+        check_plugin("control", kind)
+    if not cfg.controls.kinds or len(set(cfg.controls.kinds)) < len(cfg.controls.kinds):
+        raise UserError(
+            f"controls.kinds = {list(cfg.controls.kinds)}: expected at least one of "
+            f"{', '.join(sorted(known_plugins('control')))}, each once"
+        )
+
+
+def intervention_options(plugin: str) -> list[str]:
+    """What `intervene` takes beside the model, the neurons and the mask; read, as importing it would import torch."""
+    tree = ast.parse((ROOT / "lode" / "intervention" / f"{plugin}.py").read_text())
+    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "intervene")
+    return [argument.arg for argument in (*function.args.args[3:], *function.args.kwonlyargs)]
+
+
 def check_ablation(cfg: Any) -> None:
     """Refuse an unknown intervention."""
     check_plugin("intervention", cfg.intervention.plugin)
+    options = intervention_options(cfg.intervention.plugin)
+    for key in cfg.intervention.options:
+        if key not in options:
+            raise unknown_name(f"option of intervention {cfg.intervention.name}", key, options or ["(none)"])
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
 
@@ -283,7 +320,8 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "aggregate": (),
     "select": (check_seed, check_selection),
     "ablate": (check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
-    "score": (check_seed, check_scores),
+    "score": (check_seed, check_scores, check_bootstrap),
+    "measure": (check_seed, check_bootstrap, check_benchmarks),
     "plot": (check_figure,),
     "report": (),
 }

@@ -9,11 +9,14 @@ import numpy as np
 from lode.artifacts import SCHEMAS, neuron_columns, provenance, write_table
 from lode.shapes import METRICS
 
+_SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,
+              "options": {"strategy": "LA_MU"}}  # fmt: skip
 HOSTILE = "<script>alert('x')</script> What is <b>this</b>? \"&amp;\""
 
 
-def _write(path: Path, kind: str, columns: Any, step: str) -> str:
-    write_table(path, kind, columns, provenance(json.dumps({"seed": 1, "step": step}), f"code-{step}"))
+def _write(path: Path, kind: str, columns: Any, step: str, **further: Any) -> str:
+    config = {"seed": 1, "step": step, **further.pop("config", {})}
+    write_table(path, kind, columns, {**provenance(json.dumps(config), f"code-{step}"), **further})
     return str(path)
 
 
@@ -38,12 +41,13 @@ def neuron_rows(sets: dict[str, list[tuple[int, int]]], num_controls: int = 2) -
     rows = []
     for name, pairs in sets.items():
         for draw in range(-1, num_controls):
-            names = {"set_name": name, "kind": "method", "control_of": "", "control_draw": -1}
+            names = {"set_name": name, "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
             if draw >= 0:
                 names = {
-                    "set_name": f"{name}_random_{draw:02d}",
+                    "set_name": f"{name}_layer_matched_{draw:02d}",
                     "kind": "control",
                     "control_of": name,
+                    "control_kind": "layer_matched",
                     "control_draw": draw,
                 }
             for rank, (layer, neuron) in enumerate(pairs):
@@ -70,32 +74,64 @@ def benchmark_rows(
         sizes: by set how many neurons it has.
     """
     diagnostics = {"num_samples": 150, "gold_log_likelihood": -1.25, "empty_frac": 0.0, "truncated_frac": 0.01}
+    diagnostics |= {"parse_frac": 1.0, "loop_frac": 0.02, "num_reply_tokens": 2.5}
     key = {"dataset": dataset, "score_name": score_name}
 
     def scored(name: str, kind: str, of: str, draw: int, num_neurons: int, value: float) -> dict[str, Any]:
         names = {"set_name": name, "kind": kind, "control_of": of, "control_draw": draw, "num_neurons": num_neurons}
+        names["control_kind"] = "layer_matched" if of else ""
         interval = {"value": value, "interval_low": max(0.0, value - 0.07), "interval_high": min(1.0, value + 0.07)}
         return {**key, **names, **interval, **diagnostics}
 
     scores = [scored("none", "clean", "", -1, 0, clean), scored("blank", "blanked", "", -1, 0, 0.3)]
-    scores.append({**scored("constant", "constant", "", -1, 0, 0.1), "gold_log_likelihood": None})
+    unknown = {"gold_log_likelihood": None, "num_reply_tokens": None}
+    scores.append({**scored("constant", "constant", "", -1, 0, 0.1), **unknown})
     effects = []
     for name, (drop, controls) in drops.items():
         scores.append(scored(name, "method", "", -1, sizes[name], clean - drop))
         scores += [
-            scored(f"{name}_random_{i:02d}", "control", name, i, sizes[name], clean - c) for i, c in enumerate(controls)
+            scored(f"{name}_layer_matched_{i:02d}", "control", name, i, sizes[name], clean - c)
+            for i, c in enumerate(controls)
         ]
         effects.append(
             {
                 **key, "set_name": name, "num_neurons": sizes[name],
                 "clean": clean, "value": clean - drop, "drop": drop,
-                "interval_low": drop - 0.0613, "interval_high": drop + 0.0617, "num_controls": len(controls),
+                "interval_low": drop - 0.0613, "interval_high": drop + 0.0617,
+                "cohen_d": drop / 0.4, "odds_ratio": None, "mcnemar_p": None,
+                "control_kind": "layer_matched", "num_controls": len(controls),
                 "control_drop_mean": float(np.mean(controls)), "control_drop_min": min(controls),
                 "control_drop_max": max(controls),
                 "p_value": (1 + sum(c >= drop for c in controls)) / (1 + len(controls)),
             }
         )  # fmt: skip
     return scores, effects
+
+
+def compared_rows(effects: dict[str, list[dict[str, Any]]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the comparisons and the selectivity of one run, from the headline effects of its benchmarks.
+
+    Masks other than `all` have the first benchmark for their own. P-values after Holm are made up.
+    """
+    names = list(effects)
+    comparisons = []
+    for rows in effects.values():
+        for row in rows:
+            further = {"own": None if row["set_name"] == "all" else row["dataset"] == names[0], "num_tests": 16}
+            further |= {"p_holm": min(1.0, 3 * row["p_value"]), "mcnemar_p": 0.01, "mcnemar_p_holm": 0.16}
+            comparisons.append({n: {**row, **further}[n] for n in SCHEMAS["comparisons"].names})
+    selectivity = []
+    for name in dict.fromkeys(row["set_name"] for row in comparisons):
+        drops = [row["drop"] for row in comparisons if row["set_name"] == name]
+        row = {"set_name": name, "num_neurons": 5, "control_kind": "layer_matched", "num_controls": 20}
+        row |= dict.fromkeys(f.name for f in SCHEMAS["selectivity"] if f.nullable) | {"own": [], "others": names}
+        if name != "all" and len(names) > 1:
+            value = drops[0] - float(np.mean(drops[1:]))
+            row |= {"own": names[:1], "others": names[1:], "drop_own": drops[0], "drop_others": drops[0] - value}
+            row |= {"selectivity": value, "interval_low": value - 0.08, "interval_high": value + 0.08}
+            row |= {"specificity_f": 0.4, "control_mean": 0.01, "control_max": 0.06, "p_value": 1 / 21, "p_holm": 0.14}
+        selectivity.append(row)
+    return comparisons, selectivity
 
 
 def write_run(
@@ -113,7 +149,7 @@ def write_run(
         Paths of the tables by kind.
     """
     rng = np.random.default_rng(7)
-    paths: dict[str, list[str]] = {"neurons": [], "scores": [], "effects": []}
+    paths: dict[str, list[str]] = {kind: [] for kind in ("neurons", "scores", "effects", "comparisons", "selectivity")}
     model = "tiny_qwen2_vl"
     paths["importance"] = [write_importance(folder / "importance" / f"{model}.parquet", modalities, num_layers, 64)]
     for selection in selections:
@@ -125,7 +161,10 @@ def write_run(
         sets["all"] = sorted({pair for pairs in sets.values() for pair in pairs})
         sizes = {name: len(pairs) for name, pairs in sets.items()}
         neurons = folder / "neurons" / model / f"{selection}.parquet"
-        paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select"))
+        record = {"config": {"selection": _SELECTION}, "num_total": num_layers * num_neurons}
+        paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select", **record))
+        headline: dict[str, list[dict[str, Any]]] = {}
+        place = folder / "ablation" / model / selection / "zero"
         for dataset in benchmarks:
             clean = 0.6 + 0.35 * benchmarks.index(dataset) / len(benchmarks)
             drops = {}
@@ -141,9 +180,11 @@ def write_run(
                 scaled = {n: (d * scale, [c * scale for c in cs]) for n, (d, cs) in drops.items()}
                 for total, part in zip(rows, benchmark_rows(dataset, score_name, clean, scaled, sizes), strict=True):
                     total += part
-            place = folder / "ablation" / model / selection / "zero"
+            headline[dataset] = [row for row in rows[1] if row["score_name"] == "exact_match"]
             paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score"))
             paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score"))
+        for kind, found in zip(("comparisons", "selectivity"), compared_rows(headline), strict=True):
+            paths[kind].append(_write(place / f"{kind}.parquet", kind, found, "measure"))
     return paths
 
 

@@ -16,7 +16,10 @@ from workflow.fingerprint import code_digest
 SCRIPTS = ROOT / "scripts"
 
 #: Tables that the report reads for their provenance alone.
-CAPTURED = ("statistics", "predictions")
+CAPTURED = ("statistics", "predictions", "sample_scores")
+
+#: Tables that compare all benchmarks of a model, selection and intervention.
+COMPARED = ("comparisons", "selectivity")
 
 #: Plug-in modules that a step imports by name, from its config.
 PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
@@ -26,7 +29,7 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
         *(f"scoring.{options.score}" for options in cfg.training.datasets.values()),
     ],
     "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
-    "select": lambda cfg: [f"selection.{cfg.selection.plugin}"],
+    "select": lambda cfg: [f"selection.{cfg.selection.plugin}", *(f"control.{kind}" for kind in cfg.controls.kinds)],
     "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
     "score": lambda cfg: [f"scoring.{name}" for name in cfg.dataset.scores],
     "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
@@ -123,6 +126,20 @@ class Pipeline:
         """The datasets that a model is mined on."""
         return [dataset for of, dataset in self.pairs("mining_datasets") if of == model]
 
+    def benchmarked(self, model: str) -> list[str]:
+        """The datasets that a model is tested on."""
+        return [dataset for of, dataset in self.pairs("benchmarks") if of == model]
+
+    def derived(self, step: str, wildcards: Any) -> tuple[str, ...]:
+        """What a step's config says of this one model, from the experiment's lists."""
+        if step == "aggregate":
+            return (f"mining_datasets=[{','.join(self.mined(wildcards.model))}]",)
+        if step == "measure":
+            held = {d: self.compose(f"dataset={d}").dataset.modalities for d in self.benchmarked(wildcards.model)}
+            lists = ",".join(f"{name}:[{','.join(modalities)}]" for name, modalities in held.items())
+            return (f"++benchmark_modalities={{{lists}}}",)
+        return ()
+
     def compose(self, *choices: str) -> DictConfig:
         """The config with group choices made; what the user typed has the last word."""
         return composed((*choices, *self.user))
@@ -147,8 +164,7 @@ class Pipeline:
         """
 
         def overrides(wildcards: Any) -> tuple[str, ...]:
-            own = (f"mining_datasets=[{','.join(self.mined(wildcards.model))}]",) if step == "aggregate" else ()
-            return (*self.choices(wildcards), *self.user, *own)
+            return (*self.choices(wildcards), *self.user, *self.derived(step, wildcards))
 
         def config(wildcards: Any) -> DictConfig:
             return composed(overrides(wildcards))
@@ -213,13 +229,16 @@ class Pipeline:
         sets = [(model, selection) for model in cfg.models for selection in cfg.selections]
         if kind == "neurons":
             return [f"{root}/neurons/{model}/{selection}.parquet" for model, selection in sets]
-        return [
-            f"{root}/ablation/{model}/{selection}/{intervention}/{dataset}.{kind}.parquet"
-            for model, selection in sets
-            for intervention in cfg.interventions
-            for of, dataset in self.pairs("benchmarks")
-            if of == model
-        ]
+        runs = [(model, f"{root}/ablation/{model}/{s}/{i}") for model, s in sets for i in cfg.interventions]
+        if kind in COMPARED:
+            return [f"{folder}/{kind}.parquet" for _, folder in runs]
+        return [f"{folder}/{name}.{kind}.parquet" for model, folder in runs for name in self.benchmarked(model)]
+
+    def compared(self, wildcards: Any, root: str) -> dict[str, list[str]]:
+        """The tables of all benchmarks of one model, selection and intervention, by kind."""
+        folder = f"{root}/ablation/{wildcards.model}/{wildcards.selection}/{wildcards.intervention}"
+        names = self.benchmarked(wildcards.model)
+        return {kind: [f"{folder}/{name}.{kind}.parquet" for name in names] for kind in ("effects", "sample_scores")}
 
     def figure_tables(self, wildcards: Any, root: str) -> dict[str, list[str]]:
         """The tables that a figure is drawn from, by kind."""

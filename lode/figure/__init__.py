@@ -93,7 +93,11 @@ _KEYS = {
     "predictions": ("model", "selection", "intervention", "dataset"),
     "scores": ("model", "selection", "intervention", "dataset"),
     "effects": ("model", "selection", "intervention", "dataset"),
+    "sample_scores": ("model", "selection", "intervention", "dataset"),
+    "comparisons": ("model", "selection", "intervention"),
+    "selectivity": ("model", "selection", "intervention"),
 }
+_OF_A_RUN = ("comparisons", "selectivity")  # these lie in the folder of their run, and the file is named by kind
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,13 @@ def keys_of(kind: str, path: str | Path) -> dict[str, str]:
     Raises:
         UserError: the path has too few folders.
     """
-    path = Path(path)
     names = _KEYS[kind]
-    ending = f".{kind}.parquet" if names[-1] == "dataset" else ".parquet"  # one dataset has tables of three kinds
-    parts = [*path.parts[:-1], path.name.removesuffix(ending)][-len(names) :]
-    if len(parts) < len(names) or not path.name.endswith(ending):
+    ending = f".{kind}.parquet" if names[-1] == "dataset" else ".parquet"  # one dataset has tables of several kinds
+    if kind in _OF_A_RUN:
+        ending = f"/{kind}.parquet"
+    text = Path(path).as_posix()
+    parts = text.removesuffix(ending).split("/")[-len(names) :]
+    if len(parts) < len(names) or not text.endswith(ending):
         raise UserError(f"{path}: the path of a {kind} table ends in {'/'.join(f'{{{n}}}' for n in names)}{ending}")
     return dict(zip(names, parts, strict=True))
 
@@ -181,6 +187,14 @@ def headline_rows(table: Table) -> list[dict[str, Any]]:
     """The rows of the score that comes first in a scores or effects table."""
     data = table.data
     return data.filter(pc.equal(data["score_name"], data["score_name"][0])).to_pylist() if data.num_rows else []
+
+
+def first_controls(effects: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each score and set of an effects table: that of its headline kind of control, which comes first."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in effects:
+        found.setdefault((row["dataset"], row["score_name"], row["set_name"]), row)
+    return list(found.values())
 
 
 def grid_columns(num_panels: int) -> int:

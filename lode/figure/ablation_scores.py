@@ -27,6 +27,7 @@ from lode.figure import (
     blocks,
     colour,
     fill,
+    first_controls,
     grid_columns,
     heading,
     headline_rows,
@@ -44,7 +45,9 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     for table in tables["scores"]:
         if tuple(table.keys.values()) not in effects:
             raise UserError(f"there are scores but no effects of {'/'.join(table.keys.values())}")
-        drops = {str(row["set_name"]): row for row in headline_rows(effects[tuple(table.keys.values())])}
+        drops = {
+            str(row["set_name"]): row for row in first_controls(headline_rows(effects[tuple(table.keys.values())]))
+        }
         runs.setdefault(heading(table.keys), []).append((table.keys["dataset"], headline_rows(table), drops))
     num_columns = grid_columns(max(map(len, runs.values())))
     num_rows = [-(-len(panels) // num_columns) for panels in runs.values()]

@@ -7,6 +7,7 @@ model with every medium blank, tells what the medium is worth to the task at all
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from string import ascii_uppercase
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
+from lode.intervention import scale
 from lode.media import Medium, blank
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
@@ -29,7 +31,7 @@ from lode.model.tower import encoders_once
 #: Gives the context of an intervention for the inputs of a forward pass.
 Switch = Callable[[dict[str, Tensor]], AbstractContextManager[None]]
 
-SET_COLUMNS = ("set_name", "kind", "control_of", "control_draw")
+SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class NeuronSet:
 
 def no_neurons(set_name: str, kind: str) -> NeuronSet:
     """A set for which no intervention takes place."""
-    return NeuronSet({"set_name": set_name, "kind": kind, "control_of": "", "control_draw": -1}, np.empty((0, 2), int))
+    return NeuronSet(dict(zip(SET_COLUMNS, (set_name, kind, "", "", -1), strict=True)), np.empty((0, 2), int))
 
 
 #: The model as it is, shown the samples as they are, and with every medium blank.
@@ -57,6 +59,10 @@ def neuron_sets(table: pa.Table) -> list[NeuronSet]:
         rows.setdefault(tuple(key), []).append((layer, neuron))
     sets = [NeuronSet(dict(zip(SET_COLUMNS, key, strict=True)), np.array(sorted(set(n)))) for key, n in rows.items()]
     return [CLEAN, *sets]
+
+
+#: What the control of this name undergoes whatever the intervention: it must change nothing.
+SHAM = partial(scale.intervene, strength=1.0)
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,8 @@ def ablate_batch(
     def switch(neuron_set: NeuronSet) -> Switch:
         if neuron_set is CLEAN:  # an intervention on no neuron may still act: the complement of none is all
             return untouched
-        return lambda inputs: intervene(adapter, neuron_set.neurons, inputs["attention_mask"])
+        act = SHAM if neuron_set.key["control_kind"] == "sham" else intervene
+        return lambda inputs: act(adapter, neuron_set.neurons, inputs["attention_mask"])
 
     with encoders_once(adapter):
         for neuron_set in sets:
@@ -241,7 +248,8 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Run one benchmark under every set of a neurons table, and once with blank media."""
     samples = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
     sets = neuron_sets(read_table(cfg.io.neurons, "neurons"))
-    intervene = import_module(f"lode.intervention.{cfg.intervention.plugin}").intervene
+    plugin = import_module(f"lode.intervention.{cfg.intervention.plugin}")
+    intervene = partial(plugin.intervene, **cfg.intervention.options)
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     limit = cfg.dataset.max_new_tokens
 

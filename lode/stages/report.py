@@ -21,7 +21,17 @@ from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_provenance, read_table, replacing
 from lode.errors import UserError
-from lode.figure import Table, beats_controls, heading, headline_rows, in_order, keys_of, method_sets, read_tables
+from lode.figure import (
+    Table,
+    beats_controls,
+    first_controls,
+    heading,
+    headline_rows,
+    in_order,
+    keys_of,
+    method_sets,
+    read_tables,
+)
 
 #: Which step makes a kind of table.
 STEPS = {
@@ -32,8 +42,13 @@ STEPS = {
     "predictions": "ablate",
     "scores": "score",
     "effects": "score",
+    "sample_scores": "score",
+    "comparisons": "measure",
+    "selectivity": "measure",
     "figure": "plot",
 }
+#: The tables whose rows are on the page; of others it shows the provenance.
+READ = ("neurons", "effects", "scores", "comparisons", "selectivity")
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 Row = dict[str, Any]
 
@@ -42,12 +57,12 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Write `cfg.io.output`.
 
     Args:
-        cfg: `io.tables` (kind -> paths; neurons, scores and effects are needed, of others the provenance is
+        cfg: `io.tables` (kind -> paths; of kinds that the page does not read, such as predictions, the provenance is
             shown), `io.figures` (SVG paths), `io.datasets`, `io.manifests`, `io.output`.
         made_by: the provenance of the report itself.
     """
     paths: dict[str, list[str]] = OmegaConf.to_object(cfg.io.tables)  # type: ignore[assignment]
-    tables = read_tables(paths, ("neurons", "scores", "effects"))
+    tables = read_tables(paths, READ)
     figures = [read_figure(path) for path in cfg.io.figures]
     records = [_record(kind, "/".join(keys_of(kind, path).values()), path) for kind in paths for path in paths[kind]]
     records += [_record("dataset", Path(path).stem, path) for path in cfg.io.datasets]
@@ -56,7 +71,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     html = _template().render(
         title=cfg.title or "A run of Lode",
         cfg=OmegaConf.to_container(cfg, resolve=True),
-        runs=runs(tables["effects"], tables["scores"]),
+        runs=runs(*(tables[kind] for kind in READ[1:])),
         clean=clean,
         num_clean=len({(row["model"], row["dataset"], row["score_name"]) for row in clean}),
         sizes=[set_sizes(table, _num_asked(table, records)) for table in tables["neurons"]],
@@ -84,37 +99,48 @@ def interval(row: Mapping[str, Any]) -> str:
     return f"[{number(row['interval_low'])}, {number(row['interval_high'])}]"
 
 
-def runs(effects: Sequence[Table], scores: Sequence[Table]) -> list[Row]:
-    """What the page says of each model, selection and intervention: a headline, effects and diagnostics."""
+def runs(
+    effects: Sequence[Table], scores: Sequence[Table], comparisons: Sequence[Table], selectivity: Sequence[Table]
+) -> list[Row]:
+    """What the page says of each model, selection and intervention: headline, effects, selectivity, diagnostics."""
     found: dict[str, Row] = {}
     for table in effects:
         name = heading(table.keys)
         entry = found.setdefault(
-            name, {"name": name, "keys": table.keys, "headline": [], "effects": [], "diagnostics": []}
+            name, {"name": name, "keys": table.keys, "headline": [], "effects": [], "by_kind": [], "diagnostics": []}
         )
-        entry["headline"] += headline_rows(table)
-        entry["effects"] += table.data.to_pylist()
+        entry["by_kind"] += headline_rows(table)
+        entry["headline"] += first_controls(headline_rows(table))
+        entry["effects"] += first_controls(table.data.to_pylist())
     for table in scores:
         rows = [row for row in headline_rows(table) if row["kind"] not in ("control", "constant")]
         found[heading(table.keys)]["diagnostics"] += rows
+    for table in comparisons:
+        found[heading(table.keys)]["comparisons"] = table.data.to_pylist()
+    for table in selectivity:
+        found[heading(table.keys)]["selectivity"] = table.data.to_pylist()
     for entry in found.values():
+        entry["kinds"] = list(dict.fromkeys(row["control_kind"] for row in entry["by_kind"] if row["num_controls"]))
         entry["sets"] = in_order(row["set_name"] for row in entry["effects"])
         sizes = {(row["set_name"], row["num_neurons"]) for row in entry["effects"]}
         entry["sizes"] = {name: sorted(size for other, size in sizes if other == name) for name in entry["sets"]}
-        entry["cells"] = _cells(entry["effects"])
+        entry["cells"] = _cells(entry["effects"], entry["comparisons"])
         entry["sentence"] = sentence(entry["headline"], entry["keys"].get("intervention", ""))
         entry["largest_drops"] = largest_drops(entry["headline"])
         entry["chance"] = chance(entry["headline"])
     return list(found.values())
 
 
-def _cells(effects: Iterable[Row]) -> list[Row]:
-    """One row a benchmark and score, with the effect of each set."""
+def _cells(effects: Iterable[Row], comparisons: Iterable[Row]) -> list[Row]:
+    """One row a benchmark and score, with the effect of each set; at the headline score with p after Holm."""
+    columns = ("dataset", "score_name", "set_name", "control_kind")
+    corrected = {tuple(row[column] for column in columns): row["p_holm"] for row in comparisons}
     rows: dict[tuple[str, str], Row] = {}
     for effect in effects:
         key = (effect["dataset"], effect["score_name"])
         row = rows.setdefault(key, {"dataset": key[0], "score_name": key[1], "clean": effect["clean"], "by_set": {}})
-        row["by_set"][effect["set_name"]] = {**effect, "beats": beats_controls(effect)}
+        p_holm = corrected.get(tuple(effect[column] for column in columns))
+        row["by_set"][effect["set_name"]] = {**effect, "beats": beats_controls(effect), "p_holm": p_holm}
     return list(rows.values())
 
 

@@ -1,10 +1,11 @@
 """Score the replies of every neuron set, and compare each method's set with the clean model and with its controls.
 
 Reads the dataset and predictions tables; writes `scores` (one row per score and set, with a cluster bootstrap interval;
-one of the sets, `constant`, is the chance level: every sample gets the commonest answer for a reply)
-and `effects` (one row per score and method set: the drop against the clean model with a paired interval, and its rank
-among the drops of the matched controls). Rows are put in a fixed order first, so neither table depends on the
-order of the predictions. The first of `dataset.scores` is the headline, and comes first.
+one of the sets, `constant`, is the chance level: every sample gets the commonest answer for a reply),
+`effects` (one row per score, method set and kind of control: the drop against the clean model with a paired interval,
+and its rank among the drops of the matched controls of that kind) and `sample_scores`. Rows are put in a fixed order
+first, so no table depends on the order of the predictions. The first of `dataset.scores` and the first kind of control
+are the headline, and come first.
 """
 
 from collections import Counter
@@ -16,8 +17,12 @@ import numpy as np
 from jaxtyping import Float
 
 from lode.artifacts import read_table, write_table
+from lode.diagnostics import loops, parses
 from lode.errors import UserError
-from lode.statistics import cluster_intervals, cluster_totals, rank_p_value
+from lode.shapes import HEADLINE_CONTROL
+from lode.statistics.bootstrap import cluster_intervals, cluster_totals
+from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
+from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
 
 Row = Mapping[str, Any]
 _KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows
@@ -29,6 +34,7 @@ class NeuronSet(NamedTuple):
     set_name: str
     kind: str
     control_of: str
+    control_kind: str
     control_draw: int
     num_neurons: int
 
@@ -114,8 +120,9 @@ def constant_replies(samples: Sequence[Row]) -> tuple[NeuronSet, list[Row]]:
     reply = min(counts, key=lambda answer: (-counts[answer], answer))
     right = next(sample for sample in samples if sample["answers"][0] == reply)
     options = [float(i == right["answer_index"]) for i in range(len(right["choices"]))] or None
-    row = {"reply": reply, "choice_log_likelihoods": options, "gold_log_likelihood": None, "truncated": False}
-    return NeuronSet("constant", "constant", "", -1, 0), [row] * len(samples)
+    said = {"reply": reply, "choice_log_likelihoods": options}
+    unsaid = {"gold_log_likelihood": None, "truncated": False, "num_reply_tokens": None}
+    return NeuronSet("constant", "constant", "", "", -1, 0), [said | unsaid] * len(samples)
 
 
 def score_sets(
@@ -149,14 +156,39 @@ def hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def reply_diagnostics(rows: Sequence[Row]) -> dict[str, float | None]:
-    """Signs of collapse, over the samples of one set: mean log-likelihood in nats, and shares of odd replies."""
-    likelihoods = [row["gold_log_likelihood"] for row in rows]
+def reply_diagnostics(rows: Sequence[Row], samples: Sequence[Row]) -> dict[str, float | None]:
+    """Signs of collapse over the samples of one set: mean log-likelihood in nats, length, shares of odd replies."""
+
+    def mean(column: str) -> float | None:
+        values = [row[column] for row in rows]
+        return None if None in values else float(np.mean(values))
+
+    replies = [row["reply"] for row in rows]
+    parsed = [parses(reply, sample["choices"]) for reply, sample in zip(replies, samples, strict=True)]
     return {
-        "gold_log_likelihood": None if None in likelihoods else float(np.mean(likelihoods)),
-        "empty_frac": float(np.mean([not row["reply"].strip() for row in rows])),
-        "truncated_frac": float(np.mean([row["truncated"] for row in rows])),
+        "gold_log_likelihood": mean("gold_log_likelihood"),
+        "empty_frac": float(np.mean([not reply.strip() for reply in replies])),
+        "truncated_frac": mean("truncated"),
+        "parse_frac": float(np.mean(parsed)),
+        "loop_frac": float(np.mean([loops(reply) for reply in replies])),
+        "num_reply_tokens": mean("num_reply_tokens"),
     }
+
+
+def effect_sizes(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, " sample"]) -> dict[str, float | None]:
+    """Effect sizes of one set, and McNemar's test where both scores are 0 or 1 for every sample."""
+    binary = is_binary(before) and is_binary(after)
+    return {
+        "cohen_d": paired_cohen_d(before, after),
+        "odds_ratio": matched_odds_ratio(before, after),
+        "mcnemar_p": mcnemar_p_value(before, after) if binary else None,
+    }
+
+
+def kinds_of_controls(sets: Sequence[NeuronSet], set_name: str) -> list[str]:
+    """The kinds of control that a set has, the headline first; one without a name where it has none."""
+    kinds = {key.control_kind for key in sets if key.control_of == set_name} or {""}
+    return sorted(kinds, key=lambda kind: (kind != HEADLINE_CONTROL, kind))
 
 
 def control_summary(drop: float, control_drops: Float[np.ndarray, " control"]) -> dict[str, float | int]:
@@ -173,14 +205,16 @@ def control_summary(drop: float, control_drops: Float[np.ndarray, " control"]) -
 
 def effect_rows(
     sets: Sequence[NeuronSet],
+    values: Float[np.ndarray, "neuron_set sample"],
     means: Float[np.ndarray, " neuron_set"],
     low: Float[np.ndarray, " neuron_set"],
     high: Float[np.ndarray, " neuron_set"],
 ) -> list[dict[str, Any]]:
-    """One row per method set, for one score.
+    """One row per method set and kind of control, for one score.
 
     Args:
         sets: the clean set first.
+        values: the score of each sample.
         means: the mean score of each set.
         low: the lower end of the paired interval of each set's drop.
         high: its upper end.
@@ -196,16 +230,25 @@ def effect_rows(
             "drop": float(drops[i]),
             "interval_low": float(low[i]),
             "interval_high": float(high[i]),
-            **control_summary(drops[i], drops[[j for j, c in enumerate(sets) if c.control_of == key.set_name]]),
+            **effect_sizes(values[0], values[i]),
+            "control_kind": kind,
+            **control_summary(drops[i], drops[controls_of(sets, key.set_name, kind)]),
         }
         for i, key in enumerate(sets)
         if key.kind == "method"
+        for kind in kinds_of_controls(sets, key.set_name)
     ]
+
+
+def controls_of(sets: Sequence[NeuronSet], set_name: str, kind: str) -> list[int]:
+    """The places of the controls of one set and kind."""
+    return [i for i, key in enumerate(sets) if (key.control_of, key.control_kind) == (set_name, kind)]
 
 
 def score_rows(
     sets: Sequence[NeuronSet],
     rows: Sequence[Sequence[Row]],
+    samples: Sequence[Row],
     means: Float[np.ndarray, " neuron_set"],
     low: Float[np.ndarray, " neuron_set"],
     high: Float[np.ndarray, " neuron_set"],
@@ -215,6 +258,7 @@ def score_rows(
     Args:
         sets: what was switched.
         rows: the predictions of each set.
+        samples: rows of the dataset table.
         means: the mean score of each set.
         low: the lower end of the interval of each mean.
         high: its upper end.
@@ -226,14 +270,25 @@ def score_rows(
             "value": float(means[i]),
             "interval_low": float(low[i]),
             "interval_high": float(high[i]),
-            **reply_diagnostics(rows[i]),
+            **reply_diagnostics(rows[i], samples),
         }
         for i, key in enumerate(sets)
     ]
 
 
+def sample_rows(
+    sets: Sequence[NeuronSet], samples: Sequence[Row], values: Float[np.ndarray, "neuron_set sample"]
+) -> list[dict[str, Any]]:
+    """One row per set and sample, for one score."""
+    return [
+        {"sample_id": sample["sample_id"], "cluster_id": sample["cluster_id"], **key._asdict(), "value": value}
+        for key, of_set in zip(sets, values.tolist(), strict=True)
+        for sample, value in zip(samples, of_set, strict=True)
+    ]
+
+
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
-    """Read `io.dataset` and `io.predictions`; write `io.scores` and `io.effects`.
+    """Read `io.dataset` and `io.predictions`; write `io.scores`, `io.effects` and `io.sample_scores`.
 
     Args:
         cfg: seed, dataset.name, dataset.scores, scoring.num_resamples, scoring.confidence_level, io.
@@ -270,11 +325,12 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     settings = (sizes, options.num_resamples, options.confidence_level, cfg.seed)
     low, high = (end.reshape(shape) for end in cluster_intervals(totals, *settings))
     lost_low, lost_high = (end.reshape(shape) for end in cluster_intervals(lost, *settings))
-    scores: list[dict[str, Any]] = []
-    effects: list[dict[str, Any]] = []
-    for i, name in enumerate(names):
-        of_score = {"dataset": cfg.dataset.name, "score_name": name}
-        scores += [of_score | row for row in score_rows(sets, rows, means[i], low[i], high[i])]
-        effects += [of_score | row for row in effect_rows(sets, means[i], lost_low[i], lost_high[i])]
-    write_table(cfg.io.scores, "scores", scores, made_by)
-    write_table(cfg.io.effects, "effects", effects, made_by)
+    tables: dict[str, list[dict[str, Any]]] = {"scores": [], "effects": [], "sample_scores": []}
+    for i, (name, of_samples) in enumerate(zip(names, values.reshape(*shape, -1), strict=True)):
+        key = {"dataset": cfg.dataset.name, "score_name": name}
+        scored = score_rows(sets, rows, samples, means[i], low[i], high[i])
+        effects = effect_rows(sets, of_samples, means[i], lost_low[i], lost_high[i])
+        for kind, found in zip(tables, (scored, effects, sample_rows(sets, samples, of_samples)), strict=True):
+            tables[kind] += [key | row for row in found]
+    for kind, found in tables.items():
+        write_table(cfg.io[kind], kind, found, made_by)

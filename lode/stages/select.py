@@ -1,25 +1,24 @@
-"""Stage 4: the neuron set of each modality, their union `all`, and layer-matched random controls for every set.
+"""Stage 4: the neuron set of each modality, their union `all`, and controls for every set.
 
-A control has the same number of *unique* neurons in every layer as the set it is matched to, drawn
-without replacement from all neurons of the layer (METHODS 3): it differs from the set in the choice alone.
+A control has the same number of *unique* neurons as the set it is matched to, drawn without replacement. Which other
+traits it shares is what its kind says: one plug-in in `lode/control/` each (METHODS 3).
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int
 
-from lode.artifacts import read_table, write_table
+from lode.artifacts import SCHEMAS, read_table, write_table
+from lode.control import Pairs, Selected
 from lode.errors import UserError
 from lode.selection import num_asked
 from lode.shapes import MODALITY_SPLITS
 
-Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 Set = tuple[Pairs, np.ndarray]
 
 
@@ -52,46 +51,60 @@ def union(sets: Sequence[Set]) -> Set:
     return np.array(ordered, dtype=np.int64).reshape(-1, 2), np.array([best[pair] for pair in ordered])
 
 
-def layer_matched(pairs: Pairs, num_neurons: int, rng: np.random.Generator) -> Pairs:
-    """As many neurons in every layer as `pairs` has, drawn uniformly without replacement."""
-    layers, counts = np.unique(pairs[:, 0], return_counts=True)
-    draws = [
-        np.stack([np.full(n, layer), np.sort(rng.choice(num_neurons, n, replace=False))], axis=1)
-        for layer, n in zip(layers, counts, strict=True)
-    ]
-    return np.concatenate(draws) if draws else pairs[:0]
+def choose(table: pa.Table, ratio: float, modalities: Sequence[str], selection: Any, seed: int) -> dict[str, Set]:
+    """The sets that the selection plug-in finds in a table, and their union."""
+    plugin = import_module(f"lode.selection.{selection.plugin}")
+    sets = plugin.select_neurons(table, modalities, ratio, seed, **selection.options)
+    return {**sets, "all": union(list(sets.values()))}
 
 
-def rows(
-    set_name: str, kind: str, control_of: str, draw: int, modality: str, pairs: Pairs, scores: np.ndarray | None
-) -> pa.Table:
-    """One set as rows of the neurons table."""
-    count = len(pairs)
-    return pa.table(
-        {
-            "set_name": [set_name] * count,
-            "kind": [kind] * count,
-            "control_of": [control_of] * count,
-            "control_draw": np.full(count, draw, dtype=np.int32),
-            "modality": [modality] * count,
-            "layer": pairs[:, 0].astype(np.int16),
-            "neuron": pairs[:, 1].astype(np.int32),
-            "score": np.full(count, np.nan) if scores is None else scores,
-            "rank": np.full(count, -1, np.int32) if scores is None else np.arange(count, dtype=np.int32),
-        }
-    )
+def rows(name: str, pairs: Pairs, scores: np.ndarray) -> pa.Table:
+    """A set of the method as rows of the neurons table."""
+    key = {"set_name": name, "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
+    return _table(key, name, pairs, scores, np.arange(len(pairs)))
 
 
-def with_controls(sets: dict[str, Set], num_neurons: int, num_draws: int, seed: int) -> pa.Table:
-    """Every set with its controls; each control has a stream of random numbers of its own."""
-    parts = []
+def control_rows(name: str, kind: str, draw: int, pairs: Pairs) -> pa.Table:
+    """A control of the set `name` as rows of the neurons table."""
+    own = f"{name}_{kind}_{draw:02d}"
+    key = {"set_name": own, "kind": "control", "control_of": name, "control_kind": kind, "control_draw": draw}
+    return _table(key, name, pairs, np.full(len(pairs), np.nan), np.full(len(pairs), -1))
+
+
+def _pairs(sets: dict[str, Set]) -> dict[str, Pairs]:
+    return {name: pairs for name, (pairs, _) in sets.items()}
+
+
+def _table(key: dict[str, Any], modality: str, pairs: Pairs, scores: np.ndarray, ranks: np.ndarray) -> pa.Table:
+    names = {**key, "modality": modality}
+    columns: dict[str, Any] = {column: [value] * len(pairs) for column, value in names.items()}
+    columns |= {"layer": pairs[:, 0], "neuron": pairs[:, 1], "score": scores, "rank": ranks}
+    return pa.table(columns, schema=SCHEMAS["neurons"])
+
+
+def with_controls(
+    sets: dict[str, Set], selected: Selected, kinds: Sequence[str], num_draws: int, seed: int
+) -> tuple[pa.Table, dict[str, dict[str, float]]]:
+    """Every set with its controls of every kind.
+
+    Returns:
+        Rows of the neurons table, and by kind and set the mean share of a control's neurons that are the set's own.
+    """
+    drawn = {
+        kind: list(import_module(f"lode.control.{kind}").controls(selected, num_draws, seed)) for kind in sorted(kinds)
+    }
+    parts, shared = [], dict[str, dict[str, float]]()
     for name, (pairs, scores) in sets.items():
-        parts.append(rows(name, "method", "", -1, name, pairs, scores))
-        for draw in range(num_draws):
-            rng = np.random.default_rng([seed, crc32(name.encode()), draw])
-            control = layer_matched(pairs, num_neurons, rng)
-            parts.append(rows(f"{name}_random_{draw:02d}", "control", name, draw, name, control, None))
-    return pa.concat_tables(parts)
+        parts.append(rows(name, pairs, scores))
+        own = set(map(tuple, pairs.tolist()))
+        for kind, draws in drawn.items():
+            matched = [draw[name] for draw in draws if name in draw]
+            members = [set(map(tuple, control.tolist())) for control in matched]
+            assert all(len(found) == len(control) == len(own) for found, control in zip(members, matched, strict=True))
+            parts += [control_rows(name, kind, draw, control) for draw, control in enumerate(matched)]
+            if members and own:
+                shared.setdefault(kind, {})[name] = float(np.mean([len(own & found) / len(own) for found in members]))
+    return pa.concat_tables(parts), shared
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -99,20 +112,21 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     table = read_table(cfg.io.importance, "importance")
     selection = cfg.selection
     modalities = taking_part(table, selection.modality_split, selection.modalities)
-    plugin = import_module(f"lode.selection.{selection.plugin}")
-    sets = plugin.select_neurons(table, modalities, selection.ratio, cfg.seed, **selection.options)
-    sets["all"] = union(list(sets.values()))
-    num_neurons = 1 + int(np.max(table["neuron"].to_numpy()))
-    num_total = num_neurons * (1 + int(np.max(table["layer"].to_numpy())))
-    if not len(sets["all"][0]):
+    again = partial(choose, modalities=modalities, selection=selection, seed=cfg.seed)
+    sets = again(table, selection.ratio)
+    unique = _pairs(sets)
+    selected = Selected(unique, table, tuple(modalities), selection.ratio, lambda *given: _pairs(again(*given)))
+    num_total = math.prod(selected.shape)
+    if not len(unique["all"]):
         raise UserError(
             f"ratio {selection.ratio} of {num_total} neurons selects none in {len(modalities)} modalities; "
             "take a larger ratio"
         )
+    chosen, shared = with_controls(sets, selected, cfg.controls.kinds, cfg.controls.num_draws, cfg.seed)
     counts = {
         "num_asked": num_asked(selection.ratio, num_total),
         "num_total": num_total,
-        "num_unique": {name: len(np.unique(pairs, axis=0)) for name, (pairs, _) in sets.items()},
+        "num_unique": {name: len(np.unique(pairs, axis=0)) for name, pairs in unique.items()},
+        "shared_frac": shared,
     }
-    chosen = with_controls(sets, num_neurons, cfg.controls.num_draws, cfg.seed)
     write_table(cfg.io.output, "neurons", {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS, read_provenance, read_table, write_table
 from lode.config import compose, restrict
-from lode.intervention import complement, minimum, zero
+from lode.intervention import complement, minimum, scale, zero
 from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
@@ -83,7 +83,7 @@ def test_both_ways_are_taken(tiny: Adapter, samples: list[dict[str, Any]]) -> No
         assert is_greedy == (not truncated and text == sample["answers"][0])
 
 
-@pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene, None])
+@pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene, scale.intervene, None])
 @pytest.mark.parametrize("neurons", [[(0, 3)], [(0, n) for n in range(30)], [(1, 2), (2, 9)]], ids=len)
 def test_replies_equal_plain_generation(
     tiny: Adapter, samples: list[dict[str, Any]], intervene: Any, neurons: list[tuple[int, int]]
@@ -140,7 +140,7 @@ def test_gold_likelihood_token_by_token(tiny: Adapter) -> None:
 
 def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
-    key = {"set_name": "image", "kind": "method", "control_of": "", "control_draw": -1}
+    key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
     sets = [CLEAN, NeuronSet(key, everything)]
     clean, switched = ablate_batch(tiny, samples, sets, zero.intervene, MAX_NEW_TOKENS)
     for sample, row in zip(samples, clean, strict=True):
@@ -151,6 +151,7 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
             "set_name": "none",
             "kind": "clean",
             "control_of": "",
+            "control_kind": "",
             "control_draw": -1,
             "num_neurons": 0,
             "reply": text,
@@ -167,6 +168,38 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
     assert again == clean
 
 
+def logits_under(adapter: Adapter, strength: float | None, neurons: list[tuple[int, int]]) -> torch.Tensor:
+    inputs = encode(adapter, RECORDS[:4]).inputs
+    with torch.inference_mode():
+        if strength is None:
+            return adapter.model(**inputs, use_cache=False).logits
+        with scale.intervene(adapter, neurons, inputs["attention_mask"], strength):
+            return adapter.model(**inputs, use_cache=False).logits
+
+
+def test_scale_is_zero_at_0_and_nothing_at_1(tiny: Adapter) -> None:
+    neurons = [(0, 3), (1, 7), (2, 40)]
+    clean = logits_under(tiny, None, neurons)
+    assert torch.equal(logits_under(tiny, 1.0, neurons), clean)
+    assert not torch.allclose(logits_under(tiny, 0.5, neurons), clean)
+    inputs = encode(tiny, RECORDS[:4]).inputs
+    with torch.inference_mode(), zero.intervene(tiny, neurons, inputs["attention_mask"]):
+        zeroed = tiny.model(**inputs, use_cache=False).logits
+    torch.testing.assert_close(logits_under(tiny, 0.0, neurons), zeroed, rtol=1e-5, atol=1e-5)
+    assert torch.equal(logits_under(tiny, None, neurons), clean), "leaving restores the model"
+
+
+def test_sham_changes_nothing_bit_for_bit(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Whatever the intervention of the experiment; the set itself is changed by it."""
+    everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
+    keys = [("image", "method", "", "", -1), ("image_sham_00", "control", "image", "sham", 0)]
+    sets = [NeuronSet(dict(zip(ablate.SET_COLUMNS, key, strict=True)), everything) for key in keys]
+    clean, switched, sham = ablate_batch(tiny, samples, [CLEAN, *sets], zero.intervene, MAX_NEW_TOKENS)
+    said = ("reply", "gold_log_likelihood", "num_reply_tokens", "truncated")
+    assert [[row[name] for name in said] for row in sham] == [[row[name] for name in said] for row in clean]
+    assert [row["reply"] for row in switched] != [row["reply"] for row in clean]
+
+
 def test_clean_is_never_intervened(tiny: Adapter) -> None:
     """The complement of no neuron would be all of them."""
 
@@ -177,7 +210,8 @@ def test_clean_is_never_intervened(tiny: Adapter) -> None:
 
 
 def neurons_table() -> list[dict[str, Any]]:
-    keys = [("image", "method", "", -1), ("image_random_00", "control", "image", 0), ("all", "method", "", -1)]
+    control = ("image_uniform_00", "control", "image", "uniform", 0)
+    keys = [("image", "method", "", "", -1), control, ("all", "method", "", "", -1)]
     places = [[(2, 7), (0, 3)], [(2, 1), (0, 9)], [(0, 3), (2, 7), (0, 3)]]
     return [
         {**dict(zip(ablate.SET_COLUMNS, key, strict=True)), "modality": "image", "layer": layer, "neuron": neuron,
@@ -188,9 +222,10 @@ def neurons_table() -> list[dict[str, Any]]:
 
 def test_sets_of_a_table() -> None:
     sets = neuron_sets(pa.Table.from_pylist(neurons_table(), SCHEMAS["neurons"]))
-    assert [s.key["set_name"] for s in sets] == ["none", "image", "image_random_00", "all"]
+    assert [s.key["set_name"] for s in sets] == ["none", "image", "image_uniform_00", "all"]
     assert [s.neurons.tolist() for s in sets] == [[], [[0, 3], [2, 7]], [[0, 9], [2, 1]], [[0, 3], [2, 7]]]
-    assert sets[2].key == {"set_name": "image_random_00", "kind": "control", "control_of": "image", "control_draw": 0}
+    assert tuple(sets[2].key) == ablate.SET_COLUMNS
+    assert tuple(sets[2].key.values()) == ("image_uniform_00", "control", "image", "uniform", 0)
 
 
 # --- options of a multiple choice -------------------------------------------------------------------------------------
@@ -225,7 +260,7 @@ def test_likelihood_of_each_option(tiny: Adapter) -> None:
 
 def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> None:
     """Nulls and lists of different lengths in one column."""
-    key = {"set_name": "image", "kind": "method", "control_of": "", "control_draw": -1}
+    key = dict(zip(ablate.SET_COLUMNS, ("image", "method", "", "", -1), strict=True))
     sets = [CLEAN, NeuronSet(key, np.array([(0, n) for n in range(NUM_NEURONS)]))]
     both = list(ablate_batch(tiny, [SPELT, LONG], sets, zero.intervene, 2))
     write_table(tmp_path / "p.parquet", "predictions", [row for rows in both for row in rows], {})
@@ -249,7 +284,7 @@ def test_the_blank_run_shows_black_images(tiny: Adapter, samples: list[dict[str,
     shown = [sample for sample in samples if sample["media"]]
     assert [row["sample_id"] for row in rows] == [sample["sample_id"] for sample in shown]
     for row, sample in zip(rows, shown, strict=True):
-        assert [row[name] for name in (*ablate.SET_COLUMNS, "num_neurons")] == ["blank", "blanked", "", -1, 0]
+        assert [row[name] for name in (*ablate.SET_COLUMNS, "num_neurons")] == ["blank", "blanked", "", "", -1, 0]
         reply = (row["reply"], row["num_reply_tokens"], row["truncated"])
         assert reply == plain_reply(tiny, black(sample))
         assert row["gold_log_likelihood"] == pytest.approx(slow_likelihood(tiny, black(sample)), rel=1e-4, abs=1e-4)
@@ -276,7 +311,7 @@ def test_a_run_writes_every_set_of_every_sample(
     ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {"batch": batch_size})
     predictions = read_table(tmp_path / "output.parquet", "predictions").to_pylist()
     reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
-    names = ("none", "blank", "image", "image_random_00", "all")
+    names = ("none", "blank", "image", "image_uniform_00", "all")
     asked = [(name, s["sample_id"]) for name in names for s in reported if s["media"] or name != "blank"]
     assert [(row["set_name"], row["sample_id"]) for row in predictions] == asked
     said = {row["sample_id"]: row["reply"] for row in predictions if row["set_name"] == "none"}

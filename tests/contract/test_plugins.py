@@ -35,6 +35,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "intervention": {"intervene": ("adapter", "neurons", "attention_mask")},
     "figure": {"draw": ("tables",)},
     "scoring": {"score": ("replies", "samples")},
+    "control": {"controls": ("selected", "num_draws", "seed")},
 }
 #: The step that checks a choice of a group before it runs.
 STEPS = {"model": "download", "dataset": "prepare", "selection": "select", "intervention": "ablate", "figure": "plot"}

@@ -33,7 +33,11 @@ TORCH_FREE = [
     "lode.validation",
     "lode.artifacts",
     "workflow.pipeline",
-    *(f"lode.{group}.{name}" for group in ("dataset", "selection", "scoring") for name in known_plugins(group)),
+    *(
+        f"lode.{group}.{name}"
+        for group in ("dataset", "selection", "scoring", "control")
+        for name in known_plugins(group)
+    ),
     *(f"lode.stages.{name}" for name in ("download", "prepare", "aggregate", "select", "score", "plot", "report")),
 ]
 
@@ -142,9 +146,10 @@ def test_the_library_does_not_know_the_workflow_or_the_tests() -> None:
 
 def test_plugins_are_imported_by_name_only() -> None:
     """No stage, and no other module of the core, names a plug-in: a new one touches no core file."""
-    plugins = {f"lode.{g}.{n}" for g in ("dataset", "selection", "figure", "scoring") for n in known_plugins(g)}
+    groups = ("dataset", "selection", "figure", "scoring", "control")
+    plugins = {f"lode.{g}.{n}" for g in groups for n in known_plugins(g)}
     for path in LIBRARY:
-        if path.parent.name not in ("dataset", "selection", "figure", "scoring"):
+        if path.parent.name not in groups:
             used = {name for name in imports(path) for plugin in plugins if f"{name}.".startswith(f"{plugin}.")}
             assert not used, name_of(path)
 

@@ -19,6 +19,8 @@ from lode.figure import (
     Table,
     ablation_scores,
     beats_controls,
+    dose_curve,
+    first_controls,
     grid_columns,
     house_style,
     in_order,
@@ -27,11 +29,12 @@ from lode.figure import (
     metric_correlation,
     neurons_per_layer,
     read_tables,
+    selectivity_matrix,
     set_overlap,
 )
 from lode.shapes import MODALITIES
 from lode.stages.plot import run
-from tests.tables import benchmark_rows, neuron_rows, write_run
+from tests.tables import benchmark_rows, compared_rows, neuron_rows, write_run
 
 KEYS = {"model": "m", "selection": "s", "intervention": "zero", "dataset": "d"}
 MADE_BY = provenance('{"seed": 1}', "abc")
@@ -40,6 +43,8 @@ FIGURES = {
     "set_overlap": ["neurons"],
     "ablation_scores": ["scores", "effects"],
     "metric_correlation": ["importance"],
+    "selectivity_matrix": ["comparisons", "selectivity"],
+    "dose_curve": ["effects", "scores", "neurons"],
 }
 
 
@@ -78,6 +83,14 @@ def test_keys_come_from_the_end_of_the_path() -> None:
     }
     assert keys_of("importance", "importance/m.1.parquet") == {"model": "m.1"}
     assert keys_of("neurons", "r/neurons/m/s.parquet") == {"model": "m", "selection": "s"}
+    assert keys_of("selectivity", "r/m/s/zero/selectivity.parquet") == {
+        "model": "m",
+        "selection": "s",
+        "intervention": "zero",
+    }
+    for wrong in ("s/zero/selectivity.parquet", "r/m/s/zero/x.selectivity.parquet", "r/m/s/zero/comparisons.parquet"):
+        with pytest.raises(UserError, match="ends in"):
+            keys_of("selectivity", wrong)
     for wrong in ("zero/toy_mmlu.scores.parquet", "r/m/s/zero/toy_mmlu.effects.parquet"):
         with pytest.raises(UserError, match="ends in"):
             keys_of("scores", wrong)
@@ -161,6 +174,125 @@ def test_ablation_scores_needs_the_effects_of_every_benchmark() -> None:
     elsewhere = _table("effects", effects, {**KEYS, "dataset": "other"})
     with pytest.raises(UserError, match="no effects of m/s/zero/d"):
         ablation_scores.draw({"scores": [_table("scores", scores)], "effects": [elsewhere]})
+
+
+def test_the_first_kind_of_control_of_a_set_is_the_headline() -> None:
+    _, effects = benchmark_rows(
+        "d", "first", 0.8, {"text": (0.1, [0.0]), "image": (0.2, [0.0])}, {"text": 1, "image": 1}
+    )
+    others = [{**row, "control_kind": "uniform", "p_value": 0.9} for row in effects]
+    assert first_controls([effects[0], others[0], effects[1], others[1]]) == effects
+
+
+SIZES = {"text": 12, "image": 7, "all": 15}
+
+
+def matrix(num_controls: int = 20) -> tuple[list[dict], list[dict]]:
+    """Comparisons and selectivity of two benchmarks, of which `first` is the own one of all masks but `all`."""
+    drops = {
+        "text": (0.01, [0.0] * num_controls),
+        "image": (0.30, [0.1] * num_controls),
+        "all": (0.4, [0.5] * num_controls),
+    }
+    others = {
+        "text": (0.31, [0.0] * num_controls),
+        "image": (-0.02, [0.1] * num_controls),
+        "all": (0.5, [0.5] * num_controls),
+    }
+    parts = (("first", drops), ("second", others))
+    return compared_rows({name: benchmark_rows(name, "exact", 0.8, of, SIZES)[1] for name, of in parts})
+
+
+def draw_matrix(comparisons: list[dict], selectivity: list[dict]) -> list[Axes]:
+    keys = {name: KEYS[name] for name in ("model", "selection", "intervention")}
+    tables = {"comparisons": [_table("comparisons", comparisons, keys)]}
+    tables["selectivity"] = [_table("selectivity", selectivity, keys)]
+    with house_style("test"):
+        return selectivity_matrix.draw(tables).axes
+
+
+def test_selectivity_matrix_draws_drops_marks_and_own_benchmarks() -> None:
+    comparisons, selectivity = matrix()
+    comparisons[1]["p_holm"] = 0.03  # image on `first`
+    cells, forest = draw_matrix(comparisons, selectivity)[:2]
+    assert [tick.get_text() for tick in cells.get_yticklabels()] == ["text (12)", "image (7)", "all (15)"]
+    assert [tick.get_text() for tick in cells.get_xticklabels()] == ["first", "second"]
+    np.testing.assert_allclose(cells.images[0].get_array(), [[0.01, 0.31], [0.3, -0.02], [0.4, 0.5]])
+    texts = {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in cells.texts[::2]}
+    assert texts[0, 0] == ".01 •"
+    assert texts[0, 1] == ".30 ★"
+    assert texts[1, 1] == "−.02"
+    assert texts[0, 2] == ".40", "its controls cost more"
+    assert cells.texts[1].get_text() == "−.05 to .07"
+    assert sorted(round(patch.get_y() + 0.46) for patch in cells.patches) == [0, 1]
+    assert all(round(patch.get_x() + 0.47) == 0 for patch in cells.patches)
+    assert _points(forest, "_selectivity") == pytest.approx([-0.3, 0.32])
+    assert _points(forest, "_interval") == pytest.approx([-0.38, -0.22, 0.24, 0.4])
+    assert [text.get_text().strip() for text in forest.texts] == ["undefined"]
+    faces = [line.get_markerfacecolor() for line in forest.lines if line.get_label() == "_selectivity"]
+    assert faces == ["white", COLOURS["image"]]
+
+
+def test_a_selectivity_that_may_be_nothing_is_not_filled() -> None:
+    comparisons, selectivity = matrix()
+    selectivity[1]["interval_low"] = -0.001
+    forest = draw_matrix(comparisons, selectivity)[1]
+    faces = [line.get_markerfacecolor() for line in forest.lines if line.get_label() == "_selectivity"]
+    assert faces == ["white", "white"]
+
+
+@pytest.mark.parametrize(("num_controls", "says"), [(20, "no star can appear; 320 draws"), (400, "is 0.04")])
+def test_selectivity_matrix_says_whether_holm_can_be_passed(num_controls: int, says: str) -> None:
+    comparisons, _ = matrix()
+    rows = [{**row, "num_controls": num_controls} for row in comparisons]
+    assert says in selectivity_matrix._attainable(rows)
+    assert ("star" in selectivity_matrix._attainable(rows)) == (num_controls == 20)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.126, ".13"), (-0.5, "−.50"), (-0.001, ".00"), (1.0, "1.00"), (-0.999, "−1.00")]
+)
+def test_short_numbers(value: float, expected: str) -> None:
+    assert selectivity_matrix.short(value) == expected
+
+
+def dose_tables(folder: Path, ratios: tuple[float, ...], drops: dict[float, tuple[float, list[float]]]) -> dict:
+    """Effects, scores and neurons of one set `image` of 100 neurons times the ratio, on benchmark `d`."""
+    tables: dict[str, list[Table]] = {"effects": [], "scores": [], "neurons": []}
+    for ratio in ratios:
+        keys = {**KEYS, "selection": f"s{ratio}"}
+        scores, effects = benchmark_rows("d", "first", 0.9, {"image": drops[ratio]}, {"image": round(100 * ratio)})
+        tables["scores"].append(_table("scores", scores, keys))
+        tables["effects"].append(_table("effects", effects, keys))
+        path = folder / "m" / f"s{ratio}.parquet"
+        options = {"plugin": "p", "modality_split": "x", "modalities": None, "options": {"mix": "y"}, "ratio": ratio}
+        record = {**MADE_BY, "config": {"selection": options}, "num_total": 100}
+        write_table(path, "neurons", neuron_rows({"image": [(0, 1)]}), record)
+        tables["neurons"] += read_tables({"neurons": [str(path)]}, ["neurons"])["neurons"]
+    return tables
+
+
+def test_dose_curve_draws_drops_over_unique_neurons_and_its_area(tmp_path: Path) -> None:
+    drops = {0.04: (0.4, [0.1, 0.0]), 0.02: (0.2, [0.0, 0.1])}
+    with house_style("test"):
+        (axes,) = dose_curve.draw(dose_tables(tmp_path, (0.04, 0.02), drops)).axes
+    marks = next(line for line in axes.lines if line.get_label() == "_drop")
+    np.testing.assert_allclose(marks.get_xdata(), [2, 4])  # rising, whatever the order of the selections
+    np.testing.assert_allclose(marks.get_ydata(), [0.2, 0.4])
+    mean = next(line for line in axes.lines if line.get_label() == "_controls")
+    np.testing.assert_allclose(mean.get_ydata(), [0, 0.05, 0.05])
+    # A straight line to 0.4: half of it. Both controls have less.
+    assert [text.get_text() for text in axes.texts] == ["area 0.20, p = 0.33"]
+
+
+def test_selections_that_differ_in_more_than_the_ratio_are_curves_of_their_own(tmp_path: Path) -> None:
+    tables = dose_tables(tmp_path, (0.02, 0.04), {0.02: (0.2, [0.0]), 0.04: (0.4, [0.1])})
+    assert [len(points) for panels in dose_curve.curves(tables).values() for points in panels.values()] == [2]
+    record = json.loads(tables["neurons"][1].data.schema.metadata[b"lode"])
+    record["config"]["selection"]["options"]["mix"] = "z"
+    data = tables["neurons"][1].data.replace_schema_metadata({b"lode": json.dumps(record)})
+    tables["neurons"][1] = Table(tables["neurons"][1].keys, data)
+    assert list(dose_curve.curves(tables)) == ["m · p x y · zero", "m · p x z · zero"]
 
 
 def test_rank_correlation_by_hand() -> None:

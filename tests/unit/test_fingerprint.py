@@ -65,7 +65,7 @@ def test_looks_do_not_count(tree: Path, module: str, change: Callable[[str], str
     ("module", "old", "new"),
     [
         ("scripts/select_neurons.py", '"select"', '"score"'),
-        ("lode/stages/select.py", "replace=False", "replace=True"),
+        ("lode/stages/select.py", "sorted(kinds)", "list(kinds)"),
         ("lode/artifacts.py", '"zstd"', '"gzip"'),  # imported by the stage
         ("lode/shapes.py", '"prob", "mean", "max"', '"prob", "max", "mean"'),  # imported by what the stage imports
         ("lode/selection/miner.py", 'kind="stable"', 'kind="heapsort"'),  # the plug-in

@@ -95,6 +95,38 @@ def test_every_effect_is_on_the_page(cfg: DictConfig, page: str) -> None:
         assert f"{row['num_neurons']} unique neurons" in text
 
 
+def test_selectivity_and_p_after_holm_are_on_the_page(cfg: DictConfig, page: str) -> None:
+    text = " ".join(" ".join(Tags(page).words).split())
+    rows = [row for path in cfg.io.tables.selectivity for row in read_table(path, "selectivity").to_pylist()]
+    assert len(rows) == 2 * 4  # selections, masks
+    for row in rows:
+        if row["selectivity"] is None:
+            assert f"{row['set_name']} none, or no other: undefined – –" in text
+        else:
+            numbers = [report.number(row[name]) for name in ("drop_own", "drop_others", "selectivity")]
+            assert f"{row['own'][0]} {' '.join(numbers)} {report.interval(row)}" in text
+    for path in cfg.io.tables.comparisons:
+        for row in read_table(path, "comparisons").to_pylist():
+            p_values = f"p = {report.number(row['p_value'])}, after Holm {report.number(row['p_holm'])}"
+            assert p_values in text
+    assert "Against every kind of control" not in text, "there is one kind"
+
+
+def test_further_kinds_of_controls_have_a_table(cfg: DictConfig) -> None:
+    from lode.figure import Table, read_tables
+
+    tables = read_tables(OmegaConf.to_container(cfg.io.tables), report.READ)
+    first = tables["effects"][0]
+    others = [row | {"control_kind": "uniform"} for row in first.data.to_pylist()]
+    both = first.data.from_pylist([*first.data.to_pylist(), *others], schema=first.data.schema)
+    tables["effects"][0] = Table(first.keys, both)
+    run = report.runs(*(tables[kind] for kind in report.READ[1:]))[0]
+    assert run["kinds"] == ["layer_matched", "uniform"]
+    assert len(run["by_kind"]) == 4 * (len(BENCHMARKS) + 1)
+    assert len(run["effects"]) == 4 * 2 * len(BENCHMARKS), "the headline counts once"
+    assert len(run["headline"]) == 4 * len(BENCHMARKS)
+
+
 def test_clean_scores_come_before_effects(page: str) -> None:
     assert 0 < page.index("Clean scores first") < page.index("What each set costs") < page.index('<h2 id="figures"')
 

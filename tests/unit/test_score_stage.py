@@ -9,8 +9,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, write_table
+from lode.diagnostics import loops, parses
 from lode.errors import UserError
-from lode.stages.score import run, score_sets
+from lode.stages.score import kinds_of_controls, run, score_sets
 
 NUM_SAMPLES = 6
 #: Replies right, as one digit per sample; the clusters are two samples each. Clean has 6 of 6.
@@ -24,6 +25,7 @@ RIGHT = {
     "image-2": "110111",
     "text-0": "111111",
 }
+OUTPUTS = ("scores", "effects", "sample_scores")
 ORDER = ["none", "blank", "constant", "image", "text", "image-0", "image-1", "image-2", "text-0"]
 
 
@@ -54,6 +56,7 @@ def prediction(set_name, i, right):
         "set_name": set_name,
         "kind": kind,
         "control_of": of if draw else "",
+        "control_kind": "layer_matched" if draw else "",
         "control_draw": int(draw) if draw else -1,
         "num_neurons": 0 if kind in ("clean", "blanked") else 5,
         "reply": f"word{i}" if right else ("" if i == 0 else f"a word{i}"),
@@ -74,7 +77,7 @@ def stage(tmp_path):
     """A function that writes the inputs, runs the stage, and returns (scores, effects) as lists of rows."""
 
     def execute(predictions=None, dataset=None, **changes):
-        io = {name: str(tmp_path / f"{name}.parquet") for name in ("dataset", "predictions", "scores", "effects")}
+        io = {name: str(tmp_path / f"{name}.parquet") for name in ("dataset", "predictions", *OUTPUTS)}
         write_table(io["dataset"], "dataset", dataset_rows() if dataset is None else dataset, {})
         write_table(io["predictions"], "predictions", prediction_rows() if predictions is None else predictions, {})
         cfg = OmegaConf.create(
@@ -90,7 +93,7 @@ def stage(tmp_path):
         )
         OmegaConf.set_struct(cfg, True)
         run(cfg, {"config_digest": "abc"})
-        execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in ("scores", "effects")]
+        execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in OUTPUTS]
         return [read_table(io[name], name).to_pylist() for name in ("scores", "effects")]
 
     return execute
@@ -155,6 +158,107 @@ def test_effects_by_hand(stage):
     assert (text["drop"], text["num_controls"], text["p_value"]) == (0, 1, 1)
 
 
+def test_effect_sizes_by_hand(stage):
+    _, effects = stage()
+    image, text = effects[:2]
+    # Three of six lost, none won: differences 1 1 0 1 0 0, variance 6 / 4 / 5; McNemar 2 / 2^3.
+    assert image["cohen_d"] == pytest.approx(0.5 / np.sqrt(0.3))
+    assert image["odds_ratio"] == pytest.approx(3.5 / 0.5)
+    assert image["mcnemar_p"] == pytest.approx(0.25)
+    assert (text["cohen_d"], text["odds_ratio"], text["mcnemar_p"]) == (None, 1, 1)
+
+
+def test_what_is_for_binary_scores_is_null_for_others(stage):
+    _, effects = stage(scores=["caption_paper"])
+    assert effects[0]["cohen_d"] is not None
+    assert (effects[0]["odds_ratio"], effects[0]["mcnemar_p"]) == (None, None)
+
+
+def test_each_kind_of_control_is_a_rank_of_its_own(stage):
+    rows = prediction_rows()
+    for row in rows:
+        if row["set_name"] == "image-1":  # drops 3/6, as much as the set
+            row["control_kind"] = "uniform"
+    _, effects = stage(rows, scores=["exact_match"])
+    found = [(row["set_name"], row["control_kind"], row["num_controls"]) for row in effects]
+    assert found == [("image", "layer_matched", 2), ("image", "uniform", 1), ("text", "layer_matched", 1)]
+    assert [row["p_value"] for row in effects] == pytest.approx([1 / 3, 1, 1])
+    assert effects[0]["drop"] == effects[1]["drop"]
+
+
+def test_the_headline_control_comes_first():
+    from lode.stages.score import NeuronSet
+
+    kinds = ("uniform", "layer_matched", "sham")
+    sets = [NeuronSet(f"x-{kind}", "control", "x", kind, 0, 1) for kind in kinds]
+    assert kinds_of_controls(sets, "x") == ["layer_matched", "sham", "uniform"]
+    assert kinds_of_controls(sets, "y") == [""]
+
+
+def test_scores_of_samples_are_kept(stage, tmp_path):
+    scores, _ = stage(scores=["exact_match"])
+    rows = read_table(tmp_path / "sample_scores.parquet", "sample_scores").to_pylist()
+    assert len(rows) == len(ORDER) * NUM_SAMPLES
+    for name, digits in RIGHT.items():
+        own = [row for row in rows if row["set_name"] == name]
+        assert [(row["sample_id"], row["cluster_id"], row["value"]) for row in own] == [
+            (f"s{i}", f"c{i // 2}", float(digit)) for i, digit in enumerate(digits)
+        ]
+    for row in scores:
+        own = [r["value"] for r in rows if r["set_name"] == row["set_name"]]
+        assert mean(own) == pytest.approx(row["value"])
+
+
+def test_diagnostics_by_hand(stage):
+    rows = prediction_rows()
+    said = iter(["no no no", "(b)", "B. blue", "blue.", "b c", ""])
+    for row in rows:
+        if row["set_name"] == "image":
+            row |= {"reply": next(said), "num_reply_tokens": len(row["sample_id"]) + (row["sample_id"] == "s5")}
+    dataset = [row | {"choices": ["red", "blue"], "answer_index": 0} for row in dataset_rows()]
+    scores, _ = stage(rows, dataset, scores=["exact_match"])
+    image = next(row for row in scores if row["set_name"] == "image")
+    assert image["parse_frac"] == pytest.approx(3 / 6)  # (b), B. blue, blue.
+    assert image["loop_frac"] == pytest.approx(1 / 6)
+    assert image["num_reply_tokens"] == pytest.approx(13 / 6)
+    free, _ = stage(rows, scores=["exact_match"])
+    assert next(row for row in free if row["set_name"] == "image")["parse_frac"] == pytest.approx(5 / 6)
+    assert next(row for row in free if row["kind"] == "constant")["num_reply_tokens"] is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("no no no", True),
+        ("no no", False),
+        ("", False),
+        ("the cat the cat the cat sat", True),
+        ("a b c d e f g h " * 3, True),
+        ("a b c d e f g h i " * 3, False),
+        ("well a b a b a c", False),
+        ("!!!!!!!!!!", True),
+        ("1000000", False),
+        ("haha" * 5, True),
+        ("abcde" * 10, False),
+        ("yes it is, yes it was", False),
+    ],
+)
+def test_loops_by_hand(reply, expected):
+    assert loops(reply) is expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("A", True), ("b", True), ("(C)", True), ("C. sky", True), ("D", False), ("A man", False), ("Because", False),
+        ("Red.", True), (" sky blue ", True), ("sky", False), ("", False), ("...", False), ("1", False),
+    ],
+)  # fmt: skip
+def test_parses_by_hand(reply, expected):
+    assert parses(reply, ["red", "green", "sky blue"]) is expected
+    assert parses(reply, []) is bool(reply.strip())
+
+
 def test_a_drop_above_all_controls_ranks_first(stage):
     rows = [r for r in prediction_rows() if r["set_name"] != "image-1"]
     assert stage(rows)[1][0]["p_value"] == pytest.approx(1 / 3)
@@ -211,7 +315,7 @@ def test_adding_a_set_changes_no_other_row(stage):
 
 def test_outputs_have_the_schema_and_provenance(stage, tmp_path):
     stage()
-    for name in ("scores", "effects"):
+    for name in OUTPUTS:
         schema = pq.read_schema(tmp_path / f"{name}.parquet")
         assert schema.names == SCHEMAS[name].names
         assert b'"config_digest": "abc"' in schema.metadata[b"lode"]
@@ -288,7 +392,7 @@ def test_options_and_datasets_that_make_no_sense_are_refused(stage):
 
 def test_a_prediction_table_of_another_kind_is_refused(stage, tmp_path):
     stage()
-    io = {name: str(tmp_path / "scores.parquet") for name in ("predictions", "scores", "effects")}
+    io = {name: str(tmp_path / "scores.parquet") for name in ("predictions", *OUTPUTS)}
     cfg = {"seed": 1, "dataset": {"name": "toy", "scores": ["exact_match"]}}
     cfg |= {"scoring": {"num_resamples": 10, "confidence_level": 0.9}}
     cfg |= {"io": io | {"dataset": str(tmp_path / "dataset.parquet")}}

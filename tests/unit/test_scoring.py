@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from lode.scoring import caption_paper, exact_match, mmlu_paper, vqa_paper
-from lode.statistics import cluster_intervals, cluster_totals, rank_p_value
+from lode.statistics.bootstrap import cluster_intervals, cluster_totals
+from lode.statistics.significance import rank_p_value
 
 PLUGINS = ("exact_match", "vqa_paper", "mmlu_paper", "caption_paper")
 
@@ -208,7 +209,7 @@ def test_the_seed_decides_and_the_block_size_does_not(monkeypatch):
     first = interval(values, clusters, seed=1)
     np.testing.assert_array_equal(first, interval(values, clusters, seed=1))
     assert not np.array_equal(first, interval(values, clusters, seed=2))
-    monkeypatch.setattr("lode.statistics._BLOCK", 7 * 27)
+    monkeypatch.setattr("lode.statistics.bootstrap._BLOCK", 7 * 27)
     np.testing.assert_allclose(first, interval(values, clusters, seed=1), rtol=1e-12)
 
 

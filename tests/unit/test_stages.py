@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from lode.artifacts import SCHEMAS, dense, neuron_columns, read_provenance, read_table, replacing, write_table
 from lode.config import ROOT, compose, restrict
+from lode.control.layer_matched import layer_matched
 from lode.dataset import Sample
 from lode.errors import UserError
 from lode.shapes import METRICS, MODALITIES
@@ -242,7 +243,7 @@ def test_controls_match_their_set_layer_by_layer(tmp_path: Path, strategy: str) 
     assert methods == {"text", "special", "image", "all"}
     assert len(sets) == len(methods) * (1 + 3)
     for name in methods:
-        draws = [sets[f"{name}_random_{draw:02d}"] for draw in range(3)]
+        draws = [sets[f"{name}_layer_matched_{draw:02d}"] for draw in range(3)]
         for pairs in (sets[name], *draws):
             assert len(set(pairs)) == len(pairs), f"{name}: a neuron twice"
             assert per_layer(pairs) == per_layer(sets[name])
@@ -256,10 +257,11 @@ def test_columns_say_what_a_row_is(tmp_path: Path) -> None:
     rows = selected(tmp_path)
     for row in rows:
         if row["kind"] == "method":
-            assert (row["control_of"], row["control_draw"]) == ("", -1)
+            assert (row["control_of"], row["control_kind"], row["control_draw"]) == ("", "", -1)
             assert row["set_name"] == row["modality"]
         else:
-            assert row["set_name"] == f"{row['control_of']}_random_{row['control_draw']:02d}"
+            assert row["control_kind"] == "layer_matched"
+            assert row["set_name"] == f"{row['control_of']}_layer_matched_{row['control_draw']:02d}"
             assert np.isnan(row["score"])
             assert row["rank"] == -1
     image = [row for row in rows if row["set_name"] == "image"]
@@ -274,7 +276,7 @@ def test_controls_depend_on_the_seed_alone(tmp_path: Path) -> None:
     assert (tmp_path / "neurons.parquet").read_bytes() == content
     before, after = pairs_of(first), pairs_of(selected(tmp_path, "seed=7"))
     for name in before:
-        assert (before[name] == after[name]) == ("_random_" not in name), name
+        assert (before[name] == after[name]) == ("_layer_matched_" not in name), name
 
 
 def test_controls_are_uniform_within_a_layer() -> None:
@@ -282,7 +284,7 @@ def test_controls_are_uniform_within_a_layer() -> None:
     pairs = np.array([[1, 0], [1, 1], [1, 2]])
     counts = np.zeros(10)
     for draw in range(2000):
-        np.add.at(counts, select.layer_matched(pairs, 10, np.random.default_rng([5, draw]))[:, 1], 1)
+        np.add.at(counts, layer_matched(pairs, 10, np.random.default_rng([5, draw]))[:, 1], 1)
     assert np.all(np.abs(counts - 600) < 4.5 * 20.5)
 
 

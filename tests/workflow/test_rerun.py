@@ -21,6 +21,7 @@ RULES = {
     "select": "select_neurons",
     "ablate": "benchmark_ablation",
     "score": "score_ablation",
+    "measure": "measure_selectivity",
     "plot": "plot_figures",
     "report": "build_report",
 }
@@ -82,7 +83,7 @@ def corrupt_importance(tree: Path) -> None:
 
 
 CODE = "\n_UNUSED = 1\n"
-ALL = dict(download=2, prepare=1, capture=2, aggregate=2, select=4, ablate=4, score=4, plot=3, report=1)
+ALL = dict(download=2, prepare=1, capture=2, aggregate=2, select=4, ablate=4, score=4, measure=4, plot=3, report=1)
 
 
 def after(step: str, **changed: int) -> dict[str, int]:
@@ -116,24 +117,26 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "ratio of all selections": (override("selection.ratio=0.03"), after("select", plot=2)),
     "ratio of one selection": (
         replace("config/experiment/rerun.yaml", "selection.ratio=0.05", "selection.ratio=0.04"),
-        dict(select=2, ablate=2, score=2, plot=2, report=1),
+        dict(select=2, ablate=2, score=2, measure=2, plot=2, report=1),
     ),
     "one model": (
         append("config/model/second.yaml", "system_prompt: Be brief.\n"),
-        dict(capture=1, aggregate=1, select=2, ablate=2, score=2, plot=3, report=1),
+        dict(capture=1, aggregate=1, select=2, ablate=2, score=2, measure=2, plot=3, report=1),
     ),
-    "token limit of a benchmark": (override("dataset.max_new_tokens=3"), dict(ablate=4, score=4, plot=1, report=1)),
+    "token limit of a benchmark": (override("dataset.max_new_tokens=3"), after("ablate", plot=1)),
     "score of a benchmark": (
         override("dataset.scores=[mmlu_paper,exact_match]"),
-        dict(score=4, plot=1, report=1),
+        after("score", plot=1),
     ),
+    "kinds of controls": (override("controls.kinds=[layer_matched,uniform]"), after("select", plot=2)),
+    "resamples": (override("scoring.num_resamples=60"), after("score", plot=1)),
     "caption of a figure": (
         replace("config/figure/metric_correlation.yaml", "Rank correlation", "Spearman correlation"),
         dict(plot=1, report=1),
     ),
     "one selection more": (
         replace("config/experiment/rerun.yaml", "interventions:", "  more: [selection.ratio=0.1]\ninterventions:"),
-        dict(select=2, ablate=2, score=2, plot=2, report=1),
+        dict(select=2, ablate=2, score=2, measure=2, plot=2, report=1),
     ),
     "one model less": (override("models=[tiny_qwen2_vl]"), dict(plot=3, report=1)),
     # code
@@ -143,19 +146,23 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
         after("capture"),
     ),
     "shared lode/config.py": (append("lode/config.py", CODE), ALL),
-    "library module of one stage": (append("lode/model/tower.py", CODE), dict(ablate=4, score=4, plot=1, report=1)),
+    "library module of one stage": (append("lode/model/tower.py", CODE), after("ablate", plot=1)),
     "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare")),
     "dataset plug-in that is not used": (append("lode/dataset/toy_caption.py", CODE), {}),
     "selection plug-in": (append("lode/selection/miner.py", CODE), after("select", plot=2)),
-    "intervention plug-in": (append("lode/intervention/zero.py", CODE), dict(ablate=4, score=4, plot=1, report=1)),
-    "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), dict(score=4, plot=1, report=1)),
+    "intervention plug-in": (append("lode/intervention/zero.py", CODE), after("ablate", plot=1)),
+    "control plug-in": (append("lode/control/layer_matched.py", CODE), after("select", plot=2)),
+    "control plug-in that is not used": (append("lode/control/uniform.py", CODE), {}),
+    "selectivity": (append("lode/statistics/selectivity.py", CODE), dict(measure=4, report=1)),
+    "modalities of a benchmark": (override("dataset.modalities=[text]"), after("prepare")),
+    "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), after("score", plot=1)),
     "figure plug-in": (append("lode/figure/metric_correlation.py", CODE), dict(plot=1, report=1)),
     "house style of figures": (append("lode/figure/__init__.py", CODE), dict(plot=3, report=1)),
     "report template": (append("lode/stages/report.html.jinja", "<!-- new -->"), dict(report=1)),
     # files
     "report deleted": (delete("results/rerun/report.html"), dict(report=1)),
     "intermediate deleted": (delete("results/rerun/importance/second.parquet"), {}),
-    "intermediate corrupted": (corrupt_importance, dict(select=2, ablate=2, score=2, plot=3, report=1)),
+    "intermediate corrupted": (corrupt_importance, dict(select=2, ablate=2, score=2, measure=2, plot=3, report=1)),
 }
 
 

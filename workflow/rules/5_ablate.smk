@@ -3,7 +3,10 @@
 benchmark_ablation   model, dataset, neurons/{model}/{selection}.parquet
                      -> ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet
 score_ablation       predictions, dataset
-                     -> ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet, .effects.parquet
+                     -> ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet, .effects.parquet,
+                        .sample_scores.parquet
+measure_selectivity  effects and sample_scores of all benchmarks
+                     -> ablation/{model}/{selection}/{intervention}/comparisons.parquet, selectivity.parquet
 """
 
 
@@ -38,6 +41,7 @@ rule score_ablation:
     output:
         scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet",
         effects="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.effects.parquet",
+        sample_scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.sample_scores.parquet",
     log:
         "<logs>/score_ablation/{model}/{selection}/{intervention}/{dataset}.log",
     benchmark:
@@ -51,4 +55,30 @@ rule score_ablation:
         **run.step("score", "score_ablation.py"),
     shell:
         "python {params.script:q} {params.args:q} io.dataset={input.dataset:q} io.predictions={input.predictions:q} "
-        "io.scores={output.scores:q} io.effects={output.effects:q} > {log:q} 2>&1"
+        "io.scores={output.scores:q} io.effects={output.effects:q} io.sample_scores={output.sample_scores:q} "
+        "> {log:q} 2>&1"
+
+
+rule measure_selectivity:
+    input:
+        unpack(lambda wildcards: run.compared(wildcards, root)),
+    output:
+        comparisons="<results>/ablation/{model}/{selection}/{intervention}/comparisons.parquet",
+        selectivity="<results>/ablation/{model}/{selection}/{intervention}/selectivity.parquet",
+    log:
+        "<logs>/measure_selectivity/{model}/{selection}/{intervention}.log",
+    benchmark:
+        "<benchmarks>/measure_selectivity/{model}/{selection}/{intervention}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **run.step("measure", "measure_selectivity.py"),
+        tables=lambda wildcards, input, output: run.io(
+            "tables", run.compared(wildcards, root)
+        ),
+    shell:
+        "python {params.script:q} {params.args:q} {params.tables:q} io.comparisons={output.comparisons:q} "
+        "io.selectivity={output.selectivity:q} > {log:q} 2>&1"

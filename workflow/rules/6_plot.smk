@@ -45,6 +45,9 @@ rule build_report:
         neurons=run.tables("neurons", root),
         scores=run.tables("scores", root),
         effects=run.tables("effects", root),
+        sample_scores=run.tables("sample_scores", root),
+        comparisons=run.tables("comparisons", root),
+        selectivity=run.tables("selectivity", root),
     output:
         "<results>/report.html",
     log:

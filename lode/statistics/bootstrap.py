@@ -1,18 +1,17 @@
-"""What the ablation table is judged by: cluster bootstrap intervals, and the rank of an effect among its controls.
+"""Cluster bootstrap: intervals of means over samples.
 
 The unit of analysis is the sample; samples that share a medium form a cluster and are drawn together, or the
 interval would be too narrow. The interval of a difference is that of the series of differences, so it is paired:
-both sides see the same resampled clusters. No torch and no tables here: numbers in, numbers out.
+both sides see the same resampled clusters.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.stats import bootstrap
 
-#: Two drops closer than this are equal: rounding is about 1e-16, while shares of n samples differ by 1 / n or more.
-TIE = 1e-9
 #: Resampled values held in memory at once, 2 MB, which stay in the cache; changes no draw.
 _BLOCK = 250_000
 
@@ -36,6 +35,29 @@ def cluster_totals(
     return np.add.reduceat(values[:, order], starts, axis=1), sizes
 
 
+def _bootstrap(
+    totals: Float[np.ndarray, "series cluster"],
+    sizes: Int[np.ndarray, " cluster"],
+    num_resamples: int,
+    confidence_level: float,
+    seed: int | Sequence[int],
+) -> Any:
+    """Scipy's result for the mean over samples of each series, drawing as many clusters as there are (Efron 1979)."""
+    assert totals.shape[1] == len(sizes) > 1, "expected the output of cluster_totals, at least two clusters"
+    return bootstrap(
+        (totals, sizes),
+        lambda total, size, axis: total.sum(axis=axis) / size.sum(axis=axis),
+        axis=-1,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        n_resamples=num_resamples,
+        confidence_level=confidence_level,
+        batch=max(1, _BLOCK // totals.size),
+        rng=np.random.default_rng(seed),
+    )
+
+
 def cluster_intervals(
     totals: Float[np.ndarray, "series cluster"],
     sizes: Int[np.ndarray, " cluster"],
@@ -43,7 +65,7 @@ def cluster_intervals(
     confidence_level: float,
     seed: int,
 ) -> tuple[Float[np.ndarray, " series"], Float[np.ndarray, " series"]]:
-    """Percentile bootstrap intervals of means over samples, drawing as many clusters as there are (Efron 1979).
+    """Percentile bootstrap intervals of means over samples.
 
     A draw's mean is its sum over its number of samples: both vary with the clusters drawn (a ratio estimator).
     Every series sees the same draws.
@@ -58,31 +80,31 @@ def cluster_intervals(
     Returns:
         The lower and the upper end of each series, in the unit of the values.
     """
-    assert totals.shape[1] == len(sizes) > 1, "expected the output of cluster_totals, at least two clusters"
-    interval = bootstrap(
-        (totals, sizes),
-        lambda total, size, axis: total.sum(axis=axis) / size.sum(axis=axis),
-        axis=-1,
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        n_resamples=num_resamples,
-        confidence_level=confidence_level,
-        batch=max(1, _BLOCK // totals.size),
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
+    interval = _bootstrap(totals, sizes, num_resamples, confidence_level, seed).confidence_interval
     return interval.low, interval.high
 
 
-def rank_p_value(drop: float, control_drops: Sequence[float] | Float[np.ndarray, " control"]) -> float:
-    """The share of equally good draws that do at least as much harm: (1 + #(control >= drop)) / (1 + #controls).
-
-    One-sided (harm counts), exact for exchangeable draws (Phipson & Smyth 2010), never below 1 / (1 + #controls), and
-    1 without controls. Drops within `TIE` of each other are equal, so rounding cannot turn a tie into a win.
+def cluster_draws(
+    totals: Float[np.ndarray, "series cluster"],
+    sizes: Int[np.ndarray, " cluster"],
+    num_resamples: int,
+    seed: int | Sequence[int],
+) -> Float[np.ndarray, "series draw"]:
+    """The resampled means themselves, for a quantity that several benchmarks make up.
 
     Args:
-        drop: what the method's set costs.
-        control_drops: what each matched random draw costs, in the same unit.
+        totals: as for `cluster_intervals`; every series sees the same draws.
+        sizes: samples in each cluster; at least two clusters.
+        num_resamples: how many draws.
+        seed: a benchmark with a seed of its own is drawn independently of the others.
     """
-    at_least = int(np.count_nonzero(np.asarray(control_drops, dtype=np.float64) >= drop - TIE))
-    return (1 + at_least) / (1 + len(control_drops))
+    return _bootstrap(totals, sizes, num_resamples, 0.95, seed).bootstrap_distribution
+
+
+def percentile_interval(
+    draws: Float[np.ndarray, "*series draw"], confidence_level: float
+) -> tuple[Float[np.ndarray, "*series"], Float[np.ndarray, "*series"]]:
+    """The ends between which `confidence_level` of the draws lie, tails of equal size."""
+    tail = (1 - confidence_level) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail], axis=-1)
+    return np.asarray(low), np.asarray(high)

@@ -1,0 +1,69 @@
+"""Controls: one file each. What a neuron set is compared with, so that its effect is not mistaken for any set's.
+
+A plug-in `lode/control/<kind>.py` has one public function::
+
+    def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]
+
+It yields one draw after another: by set name the (layer, neuron) pairs of the control, as many *unique* ones as the
+set has. A random kind yields `num_draws` draws, a deterministic one as many as there are; a set that a kind cannot
+match is left out. The docstring of the module says what is matched, what is not, and what a difference then means.
+Only light imports: plug-ins are imported while the job graph is built.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int
+
+from lode.artifacts import dense
+
+Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What controls are drawn for.
+
+    Attributes:
+        sets: the unique pairs of every set, the best first; `all` is the union of the others.
+        table: the importance table that they were selected from.
+        modalities: those that took part in the selection.
+        ratio: the share of all neurons that was asked for.
+        select: the selection itself, to be run again on another table or ratio.
+    """
+
+    sets: Mapping[str, Pairs]
+    table: pa.Table
+    modalities: tuple[str, ...]
+    ratio: float
+    select: Callable[[pa.Table, float], Mapping[str, Pairs]]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Layers, and neurons in each."""
+        return 1 + int(np.max(self.table["layer"].to_numpy())), 1 + int(np.max(self.table["neuron"].to_numpy()))
+
+
+def stream(seed: int, set_name: str, draw: int) -> np.random.Generator:
+    """The random numbers of one control: they depend on no other set and no other draw."""
+    return np.random.default_rng([seed, crc32(set_name.encode()), draw])
+
+
+def resized(pairs: Pairs, count: int, shape: tuple[int, int], rng: np.random.Generator) -> Pairs:
+    """The best `count` pairs; where there are fewer, filled up with others drawn uniformly from the whole model."""
+    if len(pairs) >= count:
+        return pairs[:count]
+    taken = np.ravel_multi_index((pairs[:, 0], pairs[:, 1]), shape)
+    others = np.setdiff1d(np.arange(shape[0] * shape[1]), taken)
+    drawn = rng.choice(others, count - len(pairs), replace=False)
+    return np.concatenate([pairs, np.stack(np.unravel_index(drawn, shape), axis=1)])
+
+
+def over_prompts(table: pa.Table, column: str) -> Float[np.ndarray, "layer neuron"]:
+    """The mean over samples of a column of sums, for the tokens of the whole prompt."""
+    names, values = dense(table, (column, "num_samples"))
+    sums, counts = values[:, names.index("prompt")]
+    return sums / counts

@@ -1,0 +1,60 @@
+"""Shuffled labels: the same selection on importance whose modality labels are permuted for every neuron.
+
+What is permuted: for each (layer, neuron) on its own, the rows of the modalities that take part in the selection. A
+neuron keeps all its statistics, but which of them is called `image` and which `text` is chance. Numbers of samples and
+tokens stay with the modality, and sums are scaled to them, so that means and shares travel unchanged. One permutation a
+draw serves all sets.
+
+So a control has neurons that are as important as the set's, for some modality. A set that beats it owes its effect to
+*which* modality a neuron serves. It does not permute labels of samples or tokens: capture keeps sums only, and the
+normalisation of importance (min-max over the neurons of a layer) was done under the true labels.
+
+Source: METHODS 3. Where the selection returns another number of neurons, the set is cut or filled up.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from lode.artifacts import dense
+from lode.control import Pairs, Selected, resized, stream
+
+_KEYS = ("modality", "layer", "neuron", "num_samples", "num_tokens")
+
+
+def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:
+    """Select again after each permutation."""
+    for draw in range(num_draws):
+        shuffled = permuted(selected.table, selected.modalities, stream(seed, "labels", draw))
+        sets = selected.select(shuffled, selected.ratio)
+        yield {
+            name: resized(sets.get(name, pairs[:0]), len(pairs), selected.shape, stream(seed, name, draw))
+            for name, pairs in selected.sets.items()
+        }
+
+
+def permuted(table: pa.Table, modalities: Sequence[str], rng: np.random.Generator) -> pa.Table:
+    """The importance table with the rows of these modalities permuted, for each neuron on its own."""
+    names, counts = dense(table, ("num_samples", "num_tokens"))
+    places = [names.index(name) for name in modalities]
+    order = np.argsort(rng.random((len(places), *counts.shape[2:])), axis=0)
+    for index, field in enumerate(table.schema):
+        if field.name in _KEYS:
+            continue
+        values = dense(table, (field.name,))[1][0]
+        units = _unit(field.name, counts)
+        moved = np.take_along_axis((values / units)[places], order, axis=0)
+        values = values.astype(np.float64)
+        values[places] = moved * units[places]
+        whole = np.rint(values) if pa.types.is_integer(field.type) else values
+        table = table.set_column(index, field, pa.array(whole.ravel(), field.type))
+    return table
+
+
+def _unit(column: str, counts: np.ndarray) -> np.ndarray:
+    """What a column adds over: samples for sums, tokens for counts of tokens, else nothing."""
+    samples, tokens = np.maximum(counts, 1)
+    if column.endswith(("_sum", "_sumsq")):
+        return samples
+    return tokens if column.endswith("_count") else np.ones_like(samples)

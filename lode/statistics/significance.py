@@ -1,0 +1,75 @@
+"""P-values: the rank of an effect among its controls, McNemar's test of paired binary scores, and Holm's correction."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import binomtest
+
+#: Two drops closer than this are equal: rounding is about 1e-16, while shares of n samples differ by 1 / n or more.
+TIE = 1e-9
+
+
+def rank_p_value(drop: float, control_drops: Sequence[float] | Float[np.ndarray, " control"]) -> float:
+    """The share of equally good draws that do at least as much harm: (1 + #(control >= drop)) / (1 + #controls).
+
+    One-sided (harm counts), exact for exchangeable draws (Phipson & Smyth 2010), never below 1 / (1 + #controls), and
+    1 without controls. Drops within `TIE` of each other are equal, so rounding cannot turn a tie into a win.
+
+    Args:
+        drop: what the method's set costs.
+        control_drops: what each matched random draw costs, in the same unit.
+    """
+    at_least = int(np.count_nonzero(np.asarray(control_drops, dtype=np.float64) >= drop - TIE))
+    return (1 + at_least) / (1 + len(control_drops))
+
+
+def is_binary(values: Float[np.ndarray, "..."]) -> bool:
+    """Whether every value is 0 or 1, so that McNemar's test and the odds ratio apply."""
+    return bool(np.isin(values, (0, 1)).all())
+
+
+def discordant(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, " sample"]) -> tuple[int, int]:
+    """How many samples were lost (1 before, 0 after) and how many won (0 before, 1 after)."""
+    assert is_binary(before), "binary scores only"
+    assert is_binary(after), "binary scores only"
+    return int(np.sum((before == 1) & (after == 0))), int(np.sum((before == 0) & (after == 1)))
+
+
+def mcnemar_p_value(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, " sample"]) -> float:
+    """Exact two-sided McNemar test: are as many samples won as lost? The binomial test of the discordant pairs.
+
+    1 where nothing changed. It takes samples for independent: where they share media it is too bold, and the
+    cluster bootstrap interval is the one to read. Its null is *no effect*, not *no more than a random set*.
+
+    Args:
+        before: 0 or 1 for each sample, the clean model.
+        after: the same samples with the set switched.
+    """
+    lost, won = discordant(before, after)
+    return float(binomtest(lost, lost + won, 0.5).pvalue) if lost + won else 1.0
+
+
+def holm(p_values: Sequence[float] | Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
+    """Holm's step-down correction (Holm 1979): p-values that keep the family-wise error at any dependence.
+
+    The k-th smallest of m is multiplied by m - k + 1, made non-decreasing, and capped at 1.
+
+    Args:
+        p_values: of one family of tests that was declared beforehand, in any order.
+
+    Returns:
+        Adjusted p-values in the same order.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    assert np.all((values >= 0) & (values <= 1)), "p-values lie in [0, 1]"
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
+
+
+def smallest_holm_p(num_controls: int, num_tests: int) -> float:
+    """The smallest p that `holm` can give a rank among controls: above 0.05, no result whatever can be significant."""
+    return min(1.0, num_tests / (1 + num_controls))

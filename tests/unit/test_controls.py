@@ -1,0 +1,274 @@
+"""Controls of every kind: as many unique neurons as the set, drawn as the kind says, and nothing else."""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lode.artifacts import SCHEMAS, dense, neuron_columns, read_provenance, read_table, write_table
+from lode.config import compose, restrict
+from lode.control import Pairs, Selected, magnitude_matched, outlier_excluded, resized, shuffled_labels
+from lode.control.layer_matched import layer_matched
+from lode.selection.miner import select_neurons
+from lode.shapes import MODALITIES
+from lode.stages import select
+from lode.validation import known_plugins
+
+KINDS = sorted(known_plugins("control"))
+NUM_LAYERS, NUM_NEURONS = 4, 60
+MODALITY_NAMES = ("text", "special", "image")
+
+
+def importance(seed: int = 0) -> pa.Table:
+    """Random importance; numbers of samples and tokens differ between modalities, as in a mix of datasets."""
+    rng = np.random.default_rng(seed)
+    columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
+    size = len(columns["layer"])
+    place = np.repeat(np.arange(len(MODALITIES)), NUM_LAYERS * NUM_NEURONS)
+    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
+    columns |= {"num_samples": (10 + 5 * place) * held, "num_tokens": (100 + 77 * place) * held}
+    columns["positive_count"] = rng.integers(0, 100, size) * held
+    for field in SCHEMAS["importance"]:
+        columns.setdefault(field.name, rng.gamma(0.5, size=size) * held)
+    return pa.table(columns, schema=SCHEMAS["importance"])
+
+
+def selected(table: pa.Table, ratio: float = 0.1, **options: Any) -> Selected:
+    def again(given: pa.Table, share: float) -> dict[str, Pairs]:
+        found = select_neurons(given, MODALITY_NAMES, share, 1, **options)
+        return {name: pairs for name, (pairs, _) in {**found, "all": select.union(list(found.values()))}.items()}
+
+    return Selected(again(table, ratio), table, MODALITY_NAMES, ratio, again)
+
+
+def drawn(kind: str, given: Selected, num_draws: int = 3, seed: int = 1) -> list[dict[str, Pairs]]:
+    return list(import_module(f"lode.control.{kind}").controls(given, num_draws, seed))
+
+
+def members(pairs: Pairs) -> set[tuple[int, int]]:
+    return set(map(tuple, pairs.tolist()))
+
+
+# --- what holds for every kind
+
+
+@pytest.mark.parametrize("strategy", ["LA_MU", "adaptive", "uniform"])
+@pytest.mark.parametrize("ratio", [0.02, 0.3, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_controls_have_the_unique_count_of_their_set(kind: str, ratio: float, strategy: str) -> None:
+    given = selected(importance(), ratio, strategy=strategy)
+    draws = drawn(kind, given)
+    assert draws
+    for draw in draws:
+        assert set(draw) <= set(given.sets)
+        assert set(draw) >= set(MODALITY_NAMES)
+        for name, pairs in draw.items():
+            assert len(pairs) == len(members(pairs)) == len(members(given.sets[name]))
+            assert np.all((pairs >= 0) & (pairs < [NUM_LAYERS, NUM_NEURONS]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_controls_depend_on_seed_and_draw_alone(kind: str) -> None:
+    given = selected(importance())
+    draws, again, more = drawn(kind, given), drawn(kind, given), drawn(kind, given, num_draws=5)
+    other = drawn(kind, given, seed=2)
+    for index, draw in enumerate(draws):
+        for name, pairs in draw.items():
+            np.testing.assert_array_equal(again[index][name], pairs)
+            np.testing.assert_array_equal(more[index][name], pairs)
+    random = kind in ("uniform", "layer_matched", "magnitude_matched", "shuffled_labels")
+    assert random == any(members(draws[0][name]) != members(other[0][name]) for name in draws[0])
+    assert len(draws) == {"other_modality": 2, "outlier_excluded": 1, "sham": 1}.get(kind, 3)
+    if random:
+        assert len({frozenset(members(draw["image"])) for draw in draws}) == 3
+
+
+# --- each kind
+
+
+def shares(kind: str, num_draws: int = 600) -> np.ndarray:
+    """How often each neuron is drawn for the image set (layer, neuron)."""
+    counts = np.zeros((NUM_LAYERS, NUM_NEURONS))
+    given = selected(importance())
+    only = Selected({"image": given.sets["image"]}, given.table, MODALITY_NAMES, given.ratio, given.select)
+    for draw in drawn(kind, only, num_draws):
+        counts[tuple(draw["image"].T)] += 1
+    return counts / num_draws
+
+
+def test_uniform_draws_every_neuron_alike() -> None:
+    expected = len(selected(importance()).sets["image"]) / (NUM_LAYERS * NUM_NEURONS)
+    assert np.all(np.abs(shares("uniform") - expected) < 4.5 * np.sqrt(expected / 600))
+
+
+def test_layer_matched_keeps_the_layers() -> None:
+    image = selected(importance()).sets["image"]
+    per_layer = np.bincount(image[:, 0], minlength=NUM_LAYERS) / NUM_NEURONS
+    assert np.ptp(per_layer) > 0
+    assert np.all(np.abs(shares("layer_matched") - per_layer[:, None]) < 4.5 * np.sqrt(per_layer.max() / 600))
+
+
+def test_magnitude_matched_keeps_layer_and_bin() -> None:
+    given = selected(importance(), 0.3)
+    bins = magnitude_matched.magnitude_bins(magnitude_matched.magnitude(given.table))
+    assert np.bincount(bins[0]).tolist() == [6] * 10
+
+    def profile(pairs: Pairs) -> list[tuple[int, int]]:
+        return sorted((int(layer), int(bins[layer, neuron])) for layer, neuron in pairs)
+
+    for draw in drawn("magnitude_matched", given):
+        for name, pairs in draw.items():
+            assert profile(pairs) == profile(given.sets[name])
+    assert any(
+        profile(layer_matched(given.sets["image"], NUM_NEURONS, np.random.default_rng(i)))
+        != profile(given.sets["image"])
+        for i in range(3)
+    ), "matching layers alone would not do"
+
+
+def test_magnitude_is_the_root_mean_square_over_samples() -> None:
+    table = importance()
+    names, (squares,) = dense(table, ("mean_sumsq",))
+    prompt = names.index("prompt")
+    expected = np.sqrt(squares[prompt] / (10 + 5 * prompt))
+    np.testing.assert_allclose(magnitude_matched.magnitude(table), expected)
+
+
+def test_bins_by_hand() -> None:
+    values = np.array([[5.0, 1.0, 3.0, 2.0, 4.0]])
+    assert magnitude_matched.magnitude_bins(values).tolist() == [[8, 0, 4, 2, 6]]
+
+
+def test_other_modality_is_cut_to_the_best_and_filled_up() -> None:
+    given = selected(importance(), 0.3, strategy="adaptive")
+    sizes = {name: len(pairs) for name, pairs in given.sets.items() if name != "all"}
+    assert len(set(sizes.values())) > 1, "sets of one size would test neither"
+    for index, draw in enumerate(drawn("other_modality", given)):
+        assert "all" not in draw
+        for name, pairs in draw.items():
+            other = given.sets[[o for o in sizes if o != name][index]]
+            common = min(len(other), len(pairs))
+            np.testing.assert_array_equal(pairs[:common], other[:common])
+            assert not members(pairs[common:]) & members(other)
+
+
+def test_filling_up_takes_every_other_neuron_once() -> None:
+    pairs = np.array([[0, 1], [1, 0]])
+    filled = resized(pairs, 6, (2, 3), np.random.default_rng(0))
+    assert filled[:2].tolist() == pairs.tolist()
+    assert members(filled) == {(layer, neuron) for layer in range(2) for neuron in range(3)}
+    assert resized(pairs, 1, (2, 3), np.random.default_rng(0)).tolist() == [[0, 1]]
+
+
+def test_shuffled_labels_keeps_what_a_neuron_has_and_moves_it_between_modalities() -> None:
+    table = importance()
+    shuffled = shuffled_labels.permuted(table, MODALITY_NAMES, np.random.default_rng(0))
+    assert shuffled.schema.equals(table.schema)
+    names, before = dense(table, table.column_names[3:])
+    _, after = dense(shuffled, table.column_names[3:])
+    places = [names.index(name) for name in MODALITY_NAMES]
+    others = [index for index in range(len(names)) if index not in places]
+    np.testing.assert_array_equal(after[:, others], before[:, others])
+    column = table.column_names[3:].index
+    for name in ("num_samples", "num_tokens"):
+        np.testing.assert_array_equal(after[column(name)], before[column(name)])
+    # A neuron keeps its three importances and its three means, and they move together.
+    importances, means = column("mean"), column("max_sum")
+    samples = before[column("num_samples")]
+    for values in (before, after):
+        values[means, places] /= samples[places]
+    np.testing.assert_allclose(np.sort(after[importances, places], 0), np.sort(before[importances, places], 0))
+    order = np.argsort(np.argsort(after[importances, places], 0), 0)
+    was = np.take_along_axis(np.argsort(before[importances, places], 0), order, 0)
+    np.testing.assert_allclose(after[means, places], np.take_along_axis(before[means, places], was, 0))
+    moved = np.mean(was != np.arange(3)[:, None, None])
+    assert 0.55 < moved < 0.78  # two of three at random
+
+
+def test_shuffled_labels_serve_all_sets_of_a_draw() -> None:
+    for draw in drawn("shuffled_labels", selected(importance())):
+        parts = [members(draw[name]) for name in MODALITY_NAMES]
+        assert len(members(draw["all"]) & set().union(*parts)) >= 0.8 * len(draw["all"])
+
+
+def test_outliers_are_left_out_and_the_rest_selected_as_if_they_were_not_there() -> None:
+    table = importance()
+    given = selected(table, 0.1, mix="max")
+    kept = outlier_excluded.without_outliers(given)
+    assert (~kept).sum(1).tolist() == [1] * NUM_LAYERS
+    names, (largest,) = dense(table, ("max_sum",))
+    np.testing.assert_array_equal(np.argmin(kept, 1), largest[names.index("prompt")].argmax(1))
+    (draw,) = drawn("outlier_excluded", given)
+    out = {(layer, int(neuron)) for layer, neuron in enumerate(np.argmin(kept, 1))}
+    scores = dense(table, ("max",))[1][0]
+    for name in MODALITY_NAMES:
+        left = np.where(kept, scores[names.index(name)], -1).ravel()
+        best = np.argsort(-left, kind="stable")[: len(given.sets[name])]
+        assert members(draw[name]) == {divmod(int(place), NUM_NEURONS) for place in best}
+        assert not members(draw[name]) & out
+    assert any(members(draw[name]) != members(given.sets[name]) for name in MODALITY_NAMES) == bool(
+        out & members(given.sets["all"])
+    )
+
+
+def test_an_excluded_outlier_of_a_set_is_replaced() -> None:
+    table = importance()
+    names, (scores, largest) = dense(table, ("max", "max_sum"))
+    best = np.unravel_index(scores[names.index("image")].argmax(), scores.shape[1:])
+    largest[names.index("prompt"), best[0], best[1]] = 1e6
+    place = table.column_names.index("max_sum")
+    table = table.set_column(place, table.schema.field("max_sum"), [largest.ravel()])
+    given = selected(table, mix="max")
+    (draw,) = drawn("outlier_excluded", given)
+    assert tuple(map(int, best)) in members(given.sets["image"]) - members(draw["image"])
+    assert len(members(given.sets["image"]) - members(draw["image"])) <= NUM_LAYERS
+
+
+def test_sham_is_the_set_itself() -> None:
+    given = selected(importance())
+    assert [list(draw) for draw in drawn("sham", given)] == [list(given.sets)]
+    for name, pairs in drawn("sham", given)[0].items():
+        np.testing.assert_array_equal(pairs, given.sets[name])
+
+
+# --- the stage
+
+
+def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
+    write_table(
+        tmp_path / "importance.parquet", "importance", {c: importance()[c] for c in importance().schema.names}, {}
+    )
+    paths = [f"io.importance={tmp_path}/importance.parquet", f"io.output={tmp_path}/neurons.parquet"]
+    overrides = [f"controls.kinds=[{','.join(KINDS)}]", "controls.num_draws=2", "selection.ratio=0.1", *paths]
+    select.run(restrict(compose(overrides), "select", ("io", "runtime")), {})
+    rows = read_table(tmp_path / "neurons.parquet", "neurons").to_pylist()
+    methods = ("text", "special", "image", "all")
+    expected = {(name, "", -1) for name in methods}
+    for kind in KINDS:
+        count = 1 if kind in ("sham", "outlier_excluded") else 2
+        named = MODALITY_NAMES if kind == "other_modality" else methods
+        expected |= {(name, kind, draw) for name in named for draw in range(count)}
+    assert {
+        (row["control_of"] or row["set_name"], row["control_kind"], row["control_draw"]) for row in rows
+    } == expected
+    for row in rows:
+        assert (row["kind"] == "control") == bool(row["control_kind"])
+    shared = read_provenance(tmp_path / "neurons.parquet")["shared_frac"]
+    assert set(shared) == set(KINDS)
+    assert set(shared["sham"].values()) == {1.0}
+    assert 0 <= shared["uniform"]["image"] < 0.5
+
+
+def test_kinds_do_not_change_each_other(tmp_path: Any) -> None:
+    table = importance()
+    write_table(tmp_path / "importance.parquet", "importance", {c: table[c] for c in table.schema.names}, {})
+    found = []
+    for kinds in ("layer_matched", "sham,uniform,layer_matched"):
+        paths = [f"io.importance={tmp_path}/importance.parquet", f"io.output={tmp_path}/neurons.parquet"]
+        overrides = [f"controls.kinds=[{kinds}]", "selection.ratio=0.1", *paths]
+        select.run(restrict(compose(overrides), "select", ("io", "runtime")), {})
+        rows = read_table(tmp_path / "neurons.parquet", "neurons").drop_columns(["score"]).to_pylist()
+        found.append([row for row in rows if row["control_kind"] in ("", "layer_matched")])
+    assert found[0] == found[1]

@@ -1,0 +1,273 @@
+"""Statistics of effects: values worked by hand, other libraries, and error rates on simulated data of known truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kstest, ttest_rel
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from lode.statistics.bootstrap import cluster_draws, cluster_intervals, cluster_totals, percentile_interval
+from lode.statistics.dose import dose_area, dose_slope
+from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
+from lode.statistics.selectivity import selectivity, selectivity_interval, specificity_f
+from lode.statistics.significance import discordant, holm, mcnemar_p_value, rank_p_value, smallest_holm_p
+
+
+def binary(lost, won, kept=0, wrong=0):
+    """Scores before and after with so many samples lost, won, right twice and wrong twice."""
+    counts = (lost, won, kept, wrong)
+    return np.repeat([1.0, 0.0, 1.0, 0.0], counts), np.repeat([0.0, 1.0, 1.0, 0.0], counts)
+
+
+# --- McNemar
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "expected"),
+    [
+        (0, 0, 1),
+        (1, 0, 1),  # 2 * 1/2
+        (5, 0, 2 / 32),
+        (0, 5, 2 / 32),  # two-sided
+        (4, 1, 2 * (1 + 5) / 32),
+        (3, 3, 1),
+        (3, 2, 1),  # 2 * 16/32
+        (10, 2, 2 * (1 + 12 + 66) / 4096),
+    ],
+)
+def test_mcnemar_by_hand(lost, won, expected):
+    before, after = binary(lost, won, kept=3, wrong=2)
+    assert discordant(before, after) == (lost, won)
+    assert mcnemar_p_value(before, after) == pytest.approx(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(*[st.integers(0, 30)] * 4))
+def test_mcnemar_equals_statsmodels(counts):
+    lost, won, kept, wrong = counts
+    expected = mcnemar([[kept, lost], [won, wrong]], exact=True).pvalue if lost + won else 1
+    assert mcnemar_p_value(*binary(*counts)) == pytest.approx(expected)
+
+
+def test_mcnemar_refuses_what_is_not_binary():
+    with pytest.raises(AssertionError, match="binary"):
+        mcnemar_p_value(np.array([1.0, 0.5]), np.array([1.0, 0.0]))
+
+
+def rejections(chance_of_loss, num_studies=2000, num_samples=600):
+    """The share of studies with McNemar p <= 0.05; each sample changes with probability 0.5."""
+    rng = np.random.default_rng(3)
+    count = 0
+    for _ in range(num_studies):
+        lost = rng.binomial(changed := rng.binomial(num_samples, 0.5), chance_of_loss)
+        count += mcnemar_p_value(*binary(lost, changed - lost)) <= 0.05
+    return count / num_studies
+
+
+def test_mcnemar_errs_as_often_as_it_says_and_has_power():
+    assert 0.03 <= rejections(0.5) <= 0.055  # exact, so at most 0.05; two standard errors are 0.01
+    assert rejections(0.6) > 0.8
+
+
+# --- rank among controls
+
+
+def test_rank_p_is_uniform_under_the_null_and_small_when_the_set_does_harm():
+    rng = np.random.default_rng(4)
+    drops = rng.normal(size=(4000, 20))  # 19 controls: p is one of 1/20 ... 20/20
+    p_values = np.array([rank_p_value(row[0], row[1:]) for row in drops])
+    counts = np.bincount(np.rint(p_values * 20).astype(int), minlength=21)[1:]
+    assert counts.sum() == 4000
+    assert np.all(np.abs(counts - 200) < 4.5 * np.sqrt(4000 / 20 * 19 / 20))
+    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.01)
+    harmful = np.array([rank_p_value(row[0] + 3, row[1:]) for row in drops])
+    assert np.mean(harmful <= 0.05) > 0.7
+
+
+def test_rank_p_is_not_too_small_with_ties():
+    """Scores of few samples tie often; the p-value must stay valid."""
+    rng = np.random.default_rng(5)
+    drops = rng.binomial(4, 0.3, size=(4000, 20)) / 4
+    p_values = np.array([rank_p_value(row[0], row[1:]) for row in drops])
+    for level in (0.05, 0.1, 0.25, 0.5):
+        assert np.mean(p_values <= level) <= level + 0.01
+
+
+# --- Holm
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        ([], []),
+        ([0.03], [0.03]),
+        ([0.01, 0.04], [0.02, 0.04]),
+        ([0.04, 0.01], [0.04, 0.02]),
+        ([0.03, 0.01, 0.02], [0.04, 0.03, 0.04]),  # 3 * 0.01; 2 * 0.02; 1 * 0.03 raised to the one before
+        ([0.5, 0.6], [1, 1]),
+        ([0.01, 0.01], [0.02, 0.02]),
+    ],
+)
+def test_holm_by_hand(p_values, expected):
+    assert holm(p_values).tolist() == pytest.approx(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 40).map(lambda i: i / 40), min_size=1, max_size=12))
+def test_holm_equals_statsmodels(p_values):
+    np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12)
+
+
+def test_holm_keeps_the_family_wise_error_where_plain_p_values_do_not():
+    """Families of 10: 6 true nulls, uniform and correlated through a common part, and 4 strong effects."""
+    rng = np.random.default_rng(6)
+    from scipy.stats import norm
+
+    wrong = {"plain": 0, "holm": 0}
+    found = 0.0
+    for _ in range(2000):
+        z = 0.6 * rng.normal() + 0.8 * rng.normal(size=6)
+        p_values = np.concatenate([norm.sf(z), norm.sf(rng.normal(3.5, 1, 4))])
+        adjusted = holm(p_values)
+        wrong["plain"] += bool(np.any(p_values[:6] <= 0.05))
+        wrong["holm"] += bool(np.any(adjusted[:6] <= 0.05))
+        found += np.mean(adjusted[6:] <= 0.05) / 2000
+    assert wrong["holm"] / 2000 <= 0.05 + 0.01
+    assert wrong["plain"] / 2000 > 0.15
+    assert found > 0.7
+
+
+def test_few_controls_cannot_pass_holm():
+    assert smallest_holm_p(20, 16) == pytest.approx(16 / 21)
+    assert smallest_holm_p(19, 1) == 0.05
+    assert smallest_holm_p(3, 16) == 1
+    p_values = [rank_p_value(1.0, [0.0] * 20)] * 16
+    assert holm(p_values).min() == pytest.approx(smallest_holm_p(20, 16))
+
+
+# --- effect sizes
+
+
+def test_cohen_d_by_hand():
+    # Differences 1, 0, 0, 1: mean 1/2, variance (4 * 1/4) / 3 = 1/3.
+    before, after = np.array([1.0, 1, 0, 1]), np.array([0.0, 1, 0, 0])
+    assert paired_cohen_d(before, after) == pytest.approx(0.5 * np.sqrt(3))
+    assert paired_cohen_d(after, before) == pytest.approx(-0.5 * np.sqrt(3))
+    assert paired_cohen_d(before, before) is None
+    assert paired_cohen_d(before, before - 0.25) is None
+    assert paired_cohen_d(before[:1], after[:1]) is None
+
+
+def test_cohen_d_is_the_paired_t_over_the_root_of_n():
+    before, after = np.random.default_rng(0).random((2, 30))
+    assert paired_cohen_d(before, after) == pytest.approx(ttest_rel(before, after).statistic / np.sqrt(30))
+
+
+def test_odds_ratio_by_hand():
+    assert matched_odds_ratio(*binary(7, 2, kept=9)) == pytest.approx(7.5 / 2.5)
+    assert matched_odds_ratio(*binary(0, 0, kept=9)) == 1
+    assert matched_odds_ratio(*binary(3, 0)) == pytest.approx(7)
+    assert matched_odds_ratio(np.array([0.5]), np.array([1.0])) is None
+
+
+# --- selectivity
+
+OWN = np.array([True, True, False, False, False])
+
+
+def test_selectivity_by_hand():
+    drops = np.array([[0.5, 0.3, 0.1, 0.0, -0.1], [0.1, 0.1, 0.1, 0.1, 0.1]])
+    np.testing.assert_allclose(selectivity(drops, OWN), [0.4, 0.0], atol=1e-12)
+    np.testing.assert_allclose(selectivity(drops[0], ~OWN), -0.4)
+    for useless in (np.ones(5, dtype=bool), np.zeros(5, dtype=bool)):
+        with pytest.raises(AssertionError, match="compares own"):
+            selectivity(drops, useless)
+
+
+def test_specificity_by_hand():
+    own, clean = np.array([True, False]), np.array([0.8, 0.9])
+    # P = 0.4 / (0.4 + 0.1) = 0.8, R = 0.4 / 0.8 = 0.5, F = 0.8 / 1.3.
+    assert specificity_f(np.array([0.4, 0.1]), clean, own) == pytest.approx(0.8 / 1.3)
+    assert specificity_f(np.array([0.8, -0.2]), clean, own) == 1  # all of its own, nothing elsewhere (clipped)
+    assert specificity_f(np.array([-0.1, 0.3]), clean, own) == 0
+    assert specificity_f(np.array([0.0, 0.0]), np.array([0.0, 0.9]), own) == 0
+
+
+def test_selectivity_interval_of_one_benchmark_is_that_of_its_drop():
+    rng = np.random.default_rng(0)
+    totals, sizes = cluster_totals(rng.random((2, 60)), np.repeat(np.arange(20), 3))
+    draws = cluster_draws(totals, sizes, 1000, 9)
+    assert draws.shape == (2, 1000)
+    nothing = np.zeros(1000)
+    low, high = cluster_intervals(totals, sizes, 1000, 0.9, 9)
+    for series in range(2):
+        own = np.array([True, False])
+        assert selectivity_interval([draws[series], nothing], own, 0.9) == pytest.approx((low[series], high[series]))
+        ends = selectivity_interval([draws[series], nothing], ~own, 0.9)
+        assert ends == pytest.approx((-high[series], -low[series]))
+
+
+def test_draws_are_shared_by_masks_and_independent_between_benchmarks():
+    values = np.random.default_rng(0).random((1, 40))
+    totals, sizes = cluster_totals(np.concatenate([values, values]), np.arange(40))
+    one, other = cluster_draws(totals, sizes, 2000, [1, 11]), cluster_draws(totals, sizes, 2000, [1, 12])
+    np.testing.assert_array_equal(one[0], one[1])
+    assert abs(np.corrcoef(one[0], other[0])[0, 1]) < 0.08
+
+
+def drops_of_studies(rng, num_studies, true_drop):
+    """Series of paired differences, one a study: 40 clusters of 1 to 6 samples that share a part of their drop."""
+    clusters = np.repeat(np.arange(40), rng.integers(1, 7, 40))
+    shared = rng.normal(0, 0.3, (num_studies, 40))[:, clusters]
+    return true_drop + shared + rng.normal(0, 0.2, shared.shape), clusters
+
+
+def test_coverage_of_selectivity_is_near_nominal():
+    """1000 studies of three benchmarks; the true selectivity is 0.4 - (0.1 + 0.0) / 2 = 0.35."""
+    rng = np.random.default_rng(8)
+    studies = [drops_of_studies(rng, 1000, drop) for drop in (0.4, 0.1, 0.0)]
+    own = np.array([True, False, False])
+    covered = {}
+    for kind in ("cluster", "naive"):
+        draws = [
+            cluster_draws(*cluster_totals(values, clusters if kind == "cluster" else np.arange(len(clusters))), 400, i)
+            for i, (values, clusters) in enumerate(studies)
+        ]
+        low, high = percentile_interval(selectivity(np.stack(draws, axis=-1), own), 0.9)
+        covered[kind] = np.mean((low <= 0.35) & (high >= 0.35))
+    assert 0.86 <= covered["cluster"] <= 0.93  # a standard error is 0.01; percentile is a little short
+    assert covered["naive"] < 0.75  # ignoring the clusters fails, so the test can fail
+
+
+def test_p_of_selectivity_is_uniform_under_the_null():
+    """Masks that are draws like their controls, on benchmarks with noise and unequal difficulty."""
+    rng = np.random.default_rng(9)
+    drops = rng.normal(0, [0.05, 0.1, 0.02, 0.2], (3000, 20, 4))
+    values = selectivity(drops, np.array([True, False, False, True]))
+    p_values = np.array([rank_p_value(row[0], row[1:]) for row in values])
+    jitter = p_values - rng.random(3000) / 20  # spread over the step of 1/20, so that the null is continuous
+    assert kstest(jitter, "uniform").pvalue > 0.01
+    assert kstest(jitter**1.2, "uniform").pvalue < 1e-6  # a bias of this size would be seen
+
+
+# --- dose
+
+
+def test_dose_area_and_slope_by_hand():
+    doses = np.array([1.0, 2.0, 4.0])
+    drops = np.array([[0.1, 0.2, 0.4], [0.4, 0.4, 0.4], [0.0, 0.0, 0.0]])
+    # A line to 0.4: half of it. A step at 1: 0.4 * (1/2 + 3) / 4.
+    np.testing.assert_allclose(dose_area(doses, drops), [0.2, 0.35, 0])
+    # Sums of squares 21; dose * drop: 0.1 + 0.4 + 1.6 = 2.1, and 0.4 * 7.
+    np.testing.assert_allclose(dose_slope(doses, drops), [0.1, 2.8 / 21, 0])
+    assert dose_area(np.array([2.0]), np.array([0.3])) == pytest.approx(0.15)
+    np.testing.assert_allclose(dose_area(10 * doses, drops), dose_area(doses, drops))
+    np.testing.assert_allclose(dose_slope(10 * doses, drops), dose_slope(doses, drops) / 10)
+
+
+@pytest.mark.parametrize("doses", [[], [0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+def test_doses_must_rise_from_above_zero(doses):
+    with pytest.raises(AssertionError, match="dose"):
+        dose_area(np.array(doses), np.zeros(len(doses)))
