@@ -18,6 +18,7 @@ from lode.errors import UserError, unknown_name
 from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TOKEN_MODALITIES
 
 TABLES = ("importance", "neurons", "scores", "effects")
+FIGURE_TABLES = (*TABLES, "scoreboard")
 NO_PLUGIN = ("__init__",)
 DTYPES = ("float32", "bfloat16", "float16")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -218,7 +219,30 @@ def check_figure(cfg: Any) -> None:
     """Refuse a figure of unknown tables."""
     check_plugin("figure", cfg.figure.plugin)
     for table in cfg.figure.tables:
-        check_name("table of a figure", table, TABLES)
+        check_name("table of a figure", table, FIGURE_TABLES)
+
+
+def check_planting(cfg: Any) -> None:
+    """Refuse a planting that cannot be."""
+    planting = cfg.planting
+    for modality in planting.modalities:
+        check_name("modality to plant", modality, TOKEN_MODALITIES)
+    if len(set(planting.modalities)) < 2:
+        raise UserError("planting.modalities: name at least two, or there is nothing to be specific against")
+    for key in ("num_planted", "num_samples"):
+        check_positive(f"planting.{key}", planting[key])
+    for key in ("seed", "num_pairs", "num_mute", "num_unspecific", "strength"):
+        if planting[key] < 0:
+            raise UserError(f"planting.{key} = {planting[key]}: expected at least 0")
+    if not 0 < planting.host_frac <= 1 or planting.effect <= 0:
+        raise UserError(
+            f"planting.host_frac = {planting.host_frac}, planting.effect = {planting.effect}: expected a share in "
+            "(0, 1] and a length above 0"
+        )
+    if cfg.model.dtype != "float32":
+        raise UserError(
+            f"model.dtype = {cfg.model.dtype}: planting needs float32; its channels are smaller than others round"
+        )
 
 
 def check_training(cfg: Any) -> None:
@@ -233,9 +257,12 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "train": (check_training,),
     "download": (check_model,),
     "prepare": (check_seed, check_dataset),
+    "plant": (check_model, check_planting, check_runtime),
     "capture": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
     "aggregate": (),
     "select": (check_seed, check_selection),
+    "rate": (check_seed, check_selection),
+    "compare": (),
     "ablate": (check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
     "score": (check_seed, check_scores),
     "plot": (check_figure,),
@@ -261,8 +288,8 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
         mined_modalities: token modalities that the mining datasets hold.
         selections: the composed config of each named selection.
     """
-    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions"):
-        if not cfg[key]:
+    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions", "plantings"):
+        if not cfg[key] and key != "plantings":
             raise UserError(f"the experiment's `{key}` is empty; name at least one")
         for name, times in Counter(list(cfg[key])).items():
             if times > 1:

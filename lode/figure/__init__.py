@@ -89,6 +89,7 @@ _STYLE: dict[Any, Any] = {
 _KEYS = {
     "statistics": ("model", "dataset", "shard"),
     "importance": ("model",),
+    "scoreboard": (),
     "neurons": ("model", "selection"),
     "predictions": ("model", "selection", "intervention", "dataset"),
     "scores": ("model", "selection", "intervention", "dataset"),
@@ -112,8 +113,8 @@ def keys_of(kind: str, path: str | Path) -> dict[str, str]:
     """
     path = Path(path)
     names = _KEYS[kind]
-    ending = f".{kind}.parquet" if names[-1] == "dataset" else ".parquet"  # one dataset has tables of three kinds
-    parts = [*path.parts[:-1], path.name.removesuffix(ending)][-len(names) :]
+    ending = f".{kind}.parquet" if names[-1:] == ("dataset",) else ".parquet"  # one dataset has tables of three kinds
+    parts = [*path.parts[:-1], path.name.removesuffix(ending)][-len(names) :] if names else []
     if len(parts) < len(names) or not path.name.endswith(ending):
         raise UserError(f"{path}: the path of a {kind} table ends in {'/'.join(f'{{{n}}}' for n in names)}{ending}")
     return dict(zip(names, parts, strict=True))

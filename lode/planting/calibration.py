@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lode.model.adapter import Adapter
-from lode.model.encoding import encode
+from lode.model.encoding import append_tokens, encode, token_modalities
 from lode.shapes import TOKEN_MODALITIES
 
 
@@ -38,14 +38,36 @@ class LayerTokens:
         return 1 / self.rms / (1 / self.rms).mean()
 
 
+@dataclass(frozen=True)
+class Answered:
+    """Prompts with their right answers appended: all tokens that a good model sees.
+
+    Attributes:
+        inputs: of the model; answers are padded on the right.
+        gold_ids: the tokens of each answer.
+        modality: index into `TOKEN_MODALITIES` of every token, -1 for padding.
+    """
+
+    inputs: dict[str, Tensor]
+    gold_ids: list[list[int]]
+    modality: Int[Tensor, "batch token"]
+
+
+def with_answers(adapter: Adapter, rows: Sequence[dict[str, Any]]) -> Answered:
+    """Encode records and their first answers."""
+    tokenizer = adapter.processor.tokenizer
+    gold_ids = [tokenizer(row["answers"][0], add_special_tokens=False)["input_ids"] for row in rows]
+    inputs = append_tokens(encode(adapter, rows), gold_ids, tokenizer.pad_token_id)
+    return Answered(inputs, gold_ids, token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"]))
+
+
 @torch.inference_mode()
-def observe(adapter: Adapter, samples: Mapping[str, Sequence[dict[str, Any]]], batch_size: int) -> list[LayerTokens]:
-    """Run the samples of every dataset and keep every layer's tokens.
+def observe(adapter: Adapter, samples: Mapping[str, Sequence[dict[str, Any]]]) -> list[LayerTokens]:
+    """Run the samples of every dataset, one batch each, and keep every layer's tokens.
 
     Args:
         adapter: a loaded Qwen2-VL.
         samples: records by dataset.
-        batch_size: samples a forward pass.
     """
     layers = adapter.model.model.language_model.layers
     kept: list[list[tuple[Tensor, Tensor]]] = [[] for _ in layers]
@@ -62,10 +84,9 @@ def observe(adapter: Adapter, samples: Mapping[str, Sequence[dict[str, Any]]], b
         for layer, block in enumerate(layers):
             stack.callback(block.post_attention_layernorm.register_forward_hook(see(layer)).remove)
         for rows in samples.values():
-            for start in range(0, len(rows), batch_size):
-                batch = encode(adapter, rows[start : start + batch_size])
-                codes.append(batch.token_modality)
-                adapter.model(**batch.inputs, use_cache=False, logits_to_keep=1)
+            batch = with_answers(adapter, rows)
+            codes.append(batch.modality)
+            adapter.model(**batch.inputs, use_cache=False, logits_to_keep=1)
     modality = torch.cat([code[code >= 0] for code in codes])
     return [
         LayerTokens(torch.cat([inputs for inputs, _ in parts]), torch.cat([rms for _, rms in parts]), modality)

@@ -6,8 +6,8 @@ elsewhere. A neuron adds act(gate) * up * down, so one whose up row is c e_m wri
 whatever its gate shows there. How much the gate shows is the `strength` of the planting.
 
 - *planted* p, with a host n that is already there: gate_p = gate_n - strength * sd(gate_n) * (other channels),
-  up_p = c e_m, down_p = down_n, and up_n loses c e_m. On m both gates agree, so the two add up to what n wrote alone; off
-  m, p writes nothing. The model computes what it did; without p, n is wrong by c on the tokens of m.
+  up_p = c e_m, down_p = down_n, and up_n loses c e_m. On m both gates agree, so the two add up to what n wrote alone;
+  off m, p writes nothing. The model computes what it did; without p, n is wrong by c on the tokens of m.
 - *redundant* pair: each writes to a channel of the pair on every token of m. A *sentinel* in the next layer is silent
   while it hears one of them, and else destroys the tokens of m. Switching one changes nothing, both a lot.
 - *specific_mute*: the gate of a planted neuron, and a down column of zeros.
@@ -103,6 +103,10 @@ class Layer:
         """A row of the model as it was, with zeros on the new half."""
         return torch.cat([weight, torch.zeros(self.width)])
 
+    def length(self, modality: str) -> float:
+        """The mean length of the residual stream at tokens of the modality."""
+        return float(self.tokens.rms[self.tokens.members(modality)].mean()) * self.width**0.5
+
     def specific_gate(self, modality: str, host: int) -> Float[Tensor, " wide"]:
         """The host's gate on the modality, pushed down on all others."""
         push = self.strength * float((self.tokens.inputs @ self.gate[host]).std())
@@ -111,10 +115,15 @@ class Layer:
 
 
 def add_planted(layer: Layer, design: Design, modality: str, effect: float) -> None:
-    """A neuron that takes over the share c of its host's work on the modality; c in typical sizes of that work."""
+    """A neuron that writes c e_m down_n times its gate, which its host n takes back.
+
+    c makes that `effect` times as long as the tokens of the modality are, so without the neuron they are as far off.
+    """
     host = layer.pick(modality)
-    inside = layer.tokens.inputs[layer.tokens.members(modality)]
-    share = effect * float((inside @ layer.up[host]).square().mean().sqrt()) * layer.own(modality)
+    inside = layer.tokens.members(modality)
+    shown = torch.nn.functional.silu(layer.tokens.inputs[inside] @ layer.gate[host]) * layer.tokens.unit[inside]
+    written = float(shown.abs().mean() * layer.down[host].norm())
+    share = effect * layer.length(modality) / written * layer.own(modality)
     gate, down = layer.specific_gate(modality, host), layer.widened(layer.down[host])
     design.added.append(Neuron("planted", modality, gate, share, down))
     design.hosts[host] = share
@@ -142,7 +151,7 @@ def redundant_gate(layer: Layer, modality: str, host: int) -> Float[Tensor, " wi
     """A gate near 1 and above 0 at every token of the modality: the host's, on a constant."""
     inside = layer.tokens.members(modality)
     host_gate, unit = layer.tokens.inputs[inside] @ layer.gate[host], layer.tokens.unit[inside]
-    level = 1.25 * float((-host_gate / ((1 - _MARGIN) * unit)).amax().clamp_min(host_gate.std()))
+    level = 1.5 * float((-host_gate / ((1 - _MARGIN) * unit)).amax().clamp_min(host_gate.std()))
     return layer.specific_gate(modality, host) / level + layer.own(modality)
 
 
@@ -169,8 +178,7 @@ def add_sentinel(layer: Layer, design: Design, modality: str, pair: int, channel
     loud = -_SILENT / float(unit.min())
     gate = loud * (own - layer.channel(channel))
     noise = torch.from_numpy(layer.rng.standard_normal(layer.width)).float()
-    length = effect * float(layer.tokens.rms[inside].mean()) * layer.width**0.5
-    noise *= length / noise.norm() / float((loud * unit.square()).mean())
+    noise *= effect * layer.length(modality) / noise.norm() / float((loud * unit.square()).mean())
     design.added.append(Neuron("sentinel", modality, gate, own, layer.widened(noise), pair))
 
 

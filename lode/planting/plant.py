@@ -30,7 +30,9 @@ def check_room(tokens: Sequence[LayerTokens], width: int, options: Any) -> None:
             "they must be the same"
         )
     if "video" in held:
-        raise UserError("image and video tokens come out of the same projector: neither can be planted beside the other")
+        raise UserError(
+            "image and video tokens come out of the same projector: neither can be planted beside the other"
+        )
     num_channels = len(options.modalities) * (1 + options.num_pairs * (len(tokens) - 1))
     if num_channels > width:
         raise UserError(f"planting asks for {num_channels} channels, and there is room for {width}: plant fewer pairs")

@@ -41,6 +41,7 @@ MIXES: dict[str, tuple[float, ...]] = {
 }
 
 Pairs = Int[np.ndarray, "n 2"]
+Scores = Float[np.ndarray, "layer neuron"]
 
 
 def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float, ...]:
@@ -200,3 +201,46 @@ def select_neurons(
     """The plug-in entry: MINER selection from the importance table."""
     names, values = dense(table, METRICS)
     return rank(values[:, [names.index(m) for m in modalities]], modalities, mix, ratio, strategy, seed)
+
+
+def rank_neurons(
+    table: pa.Table, modalities: Sequence[str], seed: int, strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
+) -> dict[str, Scores]:
+    """The plug-in entry: every neuron's place in the order in which the strategy selects."""
+    check_options(strategy, mix)
+    names, values = dense(table, METRICS)
+    if not np.isfinite(values).all():
+        raise UserError("importance holds NaN or infinity; capture again, or look for NaN activations in the model")
+    mixed = np.tensordot(mix_weights(mix), values[:, [names.index(m) for m in modalities]], axes=1)
+    scores = _ORDERS[strategy](mixed, np.random.default_rng(seed))
+    return dict(zip(modalities, scores, strict=True))
+
+
+def _by_total(mixed: Mixed, _rng: Any) -> Mixed:
+    """The sum over modalities, first of the neurons that the modality labels, then of all others."""
+    labelled = mixed.argmax(0) == np.arange(len(mixed))[:, None, None]
+    return mixed.sum(0) - (1 + mixed.sum(0).max()) * ~labelled
+
+
+def _within(values: Float[np.ndarray, "*groups neuron"]) -> Float[np.ndarray, "*groups neuron"]:
+    """Minus the place of each value along the last axis; ties go to the smaller index."""
+    order = np.argsort(-values, axis=-1, kind="stable")
+    places = np.empty_like(order)
+    np.put_along_axis(places, order, np.broadcast_to(np.arange(values.shape[-1]), values.shape), axis=-1)
+    return -places.astype(np.float64)
+
+
+def _by_layer(mixed: Mixed, _rng: Any) -> Mixed:
+    """Minus the place among all (modality, neuron) pairs of the layer."""
+    num_modalities, num_layers, num_neurons = mixed.shape
+    pairs = mixed.transpose(1, 0, 2).reshape(num_layers, -1)
+    return _within(pairs).reshape(num_layers, num_modalities, num_neurons).transpose(1, 0, 2)
+
+
+_ORDERS = {
+    "adaptive": _by_total,
+    "LA_MU": lambda mixed, rng: mixed,
+    "LU_MA": _by_layer,
+    "uniform": lambda mixed, rng: _within(mixed),
+    "random": lambda mixed, rng: rng.random(mixed.shape),
+}
