@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lode.artifacts import SCHEMAS, neuron_columns, provenance, write_table
+from lode.artifacts import RATINGS, SCHEMAS, neuron_columns, provenance, write_table
 from lode.shapes import METRICS
 
 HOSTILE = "<script>alert('x')</script> What is <b>this</b>? \"&amp;\""
@@ -145,6 +145,23 @@ def write_run(
             paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score"))
             paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score"))
     return paths
+
+
+def write_scoreboard(folder: Path) -> str:
+    """Three selections at two strengths, in three modalities and over all of them."""
+    rng = np.random.default_rng(3)
+    rows = [
+        {
+            "selection": name, "strength": strength, "modality": modality, "measure": measure,
+            "num_seeds": 5, "mean": mean, "low": 0.9 * mean, "high": min(1.0, 1.1 * mean),
+        }
+        for name in ("miner", "lape", "random")
+        for strength in (6.0, 0.5)
+        for modality in ("text", "special", "image", "all")
+        for measure in RATINGS
+        for mean in [float(rng.random())]
+    ]  # fmt: skip
+    return _write(folder / "scoreboard.parquet", "scoreboard", rows, "compare")
 
 
 def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:

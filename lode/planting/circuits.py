@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lode.errors import UserError
 from lode.planting.calibration import LayerTokens
 
 #: Below this a float32 SiLU is 0: its sigmoid underflows.
@@ -84,8 +85,15 @@ class Layer:
         self.used: set[int] = set()
 
     def pick(self, modality: str) -> int:
-        """A neuron that is active on the modality, each at most once."""
-        chosen = int(self.rng.choice([n for n in self.pool[modality] if n not in self.used]))
+        """A neuron that is active on the modality, each at most once.
+
+        Raises:
+            UserError: there is none left.
+        """
+        free = [neuron for neuron in self.pool[modality] if neuron not in self.used]
+        if not free:
+            raise UserError(f"planting.host_frac leaves too few neurons that are active on {modality}; raise it")
+        chosen = int(self.rng.choice(free))
         self.used.add(chosen)
         return chosen
 
@@ -99,6 +107,10 @@ class Layer:
         """The channel of a modality."""
         return self.channel(self.modalities.index(modality))
 
+    def mark(self, modality: str) -> Float[Tensor, " wide"]:
+        """A row that reads 1, on average, at tokens of the modality, and 0 at others."""
+        return self.own(modality) / float(self.tokens.unit[self.tokens.members(modality)].mean())
+
     def widened(self, weight: Float[Tensor, " hidden"]) -> Float[Tensor, " wide"]:
         """A row of the model as it was, with zeros on the new half."""
         return torch.cat([weight, torch.zeros(self.width)])
@@ -110,7 +122,7 @@ class Layer:
     def specific_gate(self, modality: str, host: int) -> Float[Tensor, " wide"]:
         """The host's gate on the modality, pushed down on all others."""
         push = self.strength * float((self.tokens.inputs @ self.gate[host]).std())
-        others: Tensor = sum((self.own(m) for m in self.modalities if m != modality), torch.zeros(2 * self.width))
+        others = torch.stack([self.mark(m) for m in self.modalities if m != modality]).sum(0)
         return self.widened(self.gate[host]) - push * others
 
 
@@ -139,9 +151,8 @@ def add_mute(layer: Layer, design: Design, modality: str) -> None:
 def add_unspecific(layer: Layer, design: Design, pair: int) -> None:
     """Two neurons, more active on every modality than any of the layer, that write the opposite of each other."""
     like = layer.pick(layer.modalities[pair % len(layer.modalities)])
-    level = 1.5 * max(float(mean.max()) for mean in layer.mean.values())
-    everywhere: Tensor = sum((layer.own(m) for m in layer.modalities), torch.zeros(2 * layer.width))
-    gate, up = layer.widened(layer.gate[like]) + level * everywhere, layer.widened(layer.up[like])
+    level = torch.stack([2 * float(mean.max()) * layer.mark(m) for m, mean in layer.mean.items()]).sum(0)
+    gate, up = layer.widened(layer.gate[like]) + level, layer.widened(layer.up[like])
     for sign in (1, -1):
         down = sign * layer.widened(layer.down[like])
         design.added.append(Neuron("large_unspecific", "", gate, up, down, pair))

@@ -21,8 +21,6 @@ MODEL_TYPE = "qwen2_vl"
 
 def wide_config(config: Any, num_added: int) -> Any:
     """The config of the copy: width and heads doubled, `num_added` more neurons a layer, the head untied."""
-    if config.model_type != MODEL_TYPE:
-        raise UserError(f"neurons cannot be planted in a {config.model_type}: only {MODEL_TYPE} is known")
     wide = copy.deepcopy(config)
     text = wide.text_config
     text.hidden_size *= 2
@@ -50,7 +48,12 @@ def widen(model: Any, num_added: int) -> Any:
     Args:
         model: a `Qwen2VLForConditionalGeneration` in float32.
         num_added: neurons to add to every layer, after those it has.
+
+    Raises:
+        UserError: the model is of another type.
     """
+    if model.config.model_type != MODEL_TYPE:
+        raise UserError(f"neurons cannot be planted in a {model.config.model_type}: only {MODEL_TYPE} is known")
     text = model.config.text_config
     num_groups, head_dim = text.num_key_value_heads, text.hidden_size // text.num_attention_heads
     wide = type(model)(wide_config(model.config, num_added)).eval().requires_grad_(False)

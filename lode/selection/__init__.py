@@ -4,13 +4,13 @@ A plug-in `lode/selection/<name>.py` has three public functions::
 
     check_options(**options)                                        # raises UserError on a bad option
     select_neurons(table, modalities, ratio, seed, **options)       # -> {modality: (neurons, score)}
-    rank_neurons(table, modalities, seed, **options)                # -> {modality: scores}
+    score_neurons(table, modalities, **options)                     # -> (modality, layer, neuron), high is good
 
 `table` is the importance table, `modalities` those that take part and occur, `neurons` an integer array
-(n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. `scores` is a finite array
-(layer, neuron), the higher the better: every neuron's place in the order in which a growing ratio would select them, so
-the n neurons selected for a modality at any ratio are its n best (those of a random selection are not).
-Light imports only: plug-ins are imported while the job graph is built.
+(n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. `score_neurons` says in
+which order a growing ratio would choose: the n neurons selected for a modality, at any ratio, are n of its best (not
+those of a random selection). A score of minus infinity is never chosen. Light imports only: plug-ins are imported
+while the job graph is built.
 """
 
 import math

@@ -12,7 +12,7 @@ Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; MET
 What it does not tell: specificity. No strategy compares a neuron's importance between modalities.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,6 @@ MIXES: dict[str, tuple[float, ...]] = {
 }
 
 Pairs = Int[np.ndarray, "n 2"]
-Scores = Float[np.ndarray, "layer neuron"]
 
 
 def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float, ...]:
@@ -203,44 +202,42 @@ def select_neurons(
     return rank(values[:, [names.index(m) for m in modalities]], modalities, mix, ratio, strategy, seed)
 
 
-def rank_neurons(
-    table: pa.Table, modalities: Sequence[str], seed: int, strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
-) -> dict[str, Scores]:
-    """The plug-in entry: every neuron's place in the order in which the strategy selects."""
+def score_neurons(
+    table: pa.Table, modalities: Sequence[str], strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
+) -> Mixed:
+    """The plug-in entry: every neuron's place in the order in which the strategy chooses as the ratio grows."""
     check_options(strategy, mix)
     names, values = dense(table, METRICS)
     if not np.isfinite(values).all():
         raise UserError("importance holds NaN or infinity; capture again, or look for NaN activations in the model")
     mixed = np.tensordot(mix_weights(mix), values[:, [names.index(m) for m in modalities]], axes=1)
-    scores = _ORDERS[strategy](mixed, np.random.default_rng(seed))
-    return dict(zip(modalities, scores, strict=True))
+    return _ORDERS[strategy](mixed)
 
 
-def _by_total(mixed: Mixed, _rng: Any) -> Mixed:
-    """The sum over modalities, first of the neurons that the modality labels, then of all others."""
+def _by_total(mixed: Mixed) -> Mixed:
+    """The sum over modalities; minus infinity for all but the modality that labels the neuron."""
     labelled = mixed.argmax(0) == np.arange(len(mixed))[:, None, None]
-    return mixed.sum(0) - (1 + mixed.sum(0).max()) * ~labelled
+    return np.where(labelled, mixed.sum(0), -np.inf)
 
 
 def _within(values: Float[np.ndarray, "*groups neuron"]) -> Float[np.ndarray, "*groups neuron"]:
     """Minus the place of each value along the last axis; ties go to the smaller index."""
     order = np.argsort(-values, axis=-1, kind="stable")
-    places = np.empty_like(order)
-    np.put_along_axis(places, order, np.broadcast_to(np.arange(values.shape[-1]), values.shape), axis=-1)
-    return -places.astype(np.float64)
+    return -np.argsort(order, axis=-1).astype(np.float64)
 
 
-def _by_layer(mixed: Mixed, _rng: Any) -> Mixed:
+def _by_layer(mixed: Mixed) -> Mixed:
     """Minus the place among all (modality, neuron) pairs of the layer."""
     num_modalities, num_layers, num_neurons = mixed.shape
     pairs = mixed.transpose(1, 0, 2).reshape(num_layers, -1)
     return _within(pairs).reshape(num_layers, num_modalities, num_neurons).transpose(1, 0, 2)
 
 
-_ORDERS = {
+#: The order in which each strategy chooses; that of `random` is a fixed one, for a baseline.
+_ORDERS: dict[str, Callable[[Mixed], Mixed]] = {
     "adaptive": _by_total,
-    "LA_MU": lambda mixed, rng: mixed,
+    "LA_MU": lambda mixed: mixed,
     "LU_MA": _by_layer,
-    "uniform": lambda mixed, rng: _within(mixed),
-    "random": lambda mixed, rng: rng.random(mixed.shape),
+    "uniform": _within,
+    "random": lambda mixed: np.random.default_rng(0).random(mixed.shape),
 }

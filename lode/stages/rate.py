@@ -26,6 +26,12 @@ def share_at_k(which: Bool[np.ndarray, " neuron"], scores: Float[np.ndarray, " n
     return float((which[above].sum() + which[tied].mean() * num_free) / k)
 
 
+def finite(scores: Float[np.ndarray, " neuron"]) -> Float[np.ndarray, " neuron"]:
+    """Scores with minus infinity, what is never chosen, as one finite tie below all others."""
+    known = np.isfinite(scores)
+    return np.where(known, scores, scores[known].min() - 1 if known.any() else 0)
+
+
 def rate_ranking(
     positive: Bool[np.ndarray, " neuron"],
     scores: Float[np.ndarray, " neuron"],
@@ -74,7 +80,7 @@ def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: Any, seed: in
     known = [name for name in modalities if ((served == name) & acts).any()]
     if not known:
         raise UserError(f"none of {', '.join(modalities)} was planted: choose the modality split of the planting")
-    scores = plugin.rank_neurons(table, modalities, seed, **selection.options)
+    scores = dict(zip(modalities, plugin.score_neurons(table, modalities, **selection.options), strict=True))
     sets = plugin.select_neurons(table, modalities, selection.ratio, seed, **selection.options)
     shape = scores[known[0]].shape
     if len(roles) != shape[0] * shape[1]:
@@ -84,7 +90,8 @@ def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: Any, seed: in
         selected = np.zeros(shape, dtype=bool)
         selected[tuple(sets[name][0].T)] = True
         positive = (served == name) & acts
-        rows.append({"modality": name, **rate_ranking(positive, scores[name].ravel(), selected.ravel(), roles)})
+        ranking = finite(scores[name].ravel())
+        rows.append({"modality": name, **rate_ranking(positive, ranking, selected.ravel(), roles)})
     return rows
 
 

@@ -25,13 +25,17 @@ from lode.shapes import MODALITIES, MODALITY_SPLITS
 from lode.stages import plot
 from lode.stages.prepare import check_samples
 from lode.validation import is_local, known_plugins, validate
-from tests.tables import write_run
+from tests.tables import write_run, write_scoreboard
 from workflow.pipeline import Pipeline
 
 #: Group -> plug-in functions and their parameters that the workflow gives; the others are options.
 CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "dataset": {"samples": ("split", "num_samples", "seed")},
-    "selection": {"select_neurons": ("table", "modalities", "ratio", "seed"), "check_options": ()},
+    "selection": {
+        "select_neurons": ("table", "modalities", "ratio", "seed"),
+        "score_neurons": ("table", "modalities"),
+        "check_options": (),
+    },
     "intervention": {"intervene": ("adapter", "neurons", "attention_mask")},
     "figure": {"draw": ("tables",)},
     "scoring": {"score": ("replies", "samples")},
@@ -94,8 +98,11 @@ def test_every_group_is_in_the_battery() -> None:
 def test_options_of_a_selection_and_of_its_check_agree(name: str) -> None:
     module = import_module(f"lode.selection.{name}")
     options = list(inspect.signature(module.select_neurons).parameters.values())[4:]
+    scored = list(inspect.signature(module.score_neurons).parameters.values())[2:]
     checked = inspect.signature(module.check_options).parameters
-    assert {option.name: option.default for option in options} == {n: p.default for n, p in checked.items()}
+    expected = {n: p.default for n, p in checked.items()}
+    assert {option.name: option.default for option in options} == expected
+    assert {option.name: option.default for option in scored} == expected
 
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
@@ -236,7 +243,8 @@ def test_score_is_one_number_a_sample(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    return write_run(tmp_path_factory.mktemp("run"))
+    folder = tmp_path_factory.mktemp("run")
+    return {**write_run(folder), "scoreboard": [write_scoreboard(folder)]}
 
 
 @pytest.mark.parametrize("name", choices("figure"))

@@ -34,7 +34,10 @@ TORCH_FREE = [
     "lode.artifacts",
     "workflow.pipeline",
     *(f"lode.{group}.{name}" for group in ("dataset", "selection", "scoring") for name in known_plugins(group)),
-    *(f"lode.stages.{name}" for name in ("download", "prepare", "aggregate", "select", "score", "plot", "report")),
+    *(
+        f"lode.stages.{name}"
+        for name in ("download", "prepare", "aggregate", "select", "rate", "compare", "score", "plot", "report")
+    ),
 ]
 
 
