@@ -32,7 +32,7 @@ check: ## style, types, workflow lint
 	@$(RUN) snakemake --lint
 
 retrain: ## rebuild resources/models/$(MODEL) from its seed (half an hour on two cores)
-	@$(RUN) snakemake --profile $(PROFILE) --forcerun train_model results/default/trained/$(MODEL)
+	@$(RUN) snakemake --profile $(PROFILE) results/default/trained/$(MODEL) --forcerun train_model
 	@cp results/default/trained/$(MODEL)/* resources/models/$(MODEL)/
 
 clean: ## remove all results

@@ -25,27 +25,27 @@ class Phoneme:
     """What the voice does during one phoneme.
 
     Attributes:
-        formants: the first three resonances.
+        formants: the first three resonances [Hz].
         seconds: how long, at rate 1.
         voiced: strength of the glottal pulses.
         breath: strength of noise through the resonators.
         hiss: strength of band-passed noise beside them.
-        band: its lower and upper edge.
+        band: its lower and upper edge [Hz].
     """
 
-    formants: tuple[float, float, float]
+    formants: tuple[int, int, int]
     seconds: float
     voiced: float = 0.0
     breath: float = 0.0
     hiss: float = 0.0
-    band: tuple[float, float] = (500.0, 7500.0)
+    band: tuple[int, int] = (500, 7500)
 
 
-def _vowel(f1: float, f2: float, f3: float, seconds: float = 0.15) -> Phoneme:
+def _vowel(f1: int, f2: int, f3: int, seconds: float = 0.15) -> Phoneme:
     return Phoneme((f1, f2, f3), seconds, voiced=1.0)
 
 
-def _hiss(low: float, high: float, seconds: float, strength: float, voiced: float = 0.0) -> Phoneme:
+def _hiss(low: int, high: int, seconds: float, strength: float, voiced: float = 0.0) -> Phoneme:
     return Phoneme((350, 1500, 2500), seconds, voiced=voiced, hiss=strength, band=(low, high))
 
 
@@ -111,7 +111,7 @@ def pulses(pitch: Sound, rng: np.random.Generator) -> Sound:
     return lfilter([1.0], [1.0, -0.94], train)
 
 
-def band_noise(num_samples: int, low: float, high: float, rng: np.random.Generator) -> Sound:
+def band_noise(num_samples: int, low: int, high: int, rng: np.random.Generator) -> Sound:
     """White noise between two frequencies [Hz], of unit strength."""
     noise = sosfilt(butter(2, (low, high), "band", fs=RATE, output="sos"), rng.standard_normal(num_samples))
     return noise / (np.std(noise) + 1e-9)
@@ -164,7 +164,9 @@ def say(words: Sequence[str], speaker: Speaker, rng: np.random.Generator) -> Sou
     return articulate([PHONEMES[name] for name in names], speaker, rng)
 
 
-def record(sound: Sound, seconds: float, signal_to_noise: float, rng: np.random.Generator) -> Sound:
+def record(
+    sound: Sound, seconds: float, signal_to_noise: float, rng: np.random.Generator
+) -> Float[np.ndarray, " recording"]:
     """Place a sound somewhere in a recording of fixed length, with room noise, at a random level.
 
     Args:

@@ -67,7 +67,7 @@ class Pipeline:
     def _open(self, config: Mapping[str, Any]) -> None:
         self.name = config.get("experiment", "default")
         overrides = config.get("overrides", [])
-        if isinstance(overrides, str) or not all(isinstance(item, str) and "=" in item for item in overrides):
+        if isinstance(overrides, str) or not all(isinstance(o, str) and ("=" in o or o[:1] == "~") for o in overrides):
             raise UserError(
                 f"overrides = {overrides!r}: expected a list of Hydra overrides, such as "
                 "--config \"overrides=['selection.ratio=0.05']\""

@@ -21,12 +21,12 @@ PROMPT = "Classify the sound: " + ", ".join(f"{n} {label}" for n, label in enume
 _SILENCE = Phoneme((500, 1500, 2500), 0.05)
 
 
-def _breath(seconds: float, strength: float, high: float = 1500.0) -> Phoneme:
+def _breath(seconds: float, strength: float, second: int = 1500) -> Phoneme:
     """Air through an open mouth."""
-    return Phoneme((600, high, 2600), seconds, breath=strength)
+    return Phoneme((600, second, 2600), seconds, breath=strength)
 
 
-def _burst(seconds: float, low: float, high: float, strength: float) -> Phoneme:
+def _burst(seconds: float, low: int, high: int, strength: float) -> Phoneme:
     """A sudden rush of noise."""
     return Phoneme((700, 1400, 2500), seconds, hiss=strength, band=(low, high))
 
@@ -58,7 +58,7 @@ def _throat_clearing(rng: np.random.Generator) -> list[Phoneme]:
 
 
 def _sneeze(rng: np.random.Generator) -> list[Phoneme]:
-    draw = [_breath(rng.uniform(0.15, 0.3), 0.15, 1900.0), _open(rng.uniform(0.08, 0.15), 0.5), _SILENCE]
+    draw = [_breath(rng.uniform(0.15, 0.3), 0.15, 1900), _open(rng.uniform(0.08, 0.15), 0.5), _SILENCE]
     return [*draw, _burst(0.05, 1500, 7000, 1.5), _burst(rng.uniform(0.15, 0.3), 2000, 7500, 0.6), _breath(0.1, 0.2)]
 
 
