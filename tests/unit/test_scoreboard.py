@@ -126,7 +126,7 @@ def test_an_oracle_turned_round_is_perfectly_wrong() -> None:
 
 
 def test_a_random_ranking_is_chance() -> None:
-    """Importance that knows nothing, over 40 tables: 0.5, and the share of those asked for, within four standard errors."""
+    """Importance that knows nothing, over 40 tables: 0.5, and the share of those sought, within 4 standard errors."""
     ratings = [
         row for seed in range(40) for row in rate.rate(importance_table(seed), truth_table(), miner, selection(), 1)
     ]
