@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, neuron_columns, provenance, write_table
-from lode.shapes import METRICS
+from lode.shapes import METRICS, MODALITIES
 
 HOSTILE = "<script>alert('x')</script> What is <b>this</b>? \"&amp;\""
 
@@ -15,6 +16,30 @@ HOSTILE = "<script>alert('x')</script> What is <b>this</b>? \"&amp;\""
 def _write(path: Path, kind: str, columns: Any, step: str) -> str:
     write_table(path, kind, columns, provenance(json.dumps({"seed": 1, "step": step}), f"code-{step}"))
     return str(path)
+
+
+def filled_fields(kind: str) -> list[pa.Field]:
+    """The fields that every row of a table has a number in; optional ones are left out."""
+    return [field for field in SCHEMAS[kind] if not field.nullable]
+
+
+NUM_LAYERS, NUM_NEURONS = 2, 3
+SHAPE = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
+
+
+def statistics(num_samples: dict[int, int], scores: dict[int, float], pooled: float = 0.0) -> dict[str, Any]:
+    """Columns of a statistics table: by modality the samples that hold it, and the sum of every score."""
+    columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
+    counts, sums = np.zeros(SHAPE, dtype=np.int64), np.zeros(SHAPE)
+    for modality, count in num_samples.items():
+        counts[modality] = count
+    for modality, value in scores.items():
+        sums[modality] = value
+    for field in filled_fields("statistics"):
+        integer = pa.types.is_integer(field.type)
+        columns.setdefault(field.name, np.full(counts.size, int(pooled) if integer else pooled))
+    columns["num_samples"] = counts.ravel()
+    return columns | {f"{metric}_score_sum": sums.ravel() * (1 + i) for i, metric in enumerate(METRICS)}
 
 
 def write_importance(
@@ -28,7 +53,7 @@ def write_importance(
     for i, metric in enumerate(METRICS):
         columns[metric] = (1 - 0.15 * i) * common + 0.15 * i * rng.random(size)
     columns["prob"] = np.round(columns["prob"], 1)
-    for field in SCHEMAS["importance"]:
+    for field in filled_fields("importance"):
         columns.setdefault(field.name, np.ones(size, dtype=field.type.to_pandas_dtype()))
     return _write(path, "importance", columns, "aggregate")
 

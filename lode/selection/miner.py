@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int
 
 from lode.artifacts import dense
 from lode.errors import UserError, unknown_name
-from lode.selection import num_asked
+from lode.selection import Pairs, Scores, as_pairs, check_ratio, num_asked, read, top
 from lode.shapes import METRICS
+
+MIN_MODALITIES = 1
+NEEDS: dict[str, object] = {}
 
 STRATEGIES = ("adaptive", "LA_MU", "LU_MA", "uniform", "random")
 
@@ -39,8 +41,6 @@ MIXES: dict[str, tuple[float, ...]] = {
     "mean_max_attn_q": (0, 0.25, 0.25, 0, 0.5),
     "all": (0.2, 0.2, 0.2, 0.2, 0.2),
 }
-
-Pairs = Int[np.ndarray, "n 2"]
 
 
 def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float, ...]:
@@ -76,15 +76,6 @@ def check_options(strategy: str = "LA_MU", mix: Any = "mean_max_attn_k") -> None
     if strategy not in STRATEGIES:
         raise unknown_name("strategy", strategy, STRATEGIES)
     mix_weights(mix)
-
-
-def top(values: Float[np.ndarray, "n"], count: int) -> Int[np.ndarray, "count"]:
-    """Indices of the largest values, the best first; ties go to the smaller index."""
-    if count == 0:
-        return np.empty(0, dtype=np.intp)
-    bar = np.partition(values, len(values) - count)[len(values) - count]
-    candidates = np.flatnonzero(values >= bar)
-    return candidates[np.argsort(-values[candidates], kind="stable")][:count]
 
 
 def select(
@@ -127,8 +118,7 @@ def rank(
         )
     if not np.isfinite(values).all():
         raise UserError("importance holds NaN or infinity; capture again, or look for NaN activations in the model")
-    if not 0 < ratio <= 1:
-        raise UserError(f"ratio {ratio}: expected a share of all neurons in (0, 1], such as 0.02")
+    check_ratio(ratio)
     occurring = [index for index in range(len(modalities)) if values[:, index].any()]
     if not occurring:
         raise UserError(f"none of the modalities {', '.join(modalities)} occurs in the mining data")
@@ -141,15 +131,11 @@ def rank(
     }
 
 
-Mixed = Float[np.ndarray, "modality layer neuron"]
-
-
-def _pairs(flat: np.ndarray, num_neurons: int) -> Pairs:
-    return np.stack(np.divmod(flat, num_neurons), axis=1).astype(np.int64)
+Mixed = Scores
 
 
 def _by_label(flat: np.ndarray, labels: np.ndarray, num_modalities: int, num_neurons: int) -> list[Pairs]:
-    return [_pairs(flat[labels == label], num_neurons) for label in range(num_modalities)]
+    return [as_pairs(flat[labels == label], num_neurons) for label in range(num_modalities)]
 
 
 def _adaptive(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
@@ -159,7 +145,7 @@ def _adaptive(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
 
 
 def _la_mu(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
-    return [_pairs(top(values.ravel(), num_chosen // len(mixed)), mixed.shape[2]) for values in mixed]
+    return [as_pairs(top(values.ravel(), num_chosen // len(mixed)), mixed.shape[2]) for values in mixed]
 
 
 def _lu_ma(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
@@ -168,7 +154,7 @@ def _lu_ma(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
     for layer in range(num_layers):
         labels, neurons = np.divmod(top(mixed[:, layer].ravel(), num_chosen // num_layers), num_neurons)
         for label in range(num_modalities):
-            sets[label].append(_pairs(layer * num_neurons + neurons[labels == label], num_neurons))
+            sets[label].append(as_pairs(layer * num_neurons + neurons[labels == label], num_neurons))
     return [np.concatenate(parts) for parts in sets]
 
 
@@ -176,7 +162,7 @@ def _uniform(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
     num_modalities, num_layers, num_neurons = mixed.shape
     count = num_chosen // (num_modalities * num_layers)
     return [
-        np.concatenate([_pairs(layer * num_neurons + top(v, count), num_neurons) for layer, v in enumerate(values)])
+        np.concatenate([as_pairs(layer * num_neurons + top(v, count), num_neurons) for layer, v in enumerate(values)])
         for values in mixed
     ]
 
@@ -187,6 +173,14 @@ def _random(mixed: Mixed, num_chosen: int, rng: np.random.Generator) -> list[Pai
 
 
 _STRATEGIES = {"adaptive": _adaptive, "LA_MU": _la_mu, "LU_MA": _lu_ma, "uniform": _uniform, "random": _random}
+
+
+def score_neurons(
+    table: pa.Table, modalities: Sequence[str], strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
+) -> Scores:
+    """The mixed importance, whatever the strategy makes of it."""
+    check_options(strategy, mix)
+    return np.tensordot(mix_weights(mix), read(table, modalities, METRICS), axes=1)
 
 
 def select_neurons(

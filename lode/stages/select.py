@@ -12,15 +12,11 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int
 
 from lode.artifacts import read_table, write_table
 from lode.errors import UserError
-from lode.selection import num_asked
+from lode.selection import Pairs, Set, num_asked
 from lode.shapes import MODALITY_SPLITS
-
-Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
-Set = tuple[Pairs, np.ndarray]
 
 
 def taking_part(table: pa.Table, split: str, asked: Sequence[str] | None) -> list[str]:
