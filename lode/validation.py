@@ -321,6 +321,12 @@ def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str])
             f"{selection.modality_split} the mining datasets hold {', '.join(held) or 'none'}. Take another "
             "modality_split, or add a dataset to `mining_datasets`"
         )
+    members = [member for modality in held for member in MEMBERS[modality]]
+    if plugin.MIN_MODALITIES > 1 and len(set(members)) < len(members):
+        raise UserError(
+            f"selection {name} compares modalities, and of {', '.join(held)} some share tokens; expected disjoint "
+            f"ones, such as {', '.join(MODALITY_SPLITS['special_text_separate'])}"
+        )
 
 
 def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:

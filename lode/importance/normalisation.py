@@ -35,7 +35,7 @@ def _without_spread(scores: Float[Tensor, "*axes neuron"], spread: Float[Tensor,
 
 def rank(scores: Float[Tensor, "*axes neuron"]) -> tuple[Float[Tensor, "*axes neuron"], Bool[Tensor, "*axes"]]:
     """Mean rank over ties, from 0 for the lowest to 1 for the highest neuron."""
-    ordered = scores.sort(-1).values
+    ordered = scores.sort(-1).values.contiguous()
     below = torch.searchsorted(ordered, scores.contiguous())
     not_above = torch.searchsorted(ordered, scores.contiguous(), right=True)
     _, constant = minmax(scores)

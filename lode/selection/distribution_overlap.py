@@ -5,8 +5,9 @@ With P_m the histogram of the per-sample mean in modality m, normalised::
     O(m, k) = sum_b min(P_m[b], P_k[b]),   in [0, 1]: 0 apart, 1 the same
 
 For each way to part the modalities into two groups take the largest O of a pair across; the parting with the smallest
-is the neuron's own, and the score 1 minus that value, in [0, 1]. The neuron goes to the modalities of the group whose
-mean activation is higher. Each modality gets its top floor(K / M), fewer where fewer are its own.
+is the neuron's own (of equal ones that with the largest difference of mean activation), and the score 1 minus that
+value, in [0, 1]. The neuron goes to the modalities of the group whose mean activation is higher. Each modality gets
+its top floor(K / M), fewer where fewer are its own.
 
 Source: METHODS 2.8 (there all neurons below the 1st percentile of O; here the `ratio` says how many, so that sets of
 different selectors have one size). Needs `capture.num_bins`.
@@ -47,15 +48,6 @@ def overlaps(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[np.ndarray,
     return result
 
 
-def best_parting(
-    overlap: Float[np.ndarray, "modality modality *axes"],
-) -> tuple[Float[np.ndarray, "*axes"], Bool[np.ndarray, "modality *axes"]]:
-    """The least maximal overlap across a parting, and who is on the first modality's side; ties go to the first."""
-    ways = partings(len(overlap))
-    across = np.stack([overlap[way][:, ~way].max((0, 1)) for way in ways])
-    return across.min(0), np.moveaxis(ways[across.argmin(0)], -1, 0)
-
-
 def separation(
     counts: Int[np.ndarray, "modality *axes bin"], means: Float[np.ndarray, "modality *axes"]
 ) -> Float[np.ndarray, "modality *axes"]:
@@ -65,11 +57,15 @@ def separation(
         counts: samples in each bin.
         means: mean activation, which says which group is more active; a group's is that of its modalities.
     """
-    least, side = best_parting(overlaps(counts))
-    inside = (means * side).sum(0) / side.sum(0)
-    outside = (means * ~side).sum(0) / (~side).sum(0)
-    active = np.where(inside > outside, side, ~side)
-    return np.where(active, 1 - least, -np.inf)
+    overlap = overlaps(counts)
+    ways = partings(len(counts))
+    across = np.stack([overlap[way][:, ~way].max((0, 1)) for way in ways])
+    gaps = np.stack([means[way].mean(0) - means[~way].mean(0) for way in ways])
+    least = across.min(0)
+    best = np.where(across == least, np.abs(gaps), -1).argmax(0)
+    first_side = np.moveaxis(ways[best], -1, 0)
+    first_is_active = np.take_along_axis(gaps, best[None], 0) > 0
+    return np.where(first_side == first_is_active, 1 - least, -np.inf)
 
 
 def score_neurons(table: pa.Table, modalities: Sequence[str]) -> Scores:

@@ -35,7 +35,7 @@ MIN_MODALITIES = 2
 NEEDS: dict[str, object] = {}
 
 
-def check_options(percentile: float | None = 95) -> None:
+def check_options(percentile: float | None = 95.0) -> None:
     """Refuse a percentile outside [0, 100)."""
     check_percentile(percentile)
 
@@ -50,7 +50,7 @@ def entropy(firing: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "*
     return entr(firing / np.where(total > 0, total, 1)).sum(0)
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str], percentile: float | None = 95) -> Scores:
+def score_neurons(table: pa.Table, modalities: Sequence[str], percentile: float | None = 95.0) -> Scores:
     """-H where the neuron may be given to the modality, else minus infinity."""
     check_options(percentile)
     need_contrast(modalities)
@@ -59,7 +59,7 @@ def score_neurons(table: pa.Table, modalities: Sequence[str], percentile: float 
 
 
 def select_neurons(
-    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, percentile: float | None = 95
+    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, percentile: float | None = 95.0
 ) -> dict[str, Set]:
     """The plug-in entry: the K neurons of lowest entropy."""
     return share_out(score_neurons(table, modalities, percentile), modalities, ratio)

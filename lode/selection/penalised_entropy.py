@@ -37,7 +37,7 @@ NEEDS: dict[str, object] = {}
 WEIGHT = 0.109375
 
 
-def check_options(weight: float = WEIGHT, percentile: float | None = 95) -> None:
+def check_options(weight: float = WEIGHT, percentile: float | None = 95.0) -> None:
     """Refuse a negative weight, or a percentile outside [0, 100)."""
     if not 0 <= weight < np.inf:
         raise UserError(f"weight {weight}: expected a number of at least 0, such as {WEIGHT}")
@@ -59,7 +59,7 @@ def penalised(firing: Float[np.ndarray, "modality *axes"], weight: float) -> Flo
 
 
 def score_neurons(
-    table: pa.Table, modalities: Sequence[str], weight: float = WEIGHT, percentile: float | None = 95
+    table: pa.Table, modalities: Sequence[str], weight: float = WEIGHT, percentile: float | None = 95.0
 ) -> Scores:
     """The score where the neuron may be given to the modality, else minus infinity."""
     check_options(weight, percentile)
@@ -74,7 +74,7 @@ def select_neurons(
     ratio: float,
     seed: int,
     weight: float = WEIGHT,
-    percentile: float | None = 95,
+    percentile: float | None = 95.0,
 ) -> dict[str, Set]:
     """The plug-in entry: the K neurons of the highest score."""
     return share_out(score_neurons(table, modalities, weight, percentile), modalities, ratio)
