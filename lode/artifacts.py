@@ -17,14 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lode.errors import UserError
+from lode.fields import field
+from lode.planting.schemas import PLANTING_SCHEMAS
 
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow")
 PROVENANCE_KEY = b"lode"
-
-
-def field(name: str, dtype: pa.DataType, unit: str, description: str, nullable: bool = False) -> pa.Field:
-    """A column with its unit and meaning."""
-    return pa.field(name, dtype, nullable, {"unit": unit, "description": description})
 
 
 _MEDIUM = pa.struct(
@@ -55,10 +52,29 @@ def _moments(name: str, meaning: str) -> tuple[pa.Field, pa.Field]:
 
 _SUMS = (
     *_moments("mean", "mean over tokens"),
+    *_moments("abs_mean", "mean over tokens of the magnitude"),
     *_moments("max", "maximum over tokens"),
     *_moments("attn_k", "key-weighted token sum"),
     *_moments("attn_q", "query-weighted token sum"),
 )
+#: What is captured only where the config asks for it; otherwise null.
+_OPTIONAL = (
+    field(
+        "histogram",
+        pa.list_(pa.int32()),
+        "samples",
+        "samples by bin of their mean over tokens, edges of lode/importance/histogram.py; with capture.num_bins",
+        nullable=True,
+    ),
+    field(
+        "hidden_abs_sum",
+        pa.float64(),
+        "hidden",
+        "sum over samples of the mean over tokens of the magnitude of gate * up; with capture.hidden_site",
+        nullable=True,
+    ),
+)
+_WEIGHTS = (field("down_norm", pa.float64(), "weight", "Euclidean norm of the neuron's column of down_proj"),)
 _SCORES = ("prob", "mean", "max", "attn_k", "attn_q")
 _SET = (
     field("set_name", pa.string(), "name", "the neuron set, or `none`, `blank`, `constant` for what `kind` says"),
@@ -75,23 +91,6 @@ _BENCHMARK = (
     field("dataset", pa.string(), "name", "the benchmark"),
     field("score_name", pa.string(), "name", "the scoring rule"),
 )
-_PLANTING = (
-    field("strength", pa.float64(), "standard deviations", "how far planted gates are down outside their modality"),
-    field("planting_seed", pa.int32(), "seed", "which planting"),
-    field("modality", pa.string(), "name", "whose neurons were sought"),
-)
-#: How well a ranking finds planted neurons.
-RATINGS = {
-    "auroc": "area under the ROC curve: 0.5 is chance",
-    "average_precision": "average precision: chance is the share of positives",
-    "precision_at_k": "share of positives in the top k",
-    "mute_at_k": "share of neurons in the top k that are specific but write nothing",
-    "unspecific_at_k": "share of neurons in the top k that are large on every modality",
-    "host_at_k": "share of neurons in the top k that are hosts: as active on the modality, and unspecific",
-    "false_discovery_frac": "share of the selected set that is not positive; null for an empty set",
-    "recall_frac": "share of positives in the selected set",
-}
-
 SCHEMAS: dict[str, pa.Schema] = {
     "dataset": pa.schema(
         [
@@ -111,8 +110,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_NEURON,
             *_COUNTS,
             *_SUMS,
+            *_OPTIONAL,
+            *_WEIGHTS,
             *(
-                field(f"{m}_score_sum", pa.float64(), "min-max", f"sum over samples of normalised {m} importance")
+                field(f"{m}_score_sum", pa.float64(), "normalised", f"sum over samples of normalised {m} importance")
                 for m in _SCORES
             ),
         ]
@@ -120,9 +121,11 @@ SCHEMAS: dict[str, pa.Schema] = {
     "importance": pa.schema(
         [
             *_NEURON,
-            *(field(m, pa.float64(), "min-max", f"MINER importance by {m}") for m in _SCORES),
+            *(field(m, pa.float64(), "normalised", f"MINER importance by {m}") for m in _SCORES),
             *_COUNTS,
             *_SUMS,
+            *_OPTIONAL,
+            *_WEIGHTS,
         ]
     ),
     "neurons": pa.schema(
@@ -191,53 +194,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("p_value", pa.float64(), "probability", "(1 + controls with at least this drop) / (1 + controls)"),
         ]
     ),
-    "truth": pa.schema(
-        [
-            *_NEURON[1:],
-            field(
-                "role",
-                pa.string(),
-                "name",
-                "planted, redundant, specific_mute, large_unspecific, sentinel, dead, host, or existing",
-            ),
-            field("modality", pa.string(), "name", "the only modality that the neuron serves, else empty"),
-            field("pair", pa.int32(), "index", "partners share a number; -1 for a neuron without partner"),
-            field("acts", pa.bool_(), "flag", "it writes something at some token of real samples"),
-        ]
-    ),
-    "proof": pa.schema(
-        [
-            field("dataset", pa.string(), "name", "whose samples were run"),
-            field("role", pa.string(), "name", "what was switched off; `none` compares with the model before planting"),
-            field("modality", pa.string(), "name", "of the neurons that were switched off"),
-            field("num_neurons", pa.int32(), "neurons", "how many were switched off"),
-            field("holds_modality", pa.bool_(), "flag", "the dataset holds that modality"),
-            field("max_logit_change", pa.float64(), "logit", "largest change of a logit at any token"),
-            field("gold_log_likelihood_change", pa.float64(), "nats", "mean change for the right answers"),
-        ]
-    ),
-    "ratings": pa.schema(
-        [
-            *_PLANTING,
-            field("num_neurons", pa.int32(), "neurons", "neurons of the model"),
-            field("num_positive", pa.int32(), "neurons", "k: those that serve this modality alone and act"),
-            field("num_selected", pa.int32(), "neurons", "those that the selection chose for the modality"),
-            *(field(m, pa.float64(), "fraction", meaning, nullable=True) for m, meaning in RATINGS.items()),
-        ]
-    ),
-    "scoreboard": pa.schema(
-        [
-            field("selection", pa.string(), "name", "the selection, as the experiment names it"),
-            *_PLANTING[:1],
-            field("modality", pa.string(), "name", "whose neurons were sought, or `all`: the mean over modalities"),
-            field("measure", pa.string(), "name", "a column of the ratings"),
-            field("num_seeds", pa.int32(), "seeds", "plantings that the mean is over"),
-            field("mean", pa.float64(), "fraction", "mean over plantings", nullable=True),
-            field("low", pa.float64(), "fraction", "smallest value of a planting", nullable=True),
-            field("high", pa.float64(), "fraction", "largest value of a planting", nullable=True),
-        ]
-    ),
 }
+SCHEMAS |= PLANTING_SCHEMAS
 
 
 def provenance(semantic: str, code_digest: str) -> dict[str, Any]:
@@ -263,7 +221,7 @@ def write_table(
     Args:
         path: where the table goes.
         kind: a key of `SCHEMAS`.
-        columns: columns by name, or rows as mappings.
+        columns: columns by name, or rows as mappings; what may be null may be left out.
         made_by: the result of `provenance`; further keys are kept.
 
     Raises:
@@ -271,7 +229,7 @@ def write_table(
     """
     schema = SCHEMAS[kind]
     table = (
-        pa.Table.from_pydict(dict(columns), schema=schema)
+        pa.Table.from_pydict(with_nulls(columns, schema), schema=schema)
         if isinstance(columns, Mapping)
         else pa.Table.from_pylist(list(columns), schema=schema)
     )
@@ -281,6 +239,13 @@ def write_table(
     metadata = {PROVENANCE_KEY: json.dumps({"table": kind, **made_by}, sort_keys=True).encode()}
     with replacing(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+
+
+def with_nulls(columns: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
+    """The columns, and nulls for those that may be null and are left out, as rows are read too."""
+    length = len(next(iter(columns.values()))) if columns else 0
+    left_out = [field for field in schema if field.nullable and field.name not in columns]
+    return {**columns, **{field.name: pa.nulls(length, field.type) for field in left_out}}
 
 
 class replacing:
@@ -352,12 +317,34 @@ def dense(table: pa.Table, columns: Sequence[str]) -> tuple[tuple[str, ...], np.
     Returns:
         The modality names, and an array (column, modality, layer, neuron).
     """
+    modalities, shape = dense_shape(table)
+    return modalities, np.stack([table[c].to_numpy().reshape(shape) for c in columns])
+
+
+def dense_lists(table: pa.Table, column: str) -> np.ndarray:
+    """Read a column of lists, all of one length, as an array (modality, layer, neuron, item)."""
+    _, shape = dense_shape(table)
+    lists = table[column].combine_chunks()
+    return lists.flatten().to_numpy().reshape(*shape, -1)
+
+
+def dense_shape(table: pa.Table) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+    """The modalities of a dense table and its shape (modality, layer, neuron).
+
+    Raises:
+        UserError: rows are missing, or in another order.
+    """
     modalities = tuple(table["modality"].unique().to_pylist())
     num_layers = int(np.max(table["layer"].to_numpy())) + 1 if table.num_rows else 0
     num_neurons = int(np.max(table["neuron"].to_numpy())) + 1 if table.num_rows else 0
-    shape = (len(modalities), num_layers, num_neurons)
     expected = neuron_columns(modalities, num_layers, num_neurons)
     for key in ("layer", "neuron"):
         if not np.array_equal(table[key].to_numpy(), expected[key]):
-            raise UserError(f"a {'/'.join(columns)} table must be dense in (modality, layer, neuron) order")
-    return modalities, np.stack([table[c].to_numpy().reshape(shape) for c in columns])
+            raise UserError("a table of neurons must be dense in (modality, layer, neuron) order")
+    return modalities, (len(modalities), num_layers, num_neurons)
+
+
+def list_column(values: np.ndarray) -> pa.Array:
+    """A column of lists from an array (modality, layer, neuron, item), in C order."""
+    offsets = np.arange(0, values.size + 1, values.shape[-1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))

@@ -117,7 +117,10 @@ class CaptureConfig:
 
     attention: str = "reference"  # or causal: METHODS 1.2
     batch_size: int = 50
-    shards: int = 1
+    shards: int = 1  # shard i holds every shards-th sample from i on, so prefixes of shards are nested sub-samples
+    normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, modality, layer
+    num_bins: int = 0  # even: histograms of per-sample means, which some selections need; 0: none
+    hidden_site: bool = False  # also sums at the input of down_proj, which `contribution` needs
 
 
 @dataclass

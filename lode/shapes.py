@@ -1,6 +1,6 @@
 """The legend of axis names used in every annotated signature, and the fixed orders of axes.
 
-Axis words: ``sample token layer neuron head modality metric batch query key``.
+Axis words: ``sample token layer neuron head modality metric batch query key bin``.
 """
 
 #: Order of the metric axis of every importance tensor (METRICS[0] is index 0).
@@ -32,6 +32,9 @@ MEMBERS = {
 
 #: How attention weighs tokens: as MINER's code does, or once and causally (METHODS 1.2).
 ATTENTION_KINDS = ("reference", "causal")
+
+#: How the metrics of one sample are made comparable over neurons (METHODS 1.7).
+NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")
 
 #: `disjoint`: mine and test on different samples; `paper`: on the same.
 SPLITS = ("disjoint", "paper")

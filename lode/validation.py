@@ -15,11 +15,20 @@ from typing import Any
 
 from lode.config import ROOT
 from lode.errors import UserError, unknown_name
-from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TOKEN_MODALITIES
+from lode.shapes import (
+    ATTENTION_KINDS,
+    MEMBERS,
+    MODALITIES,
+    MODALITY_SPLITS,
+    NORMALISATIONS,
+    SPLITS,
+    TOKEN_MODALITIES,
+)
 
 TABLES = ("importance", "neurons", "scores", "effects")
 FIGURE_TABLES = (*TABLES, "scoreboard")
 NO_PLUGIN = ("__init__",)
+MAX_BINS = 512
 DTYPES = ("float32", "bfloat16", "float16")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 #: What a name may hold: it becomes a folder, a wildcard and part of an override.
@@ -179,6 +188,10 @@ def check_media(cfg: Any) -> None:
 def check_capture(cfg: Any) -> None:
     """Refuse an unknown kind of attention, and shards without samples."""
     check_name("capture.attention", cfg.capture.attention, ATTENTION_KINDS)
+    check_name("capture.normalisation", cfg.capture.normalisation, NORMALISATIONS)
+    num_bins = cfg.capture.num_bins
+    if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
+        raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 64")
     check_positive("capture.batch_size", cfg.capture.batch_size)
     check_positive("capture.shards", cfg.capture.shards)
     num_samples = cfg.dataset.num_samples["report" if cfg.split == "paper" else "mine"]
@@ -305,6 +318,42 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
                     f"selection {name} asks for modality {modality!r}, which no mining dataset holds; "
                     f"they hold {', '.join(sorted(mined_modalities))}. Add a dataset to `mining_datasets`"
                 )
+        check_plugin("selection", selected.selection.plugin)
+        check_name("selection.modality_split", selected.selection.modality_split, MODALITY_SPLITS)
+        check_needs(name, selected.selection, cfg, mined_modalities)
+
+
+def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str]) -> None:
+    """Refuse a selection whose statistics the experiment does not capture, or that has nothing to contrast.
+
+    Args:
+        name: the selection in the experiment.
+        selection: its composed `selection` section.
+        cfg: the experiment's config, which captures for all selections.
+        mined_modalities: token modalities that the mining datasets hold.
+    """
+    plugin = import_module(f"lode.selection.{selection.plugin}")
+    for key, value in plugin.NEEDS.items():
+        section, field = key.split(".")
+        if not cfg[section][field]:
+            raise UserError(
+                f"selection {name} needs statistics that {key} = {cfg[section][field]} leaves out; "
+                f"set {key}={str(value).lower()}"
+            )
+    wanted = selection.modalities or MODALITY_SPLITS[selection.modality_split]
+    held = [modality for modality in wanted if mined_modalities & set(MEMBERS[modality])]
+    if len(held) < plugin.MIN_MODALITIES:
+        raise UserError(
+            f"selection {name} compares modalities and needs at least {plugin.MIN_MODALITIES}; of modality_split "
+            f"{selection.modality_split} the mining datasets hold {', '.join(held) or 'none'}. Take another "
+            "modality_split, or add a dataset to `mining_datasets`"
+        )
+    members = [member for modality in held for member in MEMBERS[modality]]
+    if plugin.MIN_MODALITIES > 1 and len(set(members)) < len(members):
+        raise UserError(
+            f"selection {name} compares modalities, and of {', '.join(held)} some share tokens; expected disjoint "
+            f"ones, such as {', '.join(MODALITY_SPLITS['special_text_separate'])}"
+        )
 
 
 def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:

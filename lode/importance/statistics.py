@@ -3,17 +3,78 @@
 Memory depends on (modality, layer, neuron) alone, never on the number of samples.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from lode.artifacts import neuron_columns
-from lode.importance.miner import minmax, token_scores
+from lode.artifacts import list_column, neuron_columns
+from lode.importance.histogram import count_by_bin
+from lode.importance.miner import token_scores
+from lode.importance.normalisation import normalise
 from lode.shapes import METRICS, MODALITIES
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is kept beside the sums that are always there; the fields are those of the `capture` section."""
+
+    normalisation: str = "minmax"
+    num_bins: int = 0
+    hidden_site: bool = False
+
+
+#: By the name of a column what one layer of a batch adds to it: (modality, neuron), a histogram with a bin axis too,
+#: and `num_constant` a number.
+LayerSums = dict[str, Tensor]
+
+
+def layer_sums(
+    activations: Float[Tensor, "batch token neuron"],
+    weights: Float[Tensor, "batch 2 modality token"],
+    members: Bool[Tensor, "batch modality token"],
+    recording: Recording = Recording(),
+) -> LayerSums:
+    """What the gate site of one layer of a batch adds to the statistics.
+
+    Args:
+        activations: at the gate site.
+        weights: of the two attention metrics.
+        members: which tokens belong to which modality.
+        recording: the normalisation, and whether to keep histograms.
+    """
+    raw = token_scores(activations, weights, members)
+    normalised, constant = normalise(raw, recording.normalisation)
+    moments = dict(zip(METRICS[1:], raw[1:], strict=True)) | {"abs_mean": magnitude(activations, members)}
+    sums = {"num_constant": (constant & members.any(-1)).sum()}
+    sums["positive_count"] = (raw[0] * members.sum(-1)[..., None]).round().double().sum(0)
+    for name, values in moments.items():
+        sums[f"{name}_sum"] = values.double().sum(0)
+        sums[f"{name}_sumsq"] = values.double().square().sum(0)
+    for name, values in zip(METRICS, normalised, strict=True):
+        sums[f"{name}_score_sum"] = values.double().sum(0)
+    if recording.num_bins:
+        sums["histogram"] = count_by_bin(raw[METRICS.index("mean")], members.any(-1), recording.num_bins)
+    return sums
+
+
+def hidden_sums(
+    hidden: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch modality token"]
+) -> dict[str, Float64[Tensor, "modality neuron"]]:
+    """What the hidden site (the input of down_proj) of one layer of a batch adds to the statistics."""
+    return {"hidden_abs_sum": magnitude(hidden, members).double().sum(0)}
+
+
+def magnitude(
+    activations: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch modality token"]
+) -> Float[Tensor, "batch modality neuron"]:
+    """Mean over the tokens of each modality of |a|, 0 where there are none."""
+    inside = members.to(activations.dtype)
+    return (inside / inside.sum(-1, keepdim=True).clamp_min(1)) @ activations.abs()
 
 
 @dataclass
@@ -21,72 +82,70 @@ class Statistics:
     """Running sums per (modality, layer, neuron), in double precision.
 
     Attributes:
+        num_neurons: neurons in each layer.
+        num_layers: layers of the language model.
         num_samples: samples that hold each modality (modality).
         num_tokens: tokens of each modality (modality).
-        num_constant: cases of (sample, modality, layer, metric) where all neurons were equal.
-        positive: tokens with an activation > 0 (modality, layer, neuron).
-        sums: sums over samples of mean, max, attn_k, attn_q (4, modality, layer, neuron).
-        squares: sums of their squares (4, modality, layer, neuron).
-        scores: sums of the five normalised importances (5, modality, layer, neuron).
+        totals: of each layer the sums by the name of their column, on the layer's own device.
     """
 
     num_layers: int
     num_neurons: int
-    device: torch.device
-    num_constant: int = 0
     num_samples: np.ndarray = field(init=False)
     num_tokens: np.ndarray = field(init=False)
-    positive: Tensor = field(init=False)
-    sums: Tensor = field(init=False)
-    squares: Tensor = field(init=False)
-    scores: Tensor = field(init=False)
+    totals: list[LayerSums] = field(init=False)
 
     def __post_init__(self) -> None:
-        shape = (len(MODALITIES), self.num_layers, self.num_neurons)
         self.num_samples = np.zeros(len(MODALITIES), dtype=np.int64)
         self.num_tokens = np.zeros(len(MODALITIES), dtype=np.int64)
-        options: dict[str, Any] = {"dtype": torch.float64, "device": self.device}
-        self.positive = torch.zeros(shape, **options)
-        self.sums = torch.zeros((4, *shape), **options)
-        self.squares = torch.zeros((4, *shape), **options)
-        self.scores = torch.zeros((5, *shape), **options)
+        self.totals = [{} for _ in range(self.num_layers)]
 
-    def add_samples(self, members: Bool[Tensor, "batch modality token"]) -> None:
-        """Count the samples and tokens of a batch, once for all layers."""
-        self.num_samples += members.any(-1).sum(0).cpu().numpy()
-        self.num_tokens += members.sum((0, 2)).cpu().numpy()
+    @property
+    def num_constant(self) -> int:
+        """Cases of (sample, modality, layer, metric) without spread over the neurons."""
+        return sum(int(sums["num_constant"]) for sums in self.totals if sums)
 
-    def add_layer(
-        self,
-        layer: int,
-        activations: Float[Tensor, "batch token neuron"],
-        weights: Float[Tensor, "batch 2 modality token"],
-        members: Bool[Tensor, "batch modality token"],
+    def add_batch(
+        self, members: Bool[Tensor, "batch modality token"], layers: Mapping[int, Mapping[str, Tensor]]
     ) -> None:
-        """Add one layer of a batch."""
-        raw = token_scores(activations, weights, members)
-        normalised, constant = minmax(raw)
-        self.num_constant += int((constant & members.any(-1)).sum())
-        counts = members.sum(-1)[..., None]
-        self.positive[:, layer] += (raw[0] * counts).round().sum(0)
-        moments = raw[1:].double()
-        self.sums[:, :, layer] += moments.sum(1)
-        self.squares[:, :, layer] += moments.square().sum(1)
-        self.scores[:, :, layer] += normalised.double().sum(1)
+        """Add a batch at once, when all its layers are there, so that one that fails half-way adds nothing.
 
-    def columns(self) -> dict[str, Any]:
-        """The columns of the `statistics` table."""
+        Args:
+            members: which tokens belong to which modality.
+            layers: the sums of every layer.
+        """
+        num_samples, num_tokens = members.any(-1).sum(0).cpu().numpy(), members.sum((0, 2)).cpu().numpy()
+        assert len(layers) == self.num_layers, "a layer had no activations"
+        for layer, sums in layers.items():
+            total = self.totals[layer]
+            for name, values in sums.items():
+                total[name] = total[name].add_(values) if name in total else values.clone()
+        self.num_samples += num_samples
+        self.num_tokens += num_tokens
+
+    def columns(self, down_norm: Float[Tensor, "layer neuron"]) -> dict[str, Any]:
+        """The columns of the `statistics` table, histogram and hidden site only where they were recorded.
+
+        Args:
+            down_norm: norms of the columns of down_proj; a fact of the weights, the same for every modality.
+        """
         shape = (len(MODALITIES), self.num_layers, self.num_neurons)
 
-        def spread(counts: np.ndarray) -> np.ndarray:
-            return np.broadcast_to(counts[:, None, None], shape).ravel()
+        def spread(values: np.ndarray) -> np.ndarray:
+            return np.broadcast_to(values, shape).ravel()
+
+        def stacked(name: str) -> np.ndarray:
+            return torch.stack([sums[name].cpu() for sums in self.totals], dim=1).numpy()
 
         columns = neuron_columns(MODALITIES, self.num_layers, self.num_neurons)
-        columns |= {"num_samples": spread(self.num_samples), "num_tokens": spread(self.num_tokens)}
-        columns["positive_count"] = self.positive.round().long().cpu().numpy().ravel()
-        for index, metric in enumerate(METRICS[1:]):
-            columns[f"{metric}_sum"] = self.sums[index].cpu().numpy().ravel()
-            columns[f"{metric}_sumsq"] = self.squares[index].cpu().numpy().ravel()
-        for index, metric in enumerate(METRICS):
-            columns[f"{metric}_score_sum"] = self.scores[index].cpu().numpy().ravel()
+        columns |= {"num_samples": spread(self.num_samples[:, None, None])}
+        columns |= {"num_tokens": spread(self.num_tokens[:, None, None])}
+        columns |= {"down_norm": spread(down_norm.double().cpu().numpy())}
+        for name in self.totals[0]:
+            if name == "histogram":
+                columns[name] = list_column(stacked(name))
+            elif name == "positive_count":
+                columns[name] = stacked(name).round().astype(np.int64).ravel()
+            elif name != "num_constant":
+                columns[name] = stacked(name).ravel()
         return columns

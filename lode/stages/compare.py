@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lode.artifacts import RATINGS, read_table, replacing, write_table
+from lode.artifacts import read_table, replacing, write_table
+from lode.planting.schemas import RATINGS
 
 Row = dict[str, Any]
 

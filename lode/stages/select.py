@@ -12,14 +12,10 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int
 
 from lode.artifacts import read_table, write_table
 from lode.errors import UserError
-from lode.selection import num_asked, taking_part
-
-Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
-Set = tuple[Pairs, np.ndarray]
+from lode.selection import Pairs, Set, num_asked, taking_part
 
 
 def union(sets: Sequence[Set]) -> Set:

@@ -7,25 +7,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from lode.artifacts import SCHEMAS, neuron_columns
 from lode.config import CONFIG_DIR, compose
 from lode.selection import miner
-from lode.shapes import MODALITIES
 from lode.stages.rate import finite
+from tests.tables import captured_importance
 
 HELD = ["text", "special", "image"]
 
 
-def table(seed: int, num_layers: int = 4, num_neurons: int = 60) -> pa.Table:
+def table(seed: int) -> pa.Table:
     """Random importance with many ties in one metric; no sample holds video or audio."""
-    rng = np.random.default_rng(seed)
-    columns = neuron_columns(MODALITIES, num_layers, num_neurons)
-    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
-    for field in SCHEMAS["importance"]:
-        values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.full(len(held), 9)
-        columns.setdefault(field.name, values * held)
-    columns["prob"] = np.round(columns["prob"], 1)
-    return pa.table(columns, schema=SCHEMAS["importance"])
+    made = captured_importance(seed)
+    place = made.column_names.index("prob")
+    return made.set_column(place, made.schema.field("prob"), [np.round(made["prob"].to_numpy(), 1)])
 
 
 @pytest.mark.parametrize("mix", ["mean_max_attn_k", "prob"])

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pytest
 from omegaconf import OmegaConf
 
-from lode.artifacts import RATINGS, SCHEMAS, neuron_columns, read_table, write_table
+from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.errors import UserError
 from lode.figure import house_style, read_tables
 from lode.figure import scoreboard as figure
+from lode.planting.schemas import RATINGS
 from lode.selection import miner
-from lode.shapes import MODALITIES
 from lode.stages import compare, rate
+from tests.tables import captured_importance
 
 NUM_LAYERS, NUM_NEURONS = 3, 40
 
@@ -77,13 +78,7 @@ def truth_table() -> pa.Table:
 
 
 def importance_table(seed: int = 0) -> pa.Table:
-    rng = np.random.default_rng(seed)
-    columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
-    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
-    for field in SCHEMAS["importance"]:
-        values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.full(len(held), 9)
-        columns.setdefault(field.name, values * held)
-    return pa.table(columns, schema=SCHEMAS["importance"])
+    return captured_importance(seed, NUM_LAYERS, NUM_NEURONS)
 
 
 def selection(**changes: Any) -> Any:
