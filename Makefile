@@ -4,7 +4,7 @@ MODEL ?= tiny_qwen2_vl
 PROFILE ?= workflow/profiles/local
 RUN = bash workflow/with_env.sh
 
-.PHONY: help reproduce plan test check retrain clean
+.PHONY: help reproduce scoreboard plan test check retrain clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -12,6 +12,11 @@ help: ## list the targets
 reproduce: ## run an experiment to its report: make reproduce EXPERIMENT=default
 	@$(RUN) snakemake --profile $(PROFILE) --logger rich --config experiment=$(EXPERIMENT)
 	@echo "Open results/$(EXPERIMENT)/report.html"
+
+scoreboard: ## which selector finds planted neurons: results/scoreboard/scoreboard.md
+	@$(RUN) snakemake --profile $(PROFILE) --logger rich --config experiment=scoreboard \
+		-- results/scoreboard/scoreboard.md results/scoreboard/figures/scoreboard.png
+	@cat results/scoreboard/scoreboard.md
 
 plan: ## say what `make reproduce` would run, and why
 	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT) --dry-run

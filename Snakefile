@@ -20,7 +20,7 @@ workdir: workflow.basedir
 
 
 run = Pipeline(config)
-root = f"results/{run.name}"
+root = run.root
 
 
 pathvars:
@@ -31,6 +31,7 @@ pathvars:
 
 wildcard_constraints:
     model=r"[A-Za-z0-9_.-]+",
+    planting=r"[A-Za-z0-9_.-]+",
     dataset=r"[A-Za-z0-9_-]+",
     selection=r"[A-Za-z0-9_.-]+",
     intervention=r"[A-Za-z0-9_-]+",

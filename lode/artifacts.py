@@ -18,15 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lode.errors import UserError
+from lode.fields import field
+from lode.planting.schemas import PLANTING_SCHEMAS
 
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow")
 PROVENANCE_KEY = b"lode"
 COMPRESSION = "zstd"
-
-
-def field(name: str, dtype: pa.DataType, unit: str, description: str, nullable: bool = False) -> pa.Field:
-    """A column with its unit and meaning."""
-    return pa.field(name, dtype, nullable, {"unit": unit, "description": description})
 
 
 _MEDIUM = pa.struct(
@@ -57,10 +54,29 @@ def _moments(name: str, meaning: str) -> tuple[pa.Field, pa.Field]:
 
 _SUMS = (
     *_moments("mean", "mean over tokens"),
+    *_moments("abs_mean", "mean over tokens of the magnitude"),
     *_moments("max", "maximum over tokens"),
     *_moments("attn_k", "key-weighted token sum"),
     *_moments("attn_q", "query-weighted token sum"),
 )
+#: What is captured only where the config asks for it; otherwise null.
+_OPTIONAL = (
+    field(
+        "histogram",
+        pa.list_(pa.int32()),
+        "samples",
+        "samples by bin of their mean over tokens, edges of lode/importance/histogram.py; with capture.num_bins",
+        nullable=True,
+    ),
+    field(
+        "hidden_abs_sum",
+        pa.float64(),
+        "hidden",
+        "sum over samples of the mean over tokens of the magnitude of gate * up; with capture.hidden_site",
+        nullable=True,
+    ),
+)
+_WEIGHTS = (field("down_norm", pa.float64(), "weight", "Euclidean norm of the neuron's column of down_proj"),)
 _SCORES = ("prob", "mean", "max", "attn_k", "attn_q")
 _SET = (
     field("set_name", pa.string(), "name", "the neuron set, or `none`, `blank`, `constant` for what `kind` says"),
@@ -105,8 +121,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_NEURON,
             *_COUNTS,
             *_SUMS,
+            *_OPTIONAL,
+            *_WEIGHTS,
             *(
-                field(f"{m}_score_sum", pa.float64(), "min-max", f"sum over samples of normalised {m} importance")
+                field(f"{m}_score_sum", pa.float64(), "normalised", f"sum over samples of normalised {m} importance")
                 for m in _SCORES
             ),
         ]
@@ -114,9 +132,11 @@ SCHEMAS: dict[str, pa.Schema] = {
     "importance": pa.schema(
         [
             *_NEURON,
-            *(field(m, pa.float64(), "min-max", f"MINER importance by {m}") for m in _SCORES),
+            *(field(m, pa.float64(), "normalised", f"MINER importance by {m}") for m in _SCORES),
             *_COUNTS,
             *_SUMS,
+            *_OPTIONAL,
+            *_WEIGHTS,
         ]
     ),
     "neurons": pa.schema(
@@ -259,6 +279,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
+SCHEMAS |= PLANTING_SCHEMAS
 
 
 def provenance(semantic: str, code_digest: str) -> dict[str, Any]:
@@ -284,14 +305,14 @@ def write_table(
     Args:
         path: where the table goes.
         kind: a key of `SCHEMAS`.
-        columns: columns by name, or rows as mappings.
+        columns: columns by name, or rows as mappings; what may be null may be left out.
         made_by: the result of `provenance`; further keys are kept.
 
     Raises:
         ValueError: a column is missing, unknown or of the wrong type.
     """
     table = (
-        pa.Table.from_pydict(dict(columns), schema=SCHEMAS[kind])
+        pa.Table.from_pydict(with_nulls(columns, SCHEMAS[kind]), schema=SCHEMAS[kind])
         if isinstance(columns, Mapping)
         else pa.Table.from_pylist(list(columns), schema=SCHEMAS[kind])
     )
@@ -333,6 +354,13 @@ def refuse_nulls(table: pa.Table, kind: str) -> None:
     for column in SCHEMAS[kind]:
         if not column.nullable and table[column.name].null_count:
             raise ValueError(f"table {kind!r}: column {column.name!r} holds nulls; every row must have a value")
+
+
+def with_nulls(columns: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
+    """The columns, and nulls for those that may be null and are left out, as rows are read too."""
+    length = len(next(iter(columns.values()))) if columns else 0
+    left_out = [field for field in schema if field.nullable and field.name not in columns]
+    return {**columns, **{field.name: pa.nulls(length, field.type) for field in left_out}}
 
 
 class replacing:
@@ -404,12 +432,34 @@ def dense(table: pa.Table, columns: Sequence[str]) -> tuple[tuple[str, ...], np.
     Returns:
         The modality names, and an array (column, modality, layer, neuron).
     """
+    modalities, shape = dense_shape(table)
+    return modalities, np.stack([table[c].to_numpy().reshape(shape) for c in columns])
+
+
+def dense_lists(table: pa.Table, column: str) -> np.ndarray:
+    """Read a column of lists, all of one length, as an array (modality, layer, neuron, item)."""
+    _, shape = dense_shape(table)
+    lists = table[column].combine_chunks()
+    return lists.flatten().to_numpy().reshape(*shape, -1)
+
+
+def dense_shape(table: pa.Table) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+    """The modalities of a dense table and its shape (modality, layer, neuron).
+
+    Raises:
+        UserError: rows are missing, or in another order.
+    """
     modalities = tuple(table["modality"].unique().to_pylist())
     num_layers = int(np.max(table["layer"].to_numpy())) + 1 if table.num_rows else 0
     num_neurons = int(np.max(table["neuron"].to_numpy())) + 1 if table.num_rows else 0
-    shape = (len(modalities), num_layers, num_neurons)
     expected = neuron_columns(modalities, num_layers, num_neurons)
     for key in ("layer", "neuron"):
         if not np.array_equal(table[key].to_numpy(), expected[key]):
-            raise UserError(f"a {'/'.join(columns)} table must be dense in (modality, layer, neuron) order")
-    return modalities, np.stack([table[c].to_numpy().reshape(shape) for c in columns])
+            raise UserError("a table of neurons must be dense in (modality, layer, neuron) order")
+    return modalities, (len(modalities), num_layers, num_neurons)
+
+
+def list_column(values: np.ndarray) -> pa.Array:
+    """A column of lists from an array (modality, layer, neuron, item), in C order."""
+    offsets = np.arange(0, values.size + 1, values.shape[-1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))

@@ -99,12 +99,31 @@ class FigureConfig:
 
 
 @dataclass
+class PlantingConfig:
+    """Neurons of known purpose that `plant_neurons` adds to a model; counts are for each layer."""
+
+    seed: int = 1
+    modalities: list[str] = field(default_factory=lambda: ["text", "special", "image"])
+    strength: float = 3.0  # how far gates are pushed down outside their modality [standard deviations]
+    effect: float = 3.0  # how long what planted neurons write is [mean lengths of the residual stream]
+    host_frac: float = 0.25  # planted neurons look like this share of the layer, the most active on the modality
+    num_planted: int = 2  # for each modality
+    num_pairs: int = 1  # of redundant neurons, for each modality; none in the last layer
+    num_mute: int = 1  # for each modality: specific, and writing nothing
+    num_unspecific: int = 1  # pairs
+    num_samples: int = 24  # of each dataset, to measure by and to prove on
+
+
+@dataclass
 class CaptureConfig:
     """How activations are captured."""
 
     attention: str = "reference"  # or causal: METHODS 1.2
     batch_size: int = 50
-    shards: int = 1
+    shards: int = 1  # shard i holds every shards-th sample from i on, so prefixes of shards are nested sub-samples
+    normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, modality, layer
+    num_bins: int = 0  # even: histograms of per-sample means, which some selections need; 0: none
+    hidden_site: bool = False  # also sums at the input of down_proj, which `contribution` needs
 
 
 @dataclass
@@ -149,6 +168,10 @@ class IoConfig:
     selectivity: str = MISSING
     svg: str = MISSING
     png: str = MISSING
+    truth: str = MISSING
+    proof: str = MISSING
+    ratings: list[str] = MISSING
+    text: str = MISSING
     figures: list[str] = MISSING
     manifests: list[str] = MISSING
     datasets: list[str] = MISSING
@@ -175,12 +198,14 @@ class Config:
     intervention: InterventionConfig = field(default_factory=InterventionConfig)
     figure: FigureConfig = field(default_factory=FigureConfig)
     training: dict[str, Any] = field(default_factory=dict)
+    planting: PlantingConfig = field(default_factory=PlantingConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     title: str = ""
     models: list[str] = field(default_factory=list)
+    plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides
     mining_datasets: list[str] = field(default_factory=list)
     benchmarks: list[str] = field(default_factory=list)
     benchmark_modalities: dict[str, list[str]] = field(default_factory=dict)  # set by the workflow, for each model
@@ -207,9 +232,12 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "dataset.num_samples",
         "dataset.options",
     ),
+    "plant": ("model", "planting"),
     "capture": ("split", "model", "dataset.name", "capture"),
     "aggregate": ("mining_datasets",),
     "select": ("seed", "selection", "controls"),
+    "rate": ("seed", "selection"),
+    "compare": (),
     "ablate": ("model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
     "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
     "measure": ("seed", "scoring", "benchmark_modalities"),

@@ -1,6 +1,6 @@
 """The legend of axis names used in every annotated signature, and the fixed orders of axes.
 
-Axis words: ``sample token layer neuron head modality metric batch query key``.
+Axis words: ``sample token layer neuron head modality metric batch query key bin``.
 """
 
 #: Order of the metric axis of every importance tensor (METRICS[0] is index 0).
@@ -35,6 +35,9 @@ ATTENTION_KINDS = ("reference", "causal")
 
 #: The kind of control that a headline p-value is against, where it was drawn (`lode/control/`).
 HEADLINE_CONTROL = "layer_matched"
+
+#: How the metrics of one sample are made comparable over neurons (METHODS 1.7).
+NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")
 
 #: `disjoint`: mine and test on different samples; `paper`: on the same.
 SPLITS = ("disjoint", "paper")

@@ -17,10 +17,20 @@ from typing import Any
 
 from lode.config import ROOT
 from lode.errors import UserError, unknown_name
-from lode.shapes import ATTENTION_KINDS, MODALITIES, MODALITY_SPLITS, SPLITS, TOKEN_MODALITIES
+from lode.shapes import (
+    ATTENTION_KINDS,
+    MEMBERS,
+    MODALITIES,
+    MODALITY_SPLITS,
+    NORMALISATIONS,
+    SPLITS,
+    TOKEN_MODALITIES,
+)
 
 TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity")
+FIGURE_TABLES = (*TABLES, "scoreboard")
 NO_PLUGIN = ("__init__",)
+MAX_BINS = 512
 DTYPES = ("float32", "bfloat16", "float16")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|spread")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
@@ -238,6 +248,10 @@ def check_media(cfg: Any) -> None:
 def check_capture(cfg: Any) -> None:
     """Refuse an unknown kind of attention, and shards without samples."""
     check_name("capture.attention", cfg.capture.attention, ATTENTION_KINDS)
+    check_name("capture.normalisation", cfg.capture.normalisation, NORMALISATIONS)
+    num_bins = cfg.capture.num_bins
+    if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
+        raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 64")
     check_positive("capture.batch_size", cfg.capture.batch_size)
     check_positive("capture.shards", cfg.capture.shards)
     num_samples = cfg.dataset.num_samples["report" if cfg.split == "paper" else "mine"]
@@ -301,7 +315,30 @@ def check_figure(cfg: Any) -> None:
     """Refuse a figure of unknown tables."""
     check_plugin("figure", cfg.figure.plugin)
     for table in cfg.figure.tables:
-        check_name("table of a figure", table, TABLES)
+        check_name("table of a figure", table, FIGURE_TABLES)
+
+
+def check_planting(cfg: Any) -> None:
+    """Refuse a planting that cannot be."""
+    planting = cfg.planting
+    for modality in planting.modalities:
+        check_name("modality to plant", modality, TOKEN_MODALITIES)
+    if len(set(planting.modalities)) < 2:
+        raise UserError("planting.modalities: name at least two, or there is nothing to be specific against")
+    for key in ("num_planted", "num_samples"):
+        check_positive(f"planting.{key}", planting[key])
+    for key in ("seed", "num_pairs", "num_mute", "num_unspecific", "strength"):
+        if planting[key] < 0:
+            raise UserError(f"planting.{key} = {planting[key]}: expected at least 0")
+    if not 0 < planting.host_frac <= 1 or planting.effect <= 0:
+        raise UserError(
+            f"planting.host_frac = {planting.host_frac}, planting.effect = {planting.effect}: expected a share in "
+            "(0, 1] and a length above 0"
+        )
+    if cfg.model.dtype != "float32":
+        raise UserError(
+            f"model.dtype = {cfg.model.dtype}: planting needs float32; its channels are smaller than others round"
+        )
 
 
 def check_training(cfg: Any) -> None:
@@ -316,9 +353,12 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "train": (check_training,),
     "download": (check_model,),
     "prepare": (check_seed, check_dataset),
+    "plant": (check_model, check_planting, check_runtime),
     "capture": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
     "aggregate": (),
     "select": (check_seed, check_selection),
+    "rate": (check_seed, check_selection),
+    "compare": (),
     "ablate": (check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
     "score": (check_seed, check_scores, check_bootstrap),
     "measure": (check_seed, check_bootstrap, check_benchmarks),
@@ -345,8 +385,8 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
         mined_modalities: token modalities that the mining datasets hold.
         selections: the composed config of each named selection.
     """
-    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions"):
-        if not cfg[key]:
+    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions", "plantings"):
+        if not cfg[key] and key != "plantings":
             raise UserError(f"the experiment's `{key}` is empty; name at least one")
         for name, times in Counter(list(cfg[key])).items():
             if times > 1:
@@ -362,6 +402,42 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
                     f"selection {name} asks for modality {modality!r}, which no mining dataset holds; "
                     f"they hold {', '.join(sorted(mined_modalities))}. Add a dataset to `mining_datasets`"
                 )
+        check_plugin("selection", selected.selection.plugin)
+        check_name("selection.modality_split", selected.selection.modality_split, MODALITY_SPLITS)
+        check_needs(name, selected.selection, cfg, mined_modalities)
+
+
+def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str]) -> None:
+    """Refuse a selection whose statistics the experiment does not capture, or that has nothing to contrast.
+
+    Args:
+        name: the selection in the experiment.
+        selection: its composed `selection` section.
+        cfg: the experiment's config, which captures for all selections.
+        mined_modalities: token modalities that the mining datasets hold.
+    """
+    plugin = import_module(f"lode.selection.{selection.plugin}")
+    for key, value in plugin.NEEDS.items():
+        section, field = key.split(".")
+        if not cfg[section][field]:
+            raise UserError(
+                f"selection {name} needs statistics that {key} = {cfg[section][field]} leaves out; "
+                f"set {key}={str(value).lower()}"
+            )
+    wanted = selection.modalities or MODALITY_SPLITS[selection.modality_split]
+    held = [modality for modality in wanted if mined_modalities & set(MEMBERS[modality])]
+    if len(held) < plugin.MIN_MODALITIES:
+        raise UserError(
+            f"selection {name} compares modalities and needs at least {plugin.MIN_MODALITIES}; of modality_split "
+            f"{selection.modality_split} the mining datasets hold {', '.join(held) or 'none'}. Take another "
+            "modality_split, or add a dataset to `mining_datasets`"
+        )
+    members = [member for modality in held for member in MEMBERS[modality]]
+    if plugin.MIN_MODALITIES > 1 and len(set(members)) < len(members):
+        raise UserError(
+            f"selection {name} compares modalities, and of {', '.join(held)} some share tokens; expected disjoint "
+            f"ones, such as {', '.join(MODALITY_SPLITS['special_text_separate'])}"
+        )
 
 
 def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS, neuron_columns
 from lode.media import encode_image
+from tests.tables import filled_fields
 
 #: What a message must say.
 Says = tuple[str, ...]
@@ -154,7 +155,7 @@ TABLES: dict[str, tuple[pa.Table | Callable[[bytes], bytes] | None, Says]] = {
 def importance_columns(last: float) -> dict[str, Any]:
     """An importance table of two layers with eight neurons; `last` is the `max` of the last neuron."""
     columns = neuron_columns(("text", "image"), 2, 8)
-    for field in SCHEMAS["importance"]:
+    for field in filled_fields("importance"):
         columns.setdefault(field.name, np.linspace(0, 1, 32).round(3).astype(field.type.to_pandas_dtype()) + 1)
     columns["max"][-1] = last
     return columns

@@ -30,6 +30,7 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
     ],
     "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
     "select": lambda cfg: [f"selection.{cfg.selection.plugin}", *(f"control.{kind}" for kind in cfg.controls.kinds)],
+    "rate": lambda cfg: [f"selection.{cfg.selection.plugin}"],
     "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
     "score": lambda cfg: [f"scoring.{name}" for name in cfg.dataset.scores],
     "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
@@ -83,6 +84,7 @@ class Pipeline:
                 )
         self.user = (f"experiment={self.name}", *overrides)
         self.cfg = composed(self.user)
+        self.root = f"results/{self.name}"
         self._check()
 
     def _check(self) -> None:
@@ -93,24 +95,40 @@ class Pipeline:
         for cfg in selections.values():
             validate(cfg, "select")
         for model in self.cfg.models:
-            validate(self.compose(f"model={model}"), "download")
+            validate(self.facts(model), "download")
+            if model in self.cfg.plantings:
+                validate(self.facts(model), "plant")
         for dataset in self.datasets():
             validate(self.compose(f"dataset={dataset}"), "prepare")
         for kind in ("mining_datasets", "benchmarks"):
             validate_pairs(self.cfg, kind, self.pairs(kind), self.compose)
         for model, dataset in self.pairs("mining_datasets"):
-            validate(self.compose(f"model={model}", f"dataset={dataset}"), "capture")
+            validate(self.facts(model, f"dataset={dataset}"), "capture")
         for model, dataset in self.pairs("benchmarks"):
             for intervention in self.cfg.interventions:
-                parts = (f"model={model}", f"dataset={dataset}", f"intervention={intervention}")
-                validate(self.compose(*parts), "ablate")
-                validate(self.compose(*parts), "score")
+                cfg = self.facts(model, f"dataset={dataset}", f"intervention={intervention}")
+                validate(cfg, "ablate")
+                validate(cfg, "score")
         for figure in self.cfg.figures:
             validate(self.compose(f"figure={figure}"), "plot")
+            if "scoreboard" in self.compose(f"figure={figure}").figure.tables and not self.planted():
+                raise UserError(f"figure {figure} needs planted models: name some in the experiment's `plantings`")
+
+    def planted(self) -> list[str]:
+        """The models of the experiment that `plant_neurons` makes."""
+        return [model for model in self.cfg.models if model in self.cfg.plantings]
+
+    def facts(self, model: str, *choices: str) -> DictConfig:
+        """The config of a model; of a planted one, that of the model it is made from, which exists already."""
+        return self.compose(*self.cfg.plantings.get(model, (f"model={model}",)), *choices)
+
+    def base(self, wildcards: Any) -> str:
+        """The model that a planted model is made from."""
+        return self.facts(wildcards.planting).model.name
 
     def pairs(self, kind: str) -> list[tuple[str, str]]:
         """Every (model, dataset) of a list where the model takes the media of the dataset, and needs no other."""
-        models = {name: self.compose(f"model={name}").model for name in self.cfg.models}
+        models = {name: self.facts(name).model for name in self.cfg.models}
         media = {
             name: set(self.compose(f"dataset={name}").dataset.modalities) - {"text", "special"}
             for name in self.cfg[kind]
@@ -152,6 +170,12 @@ class Pipeline:
                 if value not in self.cfg.selections:
                     raise unknown_name("selection of the experiment", value, self.cfg.selections)
                 chosen.extend(self.cfg.selections[value])
+            elif key == "planting" or (key == "model" and value in self.cfg.plantings):
+                if value not in self.cfg.plantings:
+                    raise unknown_name("planting of the experiment", value, self.cfg.plantings)
+                chosen.extend(self.cfg.plantings[value])
+                if key == "model":
+                    chosen.extend([f"model.name={value}", f"model.source={self.planted_folder(value)}"])
             elif key in GROUPS:
                 chosen.append(f"{key}={value}")
         return tuple(chosen)
@@ -187,8 +211,14 @@ class Pipeline:
             "args": args,
         }
 
+    def planted_folder(self, model: str) -> str:
+        """Where `plant_neurons` writes a model."""
+        return f"{self.root}/planted/{model}/model"
+
     def model_files(self, wildcards: Any) -> list[str]:
         """The files of a local model folder; none for a hub model."""
+        if wildcards.model in self.cfg.plantings:
+            return [self.planted_folder(wildcards.model)]
         source = self.compose(f"model={wildcards.model}").model.source
         if not is_local(source):
             return []
@@ -224,6 +254,10 @@ class Pipeline:
         if kind == "statistics":
             mined = self.pairs("mining_datasets")
             return [f"{root}/activations/{m}/{d}/{shard}.parquet" for m, d in mined for shard in self.shards()]
+        if kind == "scoreboard":
+            return [f"{root}/scoreboard.parquet"]
+        if kind == "ratings":
+            return [f"{root}/ratings/{m}/{selection}.parquet" for m in self.planted() for selection in cfg.selections]
         if kind == "importance":
             return [f"{root}/importance/{model}.parquet" for model in cfg.models]
         sets = [(model, selection) for model in cfg.models for selection in cfg.selections]

@@ -89,6 +89,7 @@ _STYLE: dict[Any, Any] = {
 _KEYS = {
     "statistics": ("model", "dataset", "shard"),
     "importance": ("model",),
+    "scoreboard": (),
     "neurons": ("model", "selection"),
     "predictions": ("model", "selection", "intervention", "dataset"),
     "scores": ("model", "selection", "intervention", "dataset"),
@@ -115,11 +116,11 @@ def keys_of(kind: str, path: str | Path) -> dict[str, str]:
         UserError: the path has too few folders.
     """
     names = _KEYS[kind]
-    ending = f".{kind}.parquet" if names[-1] == "dataset" else ".parquet"  # one dataset has tables of several kinds
+    ending = f".{kind}.parquet" if names[-1:] == ("dataset",) else ".parquet"  # one dataset has tables of several kinds
     if kind in _OF_A_RUN:
         ending = f"/{kind}.parquet"
     text = Path(path).as_posix()
-    parts = text.removesuffix(ending).split("/")[-len(names) :]
+    parts = text.removesuffix(ending).split("/")[-len(names) :] if names else []
     if len(parts) < len(names) or not text.endswith(ending):
         raise UserError(f"{path}: the path of a {kind} table ends in {'/'.join(f'{{{n}}}' for n in names)}{ending}")
     return dict(zip(names, parts, strict=True))

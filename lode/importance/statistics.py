@@ -3,45 +3,87 @@
 Memory depends on (modality, layer, neuron) alone, never on the number of samples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from lode.artifacts import neuron_columns
-from lode.importance.miner import minmax, token_scores
+from lode.artifacts import list_column, neuron_columns
+from lode.importance.histogram import count_by_bin
+from lode.importance.miner import token_scores
+from lode.importance.normalisation import normalise
 from lode.shapes import METRICS, MODALITIES
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is kept beside the sums that are always there; the fields are those of the `capture` section."""
+
+    normalisation: str = "minmax"
+    num_bins: int = 0
+    hidden_site: bool = False
+
+
+#: By the name of a column what one layer of a batch adds to it: (modality, neuron), a histogram with a bin axis too,
+#: and `num_constant` a number.
+LayerSums = dict[str, Tensor]
 
 
 def layer_sums(
     activations: Float[Tensor, "batch token neuron"],
     weights: Float[Tensor, "batch 2 modality token"],
     members: Bool[Tensor, "batch modality token"],
-) -> tuple[Float64[Tensor, "14 modality neuron"], Int[Tensor, ""]]:
-    """What one layer of a batch adds to the statistics.
+    recording: Recording = Recording(),
+) -> LayerSums:
+    """What the gate site of one layer of a batch adds to the statistics.
 
-    Returns:
-        Positive tokens; the sums over samples of mean, max, attn_k, attn_q; of their squares; of the five normalised
-        importances. And in how many cases of (sample, modality, metric) all neurons were equal.
+    Args:
+        activations: at the gate site.
+        weights: of the two attention metrics.
+        members: which tokens belong to which modality.
+        recording: the normalisation, and whether to keep histograms.
     """
     raw = token_scores(activations, weights, members)
-    normalised, constant = minmax(raw)
+    normalised, constant = normalise(raw, recording.normalisation)
+    size = magnitude(activations, members)
     num_constant = (constant & members.any(-1)).sum()
     home = home_of(raw.device)
-    raw, normalised = raw.to(home), normalised.to(home)
-    positive = (raw[0] * members.sum(-1)[..., None].to(home)).round().double()
-    moments = raw[1:].double()
-    parts = [positive.sum(0, keepdim=True), moments.sum(1), moments.square().sum(1), normalised.double().sum(1)]
-    return torch.cat(parts), num_constant
+    raw, normalised, size, members = (tensor.to(home) for tensor in (raw, normalised, size, members))
+    moments = dict(zip(METRICS[1:], raw[1:], strict=True)) | {"abs_mean": size}
+    sums = {"num_constant": num_constant.to(home)}
+    sums["positive_count"] = (raw[0] * members.sum(-1)[..., None]).round().double().sum(0)
+    for name, values in moments.items():
+        sums[f"{name}_sum"] = values.double().sum(0)
+        sums[f"{name}_sumsq"] = values.double().square().sum(0)
+    for name, values in zip(METRICS, normalised, strict=True):
+        sums[f"{name}_score_sum"] = values.double().sum(0)
+    if recording.num_bins:
+        sums["histogram"] = count_by_bin(raw[METRICS.index("mean")], members.any(-1), recording.num_bins)
+    return sums
 
 
 def home_of(device: torch.device) -> torch.device:
     """Where the sums of a layer are kept: beside the layer, or on the CPU for Metal, which has no double precision."""
     return torch.device("cpu") if device.type == "mps" else device
+
+
+def hidden_sums(
+    hidden: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch modality token"]
+) -> dict[str, Float64[Tensor, "modality neuron"]]:
+    """What the hidden site (the input of down_proj) of one layer of a batch adds to the statistics."""
+    return {"hidden_abs_sum": magnitude(hidden, members).to(home_of(hidden.device)).double().sum(0)}
+
+
+def magnitude(
+    activations: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch modality token"]
+) -> Float[Tensor, "batch modality neuron"]:
+    """Mean over the tokens of each modality of |a|, 0 where there are none."""
+    inside = members.to(activations.dtype)
+    return (inside / inside.sum(-1, keepdim=True).clamp_min(1)) @ activations.abs()
 
 
 @dataclass
@@ -50,60 +92,71 @@ class Statistics:
 
     Attributes:
         num_neurons: neurons in each layer.
-        devices: the device of each layer.
+        num_layers: layers of the language model.
         num_samples: samples that hold each modality (modality).
         num_tokens: tokens of each modality (modality).
-        num_constant: cases of (sample, modality, layer, metric) where all neurons were equal.
-        totals: of each layer the sums in the order of `layer_sums` (14, modality, neuron), on its own device.
+        totals: of each layer the sums by the name of their column, on the layer's own device.
         batch_size: samples in a batch, after any halving; it changes no sum but by rounding.
     """
 
+    num_layers: int
     num_neurons: int
-    devices: Sequence[torch.device]
     batch_size: int = 0
-    num_constant: int = 0
     num_samples: np.ndarray = field(init=False)
     num_tokens: np.ndarray = field(init=False)
-    totals: list[Tensor] = field(init=False)
+    totals: list[LayerSums] = field(init=False)
 
     def __post_init__(self) -> None:
-        shape = (14, len(MODALITIES), self.num_neurons)
         self.num_samples = np.zeros(len(MODALITIES), dtype=np.int64)
         self.num_tokens = np.zeros(len(MODALITIES), dtype=np.int64)
-        self.totals = [torch.zeros(shape, dtype=torch.float64, device=home_of(device)) for device in self.devices]
+        self.totals = [{} for _ in range(self.num_layers)]
+
+    @property
+    def num_constant(self) -> int:
+        """Cases of (sample, modality, layer, metric) without spread over the neurons."""
+        return sum(int(sums["num_constant"]) for sums in self.totals if sums)
 
     def add_batch(
-        self, members: Bool[Tensor, "batch modality token"], layers: Mapping[int, tuple[Tensor, Tensor]]
+        self, members: Bool[Tensor, "batch modality token"], layers: Mapping[int, Mapping[str, Tensor]]
     ) -> None:
         """Add a batch at once, when all its layers are there, so that one that fails half-way adds nothing.
 
         Args:
             members: which tokens belong to which modality.
-            layers: the `layer_sums` of every layer.
+            layers: the sums of every layer.
         """
         num_samples, num_tokens = members.any(-1).sum(0).cpu().numpy(), members.sum((0, 2)).cpu().numpy()
-        num_constant = sum(int(count) for _, count in layers.values())
-        for layer, (sums, _) in layers.items():
-            self.totals[layer] += sums
+        assert len(layers) == self.num_layers, "a layer had no activations"
+        for layer, sums in layers.items():
+            total = self.totals[layer]
+            for name, values in sums.items():
+                total[name] = total[name].add_(values) if name in total else values.clone()
         self.num_samples += num_samples
         self.num_tokens += num_tokens
-        self.num_constant += num_constant
 
-    def columns(self) -> dict[str, Any]:
-        """The columns of the `statistics` table."""
-        num_layers = len(self.totals)
-        shape = (len(MODALITIES), num_layers, self.num_neurons)
+    def columns(self, down_norm: Float[Tensor, "layer neuron"]) -> dict[str, Any]:
+        """The columns of the `statistics` table, histogram and hidden site only where they were recorded.
 
-        def spread(counts: np.ndarray) -> np.ndarray:
-            return np.broadcast_to(counts[:, None, None], shape).ravel()
+        Args:
+            down_norm: norms of the columns of down_proj; a fact of the weights, the same for every modality.
+        """
+        shape = (len(MODALITIES), self.num_layers, self.num_neurons)
 
-        columns = neuron_columns(MODALITIES, num_layers, self.num_neurons)
-        columns |= {"num_samples": spread(self.num_samples), "num_tokens": spread(self.num_tokens)}
-        totals = np.stack([total.cpu().numpy() for total in self.totals], axis=2).reshape(14, -1)
-        columns["positive_count"] = totals[0].round().astype(np.int64)
-        for index, metric in enumerate(METRICS[1:]):
-            columns[f"{metric}_sum"] = totals[1 + index]
-            columns[f"{metric}_sumsq"] = totals[5 + index]
-        for index, metric in enumerate(METRICS):
-            columns[f"{metric}_score_sum"] = totals[9 + index]
+        def spread(values: np.ndarray) -> np.ndarray:
+            return np.broadcast_to(values, shape).ravel()
+
+        def stacked(name: str) -> np.ndarray:
+            return torch.stack([sums[name].cpu() for sums in self.totals], dim=1).numpy()
+
+        columns = neuron_columns(MODALITIES, self.num_layers, self.num_neurons)
+        columns |= {"num_samples": spread(self.num_samples[:, None, None])}
+        columns |= {"num_tokens": spread(self.num_tokens[:, None, None])}
+        columns |= {"down_norm": spread(down_norm.double().cpu().numpy())}
+        for name in self.totals[0]:
+            if name == "histogram":
+                columns[name] = list_column(stacked(name))
+            elif name == "positive_count":
+                columns[name] = stacked(name).round().astype(np.int64).ravel()
+            elif name != "num_constant":
+                columns[name] = stacked(name).ravel()
         return columns

@@ -1,19 +1,217 @@
 """Selectors: one file each. They rank neurons and choose a set for every modality.
 
-A plug-in `lode/selection/<name>.py` has two public functions::
+A plug-in `lode/selection/<name>.py` has three public functions and two facts::
 
+    MIN_MODALITIES = 2                                              # 2 where modalities are contrasted, else 1
+    NEEDS = {"capture.num_bins": 64}                                # config values without which it has no statistics
     check_options(**options)                                        # raises UserError on a bad option
+    score_neurons(table, modalities, **options)                     # -> (modality, layer, neuron), high is good
     select_neurons(table, modalities, ratio, seed, **options)       # -> {modality: (neurons, score)}
 
-`table` is the importance table, `modalities` those that take part and occur, `neurons` an integer array
-(n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. Light imports
-only: plug-ins are imported while the job graph is built.
+`table` is the importance table, `modalities` those that take part and occur: disjoint groups of tokens. `neurons` is an
+integer array (n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. `score_neurons`
+says in which order a growing ratio would choose: the n neurons selected for a modality, at any ratio, are n of its best
+(not those of a random selection); a score of minus infinity is never chosen. Unless a method says otherwise each of M
+modalities gets its own top floor(K / M), K = floor(ratio * L * N), as MINER's LA_MU does, so that sets of different
+selectors have one size. Ties go to the smaller index. Light imports only: plug-ins are imported while the job graph is
+built.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int, Num
+
+from lode.artifacts import dense, dense_lists, dense_shape
+from lode.errors import UserError
+from lode.shapes import MODALITY_SPLITS
+
+Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
+Set = tuple[Pairs, np.ndarray]
+Scores = Float[np.ndarray, "modality layer neuron"]
 
 
 def num_asked(ratio: float, num_total: int) -> int:
     """K: the floor of the ratio as written times all neurons, free of binary rounding (0.29 of 100 is 29)."""
     return math.floor(Fraction(str(ratio)) * num_total)
+
+
+def taking_part(table: pa.Table, split: str, asked: Sequence[str] | None) -> list[str]:
+    """The modalities of the split that occur in the mining data, or those asked for.
+
+    Raises:
+        UserError: a modality that was asked for does not occur.
+    """
+    present = {
+        name for name, count in zip(*(table[c].to_pylist() for c in ("modality", "num_samples")), strict=True) if count
+    }
+    wanted = MODALITY_SPLITS[split] if asked is None else asked
+    missing = [name for name in asked or () if name not in present]
+    if missing:
+        raise UserError(
+            f"selection.modalities: {', '.join(missing)} does not occur in the mining data, which hold "
+            f"{', '.join(sorted(present))}; mine a dataset that does, or drop it"
+        )
+    return [name for name in wanted if name in present]
+
+
+def top(values: Float[np.ndarray, "n"], count: int) -> Int[np.ndarray, "count"]:
+    """Indices of the largest values, the best first; ties go to the smaller index."""
+    if count == 0:
+        return np.empty(0, dtype=np.intp)
+    bar = np.partition(values, len(values) - count)[len(values) - count]
+    candidates = np.flatnonzero(values >= bar)
+    return candidates[np.argsort(-values[candidates], kind="stable")][:count]
+
+
+def as_pairs(flat: Int[np.ndarray, "n"], num_neurons: int) -> Pairs:
+    """(layer, neuron) from indices into all neurons."""
+    return np.stack(np.divmod(flat, num_neurons), axis=1).astype(np.int64)
+
+
+def check_ratio(ratio: float) -> None:
+    """Refuse a ratio that is no share."""
+    if not 0 < ratio <= 1:
+        raise UserError(f"ratio {ratio}: expected a share of all neurons in (0, 1], such as 0.02")
+
+
+def take_top(scores: Scores, modalities: Sequence[str], ratio: float) -> dict[str, Set]:
+    """Each modality's own top floor(K / M), fewer where fewer can be chosen; sets may overlap."""
+    check_ratio(ratio)
+    count = num_asked(ratio, scores[0].size) // len(modalities)
+    return {name: _chosen(values, top(values.ravel(), count)) for name, values in zip(modalities, scores, strict=True)}
+
+
+def share_out(scores: Scores, modalities: Sequence[str], ratio: float) -> dict[str, Set]:
+    """The top K by the best score of any modality, each given to every modality that may have it."""
+    check_ratio(ratio)
+    flat = top(scores.max(0).ravel(), num_asked(ratio, scores[0].size))
+    return {name: _chosen(values, flat) for name, values in zip(modalities, scores, strict=True)}
+
+
+def _chosen(values: Float[np.ndarray, "layer neuron"], flat: Int[np.ndarray, "n"]) -> Set:
+    flat = flat[np.isfinite(values.ravel()[flat])]
+    return as_pairs(flat, values.shape[1]), values.ravel()[flat]
+
+
+def need_contrast(modalities: Sequence[str]) -> None:
+    """Refuse fewer than two modalities: there is nothing to compare with."""
+    if len(modalities) < 2:
+        raise UserError(
+            f"this selection compares modalities, and only {', '.join(modalities) or 'none'} takes part; take a "
+            "modality_split with two or more that occur in the mining data, or a selection without a contrast (miner)"
+        )
+
+
+def read(table: pa.Table, modalities: Sequence[str], columns: Sequence[str]) -> Float[np.ndarray, "_ _ _ _"]:
+    """Columns of the importance table as an array (column, modality, layer, neuron).
+
+    Raises:
+        UserError: a column was not captured, or holds NaN or infinity.
+    """
+    for name in columns:
+        _refuse_uncaptured(table, name)
+    names, values = dense(table, columns)
+    chosen = values[:, [names.index(name) for name in modalities]].astype(np.float64, copy=False)
+    if not np.isfinite(chosen).all():
+        raise UserError("the statistics hold NaN or infinity; capture again, or look for NaN activations in the model")
+    return chosen
+
+
+#: The config value that makes capture keep an optional column.
+SWITCHES = {"histogram": "capture.num_bins=64", "hidden_abs_sum": "capture.hidden_site=true"}
+
+
+def _refuse_uncaptured(table: pa.Table, name: str) -> None:
+    if name in SWITCHES and table[name].null_count:
+        raise UserError(f"the statistics hold no {name!r}, which this selection needs; set {SWITCHES[name]}")
+
+
+def read_histograms(table: pa.Table, modalities: Sequence[str]) -> list[Int[np.ndarray, "layer neuron bin"]]:
+    """The histogram of the per-sample mean of every neuron, by modality; views, as they are large.
+
+    Raises:
+        UserError: they were not captured, or a modality has no sample.
+    """
+    _refuse_uncaptured(table, "histogram")
+    names, _ = dense_shape(table)
+    counts = dense_lists(table, "histogram")
+    chosen = [counts[names.index(name)] for name in modalities]
+    for name, part in zip(modalities, chosen, strict=True):
+        _refuse_few(name, int(part[0, 0].sum()), 1)
+    return chosen
+
+
+def _refuse_few(modality: str, num_samples: int, least: int) -> None:
+    if num_samples < least:
+        raise UserError(f"{modality} is held by {num_samples} mining samples; this selection needs at least {least}")
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of a per-sample quantity: number of samples, mean and unbiased variance over samples (modality, layer, neuron).
+
+    A variance within rounding of 0 is 0, so that a constant neuron is seen as one.
+    """
+
+    count: Float[np.ndarray, "modality 1 1"]
+    mean: Scores
+    variance: Scores
+
+    @classmethod
+    def of(cls, count: Num[np.ndarray, "modality"], total: Scores, squares: Scores) -> "Moments":
+        """From sums and sums of squares over samples."""
+        count = count.astype(np.float64)[:, None, None]
+        mean = total / count
+        centred = squares - total * mean
+        centred[centred <= 1e-12 * squares] = 0
+        return cls(count, mean, centred / np.maximum(count - 1, 1))
+
+
+def read_moments(table: pa.Table, modalities: Sequence[str], name: str, least: int = 1) -> Moments:
+    """Moments over samples of `mean`, `abs_mean`, ... of the modalities, each of which needs `least` samples."""
+    counts, total, squares = read(table, modalities, ["num_samples", f"{name}_sum", f"{name}_sumsq"])
+    for modality, count in zip(modalities, counts[:, 0, 0], strict=True):
+        _refuse_few(modality, int(count), least)
+    return Moments.of(counts[:, 0, 0], total, squares)
+
+
+def read_firing(table: pa.Table, modalities: Sequence[str]) -> Scores:
+    """P(a > 0) over the tokens of each modality."""
+    tokens, positive = read(table, modalities, ["num_tokens", "positive_count"])
+    for modality, count in zip(modalities, tokens[:, 0, 0], strict=True):
+        _refuse_few(modality, int(count), 1)
+    return positive / tokens
+
+
+def where_fires(firing: Scores, percentile: float | None) -> np.ndarray:
+    """Which modalities a neuron may be given to, a flag (modality, layer, neuron); none to a neuron that never fires.
+
+    Args:
+        firing: P(a > 0).
+        percentile: those above this percentile of all values; None: the one with the highest.
+    """
+    if percentile is None:
+        best = np.arange(len(firing))[:, None, None] == firing.argmax(0)
+        return best & (firing > 0)
+    return firing > np.percentile(firing, percentile)
+
+
+def check_percentile(percentile: float | None) -> None:
+    """Refuse a percentile outside [0, 100)."""
+    if percentile is not None and not 0 <= percentile < 100:
+        raise UserError(f"percentile {percentile}: expected a number in [0, 100), or null for no filter")
+
+
+def others_mean(values: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "modality *axes"]:
+    """For each modality the mean over the others, each with the same weight."""
+    return (values.sum(0) - values) / (len(values) - 1)
+
+
+def others_max(values: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "modality *axes"]:
+    """For each modality the maximum over the others."""
+    return np.stack([np.delete(values, index, axis=0).max(0) for index in range(len(values))])

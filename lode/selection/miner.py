@@ -12,17 +12,20 @@ Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; MET
 What it does not tell: specificity. No strategy compares a neuron's importance between modalities.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from lode.artifacts import dense
 from lode.errors import UserError, unknown_name
-from lode.selection import num_asked
+from lode.selection import Pairs, Scores, as_pairs, check_ratio, num_asked, read, top
 from lode.shapes import METRICS
+
+MIN_MODALITIES = 1
+NEEDS: dict[str, object] = {}
 
 STRATEGIES = ("adaptive", "LA_MU", "LU_MA", "uniform", "random")
 
@@ -39,8 +42,6 @@ MIXES: dict[str, tuple[float, ...]] = {
     "mean_max_attn_q": (0, 0.25, 0.25, 0, 0.5),
     "all": (0.2, 0.2, 0.2, 0.2, 0.2),
 }
-
-Pairs = Int[np.ndarray, "n 2"]
 
 
 def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float, ...]:
@@ -76,15 +77,6 @@ def check_options(strategy: str = "LA_MU", mix: Any = "mean_max_attn_k") -> None
     if strategy not in STRATEGIES:
         raise unknown_name("strategy", strategy, STRATEGIES)
     mix_weights(mix)
-
-
-def top(values: Float[np.ndarray, "n"], count: int) -> Int[np.ndarray, "count"]:
-    """Indices of the largest values, the best first; ties go to the smaller index."""
-    if count == 0:
-        return np.empty(0, dtype=np.intp)
-    bar = np.partition(values, len(values) - count)[len(values) - count]
-    candidates = np.flatnonzero(values >= bar)
-    return candidates[np.argsort(-values[candidates], kind="stable")][:count]
 
 
 def select(
@@ -127,8 +119,7 @@ def rank(
         )
     if not np.isfinite(values).all():
         raise UserError("importance holds NaN or infinity; capture again, or look for NaN activations in the model")
-    if not 0 < ratio <= 1:
-        raise UserError(f"ratio {ratio}: expected a share of all neurons in (0, 1], such as 0.02")
+    check_ratio(ratio)
     occurring = [index for index in range(len(modalities)) if values[:, index].any()]
     if not occurring:
         raise UserError(f"none of the modalities {', '.join(modalities)} occurs in the mining data")
@@ -141,47 +132,40 @@ def rank(
     }
 
 
-Mixed = Float[np.ndarray, "modality layer neuron"]
-
-
-def _pairs(flat: np.ndarray, num_neurons: int) -> Pairs:
-    return np.stack(np.divmod(flat, num_neurons), axis=1).astype(np.int64)
-
-
 def _by_label(flat: np.ndarray, labels: np.ndarray, num_modalities: int, num_neurons: int) -> list[Pairs]:
-    return [_pairs(flat[labels == label], num_neurons) for label in range(num_modalities)]
+    return [as_pairs(flat[labels == label], num_neurons) for label in range(num_modalities)]
 
 
-def _adaptive(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
+def _adaptive(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
     flat = top(mixed.sum(0).ravel(), num_chosen)
     labels = mixed.reshape(len(mixed), -1)[:, flat].argmax(0)
     return _by_label(flat, labels, len(mixed), mixed.shape[2])
 
 
-def _la_mu(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
-    return [_pairs(top(values.ravel(), num_chosen // len(mixed)), mixed.shape[2]) for values in mixed]
+def _la_mu(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
+    return [as_pairs(top(values.ravel(), num_chosen // len(mixed)), mixed.shape[2]) for values in mixed]
 
 
-def _lu_ma(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
+def _lu_ma(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
     num_modalities, num_layers, num_neurons = mixed.shape
     sets: list[list[Pairs]] = [[] for _ in range(num_modalities)]
     for layer in range(num_layers):
         labels, neurons = np.divmod(top(mixed[:, layer].ravel(), num_chosen // num_layers), num_neurons)
         for label in range(num_modalities):
-            sets[label].append(_pairs(layer * num_neurons + neurons[labels == label], num_neurons))
+            sets[label].append(as_pairs(layer * num_neurons + neurons[labels == label], num_neurons))
     return [np.concatenate(parts) for parts in sets]
 
 
-def _uniform(mixed: Mixed, num_chosen: int, _rng: Any) -> list[Pairs]:
+def _uniform(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
     num_modalities, num_layers, num_neurons = mixed.shape
     count = num_chosen // (num_modalities * num_layers)
     return [
-        np.concatenate([_pairs(layer * num_neurons + top(v, count), num_neurons) for layer, v in enumerate(values)])
+        np.concatenate([as_pairs(layer * num_neurons + top(v, count), num_neurons) for layer, v in enumerate(values)])
         for values in mixed
     ]
 
 
-def _random(mixed: Mixed, num_chosen: int, rng: np.random.Generator) -> list[Pairs]:
+def _random(mixed: Scores, num_chosen: int, rng: np.random.Generator) -> list[Pairs]:
     flat = rng.choice(mixed[0].size, size=num_chosen, replace=False)
     return _by_label(flat, np.arange(num_chosen) % len(mixed), len(mixed), mixed.shape[2])
 
@@ -200,3 +184,41 @@ def select_neurons(
     """The plug-in entry: MINER selection from the importance table."""
     names, values = dense(table, METRICS)
     return rank(values[:, [names.index(m) for m in modalities]], modalities, mix, ratio, strategy, seed)
+
+
+def score_neurons(
+    table: pa.Table, modalities: Sequence[str], strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
+) -> Scores:
+    """The plug-in entry: every neuron's place in the order in which the strategy chooses as the ratio grows."""
+    check_options(strategy, mix)
+    mixed = np.tensordot(mix_weights(mix), read(table, modalities, METRICS), axes=1)
+    return _ORDERS[strategy](mixed)
+
+
+def _by_total(mixed: Scores) -> Scores:
+    """The sum over modalities; minus infinity for all but the modality that labels the neuron."""
+    labelled = mixed.argmax(0) == np.arange(len(mixed))[:, None, None]
+    return np.where(labelled, mixed.sum(0), -np.inf)
+
+
+def _within(values: Float[np.ndarray, "*groups neuron"]) -> Float[np.ndarray, "*groups neuron"]:
+    """Minus the place of each value along the last axis; ties go to the smaller index."""
+    order = np.argsort(-values, axis=-1, kind="stable")
+    return -np.argsort(order, axis=-1).astype(np.float64)
+
+
+def _by_layer(mixed: Scores) -> Scores:
+    """Minus the place among all (modality, neuron) pairs of the layer."""
+    num_modalities, num_layers, num_neurons = mixed.shape
+    pairs = mixed.transpose(1, 0, 2).reshape(num_layers, -1)
+    return _within(pairs).reshape(num_layers, num_modalities, num_neurons).transpose(1, 0, 2)
+
+
+#: The order in which each strategy chooses; that of `random` is a fixed one, for a baseline.
+_ORDERS: dict[str, Callable[[Scores], Scores]] = {
+    "adaptive": _by_total,
+    "LA_MU": lambda mixed: mixed,
+    "LU_MA": _by_layer,
+    "uniform": _within,
+    "random": lambda mixed: np.random.default_rng(0).random(mixed.shape),
+}

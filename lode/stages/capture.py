@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from lode.artifacts import read_table, write_table
 from lode.errors import UserError
 from lode.importance.miner import attention_weights, membership
-from lode.importance.statistics import Statistics, layer_sums
+from lode.importance.statistics import LayerSums, Recording, Statistics, hidden_sums, layer_sums
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.batching import in_batches
@@ -27,24 +28,31 @@ def mining_split(split: str) -> str:
 
 @torch.inference_mode()
 def capture(
-    adapter: Adapter, samples: Sequence[Mapping[str, Any]], batch_size: int, attention_kind: str, title: str = ""
+    adapter: Adapter,
+    samples: Sequence[Mapping[str, Any]],
+    batch_size: int,
+    attention_kind: str,
+    title: str = "",
+    recording: Recording = Recording(),  # noqa: B008  (frozen)
 ) -> Statistics:
     """Statistics of all samples. Memory beyond a forward pass: the sums, those of one batch, and one layer of it."""
-    statistics = Statistics(adapter.num_neurons, [module.weight.device for module in adapter.down_proj])
+    statistics = Statistics(adapter.num_layers, adapter.num_neurons)
 
     def work(part: Sequence[Mapping[str, Any]]) -> None:
-        capture_batch(adapter, encode(adapter, part), attention_kind, statistics)
+        capture_batch(adapter, encode(adapter, part), attention_kind, statistics, recording)
 
     _, statistics.batch_size = in_batches(samples, batch_size, work, title)
     return statistics
 
 
-def capture_batch(adapter: Adapter, batch: Batch, attention_kind: str, statistics: Statistics) -> None:
+def capture_batch(
+    adapter: Adapter, batch: Batch, attention_kind: str, statistics: Statistics, recording: Recording
+) -> None:
     """Run one forward pass, sum up every layer as it passes by, and add the batch when it is done."""
     members = membership(batch.token_modality)
     real = batch.token_modality >= 0
     weights: dict[int, Tensor] = {}
-    sums: dict[int, tuple[Tensor, Tensor]] = {}
+    sums: dict[int, LayerSums] = {}
 
     def see_attention(layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
         seen = real.to(query.device)
@@ -53,7 +61,14 @@ def capture_batch(adapter: Adapter, batch: Batch, attention_kind: str, statistic
 
     def see_activations(layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
-            sums[layer] = layer_sums(activations.float(), weights.pop(layer), members.to(activations.device))
+            here = members.to(activations.device)
+            sums[layer] = layer_sums(activations.float(), weights.pop(layer), here, recording)
+
+        return hook
+
+    def see_hidden(layer: int) -> Any:
+        def hook(_module: Any, inputs: tuple[Tensor]) -> None:
+            sums[layer] |= hidden_sums(inputs[0].float(), members.to(inputs[0].device))
 
         return hook
 
@@ -62,10 +77,16 @@ def capture_batch(adapter: Adapter, batch: Batch, attention_kind: str, statistic
         stack.enter_context(last_positions(adapter, 1))
         for layer, module in enumerate(adapter.activation):
             stack.callback(module.register_forward_hook(see_activations(layer)).remove)
+        for layer, module in enumerate(adapter.down_proj if recording.hidden_site else ()):
+            stack.callback(module.register_forward_pre_hook(see_hidden(layer)).remove)
         adapter.model(**batch.inputs, use_cache=False)
     assert not weights, "a layer had attention but no activations"
-    assert len(sums) == adapter.num_layers, "a layer had no activations"
     statistics.add_batch(members, sums)
+
+
+def column_norms(adapter: Adapter) -> Float[Tensor, "layer neuron"]:
+    """How much each neuron writes for a unit of its activation: the norms of the columns of down_proj."""
+    return torch.stack([module.weight.detach().float().norm(dim=0).cpu() for module in adapter.down_proj])
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -80,7 +101,9 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
             "use fewer shards or more samples"
         )
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
-    statistics = capture(adapter, samples, cfg.capture.batch_size, cfg.capture.attention, cfg.dataset.name)
+    options = cfg.capture
+    recording = Recording(options.normalisation, options.num_bins, options.hidden_site)
+    statistics = capture(adapter, samples, options.batch_size, options.attention, cfg.dataset.name, recording)
     counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
     facts = {**made_by, **counts, "batch_size": statistics.batch_size}
-    write_table(cfg.io.output, "statistics", statistics.columns(), facts)
+    write_table(cfg.io.output, "statistics", statistics.columns(column_norms(adapter)), facts)

@@ -16,29 +16,7 @@ import pyarrow as pa
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.control import Pairs, Selected
 from lode.errors import UserError
-from lode.selection import num_asked
-from lode.shapes import MODALITY_SPLITS
-
-Set = tuple[Pairs, np.ndarray]
-
-
-def taking_part(table: pa.Table, split: str, asked: Sequence[str] | None) -> list[str]:
-    """The modalities of the split that occur in the mining data, or those asked for.
-
-    Raises:
-        UserError: a modality that was asked for does not occur.
-    """
-    present = {
-        name for name, count in zip(*(table[c].to_pylist() for c in ("modality", "num_samples")), strict=True) if count
-    }
-    wanted = MODALITY_SPLITS[split] if asked is None else asked
-    missing = [name for name in asked or () if name not in present]
-    if missing:
-        raise UserError(
-            f"selection.modalities: {', '.join(missing)} does not occur in the mining data, which hold "
-            f"{', '.join(sorted(present))}; mine a dataset that does, or drop it"
-        )
-    return [name for name in wanted if name in present]
+from lode.selection import Set, num_asked, taking_part
 
 
 def union(sets: Sequence[Set]) -> Set:

@@ -8,21 +8,36 @@ import pytest
 import torch
 from torch import Tensor
 
+from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
-from lode.importance.statistics import Statistics
+from lode.importance.normalisation import normalise
+from lode.importance.statistics import Recording, Statistics
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention
 from lode.model.encoding import encode
 from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
-from lode.stages.capture import capture, mining_split
+from lode.stages.capture import capture, column_norms, mining_split
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
-COUNTS = ("num_samples", "num_tokens", "positive_count")
-KEYS = ("modality", "layer", "neuron")
+COUNTS = ("num_samples", "num_tokens", "positive_count", "histogram")
+KEYS = ("modality", "layer", "neuron", "down_norm")
 
 
-def columns(adapter: Adapter, samples: Sequence[dict[str, Any]], batch_size: int, kind: str) -> dict[str, np.ndarray]:
-    return {name: np.asarray(v) for name, v in capture(adapter, samples, batch_size, kind).columns().items()}
+EVERYTHING = Recording("minmax", 16, True)
+
+
+def columns(
+    adapter: Adapter,
+    samples: Sequence[dict[str, Any]],
+    batch_size: int,
+    kind: str,
+    recording: Recording = EVERYTHING,
+) -> dict[str, np.ndarray]:
+    captured = capture(adapter, samples, batch_size, kind, "", recording).columns(column_norms(adapter))
+    return {
+        name: values.flatten().to_numpy() if name == "histogram" else np.asarray(values)
+        for name, values in captured.items()
+    }
 
 
 def assert_equal_tables(one: dict[str, np.ndarray], other: dict[str, np.ndarray], tolerance: float) -> None:
@@ -90,6 +105,84 @@ def test_capture_equals_the_definition(tiny: Adapter, kind: str) -> None:
     image = MODALITIES.index("image")
     np.testing.assert_array_equal(captured["positive_count"].reshape(shape)[image], positive.numpy())
     np.testing.assert_allclose(captured["mean_sum"].reshape(shape)[image], means.numpy(), rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def hidden_by_hand(adapter: Adapter, sample: dict[str, Any]) -> Tensor:
+    """gate * up of every layer (layer, token, neuron), from the weights: down_proj is not looked at."""
+    hidden: list[Tensor] = []
+    gates: list[Tensor] = []
+    hooks = [m.register_forward_hook(lambda *call: gates.append(call[2][0])) for m in adapter.activation]
+    layers = adapter.model.model.language_model.layers
+    hooks += [
+        layer.mlp.up_proj.register_forward_hook(lambda *call: hidden.append(gates[-1] * call[2][0])) for layer in layers
+    ]
+    adapter.model(**encode(adapter, [sample]).inputs, use_cache=False)
+    for hook in hooks:
+        hook.remove()
+    return torch.stack(hidden)
+
+
+def test_magnitudes_histograms_and_hidden_site_equal_the_definition(tiny: Adapter) -> None:
+    captured = columns(tiny, RECORDS, 3, "reference")
+    shape = (len(MODALITIES), NUM_LAYERS, tiny.num_neurons)
+    image = MODALITIES.index("image")
+    absolute, squares, hidden = 0.0, 0.0, 0.0
+    counts = np.zeros((*shape[1:], 16), dtype=np.int64)
+    for sample in RECORDS:
+        activations, _, names = by_hand(tiny, sample, False)
+        inside = torch.tensor([name == "image" for name in names])
+        if inside.any():
+            mean = activations[:, inside].abs().mean(1).double()
+            absolute, squares = absolute + mean, squares + mean**2
+            hidden += hidden_by_hand(tiny, sample)[:, inside].abs().mean(1).double()
+            bins = np.digitize(activations[:, inside].mean(1).numpy(), bin_edges(16))
+            np.add.at(counts, (*np.indices(bins.shape), bins), 1)
+    for name, expected in (("abs_mean_sum", absolute), ("abs_mean_sumsq", squares), ("hidden_abs_sum", hidden)):
+        np.testing.assert_allclose(captured[name].reshape(shape)[image], expected, rtol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(captured["histogram"].reshape(*shape, 16)[image], counts)
+    assert (counts.sum(-1) == 4).all()
+    assert np.count_nonzero(counts.sum((0, 1))) > 4, "or the bins are too coarse to tell anything"
+
+
+def test_histograms_count_the_samples_that_hold_the_modality(tiny: Adapter) -> None:
+    table = columns(tiny, RECORDS, 3, "reference")
+    np.testing.assert_array_equal(table["histogram"].reshape(-1, 16).sum(1), table["num_samples"])
+
+
+def test_down_norm_is_that_of_the_columns(tiny: Adapter) -> None:
+    table = columns(tiny, RECORDS[:1], 1, "reference")
+    norms = table["down_norm"].reshape(len(MODALITIES), NUM_LAYERS, -1)
+    for layer, module in enumerate(tiny.down_proj):
+        for neuron in (0, 7, 47):
+            expected = np.sqrt((module.weight.detach().double().numpy()[:, neuron] ** 2).sum())
+            np.testing.assert_allclose(norms[:, layer, neuron], expected, rtol=1e-6)
+
+
+def test_what_is_not_asked_for_is_left_out(tiny: Adapter) -> None:
+    full, usual = (columns(tiny, RECORDS, 4, "reference", part) for part in (EVERYTHING, Recording()))
+    assert full.keys() - usual.keys() == {"histogram", "hidden_abs_sum"}
+    for name, values in usual.items():
+        np.testing.assert_array_equal(values, full[name], err_msg=name)
+    assert not any(module._forward_pre_hooks for module in tiny.down_proj)
+
+
+@pytest.mark.parametrize("kind", ["rank", "zscore", "robust", "none"])
+def test_normalisation_changes_the_scores_and_nothing_else(tiny: Adapter, kind: str) -> None:
+    usual, other = (columns(tiny, RECORDS[:2], 1, "reference", Recording(name)) for name in ("minmax", kind))
+    total = 0.0
+    for sample in RECORDS[:2]:
+        activations, _, names = by_hand(tiny, sample, False)
+        inside = torch.tensor([name == "image" for name in names])
+        if inside.any():
+            total += normalise(activations[:, inside].mean(1), kind)[0].double()
+    got = other["mean_score_sum"].reshape(len(MODALITIES), NUM_LAYERS, -1)[MODALITIES.index("image")]
+    np.testing.assert_allclose(got, total, rtol=1e-3, atol=1e-3)
+    for name in usual:
+        if name.endswith("_score_sum"):
+            assert np.abs(usual[name] - other[name]).max() > 0.01, name
+        else:
+            np.testing.assert_array_equal(usual[name], other[name])
 
 
 def test_causal_attention_is_what_the_model_itself_uses(tiny: Adapter) -> None:
@@ -168,7 +261,8 @@ def test_capture_leaves_the_model_as_it_was(tiny: Adapter) -> None:
 
 def test_memory_does_not_grow_with_samples(tiny: Adapter) -> None:
     def held(statistics: Statistics) -> int:
-        return sum(value.nbytes for value in vars(statistics).values() if isinstance(value, Tensor | np.ndarray))
+        arrays = [value for value in vars(statistics).values() if isinstance(value, np.ndarray)]
+        return sum(value.nbytes for value in (*arrays, *(v for sums in statistics.totals for v in sums.values())))
 
     assert held(capture(tiny, RECORDS[:1], 1, "reference")) == held(capture(tiny, RECORDS * 2, 4, "reference"))
 

@@ -11,27 +11,27 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
-from lode.artifacts import SCHEMAS, neuron_columns
 from lode.config import CONFIG_DIR, GROUPS, ROOT, compose, restrict
 from lode.dataset import Sample
-from lode.errors import UserError
 from lode.figure import house_style, read_tables
-from lode.shapes import MODALITIES, MODALITY_SPLITS
 from lode.stages import plot
 from lode.stages.prepare import check_samples
 from lode.validation import is_local, known_plugins, validate
-from tests.tables import write_run
+from tests.tables import write_run, write_scoreboard
 from workflow.pipeline import Pipeline
 
 #: Group -> plug-in functions and their parameters that the workflow gives; the others are options.
 CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "dataset": {"samples": ("split", "num_samples", "seed")},
-    "selection": {"select_neurons": ("table", "modalities", "ratio", "seed"), "check_options": ()},
+    "selection": {
+        "select_neurons": ("table", "modalities", "ratio", "seed"),
+        "score_neurons": ("table", "modalities"),
+        "check_options": (),
+    },
     "intervention": {"intervene": ("adapter", "neurons", "attention_mask")},
     "figure": {"draw": ("tables",)},
     "scoring": {"score": ("replies", "samples")},
@@ -89,14 +89,6 @@ def test_every_group_is_in_the_battery() -> None:
     """The groups of the config are those tested here; training and experiment have tests of their own below."""
     folders = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}
     assert folders == set(GROUPS) == {*STEPS, "training", "experiment"}
-
-
-@pytest.mark.parametrize("name", sorted(known_plugins("selection")))
-def test_options_of_a_selection_and_of_its_check_agree(name: str) -> None:
-    module = import_module(f"lode.selection.{name}")
-    options = list(inspect.signature(module.select_neurons).parameters.values())[4:]
-    checked = inspect.signature(module.check_options).parameters
-    assert {option.name: option.default for option in options} == {n: p.default for n, p in checked.items()}
 
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
@@ -175,51 +167,6 @@ def test_training_recipe_names_datasets_and_shares(name: str) -> None:
     assert sum(options.share for options in recipe.training.datasets.values()) == pytest.approx(1)
 
 
-# --- selections -------------------------------------------------------------------------------------------------------
-
-
-@cache
-def importance(seed: int = 0) -> pa.Table:
-    """Random importance of 4 layers with 60 neurons; no sample holds video or audio."""
-    rng = np.random.default_rng(seed)
-    columns = neuron_columns(MODALITIES, 4, 60)
-    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
-    for field in SCHEMAS["importance"]:
-        values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.full(len(held), 9)
-        columns.setdefault(field.name, values * held)
-    return pa.table(columns, schema=SCHEMAS["importance"])
-
-
-@pytest.mark.parametrize("split", MODALITY_SPLITS)
-@pytest.mark.parametrize("ratio", [0.001, 0.05, 1.0])
-@pytest.mark.parametrize("name", choices("selection"))
-def test_selection_returns_valid_sets(name: str, ratio: float, split: str) -> None:
-    cfg = chosen("selection", name).selection
-    modalities = [m for m in MODALITY_SPLITS[split] if m not in ("video", "audio")]
-    select = plugin_of("selection", name).select_neurons
-    sets = select(importance(), modalities, ratio, 1, **cfg.options)
-    again = select(importance(), modalities, ratio, 1, **cfg.options)
-    assert list(sets) == modalities
-    for modality, (pairs, scores) in sets.items():
-        assert pairs.shape == (len(scores), 2)
-        assert np.issubdtype(pairs.dtype, np.integer)
-        assert np.all((pairs >= 0) & (pairs < [4, 60]))
-        assert len(np.unique(pairs, axis=0)) == len(pairs)
-        assert np.isfinite(scores).all()
-        np.testing.assert_array_equal(again[modality][0], pairs)
-        np.testing.assert_array_equal(again[modality][1], scores)
-    assert sum(len(pairs) for pairs, _ in sets.values()) <= ratio * 240
-
-
-@pytest.mark.parametrize("name", sorted(known_plugins("selection")))
-def test_selection_refuses_what_is_not_finite(name: str) -> None:
-    table = importance()
-    place = table.column_names.index("mean")
-    broken = table.set_column(place, table.schema.field("mean"), [np.full(table.num_rows, np.nan)])
-    with pytest.raises(UserError, match="NaN"):
-        import_module(f"lode.selection.{name}").select_neurons(broken, ["text"], 0.1, 1)
-
-
 # --- scores and figures -----------------------------------------------------------------------------------------------
 
 #: What each column may hold that is scored: nothing, right, nonsense, right by its letter, strange.
@@ -247,7 +194,8 @@ def test_score_is_one_number_a_sample(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    return write_run(tmp_path_factory.mktemp("run"))
+    folder = tmp_path_factory.mktemp("run")
+    return {**write_run(folder), "scoreboard": [write_scoreboard(folder)]}
 
 
 @pytest.mark.parametrize("name", choices("figure"))

@@ -38,7 +38,10 @@ TORCH_FREE = [
         for group in ("dataset", "selection", "scoring", "control")
         for name in known_plugins(group)
     ),
-    *(f"lode.stages.{name}" for name in ("download", "prepare", "aggregate", "select", "score", "plot", "report")),
+    *(
+        f"lode.stages.{name}"
+        for name in ("download", "prepare", "aggregate", "select", "rate", "compare", "score", "plot", "report")
+    ),
 ]
 
 

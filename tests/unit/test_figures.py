@@ -30,6 +30,7 @@ from lode.figure import (
     neurons_per_layer,
     read_tables,
     selectivity_matrix,
+    selector_agreement,
     set_overlap,
 )
 from lode.shapes import MODALITIES
@@ -45,6 +46,7 @@ FIGURES = {
     "metric_correlation": ["importance"],
     "selectivity_matrix": ["comparisons", "selectivity"],
     "dose_curve": ["effects", "scores", "neurons"],
+    "selector_agreement": ["neurons"],
 }
 
 
@@ -317,6 +319,20 @@ def test_metric_correlation_writes_the_numbers(tmp_path: Path) -> None:
     assert len(texts) == 10
     # Row attn_q is the last of four, column mean the second.
     assert texts[(1, 3)] == f"{metric_correlation.rank_correlation(pair)[0, 1]:.2f}"
+
+
+def test_selector_agreement_writes_the_numbers() -> None:
+    """Four neurons against one that shares three, in the order 0 2 1: Jaccard 3/5, Spearman 1/2."""
+    chosen = {"a": [(0, 0), (0, 1), (0, 2), (0, 3)], "b": [(0, 0), (9, 9), (0, 2), (0, 1)], "c": [(5, 5)]}
+    tables = [_table("neurons", neuron_rows({"image": pairs}), {**KEYS, "selection": s}) for s, pairs in chosen.items()]
+    with house_style("test"):
+        figure = selector_agreement.draw({"neurons": tables})
+    (axes,) = _panels(figure, "image")
+    texts = {text.get_position(): text.get_text() for text in axes.texts}
+    assert texts == {(0, 1): "0.60", (1, 0): "0.50", (0, 2): "0.00", (2, 0): "–", (1, 2): "0.00", (2, 1): "–"}
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
+    with pytest.raises(UserError, match="name two or more"):
+        selector_agreement.draw({"neurons": tables[:1]})
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -12,17 +12,28 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig
 
-from lode.artifacts import SCHEMAS, dense, neuron_columns, read_provenance, read_table, replacing, write_table
+from lode.artifacts import (
+    SCHEMAS,
+    dense,
+    dense_lists,
+    list_column,
+    neuron_columns,
+    read_provenance,
+    read_table,
+    replacing,
+    write_table,
+)
 from lode.config import ROOT, compose, restrict
 from lode.control.layer_matched import layer_matched
 from lode.dataset import Sample
 from lode.errors import UserError
-from lode.shapes import METRICS, MODALITIES
-from lode.stages import aggregate, download, prepare, select
+from lode.shapes import MODALITIES
+from lode.stages import download, prepare, select
 from tests.broken import safetensors
+from tests.tables import filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
-TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))
+TEXT, PROMPT = (MODALITIES.index(name) for name in ("text", "prompt"))
 
 
 def config(step: str, *overrides: str) -> DictConfig:
@@ -100,107 +111,6 @@ def test_prepare_sorts_meta() -> None:
     assert prepare.row(Sample("a", "a", "mine", "p", ("x",), meta={"b": 1, "a": 2}))["meta"] == '{"a": 2, "b": 1}'
 
 
-# --- aggregate --------------------------------------------------------------------------------------------------------
-
-NUM_LAYERS, NUM_NEURONS = 2, 3
-SHAPE = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
-
-
-def statistics(num_samples: dict[int, int], scores: dict[int, float], pooled: float = 0.0) -> dict[str, Any]:
-    """Columns of a statistics table: by modality the samples that hold it, and the sum of every score."""
-    columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
-    counts, sums = np.zeros(SHAPE, dtype=np.int64), np.zeros(SHAPE)
-    for modality, count in num_samples.items():
-        counts[modality] = count
-    for modality, value in scores.items():
-        sums[modality] = value
-    for field in SCHEMAS["statistics"]:
-        integer = pa.types.is_integer(field.type)
-        columns.setdefault(field.name, np.full(counts.size, int(pooled) if integer else pooled))
-    columns["num_samples"] = counts.ravel()
-    return columns | {f"{metric}_score_sum": sums.ravel() * (1 + i) for i, metric in enumerate(METRICS)}
-
-
-def aggregated(folder: Path, shards: dict[str, list[dict[str, Any]]]) -> pa.Table:
-    paths = []
-    for name, parts in shards.items():
-        for index, columns in enumerate(parts):
-            paths.append(folder / "activations" / name / f"{index}.parquet")
-            write_table(paths[-1], "statistics", columns, MADE_BY)
-    output = folder / "importance.parquet"
-    lists = (f"mining_datasets=[{','.join(shards)}]", f"io.shards=[{','.join(map(str, paths))}]")
-    aggregate.run(config("aggregate", *lists, f"io.output={output}"), MADE_BY)
-    return read_table(output, "importance")
-
-
-def test_importance_by_hand(tmp_path: Path) -> None:
-    """METHODS 1.3. Dataset a: 4 samples, 2 with an image; dataset b: 5 samples, none with an image.
-
-    text:  (2 / 4 + 1 / 5) / 2 datasets = 0.35;  image: (1 / 4 + 0) / 1 dataset = 0.25.
-    """
-    a = statistics({TEXT: 4, IMAGE: 2, PROMPT: 4}, {TEXT: 2.0, IMAGE: 1.0, PROMPT: 4.0}, pooled=3.0)
-    b = statistics({TEXT: 5, PROMPT: 5}, {TEXT: 1.0, PROMPT: 5.0}, pooled=4.0)
-    names, values = dense(aggregated(tmp_path, {"a": [a], "b": [b]}), METRICS)
-    assert names == MODALITIES
-    for index in range(len(METRICS)):
-        np.testing.assert_allclose(values[index, TEXT], 0.35 * (1 + index), rtol=1e-15)
-        np.testing.assert_allclose(values[index, IMAGE], 0.25 * (1 + index), rtol=1e-15)
-        np.testing.assert_allclose(values[index, PROMPT], 1.0 * (1 + index), rtol=1e-15)
-        np.testing.assert_array_equal(values[index, MODALITIES.index("video")], 0)
-
-
-def test_counts_and_moments_are_pooled(tmp_path: Path) -> None:
-    a = statistics({TEXT: 4, PROMPT: 4}, {TEXT: 1.0}, pooled=3.0)
-    b = statistics({TEXT: 5, PROMPT: 5}, {TEXT: 1.0}, pooled=4.0)
-    _, values = dense(
-        aggregated(tmp_path, {"a": [a], "b": [b]}), ["num_samples", "num_tokens", "mean_sum", "max_sumsq"]
-    )
-    np.testing.assert_array_equal(values[0, TEXT], 9)
-    np.testing.assert_array_equal(values[1:], 7)
-
-
-def random_statistics(rng: np.random.Generator) -> dict[str, Any]:
-    columns = statistics({TEXT: int(rng.integers(1, 9)), PROMPT: 9}, {})
-    for field in SCHEMAS["statistics"].names[4:]:
-        integers = field in ("num_tokens", "positive_count")
-        columns[field] = rng.integers(0, 99, np.prod(SHAPE)) if integers else rng.random(np.prod(SHAPE))
-    return columns
-
-
-def test_shards_merge_to_one(tmp_path: Path) -> None:
-    """Counts exactly, sums to rounding, in whatever order the shards come."""
-    rng = np.random.default_rng(0)
-    parts = [random_statistics(rng) for _ in range(3)]
-    keys = SCHEMAS["statistics"].names[:3]
-    whole = {name: parts[0][name] if name in keys else sum(part[name] for part in parts) for name in parts[0]}
-    single = aggregated(tmp_path / "1", {"a": [whole]})
-    for order in (parts, parts[::-1]):
-        sharded = aggregated(tmp_path / "3", {"a": order})
-        for field in SCHEMAS["importance"]:
-            one, three = single[field.name], sharded[field.name]
-            if pa.types.is_floating(field.type):
-                np.testing.assert_allclose(three.to_numpy(), one.to_numpy(), rtol=1e-12, atol=0)
-            else:
-                assert three.equals(one), field.name
-
-
-def test_shards_of_other_models_are_refused() -> None:
-    one = pa.table(statistics({TEXT: 1}, {}))
-    with pytest.raises(UserError, match=r"differ in shape.*run again"):
-        aggregate.merge([one, one.filter(np.asarray(one["layer"]) == 0)])
-
-
-@pytest.mark.parametrize(
-    ("datasets", "says"),
-    [("[a,b]", "mining dataset b: io.shards holds no shard"), ("[ab]", r"unknown dataset .*'a'.*Did you mean ab")],
-)
-def test_missing_and_stray_shards_are_named(tmp_path: Path, datasets: str, says: str) -> None:
-    write_table(tmp_path / "a" / "0.parquet", "statistics", statistics({PROMPT: 1}, {}), MADE_BY)
-    overrides = (f"mining_datasets={datasets}", f"io.shards=[{tmp_path}/a/0.parquet]", f"io.output={tmp_path}/o")
-    with pytest.raises(UserError, match=says):
-        aggregate.run(config("aggregate", *overrides), MADE_BY)
-
-
 # --- select -----------------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +119,7 @@ def importance_file(path: Path, absent: tuple[str, ...] = ("video", "audio")) ->
     rng = np.random.default_rng(3)
     columns = neuron_columns(MODALITIES, 4, 50)
     held = ~np.isin(np.asarray(columns["modality"]), absent)
-    for field in SCHEMAS["importance"]:
+    for field in filled_fields("importance"):
         values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.ones(len(held), dtype=np.int64)
         columns.setdefault(field.name, values * held)
     write_table(path, "importance", columns, MADE_BY)
@@ -321,6 +231,8 @@ def test_dense_round_trip() -> None:
 
 def test_dense_refuses_another_order() -> None:
     table = pa.table({**neuron_columns(("text", "image"), 3, 4), "value": np.arange(24.0)})
+    with_lists = table.append_column("items", list_column(np.arange(48).reshape(2, 3, 4, 2)))
+    np.testing.assert_array_equal(dense_lists(with_lists, "items"), np.arange(48).reshape(2, 3, 4, 2))
     for broken in (table.slice(1), table.take(np.arange(24)[::-1]), table.sort_by("neuron")):
         with pytest.raises(UserError, match="must be dense"):
             dense(broken, ["value"])

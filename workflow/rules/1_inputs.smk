@@ -2,6 +2,7 @@
 
 download_model    resources/ or hub        -> models/{model}/manifest.json
 prepare_dataset   a dataset plug-in        -> datasets/{dataset}.parquet
+plant_neurons     a model, datasets        -> planted/{planting}/model/, truth.parquet, proof.parquet
 train_model       the recipe of a model    -> trained/{training}/   (only when asked for: `make retrain`)
 """
 
@@ -44,6 +45,34 @@ rule prepare_dataset:
         **run.step("prepare", "prepare_dataset.py"),
     shell:
         "python {params.script:q} {params.args:q} io.output={output:q} > {log:q} 2>&1"
+
+
+rule plant_neurons:
+    input:
+        manifest=lambda wildcards: f"<results>/models/{run.base(wildcards)}/manifest.json",
+        datasets=lambda wildcards: expand(
+            "<results>/datasets/{dataset}.parquet",
+            dataset=run.mined(wildcards.planting),
+        ),
+    output:
+        model=directory("<results>/planted/{planting}/model"),
+        truth="<results>/planted/{planting}/truth.parquet",
+        proof="<results>/planted/{planting}/proof.parquet",
+    log:
+        "<logs>/plant_neurons/{planting}.log",
+    benchmark:
+        "<benchmarks>/plant_neurons/{planting}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **run.step("plant", "plant_neurons.py"),
+        datasets=lambda wildcards, input, output: f"io.datasets=[{','.join(input.datasets)}]",
+    shell:
+        "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} {params.datasets:q} "
+        "io.output={output.model:q} io.truth={output.truth:q} io.proof={output.proof:q} > {log:q} 2>&1"
 
 
 rule train_model:

@@ -1,0 +1,87 @@
+"""Which selection finds planted neurons: a block a measure, a panel a strength of planting, a row a selection.
+
+A marker is the mean over plantings for one modality, the line its range; the wide tick is the mean over modalities, by
+which the rows are ordered (average precision where planting is most obvious). It does not tell whether a selection
+would find the specific neurons that a model has by nature: nobody knows those.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lode.figure import INK, MUTED, WIDTH, Table, blocks, colour, in_order, marker
+from lode.planting.schemas import RATINGS
+
+#: The measures shown, with what chance gives; None where it depends on the number of positives.
+MEASURES = {"average_precision": None, "auroc": 0.5}
+
+Row = dict[str, Any]
+
+
+def draw(tables: dict[str, list[Table]]) -> Figure:
+    """One block of panels for every measure."""
+    rows = [row for table in tables["scoreboard"] for row in table.data.to_pylist()]
+    strengths = sorted({row["strength"] for row in rows}, reverse=True)
+    names = ordered(rows, strengths[0])
+    modalities = [name for name in in_order(row["modality"] for row in rows) if name != "all"]
+    height = 0.45 + (0.06 + 0.1 * len(modalities)) * len(names)
+    figure = Figure(figsize=(WIDTH, len(MEASURES) * (height + 0.55) + 0.35), layout="constrained")
+    _legend(figure, modalities)
+    titles = [RATINGS[measure] for measure in MEASURES]
+    for part, (measure, chance) in zip(blocks(figure, titles, [1] * len(titles)), MEASURES.items(), strict=True):
+        grid = part.subplots(1, len(strengths), sharex=True, sharey=True, squeeze=False)
+        for axes, strength in zip(grid[0], strengths, strict=True):
+            shown = [row for row in rows if row["measure"] == measure and row["strength"] == strength]
+            _draw_panel(axes, shown, names, modalities, chance)
+            axes.set_title(f"strength {strength:g}", loc="left")
+    return figure
+
+
+def ordered(rows: Sequence[Row], strength: float) -> list[str]:
+    """The selections, the best first."""
+    means = {
+        row["selection"]: row["mean"]
+        for row in rows
+        if (row["strength"], row["measure"], row["modality"]) == (strength, "average_precision", "all")
+    }
+    return sorted(means, key=lambda name: (-means[name], name))
+
+
+def _draw_panel(
+    axes: Axes, rows: Sequence[Row], names: Sequence[str], modalities: Sequence[str], chance: float | None
+) -> None:
+    offsets = 0.56 * ((np.arange(len(modalities)) + 0.5) / len(modalities) - 0.5)
+    cells = {(row["selection"], row["modality"]): row for row in rows if row["mean"] is not None}
+    for y, name in enumerate(names):
+        for modality, offset in zip(modalities, offsets, strict=True):
+            row = cells.get((name, modality))
+            if row:
+                shade = colour(modality)
+                axes.plot([row["low"], row["high"]], [y + offset] * 2, color=shade, linewidth=1, zorder=2)
+                axes.plot(row["mean"], y + offset, marker(modality), color=shade, markersize=3.6, zorder=3)
+        if (name, "all") in cells:
+            mean = cells[name, "all"]["mean"]
+            axes.plot([mean, mean], [y - 0.4, y + 0.4], color=INK, linewidth=1.6, zorder=4, solid_capstyle="butt")
+    if chance is not None:
+        axes.axvline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+
+
+def _legend(figure: Figure, modalities: Sequence[str]) -> None:
+    """One legend above all panels."""
+    marks = [
+        Line2D([], [], color=colour(m), marker=marker(m), markersize=3.6, linewidth=1, label=m) for m in modalities
+    ]
+    mean = Line2D([], [], color=INK, marker="|", markersize=9, markeredgewidth=1.6, linestyle="", label="mean of these")
+    chance = Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), label="chance")
+    figure.legend(handles=[*marks, mean, chance], loc="outside upper center", ncols=len(marks) + 2)

@@ -1,0 +1,65 @@
+"""LAPE: neurons that fire in few modalities, by the entropy of their activation probability over modalities.
+
+With p[m] = P(a > 0) over the tokens of modality m and q = p / sum_m p::
+
+    H = - sum_m q[m] ln q[m]      (0 ln 0 = 0), in [0, ln M]: 0 fires in one modality only, ln M in all alike
+
+A neuron takes part if some p[m] is above the 95th `percentile` of all p; of these the K with the lowest H are chosen,
+K = floor(ratio * L * N) (the papers: 1 %), and each goes to *every* modality where p[m] is above that bar. So the sets
+have no common size and may overlap. With `percentile: null` there is no bar: each goes to the modality where it fires
+most. A neuron that never fires would have H = 0, the best, and is never chosen. The score is -H.
+
+Source: LAPE (arXiv 2402.16438) for languages, DAPE (arXiv 2406.11193) for domains; METHODS 2.1.
+What it does not tell: how strongly a neuron fires (0.001 and 10 count alike), whether the difference of two
+probabilities is more than chance, and which of many neurons with H = 0 is better: the smaller index wins.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float
+from scipy.special import entr
+
+from lode.selection import (
+    Scores,
+    Set,
+    check_percentile,
+    need_contrast,
+    read_firing,
+    share_out,
+    where_fires,
+)
+
+MIN_MODALITIES = 2
+NEEDS: dict[str, object] = {}
+
+
+def check_options(percentile: float | None = 95.0) -> None:
+    """Refuse a percentile outside [0, 100)."""
+    check_percentile(percentile)
+
+
+def entropy(firing: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "*axes"]:
+    """H in nats of the activation probabilities; 0 for a neuron that never fires.
+
+    Args:
+        firing: P(a > 0) in each modality.
+    """
+    total = firing.sum(0)
+    return entr(firing / np.where(total > 0, total, 1)).sum(0)
+
+
+def score_neurons(table: pa.Table, modalities: Sequence[str], percentile: float | None = 95.0) -> Scores:
+    """-H where the neuron may be given to the modality, else minus infinity."""
+    check_options(percentile)
+    need_contrast(modalities)
+    firing = read_firing(table, modalities)
+    return np.where(where_fires(firing, percentile), -entropy(firing), -np.inf)
+
+
+def select_neurons(
+    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, percentile: float | None = 95.0
+) -> dict[str, Set]:
+    """The plug-in entry: the K neurons of lowest entropy."""
+    return share_out(score_neurons(table, modalities, percentile), modalities, ratio)

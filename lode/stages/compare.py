@@ -1,0 +1,78 @@
+"""Stage 4c: the scoreboard: every selection at every strength of planting, over all plantings.
+
+Reads: the ratings of every selection on every planted model. Writes: the scoreboard as a table, and as text.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lode.artifacts import read_table, replacing, write_table
+from lode.planting.schemas import RATINGS
+
+Row = dict[str, Any]
+
+#: Columns of the text, the first decides the order.
+SHOWN = ("average_precision", "precision_at_k", "auroc", "false_discovery_frac", "mute_at_k")
+
+
+def spread(values: Iterable[float | None]) -> Row:
+    """Mean and range over plantings; a planting without a value does not count."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"num_seeds": 0, "mean": None, "low": None, "high": None}
+    return {"num_seeds": len(known), "mean": float(np.mean(known)), "low": min(known), "high": max(known)}
+
+
+def scoreboard(ratings: Sequence[Row]) -> list[Row]:
+    """One row for each selection, strength, modality and measure.
+
+    Args:
+        ratings: rows of ratings tables with the `selection` they are of. Modalities of a planting are averaged into
+            `all` before plantings are.
+    """
+    cells: dict[tuple[Any, ...], dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
+    for row in ratings:
+        for modality in (row["modality"], "all"):
+            for measure in RATINGS:
+                key = (row["selection"], row["strength"], modality, measure)
+                cells[key][row["planting_seed"]].append(row[measure])
+    names = ("selection", "strength", "modality", "measure")
+    return [
+        {**dict(zip(names, key, strict=True)), **spread(spread(part)["mean"] for part in seeds.values())}
+        for key, seeds in cells.items()
+    ]
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """A table in Markdown for each strength, the best selection first: mean over modalities and plantings."""
+    values = {(r["strength"], r["selection"], r["measure"]): r for r in rows if r["modality"] == "all"}
+    parts = []
+    for strength in sorted({strength for strength, *_ in values}, reverse=True):
+        names = list(dict.fromkeys(name for of, name, _ in values if of == strength))
+        names.sort(key=lambda name: -values[strength, name, SHOWN[0]]["mean"])
+        lines = [f"| strength {strength:g} | {' | '.join(SHOWN)} |", "|---" * (1 + len(SHOWN)) + "|"]
+        lines += [f"| `{n}` | {' | '.join(cell(values[strength, n, m]) for m in SHOWN)} |" for n in names]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def cell(row: Row) -> str:
+    """The mean, and the range over plantings."""
+    return "–" if row["mean"] is None else f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def run(cfg: Any, made_by: dict[str, Any]) -> None:
+    """Write the scoreboard of all `io.ratings` (paths `<model>/<selection>.parquet`)."""
+    ratings = [
+        {"selection": Path(path).stem, **row}
+        for path in cfg.io.ratings
+        for row in read_table(path, "ratings").to_pylist()
+    ]
+    rows = scoreboard(ratings)
+    write_table(cfg.io.output, "scoreboard", rows, made_by)
+    with replacing(cfg.io.text) as temporary:
+        temporary.write_text(as_text(rows), encoding="utf-8")

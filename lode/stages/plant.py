@@ -1,0 +1,42 @@
+"""Stage 1c: a model in which the purpose of some neurons is known, because they were put there.
+
+Reads: a model, and the mining split of datasets. Writes: a Hugging Face folder, the role of every neuron of it, and
+the measurements that prove the roles. Nothing is written unless all of them hold.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lode.artifacts import read_table, write_table
+from lode.model.loading import load
+from lode.planting.calibration import observe
+from lode.planting.plant import plant
+from lode.planting.proof import prove_planting
+
+
+def run(cfg: Any, made_by: dict[str, Any]) -> None:
+    """Plant neurons in the model of `cfg.io.manifest`, measured on `cfg.io.datasets`."""
+    options = cfg.planting
+    samples = {}
+    for path in cfg.io.datasets:
+        rows = [row for row in read_table(path, "dataset").to_pylist() if row["split"] == "mine"]
+        samples[Path(path).stem] = rows[: options.num_samples]
+    adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
+    tokens = observe(adapter, samples)
+    planted, truth = plant(adapter, tokens, options)
+    marked, proof = prove_planting(adapter, planted, truth, list(options.modalities), samples)
+    write_folder(planted, Path(cfg.io.output), made_by)
+    write_table(cfg.io.proof, "proof", proof, made_by)
+    write_table(cfg.io.truth, "truth", marked, made_by)
+
+
+def write_folder(adapter: Any, folder: Path, made_by: dict[str, Any]) -> None:
+    """Weights, config and processor as an ordinary model folder, with its provenance."""
+    shutil.rmtree(folder, ignore_errors=True)
+    adapter.model.save_pretrained(folder)
+    adapter.processor.save_pretrained(folder)
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)
+    (folder / "provenance.json").write_text(json.dumps(made_by, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,105 @@
+"""Stage 4b: how well a selection finds the neurons that were planted.
+
+Positive for modality m are the neurons that were planted to serve m alone and that act (roles `planted` and
+`redundant`); all others are negative, those the model had before included: some of them may well be specific, but
+nobody knows. A ranking is judged as a whole, at k = the number of positives, and by the set selected from it.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from lode.artifacts import read_provenance, read_table, write_table
+from lode.errors import UserError
+from lode.selection import taking_part
+
+
+def share_at_k(which: Bool[np.ndarray, " neuron"], scores: Float[np.ndarray, " neuron"], k: int) -> float:
+    """The share of the k best that `which` marks, on average over all ways to break ties."""
+    bar = np.sort(scores)[-k]
+    above, tied = scores > bar, scores == bar
+    num_free = k - above.sum()
+    return float((which[above].sum() + which[tied].mean() * num_free) / k)
+
+
+def finite(scores: Float[np.ndarray, " neuron"]) -> Float[np.ndarray, " neuron"]:
+    """Scores with minus infinity, what is never chosen, as one finite tie below all others."""
+    known = np.isfinite(scores)
+    return np.where(known, scores, scores[known].min() - 1 if known.any() else 0)
+
+
+def rate_ranking(
+    positive: Bool[np.ndarray, " neuron"],
+    scores: Float[np.ndarray, " neuron"],
+    selected: Bool[np.ndarray, " neuron"],
+    roles: np.ndarray,
+) -> dict[str, Any]:
+    """The measures of one modality.
+
+    Args:
+        positive: the neurons to find, at least one and not all.
+        scores: of every neuron, the higher the sooner it is selected.
+        selected: the set that was selected.
+        roles: of every neuron.
+    """
+    k, hits = int(positive.sum()), int((positive & selected).sum())
+    return {
+        "num_neurons": len(scores),
+        "num_positive": k,
+        "num_selected": int(selected.sum()),
+        "auroc": roc_auc_score(positive, scores),
+        "average_precision": average_precision_score(positive, scores),
+        "precision_at_k": share_at_k(positive, scores, k),
+        "mute_at_k": share_at_k(roles == "specific_mute", scores, k),
+        "unspecific_at_k": share_at_k(roles == "large_unspecific", scores, k),
+        "host_at_k": share_at_k(roles == "host", scores, k),
+        "false_discovery_frac": 1 - hits / selected.sum() if selected.any() else None,
+        "recall_frac": hits / k,
+    }
+
+
+def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: Any, seed: int) -> list[dict[str, Any]]:
+    """One row for each modality that both the selection and the truth know.
+
+    Args:
+        table: the importance table of the planted model.
+        truth: its truth table, in (layer, neuron) order.
+        plugin: a selection plug-in.
+        selection: the `selection` section.
+        seed: as in the selection of neurons.
+
+    Raises:
+        UserError: the tables are of different models, or share no modality.
+    """
+    roles, served, acts = (np.array(truth[name].to_pylist()) for name in ("role", "modality", "acts"))
+    modalities = taking_part(table, selection.modality_split, selection.modalities)
+    known = [name for name in modalities if ((served == name) & acts).any()]
+    if not known:
+        raise UserError(f"none of {', '.join(modalities)} was planted: choose the modality split of the planting")
+    scores = dict(zip(modalities, plugin.score_neurons(table, modalities, **selection.options), strict=True))
+    sets = plugin.select_neurons(table, modalities, selection.ratio, seed, **selection.options)
+    shape = scores[known[0]].shape
+    if len(roles) != shape[0] * shape[1]:
+        raise UserError(f"the truth is of {len(roles)} neurons and the importance of {shape[0]} layers of {shape[1]}")
+    rows = []
+    for name in known:
+        selected = np.zeros(shape, dtype=bool)
+        selected[tuple(sets[name][0].T)] = True
+        positive = (served == name) & acts
+        ranking = finite(scores[name].ravel())
+        rows.append({"modality": name, **rate_ranking(positive, ranking, selected.ravel(), roles)})
+    return rows
+
+
+def run(cfg: Any, made_by: dict[str, Any]) -> None:
+    """Rate one selection on one planted model."""
+    planting = read_provenance(cfg.io.truth)["config"]["planting"]
+    plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
+    truth = read_table(cfg.io.truth, "truth")
+    rows = rate(read_table(cfg.io.importance, "importance"), truth, plugin, cfg.selection, cfg.seed)
+    which = {"strength": planting["strength"], "planting_seed": planting["seed"]}
+    write_table(cfg.io.output, "ratings", [{**which, **row} for row in rows], made_by)

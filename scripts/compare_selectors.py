@@ -1,0 +1,7 @@
+"""Put the ratings of all selections into one scoreboard."""
+
+from lode.stages.compare import run
+from lode.step import run_step
+
+if __name__ == "__main__":
+    run_step("compare", run)

@@ -1,0 +1,142 @@
+"""The scoreboard experiment: planted models as choices, what a change of it runs again, and what is refused."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lode.config import ROOT
+from tests.project_tree import copy_project, snakemake
+from workflow.fingerprint import code_digest
+from workflow.pipeline import Pipeline
+
+
+class Wildcards(dict):
+    """As Snakemake gives them: by key and by attribute."""
+
+    __getattr__ = dict.__getitem__
+
+
+def pipeline(*overrides: str) -> Pipeline:
+    return Pipeline({"experiment": "scoreboard", "overrides": list(overrides)})
+
+
+def semantic(run: Pipeline, step: str, script: str, **wildcards: str) -> str:
+    return run.step(step, script)["semantic"](Wildcards(wildcards))
+
+
+def test_there_are_at_least_five_plantings_of_each_strength() -> None:
+    run = pipeline()
+    seeds: dict[float, set[int]] = {}
+    for name in run.planted():
+        planting = run.facts(name).planting
+        seeds.setdefault(planting.strength, set()).add(planting.seed)
+    assert len(seeds) >= 2
+    assert all(len(found) >= 5 for found in seeds.values())
+    assert len(run.planted()) == sum(map(len, seeds.values())), "a planting occurs twice"
+
+
+def test_every_selection_is_rated_on_every_planting() -> None:
+    run = pipeline()
+    paths = run.tables("ratings", "r")
+    assert len(paths) == len(set(paths)) == len(run.cfg.plantings) * len(run.cfg.selections)
+    assert "r/ratings/hidden_1/miner.parquet" in paths
+    assert run.tables("scoreboard", "r") == ["r/scoreboard.parquet"]
+
+
+def test_a_planted_model_is_the_one_it_was_made_from_and_another() -> None:
+    run = pipeline()
+    assert run.base(Wildcards(planting="hidden_1")) == "tiny_qwen2_vl"
+    assert run.mined("hidden_1") == ["toy_textvqa", "toy_caption", "toy_mmlu"]
+    facts = semantic(run, "capture", "capture_activations.py", model="hidden_1", dataset="toy_mmlu", shard="0")
+    assert '"name": "hidden_1"' in facts
+    assert '"source": "results/scoreboard/planted/hidden_1/model"' in facts
+    assert run.model_files(Wildcards(model="hidden_1")) == ["results/scoreboard/planted/hidden_1/model"]
+    planting = semantic(run, "plant", "plant_neurons.py", planting="hidden_1")
+    assert '"source": "resources/models/tiny_qwen2_vl"' in planting
+    assert '"strength": 0.5' in planting
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("planting.effect=4", {"plant"}),
+        ("planting.num_planted=3", {"plant"}),
+        ("selection.ratio=0.03", {"rate"}),
+        ("seed=7", {"rate"}),
+        ("scoring.num_resamples=9", set()),
+        ("runtime.threads=2", set()),
+    ],
+)
+def test_what_a_value_runs_again(override: str, changed: set[str]) -> None:
+    """Of the steps of this page; what comes after them follows by their outputs."""
+    steps: dict[str, tuple[str, dict[str, str]]] = {
+        "plant": ("plant_neurons.py", {"planting": "visible_2"}),
+        "rate": ("rate_selectors.py", {"planting": "visible_2", "selection": "miner"}),
+        "compare": ("compare_selectors.py", {}),
+    }
+    before, after = pipeline(), pipeline(override)
+    differ = {
+        step
+        for step, (script, wildcards) in steps.items()
+        if semantic(before, step, script, **wildcards) != semantic(after, step, script, **wildcards)
+    }
+    assert differ == changed
+
+
+def test_code_of_the_plugin_is_code_of_the_rating() -> None:
+    """The rating of a selection runs again when its plug-in changes, and planting does not."""
+    run = pipeline()
+    code = run.step("rate", "rate_selectors.py")["code"]
+    assert code(Wildcards(planting="hidden_1", selection="miner"))
+    bare = code_digest(ROOT / "scripts/rate_selectors.py")
+    assert code(Wildcards(planting="hidden_1", selection="miner")) != bare
+    assert run.step("plant", "plant_neurons.py")["code"](Wildcards(planting="hidden_1")) == code_digest(
+        ROOT / "scripts/plant_neurons.py"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("planting.modalities=[text]", "name at least two"),
+        ("planting.modalities=[text,smell]", "unknown modality to plant 'smell'"),
+        ("planting.num_planted=0", "planting.num_planted = 0: expected a whole number of at least 1"),
+        ("planting.strength=-1", "planting.strength = -1.0: expected at least 0"),
+        ("planting.host_frac=0", "expected a share in (0, 1]"),
+        ("planting.effect=0", "a length above 0"),
+        ("model.dtype=bfloat16", "planting needs float32"),
+        ("models=[tiny_qwen2_vl]", "figure scoreboard needs planted models"),
+        ("models=[hidden_9]", "unknown model 'hidden_9'"),
+        ("+planting.sed=1", "sed"),
+    ],
+)
+def test_a_bad_planting_is_refused_before_any_job(override: str, message: str) -> None:
+    with pytest.raises(SystemExit, match=re.escape(message)):
+        pipeline(override)
+
+
+def test_dry_run(tmp_path: Path) -> None:
+    """Snakemake plans the scoreboard, and the report on top of it."""
+    tree = copy_project(tmp_path)
+    experiment = (tree / "config/experiment/scoreboard.yaml").read_text()
+    (tree / "config/experiment/rerun.yaml").write_text(experiment)
+    counts: dict[str, Any] = {}
+    for target in ("results/rerun/scoreboard.md", "results/rerun/report.html"):
+        output = snakemake(tree, target, "--dry-run")
+        counts[target] = dict(re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE))
+    run = pipeline()
+    plantings, selections = len(run.cfg.plantings), len(run.cfg.selections)
+    assert counts["results/rerun/scoreboard.md"] == {
+        "prepare_dataset": "3",
+        "download_model": str(plantings + 1),
+        "plant_neurons": str(plantings),
+        "capture_activations": str(3 * plantings),
+        "aggregate_importance": str(plantings),
+        "rate_selectors": str(plantings * selections),
+        "compare_selectors": "1",
+        "total": str(5 + 3 * plantings + 3 * plantings + plantings * selections),
+    }
+    assert counts["results/rerun/report.html"]["benchmark_ablation"] == str(3 * plantings * selections)
+    assert counts["results/rerun/report.html"]["plot_figures"] == "1"
