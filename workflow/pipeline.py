@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 
 from lode.config import GROUPS, ROOT, compose, digest, semantic_json
 from lode.errors import UserError, unknown_name
-from lode.validation import TABLES, is_local, local_folder, validate, validate_experiment, validate_pairs
+from lode.experiment import validate_experiment, validate_pairs
+from lode.validation import TABLES, is_local, local_folder, validate
 from workflow.fingerprint import code_digest
 
 SCRIPTS = ROOT / "scripts"

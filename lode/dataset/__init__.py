@@ -24,7 +24,7 @@ _BOUNDS = (("train", 0.7), ("mine", 0.8), ("report", 1.0))
 
 @dataclass(frozen=True)
 class Sample:
-    """One record; the fields are those of the dataset table (`lode/artifacts.py`)."""
+    """One record; the fields are those of the dataset table (`lode/schemas.py`)."""
 
     sample_id: str
     cluster_id: str

@@ -58,7 +58,7 @@ def with_answers(adapter: Adapter, rows: Sequence[dict[str, Any]]) -> Answered:
     tokenizer = adapter.processor.tokenizer
     gold_ids = [tokenizer(row["answers"][0], add_special_tokens=False)["input_ids"] for row in rows]
     inputs = append_tokens(encode(adapter, rows), gold_ids, tokenizer.pad_token_id)
-    return Answered(inputs, gold_ids, token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"]))
+    return Answered(inputs, gold_ids, token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"], rows))
 
 
 @torch.inference_mode()

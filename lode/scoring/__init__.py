@@ -6,7 +6,7 @@ A plug-in `lode/scoring/<name>.py` says which column of the predictions table it
     def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]
 
 `replies[i]` is the greedy reply to `samples[i]`, or what else `COLUMN` names, such as the likelihoods of the options.
-`samples[i]` is a row of the `dataset` table (`lode/artifacts.py`) of which a score may read every column but `media`:
+`samples[i]` is a row of the `dataset` table (`lode/schemas.py`) of which a score may read every column but `media`:
 the stage leaves the encoded files out. The result is a float64 in [0, 1] per sample, higher is better.
 
 - The score of a sample depends on its own reply and row alone: the stage scores each distinct (sample, reply) once.

@@ -12,9 +12,10 @@ import pytest
 
 from lode.config import CONFIG_DIR, compose
 from lode.errors import UserError
+from lode.experiment import validate_experiment
 from lode.selection import SWITCHES, num_asked
 from lode.shapes import MODALITY_SPLITS
-from lode.validation import known_plugins, validate_experiment
+from lode.validation import known_plugins
 from tests.tables import captured_importance
 
 CHOICES = sorted(path.stem for path in (CONFIG_DIR / "selection").glob("*.yaml"))

@@ -20,11 +20,12 @@ from lode.artifacts import SCHEMAS
 from lode.config import compose
 from lode.dataset.local_table import samples
 from lode.errors import UserError
+from lode.experiment import validate_experiment
 from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS
 from lode.stages.prepare import check_medium, check_samples, row
-from lode.validation import check_weights, validate, validate_experiment
+from lode.validation import check_weights, validate
 from tests.broken import COLUMNS, safetensors, sample_table
 
 CONFIG = compose()

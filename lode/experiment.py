@@ -1,0 +1,96 @@
+"""Refuse an experiment whose parts do not fit together, while the job graph is built."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from lode.errors import UserError
+from lode.shapes import MEMBERS, MODALITIES, MODALITY_SPLITS
+from lode.validation import NAME, check_media, check_name
+
+
+def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mapping[str, Any]) -> None:
+    """Checks across the parts of an experiment.
+
+    Args:
+        cfg: the experiment's config.
+        mined_modalities: token modalities that the mining datasets hold.
+        selections: the composed config of each named selection.
+    """
+    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions", "plantings"):
+        if not cfg[key] and key != "plantings":
+            raise UserError(f"the experiment's `{key}` is empty; name at least one")
+        for name, times in Counter(list(cfg[key])).items():
+            if times > 1:
+                raise UserError(f"the experiment's `{key}` names {name} {times} times; once is enough")
+            if not NAME.fullmatch(name):
+                raise UserError(f"the experiment's `{key}`: {name!r} may hold letters, digits and . _ - only")
+    for name, selected in selections.items():
+        for modality in selected.selection.modalities or ():
+            check_name("modality", modality, MODALITIES)
+            parts = {"special_text": "text", "prompt": "text"}.get(modality, modality)
+            if parts not in mined_modalities:
+                raise UserError(
+                    f"selection {name} asks for modality {modality!r}, which no mining dataset holds; "
+                    f"they hold {', '.join(sorted(mined_modalities))}. Add a dataset to `mining_datasets`"
+                )
+        check_plugin("selection", selected.selection.plugin)
+        check_name("selection.modality_split", selected.selection.modality_split, MODALITY_SPLITS)
+        check_needs(name, selected.selection, cfg, mined_modalities)
+
+
+def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str]) -> None:
+    """Refuse a selection whose statistics the experiment does not capture, or that has nothing to contrast.
+
+    Args:
+        name: the selection in the experiment.
+        selection: its composed `selection` section.
+        cfg: the experiment's config, which captures for all selections.
+        mined_modalities: token modalities that the mining datasets hold.
+    """
+    plugin = import_module(f"lode.selection.{selection.plugin}")
+    for key, value in plugin.NEEDS.items():
+        section, field = key.split(".")
+        if not cfg[section][field]:
+            raise UserError(
+                f"selection {name} needs statistics that {key} = {cfg[section][field]} leaves out; "
+                f"set {key}={str(value).lower()}"
+            )
+    wanted = selection.modalities or MODALITY_SPLITS[selection.modality_split]
+    held = [modality for modality in wanted if mined_modalities & set(MEMBERS[modality])]
+    if len(held) < plugin.MIN_MODALITIES:
+        raise UserError(
+            f"selection {name} compares modalities and needs at least {plugin.MIN_MODALITIES}; of modality_split "
+            f"{selection.modality_split} the mining datasets hold {', '.join(held) or 'none'}. Take another "
+            "modality_split, or add a dataset to `mining_datasets`"
+        )
+    members = [member for modality in held for member in MEMBERS[modality]]
+    if plugin.MIN_MODALITIES > 1 and len(set(members)) < len(members):
+        raise UserError(
+            f"selection {name} compares modalities, and of {', '.join(held)} some share tokens; expected disjoint "
+            f"ones, such as {', '.join(MODALITY_SPLITS['special_text_separate'])}"
+        )
+
+
+def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:
+    """Every model must take a dataset of the list, and every dataset be taken by a model.
+
+    Args:
+        cfg: the experiment's config.
+        kind: `mining_datasets` or `benchmarks`.
+        pairs: the (model, dataset) that go together.
+        compose: the config for group choices such as `model=name`.
+
+    Raises:
+        UserError: what is left without a partner.
+    """
+    for dataset in cfg[kind]:
+        if dataset not in {taken for _, taken in pairs}:
+            check_media(compose(f"model={cfg.models[0]}", f"dataset={dataset}"))
+    for model in cfg.models:
+        if model not in {taking for taking, _ in pairs}:
+            raise UserError(
+                f"model {model} takes the media of none of the experiment's `{kind}` ({', '.join(cfg[kind])}); "
+                "add a dataset for it"
+            )

@@ -1,0 +1,261 @@
+"""The schema of every table: each field with its unit and description, from which figures take their labels."""
+
+import pyarrow as pa
+
+from lode.fields import field
+from lode.planting.schemas import PLANTING_SCHEMAS
+
+_MEDIUM = pa.struct(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("bytes", pa.binary(), nullable=False),
+        pa.field("mime", pa.string(), nullable=False),
+    ]
+)
+_NEURON = (
+    field("modality", pa.string(), "name", "modality of the tokens"),
+    field("layer", pa.int16(), "index", "language-model layer, 0 is nearest the input"),
+    field("neuron", pa.int32(), "index", "position in the layer's feed-forward intermediate vector"),
+)
+_COUNTS = (
+    field("num_samples", pa.int64(), "samples", "samples that hold the modality"),
+    field("num_tokens", pa.int64(), "tokens", "tokens of the modality over all samples"),
+    field("positive_count", pa.int64(), "tokens", "tokens with an activation > 0"),
+)
+
+
+def _moments(name: str, meaning: str) -> tuple[pa.Field, pa.Field]:
+    return (
+        field(f"{name}_sum", pa.float64(), "activation", f"sum over samples of the {meaning}"),
+        field(f"{name}_sumsq", pa.float64(), "activation^2", f"sum over samples of the squared {meaning}"),
+    )
+
+
+_SUMS = (
+    *_moments("mean", "mean over tokens"),
+    *_moments("abs_mean", "mean over tokens of the magnitude"),
+    *_moments("max", "maximum over tokens"),
+    *_moments("attn_k", "key-weighted token sum"),
+    *_moments("attn_q", "query-weighted token sum"),
+)
+#: What is captured only where the config asks for it; otherwise null.
+_OPTIONAL = (
+    field(
+        "histogram",
+        pa.list_(pa.int32()),
+        "samples",
+        "samples by bin of their mean over tokens, edges of lode/importance/histogram.py; with capture.num_bins",
+        nullable=True,
+    ),
+    field(
+        "hidden_abs_sum",
+        pa.float64(),
+        "hidden",
+        "sum over samples of the mean over tokens of the magnitude of gate * up; with capture.hidden_site",
+        nullable=True,
+    ),
+)
+_WEIGHTS = (field("down_norm", pa.float64(), "weight", "Euclidean norm of the neuron's column of down_proj"),)
+_SCORES = ("prob", "mean", "max", "attn_k", "attn_q")
+_SET = (
+    field("set_name", pa.string(), "name", "the neuron set, or `none`, `blank`, `constant` for what `kind` says"),
+    field(
+        "kind",
+        pa.string(),
+        "name",
+        "`method`, `control`, `clean` (no intervention), `blanked` (nor any medium), or `constant` (chance level)",
+    ),
+    field("control_of", pa.string(), "name", "the method set that this control is matched to, else empty"),
+    field("control_kind", pa.string(), "name", "how the control is drawn (`lode/control/`), else empty"),
+    field("control_draw", pa.int32(), "index", "which draw of the control, -1 for a method set"),
+)
+_BENCHMARK = (
+    field("dataset", pa.string(), "name", "the benchmark"),
+    field("score_name", pa.string(), "name", "the scoring rule"),
+)
+_CONTROL_KIND = field("control_kind", pa.string(), "name", "the controls it is ranked among; empty: there are none")
+_P_VALUE = field("p_value", pa.float64(), "probability", "(1 + controls with at least this drop) / (1 + controls)")
+_EFFECT_SIZES = (
+    field("cohen_d", pa.float64(), "ratio", "d_z: mean / standard deviation of drops; null: no spread", True),
+    field("odds_ratio", pa.float64(), "ratio", "(lost + 1/2) / (won + 1/2) samples; null: score not binary", True),
+    field("mcnemar_p", pa.float64(), "probability", "exact McNemar test; null: score not binary", True),
+)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "dataset": pa.schema(
+        [
+            field("sample_id", pa.string(), "id", "unique within the dataset"),
+            field("cluster_id", pa.string(), "id", "samples that share a medium share a cluster"),
+            field("split", pa.string(), "name", "`mine` selects neurons, `report` measures effects"),
+            field("prompt", pa.string(), "text", "the user's turn, without chat markup"),
+            field("media", pa.list_(_MEDIUM), "encoded", "images, videos or sounds, encoded as files"),
+            field("answers", pa.list_(pa.string()), "text", "accepted answers or references"),
+            field("choices", pa.list_(pa.string()), "text", "options of a multiple choice, else empty"),
+            field("answer_index", pa.int32(), "index", "the right option, -1 where there are none"),
+            field("meta", pa.string(), "JSON", "whatever else the source holds"),
+        ]
+    ),
+    "statistics": pa.schema(
+        [
+            *_NEURON,
+            *_COUNTS,
+            *_SUMS,
+            *_OPTIONAL,
+            *_WEIGHTS,
+            *(
+                field(f"{m}_score_sum", pa.float64(), "normalised", f"sum over samples of normalised {m} importance")
+                for m in _SCORES
+            ),
+        ]
+    ),
+    "importance": pa.schema(
+        [
+            *_NEURON,
+            *(field(m, pa.float64(), "normalised", f"MINER importance by {m}") for m in _SCORES),
+            *_COUNTS,
+            *_SUMS,
+            *_OPTIONAL,
+            *_WEIGHTS,
+        ]
+    ),
+    "neurons": pa.schema(
+        [
+            *_SET,
+            *_NEURON,
+            field("score", pa.float64(), "importance", "what the selection ranked by, NaN for a control"),
+            field("rank", pa.int32(), "rank", "0 is the best of its set, -1 for a control"),
+        ]
+    ),
+    "predictions": pa.schema(
+        [
+            field("sample_id", pa.string(), "id", "as in the dataset"),
+            field("cluster_id", pa.string(), "id", "as in the dataset"),
+            *_SET,
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("reply", pa.string(), "text", "greedy reply, special tokens removed"),
+            field("gold", pa.string(), "text", "the answer whose log-likelihood was taken"),
+            field(
+                "gold_log_likelihood", pa.float64(), "nats", "log-probability of the gold answer, summed over tokens"
+            ),
+            field(
+                "choice_log_likelihoods",
+                pa.list_(pa.float64()),
+                "nats",
+                "log-probability of each option as the reply's first token; null without options of one token each",
+                nullable=True,
+            ),
+            field("num_prompt_tokens", pa.int32(), "tokens", "length of the prompt with media"),
+            field("num_reply_tokens", pa.int32(), "tokens", "generated tokens before the end token"),
+            field("truncated", pa.bool_(), "flag", "the reply hit the token limit"),
+        ]
+    ),
+    "scores": pa.schema(
+        [
+            *_BENCHMARK,
+            *_SET,
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("num_samples", pa.int32(), "samples", "samples scored"),
+            field("value", pa.float64(), "score in [0, 1]", "mean score over samples"),
+            field("interval_low", pa.float64(), "score in [0, 1]", "lower end of the 95 % cluster bootstrap interval"),
+            field("interval_high", pa.float64(), "score in [0, 1]", "upper end of the 95 % cluster bootstrap interval"),
+            field(
+                "gold_log_likelihood",
+                pa.float64(),
+                "nats",
+                "mean log-likelihood of the gold answer; null for the constant reply",
+                nullable=True,
+            ),
+            field("empty_frac", pa.float64(), "fraction", "replies without any text"),
+            field("truncated_frac", pa.float64(), "fraction", "replies that hit the token limit"),
+            field("parse_frac", pa.float64(), "fraction", "replies that name one of the choices, or are not empty"),
+            field("loop_frac", pa.float64(), "fraction", "replies with words that come again and again"),
+            field(
+                "num_reply_tokens",
+                pa.float64(),
+                "tokens",
+                "mean length of a reply; null for the constant reply",
+                nullable=True,
+            ),
+        ]
+    ),
+    "effects": pa.schema(
+        [
+            *_BENCHMARK,
+            field("set_name", pa.string(), "name", "the method set that was switched"),
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("clean", pa.float64(), "score in [0, 1]", "score of the unmodified model"),
+            field("value", pa.float64(), "score in [0, 1]", "score with the set switched"),
+            field("drop", pa.float64(), "score", "clean - value: what switching the set costs"),
+            field(
+                "interval_low",
+                pa.float64(),
+                "score",
+                "lower end of the 95 % paired cluster bootstrap interval of the drop",
+            ),
+            field("interval_high", pa.float64(), "score", "upper end of that interval"),
+            *_EFFECT_SIZES,
+            _CONTROL_KIND,
+            field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
+            field("control_drop_mean", pa.float64(), "score", "mean drop of the controls"),
+            field("control_drop_min", pa.float64(), "score", "smallest drop of a control"),
+            field("control_drop_max", pa.float64(), "score", "largest drop of a control"),
+            _P_VALUE,
+        ]
+    ),
+    "sample_scores": pa.schema(
+        [
+            *_BENCHMARK,
+            field("sample_id", pa.string(), "id", "as in the dataset"),
+            field("cluster_id", pa.string(), "id", "as in the dataset"),
+            *_SET,
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("value", pa.float64(), "score in [0, 1]", "score of this sample"),
+        ]
+    ),
+    "comparisons": pa.schema(
+        [
+            *_BENCHMARK,
+            field("set_name", pa.string(), "name", "the method set that was switched"),
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("own", pa.bool_(), "flag", "the benchmark is one of the set's own; null: none is", nullable=True),
+            field("clean", pa.float64(), "score in [0, 1]", "score of the unmodified model"),
+            field("drop", pa.float64(), "score", "clean - switched: what switching the set costs"),
+            field("interval_low", pa.float64(), "score", "lower end of the paired cluster bootstrap interval"),
+            field("interval_high", pa.float64(), "score", "upper end of that interval"),
+            field("mcnemar_p", pa.float64(), "probability", "exact McNemar test against the clean model", True),
+            field("mcnemar_p_holm", pa.float64(), "probability", "mcnemar_p after Holm over its family", True),
+            _CONTROL_KIND,
+            field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
+            _P_VALUE,
+            field("p_holm", pa.float64(), "probability", "p_value after Holm over the family"),
+            field(
+                "num_tests", pa.int32(), "tests", "size of the family: every (set, benchmark) of this table and kind"
+            ),
+        ]
+    ),
+    "selectivity": pa.schema(
+        [
+            field("set_name", pa.string(), "name", "the method set that was switched: the mask"),
+            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field(
+                "own", pa.list_(pa.string()), "names", "benchmarks of the mask's own; empty: selectivity is undefined"
+            ),
+            field("others", pa.list_(pa.string()), "names", "the other benchmarks"),
+            field("drop_own", pa.float64(), "score", "mean drop on the mask's own benchmarks", True),
+            field("drop_others", pa.float64(), "score", "mean drop on the others", True),
+            field("selectivity", pa.float64(), "score", "drop_own - drop_others", True),
+            field("interval_low", pa.float64(), "score", "lower end of its cluster bootstrap interval", True),
+            field("interval_high", pa.float64(), "score", "upper end of that interval", True),
+            field("specificity_f", pa.float64(), "F in [0, 1]", "CRANE's specificity F, drops clipped at 0", True),
+            _CONTROL_KIND,
+            field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
+            field("control_mean", pa.float64(), "score", "mean selectivity of the controls", True),
+            field("control_max", pa.float64(), "score", "largest selectivity of a control", True),
+            field(
+                "p_value", pa.float64(), "probability", "(1 + controls at least as selective) / (1 + controls)", True
+            ),
+            field("p_holm", pa.float64(), "probability", "p_value after Holm over the masks", True),
+        ]
+    ),
+}
+SCHEMAS |= PLANTING_SCHEMAS
