@@ -7,7 +7,7 @@ from typing import Any
 
 from lode.errors import UserError
 from lode.shapes import MEMBERS, MODALITIES, MODALITY_SPLITS
-from lode.validation import NAME, check_media, check_name
+from lode.validation import NAME, check_media, check_name, check_plugin
 
 
 def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mapping[str, Any]) -> None:
