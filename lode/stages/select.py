@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import read_table, write_table
+from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.errors import UserError
 from lode.selection import Pairs, Set, num_asked
 from lode.shapes import MODALITY_SPLITS
@@ -74,7 +74,8 @@ def rows(
             "neuron": pairs[:, 1].astype(np.int32),
             "score": np.full(count, np.nan) if scores is None else scores,
             "rank": np.full(count, -1, np.int32) if scores is None else np.arange(count, dtype=np.int32),
-        }
+        },
+        schema=SCHEMAS["neurons"],  # or an empty set would have columns without a type
     )
 
 
