@@ -3,8 +3,9 @@
     python benchmarks/selection.py [--layers 28] [--neurons 18944] [--bins 64] [--repeats 3]
 
 Each selector runs in a process of its own on the same made-up importance table of five modalities, so that peak memory
-is its own. `core` is the scores and the choice from the table in memory; `peak` is what the process needs beyond the
-table. LA_MU comes first and last: the two should agree, or the machine was busy.
+is its own. Times are the best of the repeats, scores and choice from the table in memory; where wall and CPU time
+differ the machine was busy. `peak` is what the process maps beyond its start, so columns of the table that it reads
+count. LA_MU comes first and last.
 """
 
 import argparse
@@ -55,19 +56,20 @@ def current_bytes() -> int:
 
 
 def measure(name: str, table: pa.Table, repeats: int, result: Connection) -> None:
-    """Run one selector in this process; send its best time, its memory, and the sizes of its sets."""
+    """Run one selector in this process; send its best times, its memory, and the sizes of its sets."""
     selection = compose([f"selection={name}"]).selection
     select = import_module(f"lode.selection.{selection.plugin}").select_neurons
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the parent's peak is not ours
     before, times = current_bytes(), []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         sets = select(table, list(MODALITIES), selection.ratio, 0, **selection.options)
-        times.append(time.perf_counter() - start)
+        times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
     with open("/proc/self/status") as file:
         peak = next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM"))
-    result.send((min(times), peak - before, [len(pairs) for pairs, _ in sets.values()]))
+    wall, cpu = map(min, zip(*times, strict=True))
+    result.send((wall, cpu, peak - before, [len(pairs) for pairs, _ in sets.values()]))
 
 
 def main() -> None:
@@ -79,16 +81,16 @@ def main() -> None:
     table = made_up(args.layers, args.neurons, args.bins)
     shape = f"{len(MODALITIES)} modalities x {args.layers} x {args.neurons}"
     print(f"{shape}, {args.bins} bins, a table of {table.nbytes / 2**30:.2f} GiB")
-    print(f"{'selection':22}{'core s':>8}{'peak GiB':>10}  neurons in the sets")
+    print(f"{'selection':22}{'wall s':>8}{'CPU s':>8}{'peak GiB':>10}  neurons in the sets")
     others = sorted({path.stem for path in (CONFIG_DIR / "selection").glob("*.yaml")} - {"miner"})
     context = multiprocessing.get_context("fork")  # the table is shared, not copied
     for name in ("miner", *others, "miner"):
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=measure, args=(name, table, args.repeats, sending))
         process.start()
-        seconds, memory, sizes = receiving.recv()
+        wall, cpu, memory, sizes = receiving.recv()
         process.join()
-        print(f"{name:22}{seconds:8.2f}{memory / 2**30:10.2f}  {sizes}", flush=True)
+        print(f"{name:22}{wall:8.2f}{cpu:8.2f}{memory / 2**30:10.2f}  {sizes}", flush=True)
 
 
 if __name__ == "__main__":

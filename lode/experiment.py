@@ -57,6 +57,8 @@ def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str])
                 f"selection {name} needs statistics that {key} = {cfg[section][field]} leaves out; "
                 f"set {key}={str(value).lower()}"
             )
+    if plugin.MIN_MODALITIES < 2:
+        return
     wanted = selection.modalities or MODALITY_SPLITS[selection.modality_split]
     held = [modality for modality in wanted if mined_modalities & set(MEMBERS[modality])]
     if len(held) < plugin.MIN_MODALITIES:
@@ -66,7 +68,7 @@ def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str])
             "modality_split, or add a dataset to `mining_datasets`"
         )
     members = [member for modality in held for member in MEMBERS[modality]]
-    if plugin.MIN_MODALITIES > 1 and len(set(members)) < len(members):
+    if len(set(members)) < len(members):
         raise UserError(
             f"selection {name} compares modalities, and of {', '.join(held)} some share tokens; expected disjoint "
             f"ones, such as {', '.join(MODALITY_SPLITS['special_text_separate'])}"

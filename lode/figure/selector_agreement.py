@@ -19,7 +19,8 @@ from lode.errors import UserError
 from lode.figure import INK, MUTED, WIDTH, Table, blocks, fill, heading, in_order
 from lode.stability import agreement
 
-_MANY = 6  # with more selections there are two panels a row
+_COLUMNS = 2
+_MANY = 6  # with more selections the numbers are smaller
 _EMPTY = np.empty((0, 2), dtype=np.int64)  # a set that a selection has no neuron for
 
 
@@ -36,17 +37,15 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     by_model: dict[str, dict[str, dict[str, np.ndarray]]] = defaultdict(dict)
     for table in tables["neurons"]:
         by_model[table.keys["model"]][table.keys["selection"]] = ranked_sets(table.data)
-    num_selections = max(map(len, by_model.values()))
-    if num_selections < 2:
+    if max(map(len, by_model.values())) < 2:
         raise UserError("the figure selector_agreement compares selections, and there is one; name two or more")
-    num_columns = 2 if num_selections > _MANY else 3
     panels = {model: in_order(name for sets in chosen.values() for name in sets) for model, chosen in by_model.items()}
-    num_rows = [-(-len(names) // num_columns) for names in panels.values()]
-    height = WIDTH / num_columns + (0.55 if num_selections > _MANY else 0.25)
-    figure = Figure(figsize=(WIDTH, sum(num_rows) * height + 0.25 * len(panels)), layout="constrained")
+    num_rows = [-(-len(names) // _COLUMNS) for names in panels.values()]
+    height = (WIDTH - 1.7) / _COLUMNS + 0.3  # a square panel and its title; names and the colour bar take 1.7 inches
+    figure = Figure(figsize=(WIDTH, sum(num_rows) * height + 1.4 * len(panels)), layout="constrained")
     parts = blocks(figure, [heading({"model": model}) for model in panels], num_rows)
     for part, (model, names), rows in zip(parts, panels.items(), num_rows, strict=True):
-        grid = part.subplots(rows, num_columns, sharex=True, sharey=True, squeeze=False)
+        grid = part.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
         for axes, name in zip(fill(grid, len(names)), names, strict=True):
             image = _draw_matrix(axes, name, {s: sets.get(name, _EMPTY) for s, sets in by_model[model].items()})
         part.colorbar(image, ax=grid, label="Jaccard index", shrink=0.6, aspect=25, pad=0.02)
@@ -62,7 +61,8 @@ def _draw_matrix(axes: Axes, title: str, sets: dict[str, np.ndarray]) -> AxesIma
     for row, column in zip(*np.nonzero(below | below.T), strict=True):
         value = overlap[row, column] if below[row, column] else order[row, column]
         # Round before the sign is shown, or there is a minus zero.
-        text = "–" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+        places = 2 if below[row, column] or size <= _MANY else 1
+        text = "–" if np.isnan(value) else f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
         ink = ("white" if value > 0.6 else INK) if below[row, column] else MUTED
         axes.text(column, row, text, ha="center", va="center", fontsize=font, color=ink)
     axes.set_title(title, loc="left")

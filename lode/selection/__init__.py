@@ -18,7 +18,7 @@ built.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -27,7 +27,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int, Num
 
 from lode.artifacts import dense, dense_lists, dense_shape
-from lode.errors import UserError
+from lode.errors import UserError, unknown_name
 from lode.shapes import MODALITY_SPLITS
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
@@ -146,6 +146,31 @@ def read_histograms(table: pa.Table, modalities: Sequence[str]) -> list[Int[np.n
     return chosen
 
 
+#: Neurons whose histograms are worked on at once: a few megabytes, which stay in the cache.
+_BLOCK = 1024
+
+
+def by_block(
+    score: Callable[..., Float[np.ndarray, "modality neuron"]],
+    histograms: Sequence[Int[np.ndarray, "layer neuron bin"]],
+    *beside: Scores,
+) -> Scores:
+    """Score histograms a block of neurons at a time; changes no value.
+
+    Args:
+        score: called with counts (modality, neuron, bin) and, for each array of `beside`, (modality, neuron) of it.
+        histograms: counts by modality.
+        beside: more values of every neuron.
+    """
+    flat = [counts.reshape(-1, counts.shape[-1]) for counts in histograms]
+    rows = [values.reshape(len(values), -1) for values in beside]
+    parts = []
+    for start in range(0, len(flat[0]), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        parts.append(score(np.stack([counts[block] for counts in flat]), *(values[:, block] for values in rows)))
+    return np.concatenate(parts, axis=1).reshape(len(histograms), *histograms[0].shape[:2])
+
+
 def _refuse_few(modality: str, num_samples: int, least: int) -> None:
     if num_samples < least:
         raise UserError(f"{modality} is held by {num_samples} mining samples; this selection needs at least {least}")
@@ -188,23 +213,30 @@ def read_firing(table: pa.Table, modalities: Sequence[str]) -> Scores:
     return positive / tokens
 
 
-def where_fires(firing: Scores, percentile: float | None) -> np.ndarray:
+#: Whose percentile is the bar for firing: that of all modalities together, or each modality's own.
+BARS = ("shared", "own")
+
+
+def where_fires(firing: Scores, percentile: float | None, bar: str) -> np.ndarray:
     """Which modalities a neuron may be given to, a flag (modality, layer, neuron); none to a neuron that never fires.
 
     Args:
         firing: P(a > 0).
-        percentile: those above this percentile of all values; None: the one with the highest.
+        percentile: those above this percentile; None: the one with the highest.
+        bar: one of `BARS`; without a percentile it says nothing.
     """
     if percentile is None:
         best = np.arange(len(firing))[:, None, None] == firing.argmax(0)
         return best & (firing > 0)
-    return firing > np.percentile(firing, percentile)
+    return firing > np.percentile(firing, percentile, axis=None if bar == "shared" else (1, 2), keepdims=True)
 
 
-def check_percentile(percentile: float | None) -> None:
-    """Refuse a percentile outside [0, 100)."""
+def check_bar(percentile: float | None, bar: str) -> None:
+    """Refuse a percentile outside [0, 100), or an unknown bar."""
     if percentile is not None and not 0 <= percentile < 100:
         raise UserError(f"percentile {percentile}: expected a number in [0, 100), or null for no filter")
+    if bar not in BARS:
+        raise unknown_name("bar", bar, BARS)
 
 
 def others_mean(values: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "modality *axes"]:

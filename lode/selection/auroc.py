@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
-from lode.selection import Scores, Set, need_contrast, read_histograms, take_top
+from lode.selection import Scores, Set, by_block, need_contrast, read_histograms, take_top
 
 MIN_MODALITIES = 2
 NEEDS: dict[str, object] = {"capture.num_bins": 64}
@@ -40,10 +40,9 @@ def auroc(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[np.ndarray, "m
 
 
 def score_neurons(table: pa.Table, modalities: Sequence[str]) -> Scores:
-    """The area of every neuron in every modality, layer by layer to save memory."""
+    """The area of every neuron in every modality."""
     need_contrast(modalities)
-    histograms = read_histograms(table, modalities)
-    return np.stack([auroc(np.stack(layer)) for layer in zip(*histograms, strict=True)], axis=1)
+    return by_block(auroc, read_histograms(table, modalities))
 
 
 def select_neurons(table: pa.Table, modalities: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:

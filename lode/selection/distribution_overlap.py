@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
-from lode.selection import Scores, Set, need_contrast, read_histograms, read_moments, take_top
+from lode.selection import Scores, Set, by_block, need_contrast, read_histograms, read_moments, take_top
 
 MIN_MODALITIES = 2
 NEEDS: dict[str, object] = {"capture.num_bins": 64}
@@ -69,12 +69,10 @@ def separation(
 
 
 def score_neurons(table: pa.Table, modalities: Sequence[str]) -> Scores:
-    """The separation of every neuron, layer by layer to save memory."""
+    """The separation of every neuron."""
     need_contrast(modalities)
-    histograms = read_histograms(table, modalities)
     means = read_moments(table, modalities, "mean").mean
-    layers = zip(*histograms, strict=True)
-    return np.stack([separation(np.stack(layer), means[:, index]) for index, layer in enumerate(layers)], axis=1)
+    return by_block(separation, read_histograms(table, modalities), means)
 
 
 def select_neurons(table: pa.Table, modalities: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:

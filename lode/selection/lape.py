@@ -6,8 +6,10 @@ With p[m] = P(a > 0) over the tokens of modality m and q = p / sum_m p::
 
 A neuron takes part if some p[m] is above the 95th `percentile` of all p; of these the K with the lowest H are chosen,
 K = floor(ratio * L * N) (the papers: 1 %), and each goes to *every* modality where p[m] is above that bar. So the sets
-have no common size and may overlap. With `percentile: null` there is no bar: each goes to the modality where it fires
-most. A neuron that never fires would have H = 0, the best, and is never chosen. The score is -H.
+have no common size and may overlap. One bar for all modalities is as published; where one fires more throughout, such
+as the few special tokens, it takes all. `bar: own` is ours: each modality's own percentile. With `percentile: null`
+there is no bar: each goes to the modality where it fires most. A neuron that never fires would have H = 0, the best,
+and is never chosen. The score is -H.
 
 Source: LAPE (arXiv 2402.16438) for languages, DAPE (arXiv 2406.11193) for domains; METHODS 2.1.
 What it does not tell: how strongly a neuron fires (0.001 and 10 count alike), whether the difference of two
@@ -24,7 +26,7 @@ from scipy.special import entr
 from lode.selection import (
     Scores,
     Set,
-    check_percentile,
+    check_bar,
     need_contrast,
     read_firing,
     share_out,
@@ -35,9 +37,9 @@ MIN_MODALITIES = 2
 NEEDS: dict[str, object] = {}
 
 
-def check_options(percentile: float | None = 95.0) -> None:
-    """Refuse a percentile outside [0, 100)."""
-    check_percentile(percentile)
+def check_options(percentile: float | None = 95.0, bar: str = "shared") -> None:
+    """Refuse a percentile outside [0, 100), or an unknown bar."""
+    check_bar(percentile, bar)
 
 
 def entropy(firing: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "*axes"]:
@@ -50,16 +52,23 @@ def entropy(firing: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "*
     return entr(firing / np.where(total > 0, total, 1)).sum(0)
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str], percentile: float | None = 95.0) -> Scores:
+def score_neurons(
+    table: pa.Table, modalities: Sequence[str], percentile: float | None = 95.0, bar: str = "shared"
+) -> Scores:
     """-H where the neuron may be given to the modality, else minus infinity."""
-    check_options(percentile)
+    check_options(percentile, bar)
     need_contrast(modalities)
     firing = read_firing(table, modalities)
-    return np.where(where_fires(firing, percentile), -entropy(firing), -np.inf)
+    return np.where(where_fires(firing, percentile, bar), -entropy(firing), -np.inf)
 
 
 def select_neurons(
-    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, percentile: float | None = 95.0
+    table: pa.Table,
+    modalities: Sequence[str],
+    ratio: float,
+    seed: int,
+    percentile: float | None = 95.0,
+    bar: str = "shared",
 ) -> dict[str, Set]:
     """The plug-in entry: the K neurons of lowest entropy."""
-    return share_out(score_neurons(table, modalities, percentile), modalities, ratio)
+    return share_out(score_neurons(table, modalities, percentile, bar), modalities, ratio)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 from scipy.special import xlogy
 
-from lode.selection import Scores, Set, need_contrast, read_histograms, take_top
+from lode.selection import Scores, Set, by_block, need_contrast, read_histograms, take_top
 
 MIN_MODALITIES = 2
 NEEDS: dict[str, object] = {"capture.num_bins": 64}
@@ -44,7 +44,7 @@ def mutual_information(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[n
     for own in counts:
         rest = pooled - own
         sizes = own.sum(-1), rest.sum(-1)
-        joint = n_log_n[own].sum(-1) + n_log_n[rest].sum(-1)
+        joint = n_log_n.take(own, mode="clip").sum(-1) + n_log_n.take(rest, mode="clip").sum(-1)
         plain = (joint - marginal - n_log_n[sizes[0]] - n_log_n[sizes[1]] + n_log_n[total]) / total
         cells = np.count_nonzero(own, axis=-1) + np.count_nonzero(rest, axis=-1)
         result.append(plain + (bins_used + 2 - cells - 1) / (2 * total))
@@ -52,10 +52,9 @@ def mutual_information(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[n
 
 
 def score_neurons(table: pa.Table, modalities: Sequence[str]) -> Scores:
-    """The information of every neuron about every modality, layer by layer to save memory."""
+    """The information of every neuron about every modality."""
     need_contrast(modalities)
-    histograms = read_histograms(table, modalities)
-    return np.stack([mutual_information(np.stack(layer)) for layer in zip(*histograms, strict=True)], axis=1)
+    return by_block(mutual_information, read_histograms(table, modalities))
 
 
 def select_neurons(table: pa.Table, modalities: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:

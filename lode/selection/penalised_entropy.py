@@ -6,7 +6,7 @@ With p[m] = P(a > 0) over the tokens of modality m, H its entropy over modalitie
 
 The K = floor(ratio * L * N) neurons of the highest score are chosen, and each goes to *every* modality where p[m] is
 above the `percentile` of all p; a neuron that passes in none is left out, as are neurons that never fire. With
-`percentile: null` each goes to the modality where it fires most.
+`percentile: null` each goes to the modality where it fires most. `bar` is as for `lape`.
 
 Source: arXiv 2505.21505; METHODS 2.2. The authors search the largest `weight` at which no chosen neuron belongs to all
 languages; 0.109375 is what their repository holds for a Mistral 7B at 1 %, and is our default, not a search.
@@ -25,7 +25,7 @@ from lode.errors import UserError
 from lode.selection import (
     Scores,
     Set,
-    check_percentile,
+    check_bar,
     need_contrast,
     read_firing,
     share_out,
@@ -37,11 +37,11 @@ NEEDS: dict[str, object] = {}
 WEIGHT = 0.109375
 
 
-def check_options(weight: float = WEIGHT, percentile: float | None = 95.0) -> None:
-    """Refuse a negative weight, or a percentile outside [0, 100)."""
+def check_options(weight: float = WEIGHT, percentile: float | None = 95.0, bar: str = "shared") -> None:
+    """Refuse a negative weight, a percentile outside [0, 100), or an unknown bar."""
     if not 0 <= weight < np.inf:
         raise UserError(f"weight {weight}: expected a number of at least 0, such as {WEIGHT}")
-    check_percentile(percentile)
+    check_bar(percentile, bar)
 
 
 def penalised(firing: Float[np.ndarray, "modality *axes"], weight: float) -> Float[np.ndarray, "*axes"]:
@@ -59,13 +59,17 @@ def penalised(firing: Float[np.ndarray, "modality *axes"], weight: float) -> Flo
 
 
 def score_neurons(
-    table: pa.Table, modalities: Sequence[str], weight: float = WEIGHT, percentile: float | None = 95.0
+    table: pa.Table,
+    modalities: Sequence[str],
+    weight: float = WEIGHT,
+    percentile: float | None = 95.0,
+    bar: str = "shared",
 ) -> Scores:
     """The score where the neuron may be given to the modality, else minus infinity."""
-    check_options(weight, percentile)
+    check_options(weight, percentile, bar)
     need_contrast(modalities)
     firing = read_firing(table, modalities)
-    return np.where(where_fires(firing, percentile), penalised(firing, weight), -np.inf)
+    return np.where(where_fires(firing, percentile, bar), penalised(firing, weight), -np.inf)
 
 
 def select_neurons(
@@ -75,6 +79,7 @@ def select_neurons(
     seed: int,
     weight: float = WEIGHT,
     percentile: float | None = 95.0,
+    bar: str = "shared",
 ) -> dict[str, Set]:
     """The plug-in entry: the K neurons of the highest score."""
-    return share_out(score_neurons(table, modalities, weight, percentile), modalities, ratio)
+    return share_out(score_neurons(table, modalities, weight, percentile, bar), modalities, ratio)

@@ -98,9 +98,20 @@ def test_where_a_neuron_fires() -> None:
     # 15 values, the last of them sorted 0.3 0.3 0.3 0.4 0.6 at places 10 to 14; the 80th percentile is at place
     # 0.8 * 14 = 11.2: 0.3. Only 0.4 and 0.6 are above.
     firing = FIRING[:, None]
-    assert where_fires(firing, 80.0)[:, 0].tolist() == [[True, False, False, False, True], [False] * 5, [False] * 5]
+    assert where_fires(firing, 80.0, "shared")[:, 0].tolist() == [
+        [True, False, False, False, True],
+        [False] * 5,
+        [False] * 5,
+    ]
+    # Each modality's own, place 0.8 * 4 = 3.2: 0.4 + 0.2 * 0.2, 0.2 + 0.2 * 0.1, 0.1 + 0.2 * 0.2.
+    own = where_fires(firing, 80.0, "own")[:, 0]
+    assert own.tolist() == [
+        [False] * 4 + [True],
+        [False, False, True, False, False],
+        [False, False, True, False, False],
+    ]
     # Without a bar: the highest, the first of equals, and none for the neuron that never fires.
-    best = where_fires(firing, None)[:, 0]
+    best = where_fires(firing, None, "shared")[:, 0]
     assert best.tolist() == [[True, True, True, False, True], [False] * 5, [False] * 5]
 
 
@@ -307,6 +318,7 @@ def test_distribution_overlap_equals_every_parting_tried(binned: tuple[list[np.n
     [
         ("lape", {"percentile": 100.0}, r"\[0, 100\)"),
         ("lape", {"percentile": -1.0}, r"\[0, 100\)"),
+        ("lape", {"bar": "owm"}, "Did you mean own"),
         ("penalised_entropy", {"weight": -0.1}, "at least 0"),
         ("penalised_entropy", {"weight": float("nan")}, "at least 0"),
         ("penalised_entropy", {"percentile": 101.0}, r"\[0, 100\)"),

@@ -198,6 +198,14 @@ def test_controls_are_uniform_within_a_layer() -> None:
     assert np.all(np.abs(counts - 600) < 4.5 * 20.5)
 
 
+def test_an_empty_set_is_written_beside_others() -> None:
+    """Selectors with a filter may find nothing for a modality."""
+    nothing = (np.empty((0, 2), dtype=np.int64), np.empty(0))
+    table = select.with_controls({"text": nothing, "image": (np.array([[1, 2]]), np.array([0.5]))}, 10, 2, 0)
+    assert table["set_name"].to_pylist() == ["image", "image_random_00", "image_random_01"]
+    assert table.schema == SCHEMAS["neurons"]
+
+
 def test_union_keeps_the_best_score() -> None:
     a = (np.array([[0, 1], [1, 2]]), np.array([0.9, 0.2]))
     b = (np.array([[1, 2], [0, 0]]), np.array([0.5, 0.5]))
