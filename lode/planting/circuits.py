@@ -159,11 +159,12 @@ def add_unspecific(layer: Layer, design: Design, pair: int) -> None:
 
 
 def redundant_gate(layer: Layer, modality: str, host: int) -> Float[Tensor, " wide"]:
-    """A gate near 1 and above 0 at every token of the modality: the host's, on a constant."""
+    """A gate near 1 and above 0 at every token of the modality: the host's, lifted everywhere and then pushed down."""
     inside = layer.tokens.members(modality)
     host_gate, unit = layer.tokens.inputs[inside] @ layer.gate[host], layer.tokens.unit[inside]
     level = 1.5 * float((-host_gate / ((1 - _MARGIN) * unit)).amax().clamp_min(host_gate.std()))
-    return layer.specific_gate(modality, host) / level + layer.own(modality)
+    lift = torch.stack([layer.own(m) if m == modality else layer.mark(m) for m in layer.modalities]).sum(0)
+    return layer.specific_gate(modality, host) / level + lift
 
 
 def add_redundant(layer: Layer, design: Design, modality: str, pair: int, channel: int, signal: float) -> None:
