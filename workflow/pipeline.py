@@ -90,6 +90,8 @@ class Pipeline:
 
     def _check(self) -> None:
         """Compose every part once, so that a wrong name fails before any job."""
+        for dataset in self.datasets():
+            validate(self.compose(f"dataset={dataset}"), "prepare")
         mined = {m for name in self.cfg.mining_datasets for m in self.compose(f"dataset={name}").dataset.modalities}
         selections = {name: self.compose(*overrides) for name, overrides in self.cfg.selections.items()}
         validate_experiment(self.cfg, mined, selections)
@@ -99,8 +101,6 @@ class Pipeline:
             validate(self.facts(model), "download")
             if model in self.cfg.plantings:
                 validate(self.facts(model), "plant")
-        for dataset in self.datasets():
-            validate(self.compose(f"dataset={dataset}"), "prepare")
         for kind in ("mining_datasets", "benchmarks"):
             validate_pairs(self.cfg, kind, self.pairs(kind), self.compose)
         for model, dataset in self.pairs("mining_datasets"):

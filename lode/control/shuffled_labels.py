@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import dense
+from lode.artifacts import dense, dense_lists, list_column
 from lode.control import Pairs, Selected, resized, stream
 
-_KEYS = ("modality", "layer", "neuron", "num_samples", "num_tokens")
+_FIXED = ("modality", "layer", "neuron", "num_samples", "num_tokens", "down_norm")
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:
@@ -40,21 +40,26 @@ def permuted(table: pa.Table, modalities: Sequence[str], rng: np.random.Generato
     places = [names.index(name) for name in modalities]
     order = np.argsort(rng.random((len(places), *counts.shape[2:])), axis=0)
     for index, field in enumerate(table.schema):
-        if field.name in _KEYS:
-            continue
-        values = dense(table, (field.name,))[1][0]
-        units = _unit(field.name, counts)
-        moved = np.take_along_axis((values / units)[places], order, axis=0)
-        values = values.astype(np.float64)
-        values[places] = moved * units[places]
-        whole = np.rint(values) if pa.types.is_integer(field.type) else values
-        table = table.set_column(index, field, pa.array(whole.ravel(), field.type))
+        column = table[field.name]
+        if field.name not in _FIXED and column.null_count < len(column):
+            table = table.set_column(index, field, _moved(table, field, places, order, _unit(field.name, counts)))
     return table
 
 
+def _moved(table: pa.Table, field: pa.Field, places: Sequence[int], order: np.ndarray, unit: np.ndarray) -> pa.Array:
+    """One column with the rows of these modalities in this order, sums and counts scaled to their new modality."""
+    lists = pa.types.is_list(field.type)
+    values = dense_lists(table, field.name) if lists else dense(table, (field.name,))[1][0][..., None]
+    values, unit = values.astype(np.float64), unit[..., None]
+    values[places] = np.take_along_axis((values / unit)[places], order[..., None], axis=0) * unit[places]
+    item = field.type.value_type if lists else field.type
+    values = (np.rint(values) if pa.types.is_integer(item) else values).astype(item.to_pandas_dtype())
+    return list_column(values) if lists else pa.array(values.ravel())
+
+
 def _unit(column: str, counts: np.ndarray) -> np.ndarray:
-    """What a column adds over: samples for sums, tokens for counts of tokens, else nothing."""
+    """What a column adds over: samples for sums and histograms, tokens for counts of tokens, else nothing."""
     samples, tokens = np.maximum(counts, 1)
-    if column.endswith(("_sum", "_sumsq")):
+    if column.endswith(("_sum", "_sumsq", "histogram")):
         return samples
     return tokens if column.endswith("_count") else np.ones_like(samples)

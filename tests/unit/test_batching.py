@@ -155,8 +155,9 @@ def test_capture_counts_a_failed_batch_once(tiny: Adapter, monkeypatch: pytest.M
     captured = capture.capture(tiny, RECORDS, 7, "reference")
     assert seen == [7] * 3 + [3] * 3 + [1] * 21
     assert (captured.batch_size, captured.num_constant) == (1, expected.num_constant)
-    columns = captured.columns()
-    for name, column in expected.columns().items():
+    norms = capture.column_norms(tiny)
+    columns = captured.columns(norms)
+    for name, column in expected.columns(norms).items():
         np.testing.assert_array_equal(np.asarray(columns[name]), np.asarray(column), err_msg=name)
 
 
@@ -166,7 +167,7 @@ def test_ablation_tries_a_failed_batch_again(
     """Memory runs out while neurons are switched off; the rows are those of the batch size that fits, and weights and
     encoders are as before.
     """
-    key = {"set_name": "image", "kind": "method", "control_of": "", "control_draw": -1}
+    key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
     place = {"modality": "image", "score": 1.0, "rank": 0}
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
     write_table(tmp_path / "neurons.parquet", "neurons", neurons, {})

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lode.artifacts import SCHEMAS, dense, neuron_columns, read_provenance, read_table, write_table
+from lode.artifacts import SCHEMAS, dense, dense_lists, neuron_columns, read_provenance, read_table, write_table
 from lode.config import compose, restrict
 from lode.control import Pairs, Selected, magnitude_matched, outlier_excluded, resized, shuffled_labels
 from lode.control.layer_matched import layer_matched
@@ -30,6 +30,7 @@ def importance(seed: int = 0) -> pa.Table:
     held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
     columns |= {"num_samples": (10 + 5 * place) * held, "num_tokens": (100 + 77 * place) * held}
     columns["positive_count"] = rng.integers(0, 100, size) * held
+    columns["histogram"] = (rng.integers(0, 9, (size, 4)) * held[:, None]).tolist()
     for field in SCHEMAS["importance"]:
         columns.setdefault(field.name, rng.gamma(0.5, size=size) * held)
     return pa.table(columns, schema=SCHEMAS["importance"])
@@ -166,13 +167,14 @@ def test_shuffled_labels_keeps_what_a_neuron_has_and_moves_it_between_modalities
     table = importance()
     shuffled = shuffled_labels.permuted(table, MODALITY_NAMES, np.random.default_rng(0))
     assert shuffled.schema.equals(table.schema)
-    names, before = dense(table, table.column_names[3:])
-    _, after = dense(shuffled, table.column_names[3:])
+    columns = [name for name in table.column_names[3:] if name != "histogram"]
+    names, before = dense(table, columns)
+    _, after = dense(shuffled, columns)
     places = [names.index(name) for name in MODALITY_NAMES]
     others = [index for index in range(len(names)) if index not in places]
     np.testing.assert_array_equal(after[:, others], before[:, others])
-    column = table.column_names[3:].index
-    for name in ("num_samples", "num_tokens"):
+    column = columns.index
+    for name in ("num_samples", "num_tokens", "down_norm"):
         np.testing.assert_array_equal(after[column(name)], before[column(name)])
     # A neuron keeps its three importances and its three means, and they move together.
     importances, means = column("mean"), column("max_sum")
@@ -185,6 +187,10 @@ def test_shuffled_labels_keeps_what_a_neuron_has_and_moves_it_between_modalities
     np.testing.assert_allclose(after[means, places], np.take_along_axis(before[means, places], was, 0))
     moved = np.mean(was != np.arange(3)[:, None, None])
     assert 0.55 < moved < 0.78  # two of three at random
+    counts, moved_counts = (dense_lists(given, "histogram")[places] for given in (table, shuffled))
+    scale = samples[places][..., None]
+    expected = np.take_along_axis(counts / scale, was[..., None], 0) * scale
+    np.testing.assert_array_equal(moved_counts, np.rint(expected))
 
 
 def test_shuffled_labels_serve_all_sets_of_a_draw() -> None:
