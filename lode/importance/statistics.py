@@ -91,16 +91,14 @@ class Statistics:
     """Running sums per (modality, layer, neuron), in double precision.
 
     Attributes:
-        num_neurons: neurons in each layer.
-        num_layers: layers of the language model.
+        down_norm: norms of the columns of down_proj, a fact of the weights (layer, neuron).
         num_samples: samples that hold each modality (modality).
         num_tokens: tokens of each modality (modality).
         totals: of each layer the sums by the name of their column, on the layer's own device.
         batch_size: samples in a batch, after any halving; it changes no sum but by rounding.
     """
 
-    num_layers: int
-    num_neurons: int
+    down_norm: np.ndarray
     batch_size: int = 0
     num_samples: np.ndarray = field(init=False)
     num_tokens: np.ndarray = field(init=False)
@@ -109,7 +107,7 @@ class Statistics:
     def __post_init__(self) -> None:
         self.num_samples = np.zeros(len(MODALITIES), dtype=np.int64)
         self.num_tokens = np.zeros(len(MODALITIES), dtype=np.int64)
-        self.totals = [{} for _ in range(self.num_layers)]
+        self.totals = [{} for _ in self.down_norm]
 
     @property
     def num_constant(self) -> int:
@@ -126,7 +124,7 @@ class Statistics:
             layers: the sums of every layer.
         """
         num_samples, num_tokens = members.any(-1).sum(0).cpu().numpy(), members.sum((0, 2)).cpu().numpy()
-        assert len(layers) == self.num_layers, "a layer had no activations"
+        assert len(layers) == len(self.down_norm), "a layer had no activations"
         for layer, sums in layers.items():
             total = self.totals[layer]
             for name, values in sums.items():
@@ -134,13 +132,9 @@ class Statistics:
         self.num_samples += num_samples
         self.num_tokens += num_tokens
 
-    def columns(self, down_norm: Float[Tensor, "layer neuron"]) -> dict[str, Any]:
-        """The columns of the `statistics` table, histogram and hidden site only where they were recorded.
-
-        Args:
-            down_norm: norms of the columns of down_proj; a fact of the weights, the same for every modality.
-        """
-        shape = (len(MODALITIES), self.num_layers, self.num_neurons)
+    def columns(self) -> dict[str, Any]:
+        """The columns of the `statistics` table, histogram and hidden site only where they were recorded."""
+        shape = (len(MODALITIES), *self.down_norm.shape)
 
         def spread(values: np.ndarray) -> np.ndarray:
             return np.broadcast_to(values, shape).ravel()
@@ -148,10 +142,10 @@ class Statistics:
         def stacked(name: str) -> np.ndarray:
             return torch.stack([sums[name].cpu() for sums in self.totals], dim=1).numpy()
 
-        columns = neuron_columns(MODALITIES, self.num_layers, self.num_neurons)
+        columns = neuron_columns(MODALITIES, *self.down_norm.shape)
         columns |= {"num_samples": spread(self.num_samples[:, None, None])}
         columns |= {"num_tokens": spread(self.num_tokens[:, None, None])}
-        columns |= {"down_norm": spread(down_norm.double().cpu().numpy())}
+        columns |= {"down_norm": spread(self.down_norm)}
         for name in self.totals[0]:
             if name == "histogram":
                 columns[name] = list_column(stacked(name))
