@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lode.artifacts import read_table, write_table
 from lode.errors import UserError
-from lode.importance.miner import attention_weights, membership
+from lode.importance.miner import attention_weights, membership, plan_tokens
 from lode.importance.statistics import LayerSums, Recording, Statistics, hidden_sums, layer_sums
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
@@ -51,6 +51,7 @@ def capture_batch(
 ) -> None:
     """Run one forward pass, sum up every layer as it passes by, and add the batch when it is done."""
     members = membership(batch.token_modality)
+    plan = plan_tokens(members, adapter.num_neurons)
     real = batch.token_modality >= 0
     weights: dict[int, Tensor] = {}
     sums: dict[int, LayerSums] = {}
@@ -63,7 +64,7 @@ def capture_batch(
     def see_activations(layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
             here = members.to(activations.device)
-            sums[layer] = layer_sums(activations.float(), weights.pop(layer), here, recording)
+            sums[layer] = layer_sums(activations, weights.pop(layer), here, plan, recording)
 
         return hook
 
