@@ -36,7 +36,7 @@ from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import Batch, encode
 from lode.model.head import last_positions
-from lode.stages.capture import capture_batch
+from lode.stages.capture import capture_batch, column_norms
 
 
 def plain(adapter: Adapter, batch: Batch) -> None:
@@ -110,7 +110,7 @@ def peak_of(args: argparse.Namespace, side: str) -> int:
 
 def print_peak(adapter: Adapter, batches: list[Batch], side: str, device: str) -> None:
     """Run one side over all batches and print the peak."""
-    totals = Statistics(adapter.num_layers, adapter.num_neurons)
+    totals = Statistics(column_norms(adapter))
     for batch in batches:
         plain(adapter, batch) if side == "plain" else captured(adapter, batch, totals)
     if device.startswith("cuda"):
@@ -158,7 +158,7 @@ def main() -> None:
     batches = [encode(adapter, records([count] * args.batch)) for count in args.tokens]
     if args.peak:
         return print_peak(adapter, batches, args.peak, args.device)
-    totals = Statistics(adapter.num_layers, adapter.num_neurons)
+    totals = Statistics(column_norms(adapter))
     print(f"Qwen2-VL-{args.size} layers x {adapter.num_layers}, {args.dtype} on {args.device}, batch {args.batch}")
     header = ("tokens", "plain s", "capture s", "ratio", "straightforward s", "per sample, x capture")
     print("".join(f"{name:>{max(11, len(name) + 2)}}" for name in header))
