@@ -134,11 +134,12 @@ class Statistics:
         self.num_samples += num_samples
         self.num_tokens += num_tokens
 
-    def columns(self, down_norm: Float[Tensor, "layer neuron"]) -> dict[str, Any]:
-        """The columns of the `statistics` table, histogram and hidden site only where they were recorded.
+    def columns(self, down_norm: Float[Tensor, "layer neuron"] | None = None) -> dict[str, Any]:
+        """The columns of a table of sums; of `statistics` histogram and hidden site only where they were recorded.
 
         Args:
-            down_norm: norms of the columns of down_proj; a fact of the weights, the same for every modality.
+            down_norm: norms of the columns of down_proj; a fact of the weights, the same for every modality;
+                None: the table has no such column.
         """
         shape = (len(MODALITIES), self.num_layers, self.num_neurons)
 
@@ -151,7 +152,8 @@ class Statistics:
         columns = neuron_columns(MODALITIES, self.num_layers, self.num_neurons)
         columns |= {"num_samples": spread(self.num_samples[:, None, None])}
         columns |= {"num_tokens": spread(self.num_tokens[:, None, None])}
-        columns |= {"down_norm": spread(down_norm.double().cpu().numpy())}
+        if down_norm is not None:
+            columns |= {"down_norm": spread(down_norm.double().cpu().numpy())}
         for name in self.totals[0]:
             if name == "histogram":
                 columns[name] = list_column(stacked(name))

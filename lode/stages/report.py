@@ -37,6 +37,7 @@ from lode.figure import (
 STEPS = {
     "dataset": "prepare",
     "statistics": "capture",
+    "gradients": "attribute",
     "importance": "aggregate",
     "neurons": "select",
     "predictions": "ablate",

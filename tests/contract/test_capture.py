@@ -12,11 +12,12 @@ from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise
 from lode.importance.statistics import Recording, Statistics
+from lode.mining import mining_split
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention
 from lode.model.encoding import encode
 from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
-from lode.stages.capture import capture, column_norms, mining_split
+from lode.stages.capture import capture, column_norms
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
 COUNTS = ("num_samples", "num_tokens", "positive_count", "histogram")
