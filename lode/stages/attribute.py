@@ -21,7 +21,7 @@ from lode.artifacts import write_table
 from lode.errors import UserError
 from lode.importance.gradients import Sums, integrated_sums, patching_sums, product_sums, target_sums
 from lode.importance.miner import membership
-from lode.importance.statistics import Statistics
+from lode.importance.statistics import Totals
 from lode.media import blanked
 from lode.mining import mined_samples
 from lode.model.adapter import Adapter
@@ -43,7 +43,7 @@ def attribute(
     alpha: float,
     num_steps: int,
     title: str = "",
-) -> Statistics:
+) -> Totals:
     """Attributions of all samples.
 
     Args:
@@ -54,17 +54,17 @@ def attribute(
         num_steps: of integrated gradients, each of which costs a pass for every layer; 0: none are taken.
         title: what the progress bar says.
     """
-    statistics = Statistics(adapter.num_layers, adapter.num_neurons)
+    totals = Totals(adapter.num_layers, adapter.num_neurons)
 
     def work(part: Sequence[Mapping[str, Any]]) -> None:
-        attribute_batch(adapter, part, statistics, alpha, num_steps)
+        attribute_batch(adapter, part, totals, alpha, num_steps)
 
-    _, statistics.batch_size = in_batches(samples, batch_size, work, title)
-    return statistics
+    _, totals.batch_size = in_batches(samples, batch_size, work, title)
+    return totals
 
 
 def attribute_batch(
-    adapter: Adapter, samples: Sequence[Mapping[str, Any]], statistics: Statistics, alpha: float, num_steps: int
+    adapter: Adapter, samples: Sequence[Mapping[str, Any]], totals: Totals, alpha: float, num_steps: int
 ) -> None:
     """Add one batch, when everything is known of it."""
     batch = encode(adapter, samples)
@@ -81,7 +81,7 @@ def attribute_batch(
                 sums[layer] |= integrated_sums(path, here)
     for layer, patched in enumerate(patch(adapter, samples, batch, clean, slopes)):
         sums[layer] |= patched
-    statistics.add_batch(members, dict(enumerate(sums)))
+    totals.add_batch(members, dict(enumerate(sums)))
 
 
 def clean_pass(adapter: Adapter, answered: Answered, members: Members) -> tuple[Layers, Layers, list[Sums]]:
@@ -189,6 +189,6 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     samples = mined_samples(cfg.io.dataset, cfg.split, int(cfg.io.shard), cfg.capture.shards)
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     options = cfg.gradients
-    statistics = attribute(adapter, samples, options.batch_size, options.alpha, options.num_steps, cfg.dataset.name)
-    facts = {**made_by, "num_samples": len(samples), "batch_size": statistics.batch_size}
-    write_table(cfg.io.output, "gradients", statistics.columns(), facts)
+    totals = attribute(adapter, samples, options.batch_size, options.alpha, options.num_steps, cfg.dataset.name)
+    facts = {**made_by, "num_samples": len(samples), "batch_size": totals.batch_size}
+    write_table(cfg.io.output, "gradients", totals.columns(), facts)

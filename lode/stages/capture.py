@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float64
 from torch import Tensor
 
 from lode.artifacts import write_table
@@ -30,7 +31,7 @@ def capture(
     recording: Recording = Recording(),  # noqa: B008  (frozen)
 ) -> Statistics:
     """Statistics of all samples. Memory beyond a forward pass: the sums, those of one batch, and one layer of it."""
-    statistics = Statistics(adapter.num_layers, adapter.num_neurons)
+    statistics = Statistics(column_norms(adapter))
 
     def work(part: Sequence[Mapping[str, Any]]) -> None:
         capture_batch(adapter, encode(adapter, part), attention_kind, statistics, recording)
@@ -78,9 +79,9 @@ def capture_batch(
     statistics.add_batch(members, sums)
 
 
-def column_norms(adapter: Adapter) -> Float[Tensor, "layer neuron"]:
+def column_norms(adapter: Adapter) -> Float64[np.ndarray, "layer neuron"]:
     """How much each neuron writes for a unit of its activation: the norms of the columns of down_proj."""
-    return torch.stack([module.weight.detach().float().norm(dim=0).cpu() for module in adapter.down_proj])
+    return np.stack([module.weight.detach().float().norm(dim=0).double().cpu().numpy() for module in adapter.down_proj])
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -92,4 +93,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     statistics = capture(adapter, samples, options.batch_size, options.attention, cfg.dataset.name, recording)
     counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
     facts = {**made_by, **counts, "batch_size": statistics.batch_size}
-    write_table(cfg.io.output, "statistics", statistics.columns(column_norms(adapter)), facts)
+    write_table(cfg.io.output, "statistics", statistics.columns(), facts)

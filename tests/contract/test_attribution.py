@@ -13,7 +13,7 @@ from lode.artifacts import SCHEMAS, read_importance, read_table, write_table
 from lode.config import compose, restrict
 from lode.errors import UserError
 from lode.importance.gradients import patching_sums, product_sums, target_sums
-from lode.importance.statistics import Statistics
+from lode.importance.statistics import Totals
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
@@ -22,7 +22,7 @@ from lode.shapes import MODALITIES
 from lode.stages import pool
 from lode.stages.ablate import judge_gold, prepare_batch
 from lode.stages.attribute import attribute
-from lode.stages.capture import capture, column_norms
+from lode.stages.capture import capture
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -170,15 +170,15 @@ def test_a_prompt_that_changes_with_the_medium_is_refused(tiny: Adapter, monkeyp
 def test_a_batch_that_fails_adds_nothing(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out in the middle of the first batch of four; its halves are then counted once."""
     whole, failed = columns(tiny, RECORDS[:4], 2), []
-    add = Statistics.add_batch
+    add = Totals.add_batch
 
-    def fails_once(self: Statistics, members: Any, layers: Any) -> None:
+    def fails_once(self: Totals, members: Any, layers: Any) -> None:
         if not failed:
             failed.append(len(members))
             raise MemoryError
         add(self, members, layers)
 
-    monkeypatch.setattr(Statistics, "add_batch", fails_once)
+    monkeypatch.setattr(Totals, "add_batch", fails_once)
     assert_equal_tables(whole, columns(tiny, RECORDS[:4], 4), 1e-12)
     assert failed == [4]
 
@@ -212,7 +212,7 @@ def test_what_was_not_captured_stays_null(tiny: Adapter, tmp_path: Path) -> None
 
 def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     """The columns of both tables, of the same samples; other samples are refused."""
-    importance = capture(tiny, RECORDS[:3], 3, "reference").columns(column_norms(tiny))
+    importance = capture(tiny, RECORDS[:3], 3, "reference").columns()
     shown = {name: values for name, values in importance.items() if name in SCHEMAS["importance"].names}
     shown |= {m: np.zeros(len(shown["layer"])) for m in ("prob", "mean", "max", "attn_k", "attn_q")}
     first, right, wrong = (tmp_path / f"{name}.parquet" for name in ("importance", "right", "wrong"))

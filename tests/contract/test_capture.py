@@ -17,7 +17,7 @@ from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention
 from lode.model.encoding import encode
 from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
-from lode.stages.capture import capture, column_norms
+from lode.stages.capture import capture
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
 COUNTS = ("num_samples", "num_tokens", "positive_count", "histogram")
@@ -34,7 +34,7 @@ def columns(
     kind: str,
     recording: Recording = EVERYTHING,
 ) -> dict[str, np.ndarray]:
-    captured = capture(adapter, samples, batch_size, kind, "", recording).columns(column_norms(adapter))
+    captured = capture(adapter, samples, batch_size, kind, "", recording).columns()
     return {
         name: values.flatten().to_numpy() if name == "histogram" else np.asarray(values)
         for name, values in captured.items()

@@ -26,13 +26,14 @@ from lode.model.loading import load, prove
 from lode.shapes import MODALITIES, TOKEN_MODALITIES
 from lode.stages import ablate
 from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch
+from lode.stages.attribute import attribute
 from lode.stages.capture import capture
 from lode.validation import check_model, check_runtime
 from tests.families import load_family, save
 from tests.pretend_devices import spread
 from tests.tiny_model import NUM_LAYERS, RECORDS, load_tiny, model_config
 
-KEY = {"set_name": "image", "kind": "method", "control_of": "", "control_draw": -1}
+KEY = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
 SETS = [CLEAN, NeuronSet(KEY, np.array([(0, 3), (0, 9), (1, 4), (2, 7)]))]
 PLACES = [torch.device("cpu", index) for index in range(NUM_LAYERS)]
 
@@ -66,8 +67,18 @@ def test_capture_of_layers_on_several_devices(tiny: Adapter) -> None:
     expected = capture(tiny, RECORDS, 3, "reference").columns()
     with spread(tiny, tiny.model.model.language_model.layers, PLACES):
         statistics = capture(tiny, RECORDS, 3, "reference")
-        assert [total.device for total in statistics.totals] == PLACES
+        assert [{tensor.device for tensor in sums.values()} for sums in statistics.totals] == [{p} for p in PLACES]
         columns = statistics.columns()
+    assert_equal_columns(columns, expected)
+
+
+def test_attribution_of_layers_on_several_devices(tiny: Adapter) -> None:
+    """Gradients come back through the devices, and are summed up where the activations lie."""
+    expected = attribute(tiny, RECORDS, 3, 0.5, 2).columns()
+    with spread(tiny, tiny.model.model.language_model.layers, PLACES):
+        totals = attribute(tiny, RECORDS, 3, 0.5, 2)
+        assert [sums["can_sum"].device for sums in totals.totals] == PLACES
+        columns = totals.columns()
     assert_equal_columns(columns, expected)
 
 
@@ -174,7 +185,8 @@ def test_half_precision_is_summed_up_in_double(tiny_manifest: Path, dtype: str) 
     half = load_tiny(tiny_manifest, f"model.dtype={dtype}")
     assert half.dtype == getattr(torch, dtype)
     captured = capture(half, RECORDS, 1, "reference")
-    assert {total.dtype for total in captured.totals} == {torch.float64}
+    summed = [tensor for sums in captured.totals for name, tensor in sums.items() if name != "num_constant"]
+    assert {tensor.dtype for tensor in summed} == {torch.float64}
     text = TOKEN_MODALITIES.index("text")
     means = torch.zeros(NUM_LAYERS, half.num_neurons, dtype=torch.float64)
     for sample in RECORDS:

@@ -24,6 +24,7 @@ from lode.artifacts import (
     write_table,
 )
 from lode.config import ROOT, compose, restrict
+from lode.control import Selected
 from lode.control.layer_matched import layer_matched
 from lode.dataset import Sample
 from lode.errors import UserError
@@ -201,9 +202,13 @@ def test_controls_are_uniform_within_a_layer() -> None:
 def test_an_empty_set_is_written_beside_others() -> None:
     """Selectors with a filter may find nothing for a modality."""
     nothing = (np.empty((0, 2), dtype=np.int64), np.empty(0))
-    table = select.with_controls({"text": nothing, "image": (np.array([[1, 2]]), np.array([0.5]))}, 10, 2, 0)
-    assert table["set_name"].to_pylist() == ["image", "image_random_00", "image_random_01"]
+    sets = {"text": nothing, "image": (np.array([[1, 2]]), np.array([0.5]))}
+    every = pa.table(neuron_columns(("text",), 2, 10))
+    selected = Selected({name: pairs for name, (pairs, _) in sets.items()}, every, tuple(sets), 0.1, lambda *_: {})
+    table, shared = select.with_controls(sets, selected, ["layer_matched"], 2, 0)
+    assert table["set_name"].to_pylist() == ["image", "image_layer_matched_00", "image_layer_matched_01"]
     assert table.schema == SCHEMAS["neurons"]
+    assert list(shared["layer_matched"]) == ["image"]
 
 
 def test_union_keeps_the_best_score() -> None:
