@@ -45,7 +45,9 @@ def made_up(num_layers: int, num_neurons: int, num_bins: int) -> pa.Table:
     counts = np.zeros((size, num_bins), dtype=np.int32)
     np.add.at(counts, (np.arange(size)[:, None], np.clip(places, 0, num_bins - 1)), 8)
     columns["histogram"] = list_column(counts.reshape(len(MODALITIES), num_layers, num_neurons, num_bins))
-    schema = SCHEMAS["importance"]
+    gradients = list(SCHEMAS["gradients"])[5:]
+    columns |= {field.name: rng.random(size) for field in gradients}
+    schema = pa.schema([*SCHEMAS["importance"], *gradients])
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 

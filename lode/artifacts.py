@@ -138,6 +138,27 @@ def read_table(path: str | Path, kind: str) -> pa.Table:
     return table
 
 
+def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.Table:
+    """An importance table, with the columns of the gradients of the same model where their path is given.
+
+    Raises:
+        UserError: they are not of the same neurons and samples.
+    """
+    table = read_table(importance, "importance")
+    if gradients is None:
+        return table
+    further = read_table(gradients, "gradients")
+    for name in ("modality", "layer", "neuron", "num_samples", "num_tokens"):
+        if not table[name].equals(further[name]):
+            raise UserError(
+                f"{gradients} and {importance} differ in {name!r}; expected the same neurons and samples. "
+                "Delete both and run again"
+            )
+    for column in SCHEMAS["gradients"].names[5:]:
+        table = table.append_column(further.schema.field(column), further[column])
+    return table
+
+
 def check_columns(table: pa.Table, kind: str, origin: object) -> None:
     """Raise `UserError` naming every column of the kind that the table lacks."""
     missing = [name for name in SCHEMAS[kind].names if name not in table.column_names]

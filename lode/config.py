@@ -127,6 +127,16 @@ class CaptureConfig:
 
 
 @dataclass
+class GradientsConfig:
+    """How attributions are captured, for the selections that need them; without such a selection nothing is."""
+
+    enabled: bool = False  # allow it: for every mined sample a backward pass and two forward passes more
+    batch_size: int = 16
+    alpha: float = 0.5  # exponent of the gradient in CAN, in [0, 1]
+    num_steps: int = 0  # of integrated gradients, each of which costs a pass for every layer; 0: none are taken
+
+
+@dataclass
 class ControlsConfig:
     """Which controls a set gets, and how many."""
 
@@ -159,6 +169,7 @@ class IoConfig:
     shard: int = MISSING
     shards: list[str] = MISSING
     importance: str = MISSING
+    gradients: str | None = None  # for the selections that need it
     neurons: str = MISSING
     predictions: str = MISSING
     scores: str = MISSING
@@ -200,6 +211,7 @@ class Config:
     training: dict[str, Any] = field(default_factory=dict)
     planting: PlantingConfig = field(default_factory=PlantingConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
+    gradients: GradientsConfig = field(default_factory=GradientsConfig)
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
@@ -234,7 +246,17 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "plant": ("model", "planting"),
     "capture": ("split", "model", "dataset.name", "capture"),
+    "attribute": (
+        "split",
+        "model",
+        "dataset.name",
+        "capture.shards",
+        "gradients.batch_size",
+        "gradients.alpha",
+        "gradients.num_steps",
+    ),
     "aggregate": ("mining_datasets",),
+    "pool": (),
     "select": ("seed", "selection", "controls"),
     "rate": ("seed", "selection"),
     "compare": (),

@@ -75,6 +75,12 @@ def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str])
         )
 
 
+def needs_gradients(selection: Any) -> bool:
+    """Whether a `selection` section needs attributions, and so a pass backwards."""
+    needs = import_module(f"lode.selection.{selection.plugin}").NEEDS
+    return any(key.startswith("gradients.") for key in needs)
+
+
 def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:
     """Every model must take a dataset of the list, and every dataset be taken by a model.
 

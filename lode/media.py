@@ -3,7 +3,7 @@
 Pillow reads images, soundfile (libsndfile) sounds, PyAV (FFmpeg) videos. No torch here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -154,3 +154,8 @@ BLANKS: dict[str, Callable[[bytes], Medium]] = {"image": blank_image, "audio": b
 def blank(medium: Medium) -> Medium:
     """The same kind of medium, as large and as long, that shows nothing: black or silent."""
     return BLANKS[medium.kind](medium.bytes)
+
+
+def blanked(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A record whose media show nothing."""
+    return {**sample, "media": [vars(blank(Medium(**medium))) for medium in sample["media"]]}

@@ -55,6 +55,25 @@ _OPTIONAL = (
         nullable=True,
     ),
 )
+
+
+def _attributions(name: str, unit: str, meaning: str, nullable: bool = False) -> tuple[pa.Field, pa.Field]:
+    return (
+        field(f"{name}_sum", pa.float64(), unit, f"sum over samples of the {meaning}, with its sign", nullable),
+        field(f"{name}_abs_sum", pa.float64(), unit, f"sum over samples of the magnitude of the {meaning}", nullable),
+    )
+
+
+#: L is the negative log-likelihood of the gold answer, a the activation at the gate site, g = dL/da.
+_GRADIENTS = (
+    *_attributions("patching", "nats", "token sum of g * (a with blank media - a)"),
+    field("act_grad_sum", pa.float64(), "nats", "sum over samples of the token sum of |a * g|"),
+    field("can_sum", pa.float64(), "activation * (nats / activation)^alpha", "the same of |g|^alpha * |a|"),
+    *_attributions("target", "logits", "token sum of gate * up * (w . U_y), y the first gold token"),
+    *_attributions(
+        "integrated", "nats", "token sum of the integrated gradients from a = 0; with gradients.num_steps", True
+    ),
+)
 _WEIGHTS = (field("down_norm", pa.float64(), "weight", "Euclidean norm of the neuron's column of down_proj"),)
 _SCORES = ("prob", "mean", "max", "attn_k", "attn_q")
 _SET = (
@@ -118,6 +137,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_WEIGHTS,
         ]
     ),
+    "gradients": pa.schema([*_NEURON, *_COUNTS[:2], *_GRADIENTS]),
     "neurons": pa.schema(
         [
             *_SET,

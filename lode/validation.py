@@ -251,12 +251,29 @@ def check_capture(cfg: Any) -> None:
     if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
         raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 64")
     check_positive("capture.batch_size", cfg.capture.batch_size)
+    check_shards(cfg)
+
+
+def check_shards(cfg: Any) -> None:
+    """Refuse shards without samples."""
     check_positive("capture.shards", cfg.capture.shards)
     num_samples = cfg.dataset.num_samples["report" if cfg.split == "paper" else "mine"]
     if cfg.capture.shards > num_samples:
         raise UserError(
             f"capture.shards = {cfg.capture.shards}: expected at most the {num_samples} samples of {cfg.dataset.name}"
         )
+
+
+def check_gradients(cfg: Any) -> None:
+    """Refuse an exponent outside [0, 1], a negative number of steps, and shards without samples."""
+    gradients = cfg.gradients
+    check_positive("gradients.batch_size", gradients.batch_size)
+    if not 0 <= gradients.alpha <= 1 or gradients.num_steps < 0:
+        raise UserError(
+            f"gradients.alpha = {gradients.alpha}, gradients.num_steps = {gradients.num_steps}: expected an exponent "
+            "in [0, 1] and a whole number of at least 0, such as 0.5 and 8"
+        )
+    check_shards(cfg)
 
 
 def check_split(cfg: Any) -> None:
@@ -353,7 +370,9 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "prepare": (check_seed, check_dataset),
     "plant": (check_model, check_planting, check_runtime),
     "capture": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
+    "attribute": (check_split, check_model, check_dataset, check_media, check_gradients, check_runtime),
     "aggregate": (),
+    "pool": (),
     "select": (check_seed, check_selection),
     "rate": (check_seed, check_selection),
     "compare": (),

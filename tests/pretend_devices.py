@@ -34,6 +34,11 @@ class PretendDevices(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func == DEVICE:
             return place_of(args[0])
+        if func is torch.autograd.grad:
+            slopes = func(*args, **kwargs)
+            for slope, point in zip(slopes, args[1] if isinstance(args[1], (list, tuple)) else [args[1]], strict=True):
+                slope.__dict__["place"] = place_of(point)
+            return slopes
         place = self.common_place(func, args, kwargs)
         if func is Tensor.cpu:
             place = CPU
@@ -44,7 +49,7 @@ class PretendDevices(TorchFunctionMode):
             kwargs["device"] = CPU
         answer = func(*args, **kwargs)
         if func in MOVES[:2] and answer is args[0]:
-            answer = answer.detach()  # another tensor, which does not move the first
+            answer = answer.view_as(answer)  # another tensor, which does not move the first
         tree_map_only(Tensor, lambda tensor: tensor.__dict__.update(place=place), answer)
         return answer
 

@@ -65,7 +65,7 @@ def write_importance(
 def captured_importance(
     seed: int = 0, num_layers: int = 4, num_neurons: int = 60, num_samples: int = 9, num_bins: int = 16
 ) -> pa.Table:
-    """An importance table as a capture of everything leaves it: random, but sums, counts and histograms agree.
+    """An importance table as a capture of everything leaves it, with gradients: random, but sums and counts agree.
 
     Every sample holds text, special and image; none holds video or audio.
     """
@@ -87,7 +87,9 @@ def captured_importance(
         "hidden_abs_sum": rng.random(size) * held,
         "down_norm": np.resize(rng.random(num_layers * num_neurons), size),
     }
-    schema = SCHEMAS["importance"]
+    gradients = list(SCHEMAS["gradients"])[5:]
+    columns |= {field.name: rng.random(size) * held for field in gradients}
+    schema = pa.schema([*SCHEMAS["importance"], *gradients])
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 

@@ -10,14 +10,17 @@ from omegaconf import DictConfig
 
 from lode.config import GROUPS, ROOT, compose, digest, semantic_json
 from lode.errors import UserError, unknown_name
-from lode.experiment import validate_experiment, validate_pairs
+from lode.experiment import needs_gradients, validate_experiment, validate_pairs
 from lode.validation import TABLES, is_local, local_folder, validate
 from workflow.fingerprint import code_digest
 
 SCRIPTS = ROOT / "scripts"
 
 #: Tables that the report reads for their provenance alone.
-CAPTURED = ("statistics", "predictions", "sample_scores")
+CAPTURED = ("statistics", "gradients", "predictions", "sample_scores")
+
+#: The folders of tables by model, mining dataset and shard.
+MINED = {"statistics": "activations", "gradients": "gradients"}
 
 #: Tables that compare all benchmarks of a model, selection and intervention.
 COMPARED = ("comparisons", "selectivity")
@@ -105,6 +108,8 @@ class Pipeline:
             validate_pairs(self.cfg, kind, self.pairs(kind), self.compose)
         for model, dataset in self.pairs("mining_datasets"):
             validate(self.facts(model, f"dataset={dataset}"), "capture")
+            if self.attributing():
+                validate(self.facts(model, f"dataset={dataset}"), "attribute")
         for model, dataset in self.pairs("benchmarks"):
             for intervention in self.cfg.interventions:
                 cfg = self.facts(model, f"dataset={dataset}", f"intervention={intervention}")
@@ -249,12 +254,23 @@ class Pipeline:
         """The shards of every capture."""
         return list(range(self.cfg.capture.shards))
 
+    def attributing(self) -> list[str]:
+        """The selections of the experiment that need gradients."""
+        return [
+            name for name, chosen in self.cfg.selections.items() if needs_gradients(self.compose(*chosen).selection)
+        ]
+
+    def selected_from(self, model: str, selection: str, root: str) -> dict[str, str]:
+        """The tables that a selection reads, by kind; gradients only where it needs them."""
+        kinds = ("importance", "gradients") if selection in self.attributing() else ("importance",)
+        return {kind: f"{root}/{kind}/{model}.parquet" for kind in kinds}
+
     def tables(self, kind: str, root: str) -> list[str]:
         """Paths of all tables of a kind."""
         cfg = self.cfg
-        if kind == "statistics":
-            mined = self.pairs("mining_datasets")
-            return [f"{root}/activations/{m}/{d}/{shard}.parquet" for m, d in mined for shard in self.shards()]
+        if kind in MINED:
+            mined = self.pairs("mining_datasets") if kind == "statistics" or self.attributing() else []
+            return [f"{root}/{MINED[kind]}/{m}/{d}/{shard}.parquet" for m, d in mined for shard in self.shards()]
         if kind == "scoreboard":
             return [f"{root}/scoreboard.parquet"]
         if kind == "ratings":

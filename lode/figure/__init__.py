@@ -88,6 +88,7 @@ _STYLE: dict[Any, Any] = {
 #: What the end of a table's path says, from the file name backwards to its folders.
 _KEYS = {
     "statistics": ("model", "dataset", "shard"),
+    "gradients": ("model", "dataset", "shard"),
     "importance": ("model",),
     "scoreboard": (),
     "neurons": ("model", "selection"),

@@ -4,7 +4,7 @@ Memory depends on (modality, layer, neuron) alone, never on the number of sample
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -87,33 +87,23 @@ def magnitude(
     return (inside / inside.sum(-1, keepdim=True).clamp_min(1)) @ activations.abs()
 
 
-@dataclass
-class Statistics:
+class Totals:
     """Running sums per (modality, layer, neuron), in double precision.
 
     Attributes:
-        down_norm: norms of the columns of down_proj, a fact of the weights (layer, neuron).
+        shape: (layer, neuron).
         num_samples: samples that hold each modality (modality).
         num_tokens: tokens of each modality (modality).
         totals: of each layer the sums by the name of their column, on the layer's own device.
         batch_size: samples in a batch, after any halving; it changes no sum but by rounding.
     """
 
-    down_norm: np.ndarray
-    batch_size: int = 0
-    num_samples: np.ndarray = field(init=False)
-    num_tokens: np.ndarray = field(init=False)
-    totals: list[LayerSums] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, num_layers: int, num_neurons: int) -> None:
+        self.shape = (num_layers, num_neurons)
+        self.batch_size = 0
         self.num_samples = np.zeros(len(MODALITIES), dtype=np.int64)
         self.num_tokens = np.zeros(len(MODALITIES), dtype=np.int64)
-        self.totals = [{} for _ in self.down_norm]
-
-    @property
-    def num_constant(self) -> int:
-        """Cases of (sample, modality, layer, metric) without spread over the neurons."""
-        return sum(int(sums["num_constant"]) for sums in self.totals if sums)
+        self.totals: list[LayerSums] = [{} for _ in range(num_layers)]
 
     def add_batch(
         self, members: Bool[Tensor, "batch modality token"], layers: Mapping[int, Mapping[str, Tensor]]
@@ -125,7 +115,7 @@ class Statistics:
             layers: the sums of every layer.
         """
         num_samples, num_tokens = members.any(-1).sum(0).cpu().numpy(), members.sum((0, 2)).cpu().numpy()
-        assert len(layers) == len(self.down_norm), "a layer had no activations"
+        assert len(layers) == len(self.totals), "a layer had no activations"
         for layer, sums in layers.items():
             total = self.totals[layer]
             for name, values in sums.items():
@@ -133,20 +123,19 @@ class Statistics:
         self.num_samples += num_samples
         self.num_tokens += num_tokens
 
-    def columns(self) -> dict[str, Any]:
-        """The columns of the `statistics` table, histogram and hidden site only where they were recorded."""
-        shape = (len(MODALITIES), *self.down_norm.shape)
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """A column from values that some axes of (modality, layer, neuron) do not change."""
+        return np.broadcast_to(values, (len(MODALITIES), *self.shape)).ravel()
 
-        def spread(values: np.ndarray) -> np.ndarray:
-            return np.broadcast_to(values, shape).ravel()
+    def columns(self) -> dict[str, Any]:
+        """The columns of a table, optional ones only where they were recorded."""
 
         def stacked(name: str) -> np.ndarray:
             return torch.stack([sums[name].cpu() for sums in self.totals], dim=1).numpy()
 
-        columns = neuron_columns(MODALITIES, *self.down_norm.shape)
-        columns |= {"num_samples": spread(self.num_samples[:, None, None])}
-        columns |= {"num_tokens": spread(self.num_tokens[:, None, None])}
-        columns |= {"down_norm": spread(self.down_norm)}
+        columns = neuron_columns(MODALITIES, *self.shape)
+        columns |= {"num_samples": self.spread(self.num_samples[:, None, None])}
+        columns |= {"num_tokens": self.spread(self.num_tokens[:, None, None])}
         for name in self.totals[0]:
             if name == "histogram":
                 columns[name] = list_column(stacked(name))
@@ -155,3 +144,24 @@ class Statistics:
             elif name != "num_constant":
                 columns[name] = stacked(name).ravel()
         return columns
+
+
+class Statistics(Totals):
+    """The running sums of capture.
+
+    Attributes:
+        down_norm: norms of the columns of down_proj, a fact of the weights (layer, neuron).
+    """
+
+    def __init__(self, down_norm: Float64[np.ndarray, "layer neuron"]) -> None:
+        super().__init__(*down_norm.shape)
+        self.down_norm = down_norm
+
+    @property
+    def num_constant(self) -> int:
+        """Cases of (sample, modality, layer, metric) without spread over the neurons."""
+        return sum(int(sums["num_constant"]) for sums in self.totals if sums)
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of the `statistics` table, histogram and hidden site only where they were recorded."""
+        return super().columns() | {"down_norm": self.spread(self.down_norm)}

@@ -8,7 +8,8 @@ A plug-in `lode/selection/<name>.py` has three public functions and two facts::
     score_neurons(table, modalities, **options)                     # -> (modality, layer, neuron), high is good
     select_neurons(table, modalities, ratio, seed, **options)       # -> {modality: (neurons, score)}
 
-`table` is the importance table, `modalities` those that take part and occur: disjoint groups of tokens. `neurons` is an
+`table` is the importance table, with the columns of the gradients table beside its own for a plug-in whose NEEDS name
+`gradients.enabled`; `modalities` are those that take part and occur: disjoint groups of tokens. `neurons` is an
 integer array (n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. `score_neurons`
 says in which order a growing ratio would choose: the n neurons selected for a modality, at any ratio, are n of its best
 (not those of a random selection); a score of minus infinity is never chosen. Unless a method says otherwise each of M
@@ -123,11 +124,22 @@ def read(table: pa.Table, modalities: Sequence[str], columns: Sequence[str]) -> 
 
 
 #: The config value that makes capture keep an optional column.
-SWITCHES = {"histogram": "capture.num_bins=64", "hidden_abs_sum": "capture.hidden_site=true"}
+SWITCHES = {
+    "histogram": "capture.num_bins=64",
+    "hidden_abs_sum": "capture.hidden_site=true",
+    "patching_sum": "gradients.enabled=true",
+    "patching_abs_sum": "gradients.enabled=true",
+    "act_grad_sum": "gradients.enabled=true",
+    "can_sum": "gradients.enabled=true",
+    "target_sum": "gradients.enabled=true",
+    "target_abs_sum": "gradients.enabled=true",
+    "integrated_sum": "gradients.num_steps=8",
+    "integrated_abs_sum": "gradients.num_steps=8",
+}
 
 
 def _refuse_uncaptured(table: pa.Table, name: str) -> None:
-    if name in SWITCHES and table[name].null_count:
+    if name in SWITCHES and (name not in table.column_names or table[name].null_count):
         raise UserError(f"the statistics hold no {name!r}, which this selection needs; set {SWITCHES[name]}")
 
 
@@ -247,3 +259,30 @@ def others_mean(values: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray
 def others_max(values: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "modality *axes"]:
     """For each modality the maximum over the others."""
     return np.stack([np.delete(values, index, axis=0).max(0) for index in range(len(values))])
+
+
+#: What is taken off a score of one modality, by the name of the contrast.
+CONTRASTS: dict[str, Callable[[Scores], Scores]] = {"none": np.zeros_like, "mean": others_mean, "max": others_max}
+
+
+def check_contrast(contrast: str) -> None:
+    """Refuse an unknown contrast."""
+    if contrast not in CONTRASTS:
+        raise unknown_name("contrast", contrast, CONTRASTS)
+
+
+def contrasted(values: Scores, modalities: Sequence[str], contrast: str) -> Scores:
+    """Scores of each modality, less the mean or the largest of the others unless the contrast is none.
+
+    Raises:
+        UserError: there is a contrast, and nothing to compare with.
+    """
+    if contrast != "none":
+        need_contrast(modalities)
+    return values - CONTRASTS[contrast](values)
+
+
+def sample_means(table: pa.Table, modalities: Sequence[str], column: str) -> Scores:
+    """A sum over samples, divided by the samples that hold the modality."""
+    count, total = read(table, modalities, ["num_samples", column])
+    return total / np.maximum(count, 1)

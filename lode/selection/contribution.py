@@ -7,7 +7,7 @@ On the hidden site h = gate * up, the input of down_proj, with w_n the column of
 `contrast: none` ranks by c[m], as published; `mean` by c[m] less the mean of c over the other modalities, and `max`
 less the largest of them.
 
-Source: arXiv 2311.07470 (there toward one target token, h_n * (w_n . U_t)); METHODS 2.11.
+Source: arXiv 2311.07470 (there toward one target token, h_n * (w_n . U_t): `target_contribution`); METHODS 2.11.
 What it does not tell: without a contrast, anything about a modality in particular: the outlier neurons of a model win
 everywhere. Nor in which direction a neuron writes, nor whether what it writes is read.
 """
@@ -18,18 +18,15 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from lode.errors import unknown_name
-from lode.selection import Scores, Set, need_contrast, others_max, others_mean, read, take_top
+from lode.selection import CONTRASTS, Scores, Set, check_contrast, need_contrast, read, take_top
 
 MIN_MODALITIES = 1
 NEEDS: dict[str, object] = {"capture.hidden_site": True}
-CONTRASTS = {"mean": others_mean, "max": others_max}
 
 
 def check_options(contrast: str = "none") -> None:
     """Refuse an unknown contrast."""
-    if contrast not in ("none", *CONTRASTS):
-        raise unknown_name("contrast", contrast, ("none", *CONTRASTS))
+    check_contrast(contrast)
 
 
 def contribution(
@@ -43,7 +40,7 @@ def contribution(
         contrast: none, mean or max.
     """
     written = magnitude * down_norm
-    return written if contrast == "none" else written - CONTRASTS[contrast](written)
+    return written - CONTRASTS[contrast](written)
 
 
 def score_neurons(table: pa.Table, modalities: Sequence[str], contrast: str = "none") -> Scores:

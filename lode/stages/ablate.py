@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
 from lode.intervention import scale
-from lode.media import Medium, blank
+from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, append_tokens, encode
@@ -230,11 +230,6 @@ def ablate_batch(
     with encoders_once(adapter):
         for neuron_set in sets:
             yield predictions(adapter, batch, neuron_set, switch(neuron_set), max_new_tokens)
-
-
-def blanked(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A sample whose media show nothing."""
-    return {**sample, "media": [vars(blank(Medium(**medium))) for medium in sample["media"]]}
 
 
 @torch.inference_mode()

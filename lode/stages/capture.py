@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,16 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from lode.artifacts import read_table, write_table
-from lode.errors import UserError
+from lode.artifacts import write_table
 from lode.importance.miner import attention_weights, membership, plan_tokens
 from lode.importance.statistics import LayerSums, Recording, Statistics, hidden_sums, layer_sums
+from lode.mining import mined_samples
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, encode
 from lode.model.head import last_positions
 from lode.model.loading import load
-
-
-def mining_split(split: str) -> str:
-    """The part of a dataset that neurons are mined on: the tested one under `split: paper` (METHODS 1.7)."""
-    return {"disjoint": "mine", "paper": "report"}[split]
 
 
 @torch.inference_mode()
@@ -93,15 +87,7 @@ def column_norms(adapter: Adapter) -> Float64[np.ndarray, "layer neuron"]:
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Capture one shard: every `shards`-th sample of the mining split."""
-    rows = read_table(cfg.io.dataset, "dataset").to_pylist()
-    split = mining_split(cfg.split)
-    shard = int(cfg.io.shard)
-    samples = [row for row in rows if row["split"] == split][shard :: cfg.capture.shards]
-    if not samples:
-        raise UserError(
-            f"{Path(cfg.io.dataset).name}: shard {shard} of {cfg.capture.shards} has no {split!r} sample; "
-            "use fewer shards or more samples"
-        )
+    samples = mined_samples(cfg.io.dataset, cfg.split, int(cfg.io.shard), cfg.capture.shards)
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     options = cfg.capture
     recording = Recording(options.normalisation, options.num_bins, options.hidden_site)

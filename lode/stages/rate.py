@@ -13,7 +13,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from lode.artifacts import read_provenance, read_table, write_table
+from lode.artifacts import read_importance, read_provenance, read_table, write_table
 from lode.errors import UserError
 from lode.selection import taking_part
 
@@ -100,6 +100,6 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     planting = read_provenance(cfg.io.truth)["config"]["planting"]
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
     truth = read_table(cfg.io.truth, "truth")
-    rows = rate(read_table(cfg.io.importance, "importance"), truth, plugin, cfg.selection, cfg.seed)
+    rows = rate(read_importance(cfg.io.importance, cfg.io.gradients), truth, plugin, cfg.selection, cfg.seed)
     which = {"strength": planting["strength"], "planting_seed": planting["seed"]}
     write_table(cfg.io.output, "ratings", [{**which, **row} for row in rows], made_by)

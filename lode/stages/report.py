@@ -38,6 +38,7 @@ from lode.statistics.verdict import conclusion, verdicts
 STEPS = {
     "dataset": "prepare",
     "statistics": "capture",
+    "gradients": "attribute",
     "importance": "aggregate",
     "neurons": "select",
     "predictions": "ablate",

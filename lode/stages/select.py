@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import SCHEMAS, read_table, write_table
+from lode.artifacts import SCHEMAS, read_importance, write_table
 from lode.control import Pairs, Selected
 from lode.errors import UserError
 from lode.selection import Set, num_asked, taking_part
@@ -87,7 +87,7 @@ def with_controls(
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Select from an importance table and write the neurons table."""
-    table = read_table(cfg.io.importance, "importance")
+    table = read_importance(cfg.io.importance, cfg.io.gradients)
     selection = cfg.selection
     modalities = taking_part(table, selection.modality_split, selection.modalities)
     again = partial(choose, modalities=modalities, selection=selection, seed=cfg.seed)

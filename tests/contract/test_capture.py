@@ -12,12 +12,13 @@ from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise
 from lode.importance.statistics import Recording, Statistics
+from lode.mining import mining_split
 from lode.model import attention
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention
 from lode.model.encoding import encode
 from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
-from lode.stages.capture import capture, mining_split
+from lode.stages.capture import capture
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
 COUNTS = ("num_samples", "num_tokens", "positive_count", "histogram")

@@ -26,6 +26,7 @@ from lode.model.loading import load, prove
 from lode.shapes import MODALITIES, TOKEN_MODALITIES
 from lode.stages import ablate
 from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch
+from lode.stages.attribute import attribute
 from lode.stages.capture import capture
 from lode.validation import check_model, check_runtime
 from tests.families import load_family, save
@@ -69,6 +70,21 @@ def test_capture_of_layers_on_several_devices(tiny: Adapter) -> None:
         assert [{tensor.device for tensor in sums.values()} for sums in statistics.totals] == [{p} for p in PLACES]
         columns = statistics.columns()
     assert_equal_columns(columns, expected)
+
+
+def test_attribution_of_layers_on_several_devices(tiny: Adapter) -> None:
+    """Gradients come back through the devices, and are summed up where the activations lie; copies between devices
+    change the order in which they add up, so the last bits may differ.
+    """
+    expected = attribute(tiny, RECORDS, 3, 0.5, 2).columns()
+    with spread(tiny, tiny.model.model.language_model.layers, PLACES):
+        totals = attribute(tiny, RECORDS, 3, 0.5, 2)
+        assert [sums["can_sum"].device for sums in totals.totals] == PLACES
+        columns = totals.columns()
+    for name in expected:
+        if name.endswith("_sum"):
+            size = np.abs(expected[name]).max()
+            np.testing.assert_allclose(columns[name], expected[name], rtol=1e-5, atol=1e-6 * size, err_msg=name)
 
 
 @pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene])

@@ -26,6 +26,7 @@ from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.ablate import generate, judge_gold, prepare_batch
+from lode.stages.attribute import attribute
 from lode.stages.capture import capture
 from lode.validation import is_local
 from tests.families import BUILDERS, load_family, save
@@ -181,6 +182,20 @@ def test_capture_does_not_depend_on_the_batch(family: Adapter, samples: list[dic
             np.testing.assert_allclose(one[name], other[name], rtol=1e-4, atol=1e-4, err_msg=name)
         else:
             np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_attributions_do_not_depend_on_the_batch(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    """The loss has a gradient at every gate site, and a blank medium takes as many tokens and changes them."""
+    one, other = (attribute(family, samples, size, 0.5, 1).columns() for size in (1, len(samples)))
+    held = np.asarray(one["num_samples"]) > 0
+    for name in one:
+        if name.endswith("_sum"):
+            assert np.isfinite(one[name]).all(), name
+            size = np.abs(one[name]).max()
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-3, atol=1e-4 * size, err_msg=name)
+    assert (one["act_grad_sum"][held] > 0).mean() > 0.5
+    for medium in family.config.media_tokens:
+        assert np.any(one["patching_abs_sum"][np.asarray(one["modality"]) == medium] > 0), medium
 
 
 def test_gold_likelihood_is_finite(family: Adapter, samples: list[dict[str, Any]]) -> None:

@@ -181,10 +181,13 @@ NEEDY = [name for name in PLUGINS if plugin(name).NEEDS]
 @pytest.mark.parametrize("name", NEEDY)
 def test_statistics_that_were_not_captured_are_named(name: str) -> None:
     table = importance()
+    nulls, dropped = table, table.drop_columns([name for name in SWITCHES if SWITCHES[name].startswith("gradients")])
     for column in SWITCHES:
-        table = replaced(table, column, pa.nulls(table.num_rows, table.schema.field(column).type))
-    with pytest.raises(UserError, match=r"which this selection needs; set capture\.\w+=(64|true)"):
-        select(name, table)
+        nulls = replaced(nulls, column, pa.nulls(table.num_rows, table.schema.field(column).type))
+    message = r"which this selection needs; set (capture|gradients)\.\w+=(64|8|true)"
+    for lacking in [nulls, dropped][: 1 + ("gradients.enabled" in plugin(name).NEEDS)]:
+        with pytest.raises(UserError, match=message):
+            select(name, lacking)
 
 
 def planned(name: str, *overrides: str, mined: frozenset[str] = frozenset({"text", "special", "image"})) -> None:

@@ -17,7 +17,9 @@ RULES = {
     "download": "download_model",
     "prepare": "prepare_dataset",
     "capture": "capture_activations",
+    "attribute": "capture_gradients",
     "aggregate": "aggregate_importance",
+    "pool": "aggregate_gradients",
     "select": "select_neurons",
     "ablate": "benchmark_ablation",
     "score": "score_ablation",
@@ -138,6 +140,12 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
         replace("config/experiment/rerun.yaml", "interventions:", "  more: [selection.ratio=0.1]\ninterventions:"),
         dict(select=2, ablate=2, score=2, measure=2, plot=2, report=1),
     ),
+    "one selection more, that needs gradients": (
+        override("+selections.can=['selection=can']", "gradients.enabled=true"),
+        dict(attribute=2, pool=2, select=2, ablate=2, score=2, measure=2, plot=2, report=1),
+    ),
+    "exponent of attributions that nobody needs": (override("gradients.alpha=1"), {}),
+    "stage of attributions that nobody needs": (append("lode/stages/attribute.py", CODE), {}),
     "one model less": (override("models=[tiny_qwen2_vl]"), dict(plot=3, report=1)),
     # code
     "capture stage": (append("lode/stages/capture.py", CODE), after("capture")),

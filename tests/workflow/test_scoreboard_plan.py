@@ -121,7 +121,9 @@ def test_a_bad_planting_is_refused_before_any_job(override: str, message: str) -
 
 
 def test_dry_run(tmp_path: Path) -> None:
-    """Snakemake plans the scoreboard: every planting once, captured on every dataset, rated by every selection."""
+    """Snakemake plans the scoreboard: every planting once, captured on every dataset, rated by every selection, some of
+    which need gradients.
+    """
     tree = copy_project(tmp_path)
     experiment = (tree / "config/experiment/scoreboard.yaml").read_text()
     some = "models: [obvious_1, hidden_5]"
@@ -134,8 +136,10 @@ def test_dry_run(tmp_path: Path) -> None:
         "download_model": 1 + 2,
         "plant_neurons": 2,
         "capture_activations": 3 * 2,
+        "capture_gradients": 3 * 2,
         "aggregate_importance": 2,
+        "aggregate_gradients": 2,
         "rate_selectors": 2 * selections,
         "compare_selectors": 1,
-        "total": 17 + 2 * selections,
+        "total": 25 + 2 * selections,
     }

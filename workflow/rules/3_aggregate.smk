@@ -1,6 +1,7 @@
 """Stage 3: merge shards, weigh datasets.
 
 aggregate_importance   activations/{model}/**   -> importance/{model}.parquet
+aggregate_gradients    gradients/{model}/**     -> gradients/{model}.parquet
 """
 
 
@@ -25,6 +26,32 @@ rule aggregate_importance:
         runtime=30,
     params:
         **run.step("aggregate", "aggregate_importance.py"),
+        shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",
+    shell:
+        "python {params.script:q} {params.args:q} {params.shards:q} io.output={output:q} > {log:q} 2>&1"
+
+
+rule aggregate_gradients:
+    input:
+        lambda wildcards: expand(
+            "<results>/gradients/{model}/{dataset}/{shard}.parquet",
+            model=wildcards.model,
+            dataset=run.mined(wildcards.model),
+            shard=run.shards(),
+        ),
+    output:
+        "<results>/gradients/{model}.parquet",
+    log:
+        "<logs>/aggregate_gradients/{model}.log",
+    benchmark:
+        "<benchmarks>/aggregate_gradients/{model}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        **run.step("pool", "aggregate_gradients.py"),
         shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",
     shell:
         "python {params.script:q} {params.args:q} {params.shards:q} io.output={output:q} > {log:q} 2>&1"

@@ -1,7 +1,8 @@
 """Stage 4: neuron sets and their matched controls; how well selections find what was planted.
 
-select_neurons      importance/{model}.parquet   -> neurons/{model}/{selection}.parquet
-rate_selectors      importance, planted/{planting}/truth.parquet
+select_neurons      importance/{model}.parquet, gradients/{model}.parquet where the selection needs it
+                    -> neurons/{model}/{selection}.parquet
+rate_selectors      the same, planted/{planting}/truth.parquet
                     -> ratings/{planting}/{selection}.parquet
 compare_selectors   ratings/**                   -> scoreboard.parquet, scoreboard.md
 """
@@ -9,7 +10,11 @@ compare_selectors   ratings/**                   -> scoreboard.parquet, scoreboa
 
 rule select_neurons:
     input:
-        "<results>/importance/{model}.parquet",
+        unpack(
+            lambda wildcards: run.selected_from(
+                wildcards.model, wildcards.selection, root
+            )
+        ),
     output:
         "<results>/neurons/{model}/{selection}.parquet",
     log:
@@ -23,13 +28,20 @@ rule select_neurons:
         runtime=30,
     params:
         **run.step("select", "select_neurons.py"),
+        io=lambda wildcards, input, output: [
+            f"io.{kind}={path}" for kind, path in input.items()
+        ],
     shell:
-        "python {params.script:q} {params.args:q} io.importance={input:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} {params.io:q} io.output={output:q} > {log:q} 2>&1"
 
 
 rule rate_selectors:
     input:
-        importance="<results>/importance/{planting}.parquet",
+        unpack(
+            lambda wildcards: run.selected_from(
+                wildcards.planting, wildcards.selection, root
+            )
+        ),
         truth="<results>/planted/{planting}/truth.parquet",
     output:
         "<results>/ratings/{planting}/{selection}.parquet",
@@ -44,9 +56,11 @@ rule rate_selectors:
         runtime=30,
     params:
         **run.step("rate", "rate_selectors.py"),
+        io=lambda wildcards, input, output: [
+            f"io.{kind}={path}" for kind, path in input.items()
+        ],
     shell:
-        "python {params.script:q} {params.args:q} io.importance={input.importance:q} io.truth={input.truth:q} "
-        "io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} {params.io:q} io.output={output:q} > {log:q} 2>&1"
 
 
 rule compare_selectors:

@@ -40,6 +40,7 @@ rule build_report:
         manifests=expand("<results>/models/{model}/manifest.json", model=run.cfg.models),
         datasets=expand("<results>/datasets/{dataset}.parquet", dataset=run.datasets()),
         statistics=run.tables("statistics", root),
+        gradients=run.tables("gradients", root),
         predictions=run.tables("predictions", root),
         importance=run.tables("importance", root),
         neurons=run.tables("neurons", root),
