@@ -260,6 +260,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "select": ("seed", "selection", "controls"),
     "rate": ("seed", "selection"),
     "compare": (),
+    "retest": ("seed", "selection", "mining_datasets"),
     "ablate": ("model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
     "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
     "measure": ("seed", "scoring", "benchmark_modalities"),

@@ -2,7 +2,7 @@
 
 Statistics of shards add up, and shard i holds every `capture.shards`-th sample from i on. So with one capture in 10
 shards of 10 samples the first, the first 3 and all 10 shards are nested sub-samples of 10, 30 and 100 samples, and the
-even and the odd shards are two halves: `lode.stages.aggregate.importance_columns` on some of the shards gives the
+even and the odd shards are two halves: `lode.importance.aggregation.importance_columns` on some of the shards gives the
 importance table of that sub-sample, and a selector does the rest. Nothing is captured twice.
 
 METHODS 4. No torch and no tables here: sets and scores in, numbers out.

@@ -26,7 +26,7 @@ from lode.shapes import (
 )
 
 TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity")
-FIGURE_TABLES = (*TABLES, "scoreboard")
+FIGURE_TABLES = (*TABLES, "scoreboard", "retests")
 NO_PLUGIN = ("__init__",)
 MAX_BINS = 512
 DTYPES = ("float32", "bfloat16", "float16")
@@ -375,6 +375,7 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "pool": (),
     "select": (check_seed, check_selection),
     "rate": (check_seed, check_selection),
+    "retest": (check_seed, check_selection),
     "compare": (),
     "ablate": (check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
     "score": (check_seed, check_scores, check_bootstrap),

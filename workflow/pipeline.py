@@ -35,6 +35,7 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
     "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
     "select": lambda cfg: [f"selection.{cfg.selection.plugin}", *(f"control.{kind}" for kind in cfg.controls.kinds)],
     "rate": lambda cfg: [f"selection.{cfg.selection.plugin}"],
+    "retest": lambda cfg: [f"selection.{cfg.selection.plugin}"],
     "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
     "score": lambda cfg: [f"scoring.{name}" for name in cfg.dataset.scores],
     "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
@@ -117,8 +118,14 @@ class Pipeline:
                 validate(cfg, "score")
         for figure in self.cfg.figures:
             validate(self.compose(f"figure={figure}"), "plot")
-            if "scoreboard" in self.compose(f"figure={figure}").figure.tables and not self.planted():
+            tables = self.compose(f"figure={figure}").figure.tables
+            if "scoreboard" in tables and not self.planted():
                 raise UserError(f"figure {figure} needs planted models: name some in the experiment's `plantings`")
+            if "retests" in tables and self.cfg.capture.shards < 2:
+                raise UserError(
+                    f"figure {figure} with capture.shards = {self.cfg.capture.shards}: there is no part of the samples "
+                    "to select again from; expected 2 or more, such as capture.shards=10"
+                )
 
     def planted(self) -> list[str]:
         """The models of the experiment that `plant_neurons` makes."""
@@ -156,7 +163,7 @@ class Pipeline:
 
     def derived(self, step: str, wildcards: Any) -> tuple[str, ...]:
         """What a step's config says of this one model, from the experiment's lists."""
-        if step == "aggregate":
+        if step in ("aggregate", "retest"):
             return (f"mining_datasets=[{','.join(self.mined(wildcards.model))}]",)
         if step == "measure":
             held = {d: self.compose(f"dataset={d}").dataset.modalities for d in self.benchmarked(wildcards.model)}
@@ -265,6 +272,18 @@ class Pipeline:
         kinds = ("importance", "gradients") if selection in self.attributing() else ("importance",)
         return {kind: f"{root}/{kind}/{model}.parquet" for kind in kinds}
 
+    def retested(self, wildcards: Any, root: str) -> dict[str, list[str]]:
+        """The shards that a selection is made again from, by kind of table."""
+        kinds = [kind for kind in MINED if kind in ("statistics", *self.selected_from(**wildcards, root=root))]
+        return {
+            kind: [
+                f"{root}/{MINED[kind]}/{wildcards.model}/{dataset}/{shard}.parquet"
+                for dataset in self.mined(wildcards.model)
+                for shard in self.shards()
+            ]
+            for kind in kinds
+        }
+
     def tables(self, kind: str, root: str) -> list[str]:
         """Paths of all tables of a kind."""
         cfg = self.cfg
@@ -278,8 +297,8 @@ class Pipeline:
         if kind == "importance":
             return [f"{root}/importance/{model}.parquet" for model in cfg.models]
         sets = [(model, selection) for model in cfg.models for selection in cfg.selections]
-        if kind == "neurons":
-            return [f"{root}/neurons/{model}/{selection}.parquet" for model, selection in sets]
+        if kind in ("neurons", "retests"):
+            return [f"{root}/{kind}/{model}/{selection}.parquet" for model, selection in sets]
         runs = [(model, f"{root}/ablation/{model}/{s}/{i}") for model, s in sets for i in cfg.interventions]
         if kind in COMPARED:
             return [f"{folder}/{kind}.parquet" for _, folder in runs]

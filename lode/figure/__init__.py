@@ -92,6 +92,7 @@ _KEYS = {
     "importance": ("model",),
     "scoreboard": (),
     "neurons": ("model", "selection"),
+    "retests": ("model", "selection"),
     "predictions": ("model", "selection", "intervention", "dataset"),
     "scores": ("model", "selection", "intervention", "dataset"),
     "effects": ("model", "selection", "intervention", "dataset"),

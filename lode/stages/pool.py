@@ -1,38 +1,13 @@
 """Stage 3b: add up the attributions of all shards of all mining datasets of a model."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from lode.artifacts import SCHEMAS, dense, dense_shape, neuron_columns, read_table, write_table
-from lode.errors import UserError
-
-NUMBERS = SCHEMAS["gradients"].names[3:]
-
-
-def pool(shards: Sequence[pa.Table]) -> dict[str, Any]:
-    """The columns of one table from those of its parts; what none of them captured is left out.
-
-    Raises:
-        UserError: the parts are of models of different sizes, or of captures that kept different things.
-    """
-    if len({dense_shape(shard) for shard in shards}) != 1:
-        raise UserError("gradients of one model differ in shape; delete them and run again")
-    kept = {tuple(name for name in NUMBERS if not shard[name].null_count) for shard in shards}
-    if len(kept) != 1:
-        raise UserError("some shards hold integrated gradients and others do not; delete the gradients and run again")
-    (names,) = kept
-    modalities, (_, num_layers, num_neurons) = dense_shape(shards[0])
-    columns = neuron_columns(modalities, num_layers, num_neurons)
-    for name in names:
-        dtype = SCHEMAS["gradients"].field(name).type.to_pandas_dtype()
-        total = np.sum([dense(shard, [name])[1][0] for shard in shards], axis=0)
-        columns[name] = total.ravel().astype(dtype)
-    return columns
+from lode.artifacts import read_table, write_table
+from lode.importance.aggregation import gradient_columns
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Read all shards (io.shards) and write their sum."""
-    write_table(cfg.io.output, "gradients", pool([read_table(path, "gradients") for path in cfg.io.shards]), made_by)
+    write_table(
+        cfg.io.output, "gradients", gradient_columns([read_table(path, "gradients") for path in cfg.io.shards]), made_by
+    )

@@ -41,6 +41,7 @@ STEPS = {
     "gradients": "attribute",
     "importance": "aggregate",
     "neurons": "select",
+    "retests": "retest",
     "predictions": "ablate",
     "scores": "score",
     "effects": "score",

@@ -40,7 +40,18 @@ TORCH_FREE = [
     ),
     *(
         f"lode.stages.{name}"
-        for name in ("download", "prepare", "aggregate", "select", "rate", "compare", "score", "plot", "report")
+        for name in (
+            "download",
+            "prepare",
+            "aggregate",
+            "select",
+            "rate",
+            "compare",
+            "retest",
+            "score",
+            "plot",
+            "report",
+        )
     ),
 ]
 

@@ -10,6 +10,7 @@ import pytest
 from lode.artifacts import SCHEMAS, dense, dense_lists, list_column, read_table, with_nulls, write_table
 from lode.config import compose, restrict
 from lode.errors import UserError
+from lode.importance import aggregation
 from lode.shapes import METRICS, MODALITIES
 from lode.stages import aggregate
 from tests.tables import SHAPE, filled_fields, statistics
@@ -135,12 +136,12 @@ def test_shards_of_other_models_are_refused() -> None:
     columns = statistics({TEXT: 1}, {})
     one = pa.table(with_nulls(columns, SCHEMAS["statistics"]), schema=SCHEMAS["statistics"])
     with pytest.raises(UserError, match=r"differ in shape.*run again"):
-        aggregate.merge([one, one.filter(np.asarray(one["layer"]) == 0)])
+        aggregation.merge([one, one.filter(np.asarray(one["layer"]) == 0)])
 
 
 @pytest.mark.parametrize(
     ("datasets", "says"),
-    [("[a,b]", "mining dataset b: io.shards holds no shard"), ("[ab]", r"unknown dataset .*'a'.*Did you mean ab")],
+    [("[a,b]", "mining dataset b: no shard of it was given"), ("[ab]", r"unknown dataset .*'a'.*Did you mean ab")],
 )
 def test_missing_and_stray_shards_are_named(tmp_path: Path, datasets: str, says: str) -> None:
     write_table(tmp_path / "a" / "0.parquet", "statistics", statistics({PROMPT: 1}, {}), MADE_BY)

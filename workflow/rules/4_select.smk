@@ -5,6 +5,8 @@ select_neurons      importance/{model}.parquet, gradients/{model}.parquet where 
 rate_selectors      the same, planted/{planting}/truth.parquet
                     -> ratings/{planting}/{selection}.parquet
 compare_selectors   ratings/**                   -> scoreboard.parquet, scoreboard.md
+retest_selections   activations/{model}/** (and gradients/{model}/**)
+                    -> retests/{model}/{selection}.parquet
 """
 
 
@@ -84,3 +86,26 @@ rule compare_selectors:
     shell:
         "python {params.script:q} {params.args:q} {params.ratings:q} io.output={output.table:q} io.text={output.text:q} "
         "> {log:q} 2>&1"
+
+
+rule retest_selections:
+    input:
+        unpack(lambda wildcards: run.retested(wildcards, root)),
+    output:
+        "<results>/retests/{model}/{selection}.parquet",
+    log:
+        "<logs>/retest_selections/{model}/{selection}.log",
+    benchmark:
+        "<benchmarks>/retest_selections/{model}/{selection}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        **run.step("retest", "retest_selections.py"),
+        tables=lambda wildcards, input, output: run.io(
+            "tables", run.retested(wildcards, root)
+        ),
+    shell:
+        "python {params.script:q} {params.args:q} {params.tables:q} io.output={output:q} > {log:q} 2>&1"

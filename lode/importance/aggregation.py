@@ -1,0 +1,167 @@
+"""From the sums of shards to one importance per modality, layer and neuron; of all shards, or of some.
+
+METHODS 1.3: within a dataset the mean over all its samples (a sample without the modality adds zeros);
+across datasets the sum, divided per modality by the number of datasets in which it occurs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float
+
+from lode.artifacts import SCHEMAS, dense, dense_lists, dense_shape, list_column, neuron_columns, read_table
+from lode.errors import UserError, unknown_name
+from lode.shapes import METRICS
+
+SCORE_SUMS = [f"{metric}_score_sum" for metric in METRICS]
+#: Facts of the weights: the same in every shard, so they are not added.
+FIXED = ["down_norm"]
+#: Whole histograms, a list a neuron; all other columns hold one number a neuron.
+LISTS = ["histogram"]
+POOLED = [name for name in SCHEMAS["statistics"].names[3:] if name not in (*SCORE_SUMS, *FIXED, *LISTS)]
+
+
+def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Add shards column by column; what none of them captured is left out.
+
+    Returns:
+        Modality names and, per statistic, an array (modality, layer, neuron), with bins as a fourth axis of histograms.
+
+    Raises:
+        UserError: the shards come from models of different sizes, or of captures that kept different things.
+    """
+    shapes = {dense_shape(shard) for shard in shards}
+    if len(shapes) != 1:
+        raise UserError(f"shards of one model differ in shape: {sorted(shapes)}; delete the activations and run again")
+    columns = captured(shards)
+    numbers = [name for name in columns if name not in LISTS]
+    total = np.sum([dense(shard, numbers)[1] for shard in shards], axis=0)
+    merged = dict(zip(numbers, total, strict=True))
+    merged |= {name: dense(shards[0], [name])[1][0] for name in FIXED}
+    for name in LISTS:
+        if name in columns:
+            merged[name] = add_histograms(dense_lists(shard, name) for shard in shards)
+    return next(iter(shapes))[0], merged
+
+
+def captured(shards: Sequence[pa.Table]) -> list[str]:
+    """The columns to be added that the shards hold.
+
+    Raises:
+        UserError: some shards hold a column and others do not.
+    """
+    columns = [*SCORE_SUMS, *POOLED, *LISTS]
+    held = {name: [shard[name].null_count == 0 for shard in shards] for name in columns}
+    for name, flags in held.items():
+        if any(flags) != all(flags):
+            raise UserError(f"some shards hold {name!r} and others do not; delete the activations and run again")
+    return [name for name, flags in held.items() if all(flags)]
+
+
+def add_histograms(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Add histograms one by one, as they are large.
+
+    Raises:
+        UserError: their numbers of bins differ.
+    """
+    total: np.ndarray | None = None
+    for part in parts:
+        if total is not None and total.shape != part.shape:
+            raise UserError(
+                f"histograms of {total.shape[-1]} and of {part.shape[-1]} bins; delete the activations and run again"
+            )
+        total = part.copy() if total is None else np.add(total, part, out=total)
+    assert total is not None, "no shard"
+    return total
+
+
+def aggregate(
+    score_sums: Sequence[Float[np.ndarray, "metric modality layer neuron"]],
+    num_samples: Sequence[int],
+    occurs: Sequence[np.ndarray],
+) -> Float[np.ndarray, "metric modality layer neuron"]:
+    """MINER importance over datasets.
+
+    Args:
+        score_sums: per dataset, sums over samples of the normalised importance.
+        num_samples: per dataset, how many samples were captured, with or without the modality.
+        occurs: per dataset, whether each modality occurs (modality).
+    """
+    means = sum(sums / count for sums, count in zip(score_sums, num_samples, strict=True))
+    num_datasets = np.maximum(sum(flags.astype(int) for flags in occurs), 1)
+    return means / num_datasets[None, :, None, None]
+
+
+def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str, Any]:
+    """The columns of the importance table, from the shards of every mining dataset or from some of them."""
+    merged = {name: merge(shards) for name, shards in by_dataset.items()}
+    modalities = next(iter(merged.values()))[0]
+    statistics = [values for _, values in merged.values()]
+    prompt = modalities.index("prompt")
+    importance = aggregate(
+        [np.stack([values.pop(name) for name in SCORE_SUMS]) for values in statistics],
+        [int(values["num_samples"][prompt, 0, 0]) for values in statistics],
+        [values["num_samples"][:, 0, 0] > 0 for values in statistics],
+    )
+    columns = neuron_columns(modalities, *importance.shape[2:])
+    columns |= {metric: importance[index].ravel() for index, metric in enumerate(METRICS)}
+    if len({frozenset(values) for values in statistics}) != 1:
+        raise UserError(
+            "the mining datasets were captured with different settings; delete the activations and run again"
+        )
+    for name in statistics[0]:
+        if name in LISTS:
+            columns[name] = list_column(add_histograms(values[name] for values in statistics))
+        elif name in FIXED:
+            columns[name] = statistics[0][name].ravel()
+        else:
+            dtype = SCHEMAS["importance"].field(name).type.to_pandas_dtype()
+            columns[name] = np.asarray(sum(values[name] for values in statistics)).ravel().astype(dtype)
+    return columns
+
+
+def gradient_columns(shards: Sequence[pa.Table]) -> dict[str, Any]:
+    """The columns of one table from those of its parts; what none of them captured is left out.
+
+    Raises:
+        UserError: the parts are of models of different sizes, or of captures that kept different things.
+    """
+    if len({dense_shape(shard) for shard in shards}) != 1:
+        raise UserError("gradients of one model differ in shape; delete them and run again")
+    kept = {tuple(name for name in SCHEMAS["gradients"].names[3:] if not shard[name].null_count) for shard in shards}
+    if len(kept) != 1:
+        raise UserError("some shards hold integrated gradients and others do not; delete the gradients and run again")
+    (names,) = kept
+    modalities, (_, num_layers, num_neurons) = dense_shape(shards[0])
+    columns = neuron_columns(modalities, num_layers, num_neurons)
+    for name in names:
+        dtype = SCHEMAS["gradients"].field(name).type.to_pandas_dtype()
+        total = np.sum([dense(shard, [name])[1][0] for shard in shards], axis=0)
+        columns[name] = total.ravel().astype(dtype)
+    return columns
+
+
+def shards_of(paths: Sequence[str], kind: str, datasets: Sequence[str]) -> dict[str, list[pa.Table]]:
+    """Read shards, `<dataset>/<shard>.parquet`, in the order of their numbers.
+
+    Args:
+        paths: of all shards of one model.
+        kind: of table.
+        datasets: the mining datasets.
+
+    Raises:
+        UserError: a shard of another dataset, or a dataset without one.
+    """
+    found: dict[str, list[pa.Table]] = {name: [] for name in datasets}
+    for path in sorted(map(Path, paths), key=lambda path: int(path.stem)):
+        name = path.parent.name
+        if name not in found:
+            raise unknown_name(f"dataset of the shard {path}", name, found, "Shards are <dataset>/<shard>.parquet.")
+        found[name].append(read_table(path, kind))
+    for name, shards in found.items():
+        if not shards:
+            raise UserError(f"mining dataset {name}: no shard of it was given; capture it first")
+    return found

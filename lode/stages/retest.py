@@ -1,0 +1,101 @@
+"""Stage 4d: would other samples have given the same sets? A selection again on some of the shards.
+
+The first shards are nested sub-samples, the even and the odd ones two halves (`lode/stability.py`); nothing is captured
+twice. Two things are asked: how the sets from fewer samples overlap with those from all, and how alike two halves rank
+all neurons. Both are about samples of the same datasets; neither tells whether a set is right.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import pyarrow as pa
+
+from lode.artifacts import SCHEMAS, with_nulls, write_table
+from lode.errors import UserError
+from lode.importance.aggregation import gradient_columns, importance_columns, shards_of
+from lode.selection import Scores, Set, taking_part
+from lode.stability import chance_jaccard, halves, jaccard, split_half
+
+Row = dict[str, Any]
+#: By kind of table and by dataset, the shards in order.
+Shards = Mapping[str, Mapping[str, Sequence[pa.Table]]]
+
+
+def part_of(shards: Shards, which: Sequence[int]) -> pa.Table:
+    """The importance table of some of the shards, beside the gradients where there are any."""
+    some = {
+        kind: {name: [tables[index] for index in which] for name, tables in by_dataset.items()}
+        for kind, by_dataset in shards.items()
+    }
+    schema = SCHEMAS["importance"]
+    columns = with_nulls(importance_columns(some["statistics"]), schema)
+    table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    if "gradients" not in some:
+        return table
+    further = gradient_columns([shard for tables in some["gradients"].values() for shard in tables])
+    further = with_nulls(further, SCHEMAS["gradients"])
+    for name in SCHEMAS["gradients"].names[5:]:
+        field = SCHEMAS["gradients"].field(name)
+        table = table.append_column(field, pa.array(further[name], field.type))
+    return table
+
+
+def num_samples(table: pa.Table) -> int:
+    """How many samples a table is of: every one has a prompt."""
+    rows = table.select(["modality", "num_samples"])
+    return int(rows["num_samples"][rows["modality"].to_pylist().index("prompt")].as_py())
+
+
+def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
+    """Rows of the retests table.
+
+    Args:
+        shards: of all mining datasets of one model.
+        plugin: a selection plug-in.
+        selection: the `selection` section.
+        seed: as in the selection of neurons.
+
+    Raises:
+        UserError: there is one shard only, or a part of the shards lacks a modality that all of them hold.
+    """
+    count = min(map(len, shards["statistics"].values()))
+    if count < 2:
+        raise UserError("capture.shards = 1: there is no part to select again from; set capture.shards=10, say")
+    whole = part_of(shards, range(count))
+    modalities = taking_part(whole, selection.modality_split, selection.modalities)
+    num_total = whole.num_rows // len(whole["modality"].unique())
+
+    def chosen(table: pa.Table) -> dict[str, Set]:
+        return plugin.select_neurons(table, modalities, selection.ratio, seed, **selection.options)
+
+    def scored(table: pa.Table) -> Scores:
+        return plugin.score_neurons(table, modalities, **selection.options)
+
+    def compared(part: str, one: pa.Table, other: pa.Table) -> list[Row]:
+        sets, others = chosen(one), chosen(other)
+        alike = dict(zip(modalities, split_half(scored(one), scored(other)), strict=True))
+        return [
+            {
+                "set_name": name,
+                "part": part,
+                "num_samples": num_samples(one),
+                "num_neurons": len(sets[name][0]),
+                "jaccard": jaccard(sets[name][0], others[name][0]),
+                "chance_jaccard": chance_jaccard(len(sets[name][0]), len(others[name][0]), num_total),
+                "rank_correlation": alike[name].correlation,
+                "reliability": alike[name].corrected if part == "half" else None,
+            }
+            for name in sets
+        ]
+
+    rows = [row for size in range(1, count + 1) for row in compared("first", part_of(shards, range(size)), whole)]
+    one, other = (part_of(shards, half) for half in halves(count))
+    return rows + compared("half", one, other)
+
+
+def run(cfg: Any, made_by: dict[str, Any]) -> None:
+    """Read the shards of one model (`io.tables`: by kind) and write the retests table."""
+    shards = {kind: shards_of(paths, kind, cfg.mining_datasets) for kind, paths in cfg.io.tables.items()}
+    plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
+    write_table(cfg.io.output, "retests", retest(shards, plugin, cfg.selection, cfg.seed), made_by)
