@@ -34,7 +34,7 @@ wildcard_constraints:
     planting=r"[A-Za-z0-9_.-]+",
     dataset=r"[A-Za-z0-9_-]+",
     selection=r"[A-Za-z0-9_.-]+",
-    intervention=r"[A-Za-z0-9_-]+",
+    intervention=r"[A-Za-z0-9_.-]+",
     figure=r"[A-Za-z0-9_-]+",
     shard=r"\d+",
 

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import torch
 
 from lode.artifacts import read_table, write_table
 from lode.config import compose, restrict
+from lode.intervention import from_config, switched
 from lode.model.encoding import encode
 from lode.model.loading import load
 from lode.stages import ablate, download, prepare
@@ -74,10 +74,10 @@ def overheads(adapter: Any, samples: list[dict[str, Any]], neurons: np.ndarray, 
             return time.perf_counter() - start
 
     for name in INTERVENTIONS * repeats:
-        intervene = import_module(f"lode.intervention.{name}").intervene
+        intervention = from_config(compose([f"intervention={name}"]).intervention)
         plain = seconds(nullcontext())
-        switched = seconds(intervene(adapter, neurons, batch.inputs["attention_mask"]))
-        found.setdefault(name, []).append(switched / plain)
+        under = seconds(switched(adapter, intervention, neurons, "prompt", batch.token_modality))
+        found.setdefault(name, []).append(under / plain)
     return {name: statistics.median(ratios) for name, ratios in found.items()}
 
 

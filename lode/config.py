@@ -85,6 +85,9 @@ class InterventionConfig:
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/intervention/<plugin>.py
+    neurons: str = "set"  # or others: all that are not in the set
+    tokens: str = "all"  # or own: those of the set's modality; generated: those of the reply
+    passes: str = "both"  # or prefill, decode
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
 
 
@@ -222,7 +225,8 @@ class Config:
     benchmarks: list[str] = field(default_factory=list)
     benchmark_modalities: dict[str, list[str]] = field(default_factory=dict)  # set by the workflow, for each model
     selections: dict[str, list[str]] = field(default_factory=dict)  # name -> Hydra overrides
-    interventions: list[str] = field(default_factory=list)
+    own_interventions: dict[str, list[str]] = field(default_factory=dict)  # name -> Hydra overrides
+    interventions: list[str] = field(default_factory=list)  # of config/intervention/ or of own_interventions
     figures: list[str] = field(default_factory=list)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     io: IoConfig = field(default_factory=IoConfig)
@@ -261,7 +265,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "rate": ("seed", "selection"),
     "compare": (),
     "retest": ("seed", "selection", "mining_datasets"),
-    "ablate": ("model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
+    "ablate": ("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
     "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
     "measure": ("seed", "scoring", "benchmark_modalities"),
     "plot": ("figure",),
@@ -273,6 +277,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "mining_datasets",
         "benchmarks",
         "selections",
+        "own_interventions",
         "interventions",
         "figures",
     ),

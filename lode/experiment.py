@@ -18,8 +18,9 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
         mined_modalities: token modalities that the mining datasets hold.
         selections: the composed config of each named selection.
     """
-    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions", "plantings"):
-        if not cfg[key] and key != "plantings":
+    may_be_empty = ("plantings", "own_interventions")
+    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions", *may_be_empty):
+        if not cfg[key] and key not in may_be_empty:
             raise UserError(f"the experiment's `{key}` is empty; name at least one")
         for name, times in Counter(list(cfg[key])).items():
             if times > 1:

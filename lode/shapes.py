@@ -12,6 +12,9 @@ MODALITIES = ("text", "special", "special_text", "image", "video", "audio", "pro
 #: What one token can be; the unions are derived from these.
 TOKEN_MODALITIES = ("text", "special", "image", "video", "audio")
 
+#: The code of a token of the reply, beside indices into `TOKEN_MODALITIES` and -1 for padding.
+REPLY = len(TOKEN_MODALITIES)
+
 #: Which modalities take part in a selection, by the name of the split.
 MODALITY_SPLITS = {
     "prompt": ("prompt",),
@@ -41,3 +44,8 @@ NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")
 
 #: `disjoint`: mine and test on different samples; `paper`: on the same.
 SPLITS = ("disjoint", "paper")
+
+#: Switches of an intervention (`lode/intervention/__init__.py`): which neurons, which tokens, which forward passes.
+ACTED_NEURONS = ("set", "others")
+ACTED_TOKENS = ("all", "own", "generated")
+ACTED_PASSES = ("both", "prefill", "decode")

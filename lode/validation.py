@@ -4,7 +4,6 @@ Every check is about names, ranges and files at hand; none loads a model. Checks
 module is left out of the code digest (`workflow/fingerprint.py`).
 """
 
-import ast
 import inspect
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any
 
 from lode.config import ROOT
 from lode.errors import UserError, unknown_name
+from lode.intervention_check import check_intervention
 from lode.shapes import (
     ATTENTION_KINDS,
     MODALITIES,
@@ -308,20 +308,10 @@ def check_controls(cfg: Any) -> None:
         )
 
 
-def intervention_options(plugin: str) -> list[str]:
-    """What `intervene` takes beside the model, the neurons and the mask; read, as importing it would import torch."""
-    tree = ast.parse((ROOT / "lode" / "intervention" / f"{plugin}.py").read_text())
-    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "intervene")
-    return [argument.arg for argument in (*function.args.args[3:], *function.args.kwonlyargs)]
-
-
 def check_ablation(cfg: Any) -> None:
-    """Refuse an unknown intervention."""
+    """Refuse an unknown intervention, what it could not work with, and batches and replies of no size."""
     check_plugin("intervention", cfg.intervention.plugin)
-    options = intervention_options(cfg.intervention.plugin)
-    for key in cfg.intervention.options:
-        if key not in options:
-            raise unknown_name(f"option of intervention {cfg.intervention.name}", key, options or ["(none)"])
+    check_intervention(cfg.intervention)
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
 
@@ -377,7 +367,7 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "rate": (check_seed, check_selection),
     "retest": (check_seed, check_selection),
     "compare": (),
-    "ablate": (check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
+    "ablate": (check_seed, check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
     "score": (check_seed, check_scores, check_bootstrap),
     "measure": (check_seed, check_bootstrap, check_benchmarks),
     "plot": (check_figure,),

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from lode.config import GROUPS, ROOT, compose, digest, semantic_json
 from lode.errors import UserError, unknown_name
 from lode.experiment import needs_gradients, validate_experiment, validate_pairs
+from lode.intervention_check import read_intervention
 from lode.validation import TABLES, is_local, local_folder, validate
 from workflow.fingerprint import code_digest
 
@@ -113,7 +114,7 @@ class Pipeline:
                 validate(self.facts(model, f"dataset={dataset}"), "attribute")
         for model, dataset in self.pairs("benchmarks"):
             for intervention in self.cfg.interventions:
-                cfg = self.facts(model, f"dataset={dataset}", f"intervention={intervention}")
+                cfg = self.facts(model, f"dataset={dataset}", *self.intervention(intervention))
                 validate(cfg, "ablate")
                 validate(cfg, "score")
         for figure in self.cfg.figures:
@@ -138,6 +139,10 @@ class Pipeline:
     def base(self, wildcards: Any) -> str:
         """The model that a planted model is made from."""
         return self.facts(wildcards.planting).model.name
+
+    def intervention(self, name: str) -> tuple[str, ...]:
+        """The overrides that an intervention of the experiment stands for: its own, or the choice of a YAML."""
+        return tuple(self.cfg.own_interventions.get(name, (f"intervention={name}",)))
 
     def pairs(self, kind: str) -> list[tuple[str, str]]:
         """Every (model, dataset) of a list where the model takes the media of the dataset, and needs no other."""
@@ -183,6 +188,8 @@ class Pipeline:
                 if value not in self.cfg.selections:
                     raise unknown_name("selection of the experiment", value, self.cfg.selections)
                 chosen.extend(self.cfg.selections[value])
+            elif key == "intervention":
+                chosen.extend(self.intervention(value))
             elif key == "planting" or (key == "model" and value in self.cfg.plantings):
                 if value not in self.cfg.plantings:
                     raise unknown_name("planting of the experiment", value, self.cfg.plantings)
@@ -303,6 +310,12 @@ class Pipeline:
         if kind in COMPARED:
             return [f"{folder}/{kind}.parquet" for _, folder in runs]
         return [f"{folder}/{name}.{kind}.parquet" for model, folder in runs for name in self.benchmarked(model)]
+
+    def references(self, wildcards: Any, root: str) -> dict[str, str]:
+        """The importance table, where the intervention needs the class means in it."""
+        plugin = self.compose(*self.intervention(wildcards.intervention)).intervention.plugin
+        needs = read_intervention(plugin)[1]
+        return {"importance": f"{root}/importance/{wildcards.model}.parquet"} if "class_means" in needs else {}
 
     def compared(self, wildcards: Any, root: str) -> dict[str, list[str]]:
         """The tables of all benchmarks of one model, selection and intervention, by kind."""

@@ -47,7 +47,19 @@ def _espeak(words: list[str], speaker: int, rng: np.random.Generator) -> Sound:
 _SPEAK = {"formant": _formant, "espeak": _espeak}
 
 
-def _at_hand(voice: str) -> str:
+def speak(words: list[str], voice: str, speaker: int, rng: np.random.Generator) -> Sound:
+    """Words of the built-in voice's vocabulary, spoken.
+
+    Args:
+        words: what is said.
+        voice: `formant` or `espeak`.
+        speaker: which one, below `NUM_SPEAKERS`.
+        rng: of speed and the like.
+    """
+    return _SPEAK[voice](words, speaker, rng)
+
+
+def at_hand(voice: str) -> str:
     """The voice that is used for a name of `VOICES`.
 
     Raises:
@@ -70,7 +82,7 @@ def _candidates(split: str, seed: int, voice: str) -> Iterator[tuple[str, Sample
         if split_of(content, seed) != split:  # speaking takes time
             continue
         own = np.random.default_rng(recording)
-        sound = record(_SPEAK[voice](words, speaker, own), SECONDS, own.uniform(8, 30), own)
+        sound = record(speak(words, voice, speaker, own), SECONDS, own.uniform(8, 30), own)
         audio = encode_audio(sound, RATE)
         text = " ".join(words).upper()
         yield content, Sample(name, f"speaker-{speaker}", split, PROMPT, (text,), (audio,), meta={"voice": voice})
@@ -86,4 +98,4 @@ def samples(split: str, num_samples: int, seed: int, voice: str = "auto") -> Ite
         voice: `espeak`, `formant`, or `auto`: espeak-ng where it is installed, else formant. Each sample's `meta` says
             which.
     """
-    return only_split(_candidates(split, seed, _at_hand(voice)), split, num_samples, seed)
+    return only_split(_candidates(split, seed, at_hand(voice)), split, num_samples, seed)

@@ -1,9 +1,214 @@
 """Interventions: one file each. What is done to a set of neurons while the model runs.
 
-A plug-in `lode/intervention/<name>.py` has one public function, a context manager::
+A plug-in `lode/intervention/<name>.py` says what the new activations of the neurons are; where and when they take them
+is said by the switches of the `intervention` section, which hold for every plug-in. It has one public function::
 
-    intervene(adapter, neurons, attention_mask, **options)
+    new_values(site: Site, **options) -> Tensor     # broadcasts to (batch, token, chosen neuron)
 
-`neurons` are (layer, neuron) pairs; `attention_mask` (batch, token) marks the real tokens of the forward
-passes inside the context; `options` are those of its YAML. Leaving it restores the model bit for bit.
+and two constants:
+
+- `NEEDS`: the reference values that it reads, of `class_means` (`site.own_mean`, `site.other_mean`; makes the ablation
+  depend on the importance table) and `donors` (`site.donor_mean`; one more pass a batch). Most need none.
+- `IN_WEIGHTS`: whether the new value is 0 always, so that zeroed columns of `down_proj` do the same and cost nothing.
+
+The switches:
+
+- `neurons`: `set`, or `others`: all neurons that are not in the set.
+- `tokens`: `all`; `own`: those of the set's modality, T_m, all of them in the prompt; `generated`: those of the reply.
+- `passes`: `prefill`, which reads the prompt; `decode`, in which tokens of the reply pass one by one; `both`.
+
+The modality of a control is that of the set it is matched to. The union `all` serves no one modality: its modality, and
+that of its controls, is `prompt`, every token of the prompt.
+
+A pass over a prompt with its gold answer counts as what it stands for: prefill of the prompt, then decoding of the
+answer. Each sample is changed by itself, so that a batch of n is n batches of one.
 """
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lode.model.adapter import Adapter
+from lode.model.weights import by_layer, zeroed_columns
+from lode.shapes import MEMBERS, REPLY, TOKEN_MODALITIES
+
+_TEXT = TOKEN_MODALITIES.index("text")
+
+
+@dataclass(frozen=True)
+class Site:
+    """The gate site of one layer in one forward pass, as a plug-in sees it.
+
+    Attributes:
+        activations: of all neurons of the layer (batch, token, neuron).
+        chosen: of the neurons that are switched (batch, token, chosen).
+        tokens: what every token is: an index into `TOKEN_MODALITIES`, `REPLY`, or -1 for padding.
+        means: of the chosen neurons over the set's own modality and over the others (2, chosen), where needed.
+        donors: of the chosen neurons over each token modality of another sample (batch, modality, chosen), where
+            needed.
+    """
+
+    activations: Float[Tensor, "batch token neuron"]
+    chosen: Float[Tensor, "batch token chosen"]
+    tokens: Int[Tensor, "batch token"]
+    means: Float[Tensor, "2 chosen"] | None = None
+    donors: Float[Tensor, "batch modality chosen"] | None = None
+
+    @property
+    def prompt(self) -> Bool[Tensor, "batch token"]:
+        """Which tokens are of the prompt: neither of the reply nor padding."""
+        return (self.tokens >= 0) & (self.tokens != REPLY)
+
+    @property
+    def own_mean(self) -> Float[Tensor, " chosen"]:
+        """The mean over tokens of the set's modality."""
+        assert self.means is not None, "declare NEEDS = ('class_means',)"
+        return self.means[0]
+
+    @property
+    def other_mean(self) -> Float[Tensor, " chosen"]:
+        """The mean of the means over the token modalities that are not the set's."""
+        assert self.means is not None, "declare NEEDS = ('class_means',)"
+        return self.means[1]
+
+    @property
+    def donor_mean(self) -> Float[Tensor, "batch token chosen"]:
+        """For every token the mean over the tokens of its modality in another sample; a reply counts as text."""
+        assert self.donors is not None, "declare NEEDS = ('donors',)"
+        codes = self.tokens.masked_fill(~self.prompt, _TEXT)
+        return self.donors[torch.arange(len(codes), device=codes.device)[:, None], codes]
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """An `intervention` section ready to act: what the new values are, where and when.
+
+    Attributes:
+        new_values: that of the plug-in, with its options.
+        in_weights: as `IN_WEIGHTS` of the plug-in.
+        needs: as `NEEDS` of the plug-in.
+        neurons, tokens, passes: the switches.
+        class_means: by modality, means of every neuron (2, layer, neuron) over it and over the others, where needed.
+    """
+
+    new_values: Callable[[Site], Tensor]
+    in_weights: bool = False
+    needs: tuple[str, ...] = ()
+    neurons: str = "set"
+    tokens: str = "all"
+    passes: str = "both"
+    class_means: Mapping[str, Float[np.ndarray, "2 layer neuron"]] = field(default_factory=dict)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it acts on every token of every pass."""
+        return (self.tokens, self.passes) == ("all", "both")
+
+
+#: What the control of this name undergoes whatever the intervention: it must change nothing, bit for bit.
+SHAM = Intervention(lambda site: site.chosen * 1)
+
+
+def from_config(section: Any) -> Intervention:
+    """The intervention of a section of the config, without reference values."""
+    plugin = import_module(f"lode.intervention.{section.plugin}")
+    return Intervention(
+        partial(plugin.new_values, **section.options),
+        plugin.IN_WEIGHTS,
+        plugin.NEEDS,
+        section.neurons,
+        section.tokens,
+        section.passes,
+    )
+
+
+def acted_on(
+    intervention: Intervention, tokens: Int[Tensor, "batch token"], modality: str
+) -> Bool[Tensor, "batch token"]:
+    """The tokens whose activations are replaced."""
+    reply, all_tokens = tokens == REPLY, torch.ones_like(tokens, dtype=torch.bool)
+    own = torch.tensor([TOKEN_MODALITIES.index(member) for member in MEMBERS[modality]], device=tokens.device)
+    which = {"all": all_tokens, "own": torch.isin(tokens, own), "generated": reply}[intervention.tokens]
+    return which & {"both": all_tokens, "prefill": ~reply, "decode": reply}[intervention.passes]
+
+
+@contextmanager
+def switched(
+    adapter: Adapter,
+    intervention: Intervention,
+    neurons: Any,
+    modality: str,
+    tokens: Int[Tensor, "batch token"],
+    donors: Sequence[Float[Tensor, "batch modality neuron"]] | None = None,
+) -> Iterator[None]:
+    """Within the context the neurons are switched; leaving it restores the model bit for bit.
+
+    Args:
+        adapter: the model.
+        intervention: what is done.
+        neurons: (layer, neuron) pairs of the set.
+        modality: of the set, a key of `MEMBERS`.
+        tokens: what every token of the first pass is (as in `Site`); every later pass holds one token of the reply.
+        donors: of every layer means of another sample for each sample, where needed.
+    """
+    pairs = neurons if intervention.neurons == "set" else others(adapter, neurons)
+    with ExitStack() as stack:
+        if intervention.in_weights and intervention.everywhere:
+            stack.enter_context(zeroed_columns(adapter, pairs))
+        else:
+            means = intervention.class_means[modality] if "class_means" in intervention.needs else None
+            for layer, index in by_layer(pairs).items():
+                hook = _Hook(
+                    intervention, modality, tokens, index,
+                    None if means is None else means[:, layer][:, index],
+                    None if donors is None else donors[layer],
+                )  # fmt: skip
+                stack.callback(adapter.activation[layer].register_forward_hook(hook).remove)
+        yield
+
+
+def others(adapter: Adapter, neurons: Any) -> list[tuple[int, int]]:
+    """Every (layer, neuron) of the model that is not in the set."""
+    kept = by_layer(neurons)
+    return [
+        (layer, neuron)
+        for layer in range(adapter.num_layers)
+        for neuron in sorted(set(range(adapter.num_neurons)) - set(kept.get(layer, ())))
+    ]
+
+
+@dataclass(frozen=True)
+class _Hook:
+    """Replaces the activations of some neurons of one layer; layers may lie on several devices."""
+
+    intervention: Intervention
+    modality: str
+    first_tokens: Tensor
+    neurons: list[int]
+    means: np.ndarray | None
+    donors: Tensor | None
+
+    def __call__(self, _module: Any, _inputs: Any, activations: Tensor) -> Tensor | None:
+        tokens = self.first_tokens.to(activations.device)
+        if activations.shape[1] != tokens.shape[1]:
+            assert activations.shape[1] == 1, "a decoding step has one token"
+            tokens = torch.full_like(tokens[:, :1], REPLY)
+        acted = acted_on(self.intervention, tokens, self.modality)
+        if not acted.any():
+            return None
+        index = torch.tensor(self.neurons, device=activations.device)
+        means = None if self.means is None else torch.from_numpy(self.means).float().to(activations)
+        donors = None if self.donors is None else self.donors[:, :, index]
+        site = Site(activations, activations[..., index], tokens, means, donors)
+        new = self.intervention.new_values(site)
+        changed = activations.clone()
+        changed[..., index] = torch.where(acted[..., None], new, site.chosen)
+        return changed

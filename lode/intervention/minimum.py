@@ -1,39 +1,21 @@
 """Tensor minimum: a neuron takes the smallest activation of its layer in that forward pass.
 
-The reference calls it "-1". The minimum is taken per sample over real tokens and all neurons of the
-layer, so a batch of n equals n batches of one. Source: MINER (arXiv 2410.04819); METHODS 1.5.
+The reference calls it "-1". The minimum is taken in each sample over the real tokens of the pass and all neurons of the
+layer: over the whole prompt in prefill, over one token in each step of decoding. Source: MINER (arXiv 2410.04819);
+METHODS 1.5. The value depends on the other neurons of the layer, so it is no property of the neuron.
 """
-
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from lode.model.adapter import Adapter
-from lode.model.weights import by_layer
+from lode.intervention import Site
+
+NEEDS: tuple[str, ...] = ()
+IN_WEIGHTS = False
 
 
-@contextmanager
-def intervene(adapter: Adapter, neurons: Any, attention_mask: Tensor) -> Iterator[None]:
-    """Hook the gate site of every layer that holds a neuron of the set."""
-    padding = attention_mask == 0
-
-    def replace(index: Tensor) -> Any:
-        def hook(_module: Any, _inputs: Any, activations: Tensor) -> Tensor:
-            real = activations
-            if activations.shape[1] == padding.shape[1]:  # prefill; a decoding step has one real token
-                real = activations.masked_fill(padding[..., None].to(activations.device), torch.inf)
-            changed = activations.clone()
-            changed[..., index] = real.amin((1, 2))[:, None, None]
-            return changed
-
-        return hook
-
-    with ExitStack() as stack:
-        for layer, indices in by_layer(neurons).items():
-            index = torch.tensor(indices, device=adapter.down_proj[layer].weight.device)  # layers may be spread
-            handle = adapter.activation[layer].register_forward_hook(replace(index))
-            stack.callback(handle.remove)
-        yield
+def new_values(site: Site) -> Tensor:
+    """One number for the prompt of each sample, and one for each token of its reply."""
+    lowest = site.activations.amin(2)
+    of_prompt = lowest.masked_fill(~site.prompt, torch.inf).amin(1, keepdim=True)
+    return torch.where(site.prompt, of_prompt, lowest)[..., None]

@@ -1,19 +1,19 @@
-"""Zero: the activation of a neuron is 0 at every token, in prefill and decoding.
+"""Zero: the activation of a neuron is 0.
 
-Baked into the weights: zeroing neuron n at the gate or the hidden site equals zeroing column n of
-`down_proj`, so nothing runs at inference. Source: MINER (arXiv 2410.04819); METHODS 1.5.
+At every token of every pass it is baked into the weights: zeroing neuron n at the gate or the hidden site equals
+zeroing column n of `down_proj`, so nothing runs at inference. Source: MINER (arXiv 2410.04819); METHODS 1.5. Zero is no
+value that the neuron usually has, so a drop may come from the strange value as well as from what is missing.
 """
 
-from contextlib import AbstractContextManager
-from typing import Any
-
+import torch
 from torch import Tensor
 
-from lode.model.adapter import Adapter
-from lode.model.weights import zeroed_columns
+from lode.intervention import Site
+
+NEEDS: tuple[str, ...] = ()
+IN_WEIGHTS = True
 
 
-def intervene(adapter: Adapter, neurons: Any, attention_mask: Tensor) -> AbstractContextManager[None]:
-    """Zero the neurons at every token alike."""
-    del attention_mask  # weights act on every token
-    return zeroed_columns(adapter, neurons)
+def new_values(site: Site) -> Tensor:
+    """0 at every token."""
+    return torch.zeros_like(site.chosen)

@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from lode.errors import UserError
 from lode.media import DECODERS, Sampling
 from lode.model.adapter import Adapter, token_id
-from lode.shapes import TOKEN_MODALITIES
+from lode.shapes import REPLY, TOKEN_MODALITIES
 
 #: The processor's argument for each kind of medium. A wrong one may be ignored with a mere warning: see `decode_media`.
 ARGUMENTS = {"image": "images", "audio": "audio", "video": "videos"}
@@ -248,3 +248,10 @@ def append_tokens(batch: Batch, continuations: Sequence[Sequence[int]], pad_toke
         tail = {"input_ids": padded, "attention_mask": mask}.get(name, torch.zeros_like(padded))
         inputs[name] = torch.cat([inputs[name], tail.to(inputs[name])], dim=1)
     return inputs
+
+
+def append_replies(batch: Batch, continuations: Sequence[Sequence[int]]) -> Int[Tensor, "batch token"]:
+    """What every token is of the inputs that `append_tokens` gives: as in the batch, then `REPLY`, -1 for padding."""
+    longest = max(len(ids) for ids in continuations)
+    tail = torch.tensor([[REPLY] * len(ids) + [-1] * (longest - len(ids)) for ids in continuations])
+    return torch.cat([batch.token_modality, tail.to(batch.token_modality)], dim=1)

@@ -6,9 +6,7 @@ model with every medium blank, tells what the medium is worth to the task at all
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
@@ -19,17 +17,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
-from lode.intervention import scale
+from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
-from lode.model.encoding import Batch, append_tokens, encode
+from lode.model.encoding import Batch, append_replies, append_tokens, encode
 from lode.model.head import last_positions
 from lode.model.loading import load
 from lode.model.tower import encoders_once
+from lode.reference import check_donors, class_means, donors_of, token_means
 
-#: Gives the context of an intervention for the inputs of a forward pass.
-Switch = Callable[[dict[str, Tensor]], AbstractContextManager[None]]
+#: Gives the context of an intervention for forward passes: what their tokens are, and which rows of the batch they are.
+Switch = Callable[[Tensor, Sequence[int]], AbstractContextManager[None]]
 
 SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
 
@@ -40,6 +39,12 @@ class NeuronSet:
 
     key: dict[str, Any]
     neurons: np.ndarray
+
+    @property
+    def modality(self) -> str:
+        """What the set, or the set that this control is matched to, serves; that of the union is the whole prompt."""
+        name = self.key["control_of"] or self.key["set_name"]
+        return "prompt" if name == "all" else name
 
 
 def no_neurons(set_name: str, kind: str) -> NeuronSet:
@@ -61,18 +66,18 @@ def neuron_sets(table: pa.Table) -> list[NeuronSet]:
     return [CLEAN, *sets]
 
 
-#: What the control of this name undergoes whatever the intervention: it must change nothing.
-SHAM = partial(scale.intervene, strength=1.0)
-
-
 @dataclass(frozen=True)
 class Prepared:
-    """A batch ready for every set: prompts, prompts with the gold answer appended, and the tokens of the options."""
+    """A batch ready for every set: prompts, prompts with the gold answer appended, and the tokens of the options.
+
+    `gold_tokens` says what every token of `with_gold` is.
+    """
 
     samples: Sequence[Mapping[str, Any]]
     prompts: Batch
     gold_ids: list[list[int]]
     with_gold: dict[str, Tensor]
+    gold_tokens: Tensor
     option_ids: list[list[int] | None]
 
 
@@ -82,7 +87,8 @@ def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Pre
     tokenizer = adapter.processor.tokenizer
     gold_ids = [tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"] for sample in samples]
     with_gold = append_tokens(prompts, gold_ids, tokenizer.pad_token_id)
-    return Prepared(samples, prompts, gold_ids, with_gold, [option_tokens(tokenizer, sample) for sample in samples])
+    options = [option_tokens(tokenizer, sample) for sample in samples]
+    return Prepared(samples, prompts, gold_ids, with_gold, append_replies(prompts, gold_ids), options)
 
 
 def option_tokens(tokenizer: Any, sample: Mapping[str, Any]) -> list[int] | None:
@@ -159,32 +165,33 @@ def generate(adapter: Adapter, prompts: Batch, max_new_tokens: int) -> list[Repl
     return [Reply(t, n, not end) for t, n, end in zip(text, lengths, ended, strict=True)]
 
 
-def answer(adapter: Adapter, batch: Prepared, switched: Switch, max_new_tokens: int) -> tuple[Judgement, list[Reply]]:
+def answer(adapter: Adapter, batch: Prepared, switch: Switch, max_new_tokens: int) -> tuple[Judgement, list[Reply]]:
     """What the gold pass tells, and greedy replies, under one intervention.
 
     Most replies of a good model are the gold answer, which the pass that takes its likelihood proves; only the
     other samples are decoded token by token.
     """
-    with switched(batch.with_gold):
+    everyone = range(len(batch.samples))
+    with switch(batch.gold_tokens, everyone):
         judgement = judge_gold(adapter, batch)
     known = {
         row: Reply(sample["answers"][0], len(batch.gold_ids[row]), False)
         for row, sample in enumerate(batch.samples)
         if judgement.is_greedy[row] and len(batch.gold_ids[row]) < max_new_tokens
     }
-    rest = [row for row in range(len(batch.samples)) if row not in known]
+    rest = [row for row in everyone if row not in known]
     if rest:
         prompts = encode(adapter, [batch.samples[row] for row in rest]) if known else batch.prompts
-        with switched(prompts.inputs):
+        with switch(prompts.token_modality, rest):
             known |= dict(zip(rest, generate(adapter, prompts, max_new_tokens), strict=True))
-    return judgement, [known[row] for row in range(len(batch.samples))]
+    return judgement, [known[row] for row in everyone]
 
 
 def predictions(
-    adapter: Adapter, batch: Prepared, neuron_set: NeuronSet, switched: Switch, max_new_tokens: int
+    adapter: Adapter, batch: Prepared, neuron_set: NeuronSet, switch: Switch, max_new_tokens: int
 ) -> list[dict[str, Any]]:
     """Rows of the predictions table for one set."""
-    judgement, replies = answer(adapter, batch, switched, max_new_tokens)
+    judgement, replies = answer(adapter, batch, switch, max_new_tokens)
     prompt_lengths = (batch.prompts.token_modality >= 0).sum(1).tolist()
     return [
         {
@@ -204,9 +211,9 @@ def predictions(
     ]
 
 
-def untouched(inputs: dict[str, Tensor]) -> AbstractContextManager[None]:
+def untouched(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
     """No intervention."""
-    del inputs
+    del tokens, rows
     return nullcontext()
 
 
@@ -215,21 +222,32 @@ def ablate_batch(
     adapter: Adapter,
     samples: Sequence[Mapping[str, Any]],
     sets: Sequence[NeuronSet],
-    intervene: Any,
+    intervention: Intervention,
     max_new_tokens: int,
+    donors: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[list[dict[str, Any]]]:
-    """Rows of the predictions table, one list for each set."""
+    """Rows of the predictions table, one list for each set; `donors` are the other samples, where they are needed."""
     batch = prepare_batch(adapter, samples)
+    means: list[Tensor] | None = None
+    if "donors" in intervention.needs:
+        means, held = token_means(adapter, donors)
+        check_donors(samples, batch.prompts.token_modality, held)
 
-    def switch(neuron_set: NeuronSet) -> Switch:
-        if neuron_set is CLEAN:  # an intervention on no neuron may still act: the complement of none is all
+    def switch_of(neuron_set: NeuronSet) -> Switch:
+        if neuron_set is CLEAN:  # an intervention on no neuron may still act: the others of none are all
             return untouched
-        act = SHAM if neuron_set.key["control_kind"] == "sham" else intervene
-        return lambda inputs: act(adapter, neuron_set.neurons, inputs["attention_mask"])
+        act = SHAM if neuron_set.key["control_kind"] == "sham" else intervention
+
+        def switch(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
+            some = means is not None and len(rows) < len(samples)
+            part = [layer[list(rows)] for layer in means or ()] if some else means
+            return switched(adapter, act, neuron_set.neurons, neuron_set.modality, tokens, part)
+
+        return switch
 
     with encoders_once(adapter):
         for neuron_set in sets:
-            yield predictions(adapter, batch, neuron_set, switch(neuron_set), max_new_tokens)
+            yield predictions(adapter, batch, neuron_set, switch_of(neuron_set), max_new_tokens)
 
 
 @torch.inference_mode()
@@ -243,14 +261,18 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Run one benchmark under every set of a neurons table, and once with blank media."""
     samples = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
     sets = neuron_sets(read_table(cfg.io.neurons, "neurons"))
-    plugin = import_module(f"lode.intervention.{cfg.intervention.plugin}")
-    intervene = partial(plugin.intervene, **cfg.intervention.options)
+    intervention = from_config(cfg.intervention)
+    if "class_means" in intervention.needs:
+        means = class_means(read_table(cfg.io.importance, "importance"))
+        intervention = replace(intervention, class_means=means)
+    donors = donors_of(samples, cfg.seed) if "donors" in intervention.needs else {}
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     limit = cfg.dataset.max_new_tokens
 
     def work(part: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
-        switched = ablate_batch(adapter, part, sets, intervene, limit)
-        clean, *others = tqdm(switched, total=len(sets), unit="set", leave=False)
+        others_of = [donors[sample["sample_id"]] for sample in part] if donors else []
+        of_sets = ablate_batch(adapter, part, sets, intervention, limit, others_of)
+        clean, *others = tqdm(of_sets, total=len(sets), unit="set", leave=False)
         return [clean, blanked_batch(adapter, part, limit), *others]
 
     batches, batch_size = in_batches(samples, cfg.ablation.batch_size, work, cfg.dataset.name)

@@ -1,7 +1,7 @@
 """Ablation says what the plain model says: replies of `generate`, likelihoods token by token, shortcut or not."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lode.artifacts import SCHEMAS, read_provenance, read_table, write_table
+from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table, write_table
 from lode.config import compose, restrict
-from lode.intervention import complement, minimum, scale, zero
+from lode.intervention import SHAM, switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
+from lode.shapes import MODALITIES
 from lode.stages import ablate
 from lode.stages.ablate import (
     CLEAN,
@@ -29,7 +30,10 @@ from lode.stages.ablate import (
     neuron_sets,
     option_tokens,
     prepare_batch,
+    untouched,
 )
+from tests.switching import INTERVENTIONS, donors, intervention
+from tests.tables import filled_fields
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, record
 
 MAX_NEW_TOKENS = 8
@@ -83,22 +87,32 @@ def test_both_ways_are_taken(tiny: Adapter, samples: list[dict[str, Any]]) -> No
         assert is_greedy == (not truncated and text == sample["answers"][0])
 
 
-@pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene, scale.intervene, None])
+@pytest.mark.parametrize("name", INTERVENTIONS)
 @pytest.mark.parametrize("neurons", [[(0, 3)], [(0, n) for n in range(30)], [(1, 2), (2, 9)]], ids=len)
 def test_replies_equal_plain_generation(
-    tiny: Adapter, samples: list[dict[str, Any]], intervene: Any, neurons: list[tuple[int, int]]
+    tiny: Adapter, samples: list[dict[str, Any]], name: str, neurons: list[tuple[int, int]]
 ) -> None:
-    def switched(inputs: dict[str, torch.Tensor]) -> Any:
-        return intervene(tiny, neurons, inputs["attention_mask"]) if intervene else nullcontext()
+    """The pass over gold answers stands for prefill and decoding: the shortcut says what decoding would have said."""
+    shown = [sample for sample in samples if sample["media"]]
+    made = intervention(tiny, name)
+    others = donors(tiny, made, shown)
+
+    def switch(tokens: torch.Tensor, rows: Sequence[int]) -> Any:
+        part = None if others is None else [layer[list(rows)] for layer in others]
+        return switched(tiny, made, neurons, "image", tokens, part)
 
     with torch.inference_mode():
-        batch = prepare_batch(tiny, samples)
-        _, replies = answer(tiny, batch, switched, MAX_NEW_TOKENS)
-        with switched(batch.prompts.inputs):
+        batch = prepare_batch(tiny, shown)
+        _, replies = answer(tiny, batch, switch, MAX_NEW_TOKENS)
+        with switch(batch.prompts.token_modality, range(len(shown))):
             plain = generate(tiny, batch.prompts, MAX_NEW_TOKENS)
     assert replies == plain
-    if intervene is None:
-        assert [(r.text, r.num_tokens, r.truncated) for r in replies] == [plain_reply(tiny, s) for s in samples]
+
+
+def test_clean_replies_equal_plain_replies(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    with torch.inference_mode():
+        _, replies = answer(tiny, prepare_batch(tiny, samples), untouched, MAX_NEW_TOKENS)
+    assert [(r.text, r.num_tokens, r.truncated) for r in replies] == [plain_reply(tiny, s) for s in samples]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -106,7 +120,7 @@ def test_the_limit_holds_for_the_shortcut_too(tiny: Adapter, samples: list[dict[
     """A reply that is the gold answer and just as long as the limit is truncated: its end token was not spoken."""
     with torch.inference_mode():
         batch = prepare_batch(tiny, samples)
-        _, replies = answer(tiny, batch, lambda inputs: nullcontext(), limit)
+        _, replies = answer(tiny, batch, untouched, limit)
     expected = [plain_reply(tiny, sample, limit) for sample in samples]
     assert [(reply.text, reply.num_tokens, reply.truncated) for reply in replies] == expected
 
@@ -142,7 +156,7 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
     key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
     sets = [CLEAN, NeuronSet(key, everything)]
-    clean, switched = ablate_batch(tiny, samples, sets, zero.intervene, MAX_NEW_TOKENS)
+    clean, switched = ablate_batch(tiny, samples, sets, intervention(tiny, "zero"), MAX_NEW_TOKENS)
     for sample, row in zip(samples, clean, strict=True):
         text, length, truncated = plain_reply(tiny, sample)
         assert row == {
@@ -164,29 +178,8 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
         }
     assert [row["num_neurons"] for row in switched] == [len(everything)] * len(samples)
     assert [row["reply"] for row in switched] != [row["reply"] for row in clean]
-    again, _ = ablate_batch(tiny, samples, sets, zero.intervene, MAX_NEW_TOKENS)
+    again, _ = ablate_batch(tiny, samples, sets, intervention(tiny, "zero"), MAX_NEW_TOKENS)
     assert again == clean
-
-
-def logits_under(adapter: Adapter, strength: float | None, neurons: list[tuple[int, int]]) -> torch.Tensor:
-    inputs = encode(adapter, RECORDS[:4]).inputs
-    with torch.inference_mode():
-        if strength is None:
-            return adapter.model(**inputs, use_cache=False).logits
-        with scale.intervene(adapter, neurons, inputs["attention_mask"], strength):
-            return adapter.model(**inputs, use_cache=False).logits
-
-
-def test_scale_is_zero_at_0_and_nothing_at_1(tiny: Adapter) -> None:
-    neurons = [(0, 3), (1, 7), (2, 40)]
-    clean = logits_under(tiny, None, neurons)
-    assert torch.equal(logits_under(tiny, 1.0, neurons), clean)
-    assert not torch.allclose(logits_under(tiny, 0.5, neurons), clean)
-    inputs = encode(tiny, RECORDS[:4]).inputs
-    with torch.inference_mode(), zero.intervene(tiny, neurons, inputs["attention_mask"]):
-        zeroed = tiny.model(**inputs, use_cache=False).logits
-    torch.testing.assert_close(logits_under(tiny, 0.0, neurons), zeroed, rtol=1e-5, atol=1e-5)
-    assert torch.equal(logits_under(tiny, None, neurons), clean), "leaving restores the model"
 
 
 def test_sham_changes_nothing_bit_for_bit(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
@@ -194,19 +187,21 @@ def test_sham_changes_nothing_bit_for_bit(tiny: Adapter, samples: list[dict[str,
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
     keys = [("image", "method", "", "", -1), ("image_sham_00", "control", "image", "sham", 0)]
     sets = [NeuronSet(dict(zip(ablate.SET_COLUMNS, key, strict=True)), everything) for key in keys]
-    clean, switched, sham = ablate_batch(tiny, samples, [CLEAN, *sets], zero.intervene, MAX_NEW_TOKENS)
+    clean, switched, sham = ablate_batch(tiny, samples, [CLEAN, *sets], intervention(tiny, "zero"), MAX_NEW_TOKENS)
     said = ("reply", "gold_log_likelihood", "num_reply_tokens", "truncated")
     assert [[row[name] for name in said] for row in sham] == [[row[name] for name in said] for row in clean]
     assert [row["reply"] for row in switched] != [row["reply"] for row in clean]
 
 
 def test_clean_is_never_intervened(tiny: Adapter) -> None:
-    """The complement of no neuron would be all of them."""
+    """The others of no neuron would be all of them."""
 
-    def refuse(*_: Any) -> Any:
+    def refuse(_site: Any) -> Any:
         pytest.fail("an intervention on the clean model")
 
-    assert len(list(ablate_batch(tiny, RECORDS[:2], [CLEAN], refuse, 2))) == 1
+    assert (
+        len(list(ablate_batch(tiny, RECORDS[:2], [CLEAN], replace(SHAM, new_values=refuse, neurons="others"), 2))) == 1
+    )
 
 
 def neurons_table() -> list[dict[str, Any]]:
@@ -262,7 +257,7 @@ def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> No
     """Nulls and lists of different lengths in one column."""
     key = dict(zip(ablate.SET_COLUMNS, ("image", "method", "", "", -1), strict=True))
     sets = [CLEAN, NeuronSet(key, np.array([(0, n) for n in range(NUM_NEURONS)]))]
-    both = list(ablate_batch(tiny, [SPELT, LONG], sets, zero.intervene, 2))
+    both = list(ablate_batch(tiny, [SPELT, LONG], sets, intervention(tiny, "zero"), 2))
     write_table(tmp_path / "p.parquet", "predictions", [row for rows in both for row in rows], {})
     clean, none, switched, again_none = read_table(tmp_path / "p.parquet", "predictions")["choice_log_likelihoods"]
     assert none.as_py() is again_none.as_py() is None
@@ -289,7 +284,7 @@ def test_the_blank_run_shows_black_images(tiny: Adapter, samples: list[dict[str,
         assert reply == plain_reply(tiny, black(sample))
         assert row["gold_log_likelihood"] == pytest.approx(slow_likelihood(tiny, black(sample)), rel=1e-4, abs=1e-4)
         assert row["num_prompt_tokens"] == encode(tiny, [sample]).token_modality.numel()
-    (clean,) = ablate_batch(tiny, shown, [CLEAN], zero.intervene, MAX_NEW_TOKENS)
+    (clean,) = ablate_batch(tiny, shown, [CLEAN], intervention(tiny, "zero"), MAX_NEW_TOKENS)
     assert [row["gold_log_likelihood"] for row in rows] != [row["gold_log_likelihood"] for row in clean]
 
 
@@ -319,3 +314,33 @@ def test_a_run_writes_every_set_of_every_sample(
     replies = {name: [row["reply"] for row in predictions if row["set_name"] == name] for name in ("image", "all")}
     assert replies["image"] == replies["all"]  # the same neurons
     assert read_provenance(tmp_path / "output.parquet")["batch_size"] == batch_size
+
+
+@pytest.mark.parametrize("name", INTERVENTIONS)
+def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
+    tmp_path: Path, tiny: Adapter, tiny_manifest: Path, name: str
+) -> None:
+    """From tables to a table; the importance table is there for those alone that need it."""
+    rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS if sample["media"]][:5]
+    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
+    write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
+    paths = [f"io.{kind}={tmp_path}/{kind}.parquet" for kind in ("dataset", "neurons")]
+    if "class_means" in intervention(tiny, name).needs:
+        columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
+        for field in filled_fields("importance"):
+            values = np.random.default_rng(1).normal(size=len(columns["layer"]))
+            columns.setdefault(field.name, values if pa.types.is_floating(field.type) else np.ones(len(values), int))
+        write_table(tmp_path / "importance.parquet", "importance", columns, {})
+        paths.append(f"io.importance={tmp_path}/importance.parquet")
+    said = []
+    for batch_size in (1, 3):
+        output = tmp_path / f"{batch_size}.parquet"
+        overrides = [*paths, f"io.output={output}", f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}"]
+        cfg = compose([f"intervention={name}", "runtime.device=cpu", "dataset.max_new_tokens=3", *overrides])
+        ablate.run(restrict(cfg, "ablate", ("io", "runtime")), {})
+        said.append(read_table(output, "predictions").to_pylist())
+    assert [row["reply"] for row in said[0]] == [row["reply"] for row in said[1]]
+    likelihood = [[row["gold_log_likelihood"] for row in table] for table in said]
+    np.testing.assert_allclose(*likelihood, rtol=1e-4, atol=1e-4)
+    by_set = {s: [r["gold_log_likelihood"] for r in said[0] if r["set_name"] == s] for s in ("none", "image")}
+    assert by_set["none"] != by_set["image"]

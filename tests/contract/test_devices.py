@@ -16,7 +16,6 @@ from torch import Tensor
 from lode.config import compose
 from lode.errors import UserError
 from lode.importance.statistics import home_of
-from lode.intervention import complement, minimum, zero
 from lode.media import encode_audio
 from lode.model import adapter as adapters
 from lode.model.adapter import Adapter, choose_device, find_parts, open_model, placement, refuse_offload
@@ -31,10 +30,12 @@ from lode.stages.capture import capture
 from lode.validation import check_model, check_runtime
 from tests.families import load_family, save
 from tests.pretend_devices import spread
+from tests.switching import INTERVENTIONS, intervention
 from tests.tiny_model import NUM_LAYERS, RECORDS, load_tiny, model_config
 
 KEY = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
 SETS = [CLEAN, NeuronSet(KEY, np.array([(0, 3), (0, 9), (1, 4), (2, 7)]))]
+WITH_IMAGE = [sample for sample in RECORDS if sample["media"]]
 PLACES = [torch.device("cpu", index) for index in range(NUM_LAYERS)]
 
 
@@ -87,12 +88,13 @@ def test_attribution_of_layers_on_several_devices(tiny: Adapter) -> None:
             np.testing.assert_allclose(columns[name], expected[name], rtol=1e-5, atol=1e-6 * size, err_msg=name)
 
 
-@pytest.mark.parametrize("intervene", [zero.intervene, minimum.intervene, complement.intervene])
-def test_ablation_of_layers_on_several_devices(tiny: Adapter, intervene: Any) -> None:
-    expected = list(ablate_batch(tiny, RECORDS, SETS, intervene, 6))
+@pytest.mark.parametrize("name", INTERVENTIONS)
+def test_ablation_of_layers_on_several_devices(tiny: Adapter, name: str) -> None:
+    made = intervention(tiny, name)
+    expected = list(ablate_batch(tiny, WITH_IMAGE, SETS, made, 6, WITH_IMAGE[::-1]))
     with spread(tiny, tiny.model.model.language_model.layers, PLACES):
         assert tiny.device == PLACES[0]
-        assert list(ablate_batch(tiny, RECORDS, SETS, intervene, 6)) == expected
+        assert list(ablate_batch(tiny, WITH_IMAGE, SETS, made, 6, WITH_IMAGE[::-1])) == expected
     assert expected[0] != [{**row, "set_name": "none", "kind": "clean", "num_neurons": 0} for row in expected[1]]
 
 
@@ -125,8 +127,8 @@ def test_the_hooks_of_accelerate(tiny: Adapter) -> None:
     assert "_hf_hook" in vars(hooked.down_proj[0])
     prove(hooked)
     assert_equal_columns(capture(hooked, RECORDS, 3, "causal").columns(), capture(tiny, RECORDS, 3, "causal").columns())
-    rows = list(ablate_batch(hooked, RECORDS, SETS, minimum.intervene, 6))
-    assert rows == list(ablate_batch(tiny, RECORDS, SETS, minimum.intervene, 6))
+    rows = list(ablate_batch(hooked, RECORDS, SETS, intervention(tiny, "minimum"), 6))
+    assert rows == list(ablate_batch(tiny, RECORDS, SETS, intervention(tiny, "minimum"), 6))
     remove_hook_from_submodules(model)
 
 
@@ -202,14 +204,14 @@ def test_half_precision_is_summed_up_in_double(tiny_manifest: Path, dtype: str) 
     columns = captured.columns()
     sums = np.asarray(columns["mean_sum"]).reshape(len(MODALITIES), NUM_LAYERS, -1)[MODALITIES.index("text")]
     np.testing.assert_allclose(sums, means.numpy(), rtol=1e-5, atol=1e-5)
-    rows = list(ablate_batch(half, RECORDS, SETS, zero.intervene, 4))
+    rows = list(ablate_batch(half, RECORDS, SETS, intervention(half, "zero"), 4))
     assert rows[0] != rows[1]
 
 
 def test_half_precision_is_restored_bit_for_bit(tiny_manifest: Path) -> None:
     half = load_tiny(tiny_manifest, "model.dtype=bfloat16")
     before = logits(half)
-    list(ablate_batch(half, RECORDS, SETS, zero.intervene, 2))
+    list(ablate_batch(half, RECORDS, SETS, intervention(half, "zero"), 2))
     assert torch.equal(logits(half), before)
 
 

@@ -17,13 +17,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lode.config import CONFIG_DIR, compose
-from lode.intervention import zero
 from lode.media import encode_audio, encode_image, encode_video
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import chat, decode_media, encode, sampling_of
 from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
+from lode.model.weights import zeroed_columns
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.ablate import generate, judge_gold, prepare_batch
 from lode.stages.attribute import attribute
@@ -238,7 +238,7 @@ def test_zero_is_a_zero_activation(family: Adapter, samples: list[dict[str, Any]
     inputs = encode(family, samples[-1:]).inputs
     before, weights = logits(family, inputs), copy.deepcopy(family.model.state_dict())
     neurons = [(0, 3), (0, 40), (1, 7)]
-    with zero.intervene(family, neurons, inputs["attention_mask"]):
+    with zeroed_columns(family, neurons):
         switched = logits(family, inputs)
 
     def silence(layer: int) -> Any:

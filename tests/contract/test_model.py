@@ -1,9 +1,8 @@
 """An adapter finds its parts, names its tokens, is switched and restored, and does not depend on batches."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,15 @@ import torch
 from torch import Tensor
 
 from lode.errors import UserError
-from lode.intervention import complement, minimum, zero
 from lode.model.adapter import Adapter, find_parts, token_id
 from lode.model.encoding import append_tokens, encode
 from lode.model.loading import prove
 from lode.model.tower import encoders_once
+from lode.model.weights import zeroed_columns
 from lode.shapes import TOKEN_MODALITIES
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, load_tiny, model_config, record
 
-ALL = [(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)]
 SOME = [(0, 3), (0, 40), (2, 7)]
-INTERVENTIONS = {module.__name__.rsplit(".", 1)[1]: module.intervene for module in (zero, minimum, complement)}
-
-every_intervention = pytest.mark.parametrize("intervene", INTERVENTIONS.values(), ids=INTERVENTIONS.keys())
 
 
 @pytest.fixture(scope="module")
@@ -184,98 +179,7 @@ def test_loading_twice_gives_one_model(tiny: Adapter, tiny_manifest: Path, input
     assert torch.equal(logits(load_tiny(tiny_manifest), inputs), logits(tiny, inputs))
 
 
-# --- interventions ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("neurons", [[(1, 5)], SOME], ids=["one", "some"])
-def test_zero_is_a_zero_column_and_a_zero_activation(
-    tiny: Adapter, inputs: dict[str, Tensor], neurons: list[tuple[int, int]]
-) -> None:
-    with zero.intervene(tiny, neurons, inputs["attention_mask"]):
-        switched = logits(tiny, inputs)
-    model = copy.deepcopy(tiny.model)
-    for layer, neuron in neurons:
-        model.model.language_model.layers[layer].mlp.down_proj.weight.data[:, neuron] = 0
-    with torch.inference_mode():
-        assert torch.equal(switched, model(**inputs, use_cache=False).logits)
-
-    def silence(neuron: int) -> Callable[..., Tensor]:
-        return lambda _module, _inputs, output: output * (torch.arange(NUM_NEURONS) != neuron)
-
-    hooks = [tiny.activation[layer].register_forward_hook(silence(neuron)) for layer, neuron in neurons]
-    hooked = logits(tiny, inputs)
-    for hook in hooks:
-        hook.remove()
-    torch.testing.assert_close(switched, hooked, rtol=1e-5, atol=1e-5)
-    assert not torch.equal(switched, logits(tiny, inputs))
-
-
-@every_intervention
-def test_leaving_restores_bit_for_bit(tiny: Adapter, inputs: dict[str, Tensor], intervene: Any) -> None:
-    before, weights = logits(tiny, inputs), copy.deepcopy(tiny.model.state_dict())
-
-    def check() -> None:
-        assert all(torch.equal(value, weights[name]) for name, value in tiny.model.state_dict().items())
-        assert not any(module._forward_hooks for module in tiny.activation)
-        assert torch.equal(logits(tiny, inputs), before)
-
-    with intervene(tiny, SOME, inputs["attention_mask"]):
-        assert not torch.equal(logits(tiny, inputs), before)
-    check()
-
-    def fail() -> None:
-        with intervene(tiny, SOME, inputs["attention_mask"]):
-            raise RuntimeError("in the middle")
-
-    with pytest.raises(RuntimeError, match="in the middle"):
-        fail()
-    check()
-
-
-@pytest.mark.parametrize(("name", "neurons"), [("zero", []), ("minimum", []), ("complement", ALL)])
-def test_no_neuron_switched_changes_nothing(
-    tiny: Adapter, inputs: dict[str, Tensor], name: str, neurons: list[tuple[int, int]]
-) -> None:
-    before = logits(tiny, inputs)
-    with import_module(f"lode.intervention.{name}").intervene(tiny, neurons, inputs["attention_mask"]):
-        assert torch.equal(logits(tiny, inputs), before)
-
-
-def test_complement_zeroes_the_others(tiny: Adapter, inputs: dict[str, Tensor]) -> None:
-    with complement.intervene(tiny, SOME, inputs["attention_mask"]):
-        kept = logits(tiny, inputs)
-    with zero.intervene(tiny, [pair for pair in ALL if pair not in SOME], inputs["attention_mask"]):
-        assert torch.equal(kept, logits(tiny, inputs))
-
-
-def test_minimum_is_the_smallest_real_activation_of_the_sample(tiny: Adapter, inputs: dict[str, Tensor]) -> None:
-    """Over real tokens and all neurons; the padded values are made the smallest of all, and must not count."""
-    real = inputs["attention_mask"].bool()
-
-    def lower_padding(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
-        return output.masked_fill(~real[..., None], -50.0)
-
-    handle = tiny.activation[0].register_forward_hook(lower_padding)
-    with recorded(tiny.activation[:1]) as clean:
-        logits(tiny, inputs)
-    with minimum.intervene(tiny, SOME, inputs["attention_mask"]), recorded(tiny.activation[:1]) as switched:
-        logits(tiny, inputs)
-    handle.remove()
-    (before,), (after,) = clean, switched
-    for row in range(len(RECORDS)):
-        expected = before[row].clone()
-        expected[:, [3, 40]] = before[row][real[row]].min()
-        assert torch.equal(after[row], expected)
-
-
-@every_intervention
-def test_an_intervention_does_not_depend_on_the_batch(tiny: Adapter, inputs: dict[str, Tensor], intervene: Any) -> None:
-    with intervene(tiny, SOME, inputs["attention_mask"]):
-        together = logits(tiny, inputs)[:, -1]
-    for row, sample in enumerate(RECORDS):
-        alone = encode(tiny, [sample]).inputs
-        with intervene(tiny, SOME, alone["attention_mask"]):
-            torch.testing.assert_close(logits(tiny, alone)[0, -1], together[row], rtol=1e-4, atol=1e-4)
+# --- batches ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_equals_its_samples(tiny: Adapter, inputs: dict[str, Tensor]) -> None:
@@ -297,7 +201,7 @@ def test_encoders_run_once_for_equal_inputs(tiny: Adapter) -> None:
         for name, batch, num_runs in calls:
             assert torch.equal(logits(tiny, batch), right[name])
             assert len(runs) == num_runs
-        with zero.intervene(tiny, SOME, one["attention_mask"]):
+        with zeroed_columns(tiny, SOME):
             assert not torch.equal(logits(tiny, one), right["one"])
         assert len(runs) == 3
     assert "forward" not in vars(tower)

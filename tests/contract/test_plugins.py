@@ -32,7 +32,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
         "score_neurons": ("table", "modalities"),
         "check_options": (),
     },
-    "intervention": {"intervene": ("adapter", "neurons", "attention_mask")},
+    "intervention": {"new_values": ("site",)},
     "figure": {"draw": ("tables",)},
     "scoring": {"score": ("replies", "samples")},
     "control": {"controls": ("selected", "num_draws", "seed")},

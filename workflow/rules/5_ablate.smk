@@ -1,6 +1,7 @@
 """Stage 5: switch the sets and their controls, and score what the model then says.
 
-benchmark_ablation   model, dataset, neurons/{model}/{selection}.parquet
+benchmark_ablation   model, dataset, neurons/{model}/{selection}.parquet; importance/{model}.parquet for interventions
+                     that take values from it
                      -> ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet
 score_ablation       predictions, dataset
                      -> ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet, .effects.parquet,
@@ -12,6 +13,7 @@ measure_selectivity  effects and sample_scores of all benchmarks
 
 rule benchmark_ablation:
     input:
+        unpack(lambda wildcards: run.references(wildcards, root)),
         manifest="<results>/models/{model}/manifest.json",
         dataset="<results>/datasets/{dataset}.parquet",
         neurons="<results>/neurons/{model}/{selection}.parquet",
@@ -29,9 +31,13 @@ rule benchmark_ablation:
         gpu=1,
     params:
         **run.step("ablate", "benchmark_ablation.py"),
+        references=lambda wildcards, input, output: [
+            f"io.{name}={path}"
+            for name, path in run.references(wildcards, root).items()
+        ],
     shell:
-        "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} io.dataset={input.dataset:q} "
-        "io.neurons={input.neurons:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} {params.references:q} io.manifest={input.manifest:q} "
+        "io.dataset={input.dataset:q} io.neurons={input.neurons:q} io.output={output:q} > {log:q} 2>&1"
 
 
 rule score_ablation:

@@ -1,0 +1,19 @@
+"""Other mean: a neuron takes its mean activation over the modalities that are not the set's own.
+
+The mean over the other token modalities that occur, each of the same weight, of mu[m, n] as in `class_mean`: at tokens
+of its own modality the neuron behaves as if there were something else. Source: METHODS 3. The set `all`, its controls
+and the set `prompt` have no other modality: they take the same mean as under `class_mean`, and tell nothing of a
+contrast.
+"""
+
+from torch import Tensor
+
+from lode.intervention import Site
+
+NEEDS: tuple[str, ...] = ("class_means",)
+IN_WEIGHTS = False
+
+
+def new_values(site: Site) -> Tensor:
+    """One number for each neuron."""
+    return site.other_mean

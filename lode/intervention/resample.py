@@ -1,0 +1,20 @@
+"""Resample: a neuron takes the activations that it has in another sample of the benchmark.
+
+Each sample has one donor, drawn with the seed from all samples of the benchmark, whatever the batch: each donates once,
+never to itself, and to a sample of another cluster (another image, say) where there are enough. As lengths differ, a
+token takes the mean over the donor's tokens of its own modality in a clean prefill pass, and a token of the reply the
+mean over the donor's text. What the neuron knows of *this* sample is gone, its usual level is not. Source: METHODS 3.
+It does not swap the order or variation of tokens within a modality: of these nothing is left.
+"""
+
+from torch import Tensor
+
+from lode.intervention import Site
+
+NEEDS: tuple[str, ...] = ("donors",)
+IN_WEIGHTS = False
+
+
+def new_values(site: Site) -> Tensor:
+    """The mean of the donor over the modality of each token."""
+    return site.donor_mean

@@ -1,0 +1,114 @@
+"""Reference values of interventions: class means from the importance table, and means of another sample."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lode.artifacts import dense
+from lode.errors import UserError
+from lode.model.adapter import Adapter
+from lode.model.encoding import encode
+from lode.model.head import last_positions
+from lode.shapes import MEMBERS, TOKEN_MODALITIES
+
+Sample = Mapping[str, Any]
+
+
+def class_means(table: pa.Table) -> dict[str, Float[np.ndarray, "2 layer neuron"]]:
+    """Mean activations over each modality that occurs, and over the others.
+
+    Of a modality: the mean over mined samples, of all datasets alike, of the mean over its tokens. Of the others: the
+    mean over the token modalities that are not part of it, each of the same weight; a modality that is every token has
+    none, and takes its own mean there too.
+
+    Args:
+        table: the importance table.
+    """
+    names, (sums, counts) = dense(table, ("mean_sum", "num_samples"))
+    means = {name: sums[at] / counts[at] for at, name in enumerate(names) if counts[at].all()}
+    found = {}
+    for name, own in means.items():
+        others = [means[other] for other in TOKEN_MODALITIES if other in means and other not in MEMBERS[name]]
+        found[name] = np.stack([own, np.mean(others, axis=0) if others else own])
+    return found
+
+
+def donors_of(samples: Sequence[Sample], seed: int) -> dict[str, Sample]:
+    """Another sample for each sample, by its id.
+
+    Samples are put in a ring, cluster after cluster in random order, and each takes the one so many places further on
+    as the largest cluster has samples. So every sample donates once, and never to its own cluster unless a cluster
+    holds more than half of all samples.
+
+    Args:
+        samples: rows of a dataset table, in any order.
+        seed: of the order.
+
+    Raises:
+        UserError: there is one sample only.
+    """
+    if len(samples) < 2:
+        raise UserError(f"intervention resample: {len(samples)} sample in split 'report'; expected at least 2")
+    clusters: dict[str, list[Sample]] = {}
+    for sample in sorted(samples, key=lambda sample: sample["sample_id"]):
+        clusters.setdefault(sample["cluster_id"], []).append(sample)
+    rng = np.random.default_rng(seed)
+    names = sorted(clusters)
+    ring = [clusters[names[place]][member] for place in rng.permutation(len(names))
+            for member in rng.permutation(len(clusters[names[place]]))]  # fmt: skip
+    step = max(map(len, clusters.values())) if len(clusters) > 1 else 1
+    return {sample["sample_id"]: ring[(place + step) % len(ring)] for place, sample in enumerate(ring)}
+
+
+@torch.inference_mode()
+def token_means(
+    adapter: Adapter, samples: Sequence[Sample]
+) -> tuple[list[Float[Tensor, "batch modality neuron"]], Bool[Tensor, "batch modality"]]:
+    """Of every layer the mean activation over the prompt tokens of each of `TOKEN_MODALITIES`, 0 where there are none.
+
+    Returns:
+        The means, each on the device of its layer, and which modalities a sample holds.
+    """
+    batch = encode(adapter, samples)
+    members = torch.stack([batch.token_modality == code for code in range(len(TOKEN_MODALITIES))], dim=1)
+    means: dict[int, Tensor] = {}
+
+    def see(layer: int) -> Any:
+        def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
+            inside = members.to(activations.device, torch.float32)
+            share = inside / inside.sum(-1, keepdim=True).clamp_min(1)
+            means[layer] = (share @ activations.float()).to(activations.dtype)
+
+        return hook
+
+    handles = [module.register_forward_hook(see(layer)) for layer, module in enumerate(adapter.activation)]
+    try:
+        with last_positions(adapter, 1):
+            adapter.model(**batch.inputs, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [means[layer] for layer in range(adapter.num_layers)], members.any(-1)
+
+
+def check_donors(
+    samples: Sequence[Sample], tokens: Int[Tensor, "batch token"], held: Bool[Tensor, "batch modality"]
+) -> None:
+    """Refuse a donor that lacks a modality of its sample; the modalities of a dataset are those of every sample.
+
+    Raises:
+        UserError: names the sample and the modality.
+    """
+    for code, name in enumerate(TOKEN_MODALITIES):
+        lacking = (tokens == code).any(1) & ~held[:, code]
+        if lacking.any():
+            sample = samples[int(lacking.int().argmax())]["sample_id"]
+            raise UserError(
+                f"intervention resample: sample {sample} holds {name} and its donor does not; expected a benchmark "
+                "whose samples all hold the same modalities"
+            )

@@ -1,0 +1,49 @@
+"""Interventions as a stage makes them from their YAML, with reference values for the tiny model."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from lode.config import CONFIG_DIR, compose
+from lode.intervention import Intervention, from_config, switched
+from lode.model.adapter import Adapter
+from lode.model.encoding import Batch
+from lode.reference import token_means
+from lode.shapes import MODALITIES
+
+INTERVENTIONS = sorted(path.stem for path in (CONFIG_DIR / "intervention").glob("*.yaml"))
+
+
+@cache
+def section(name: str, *overrides: str) -> Any:
+    """The `intervention` section of a YAML."""
+    return compose([f"intervention={name}", *overrides]).intervention
+
+
+def intervention(adapter: Adapter, name: str, *overrides: str) -> Intervention:
+    """The intervention of a YAML; class means are random numbers of the size of activations."""
+    made = from_config(section(name, *overrides))
+    rng, shape = np.random.default_rng(0), (2, adapter.num_layers, adapter.num_neurons)
+    return replace(made, class_means={modality: rng.normal(size=shape) for modality in MODALITIES})
+
+
+def donors(adapter: Adapter, made: Intervention, samples: Sequence[Any]) -> list[torch.Tensor] | None:
+    """Means of another sample for each: the one at the other end of the list."""
+    return token_means(adapter, samples[::-1])[0] if "donors" in made.needs else None
+
+
+def on(
+    adapter: Adapter,
+    made: Intervention,
+    neurons: Sequence[tuple[int, int]],
+    samples: Sequence[Any],
+    batch: Batch,
+    modality: str = "text",
+) -> AbstractContextManager[None]:
+    """The context of an intervention for the prompts of a batch."""
+    return switched(adapter, made, neurons, modality, batch.token_modality, donors(adapter, made, samples))

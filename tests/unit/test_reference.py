@@ -1,0 +1,104 @@
+"""Reference values of interventions: class means by hand, donors that are a derangement, means of one sample."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from lode.artifacts import neuron_columns
+from lode.errors import UserError
+from lode.model.adapter import Adapter
+from lode.model.encoding import encode
+from lode.reference import check_donors, class_means, donors_of, token_means
+from lode.shapes import MODALITIES, TOKEN_MODALITIES
+from tests.tiny_model import NUM_LAYERS, RECORDS
+
+
+def importance(mean_sum: dict[str, list[float]], num_samples: dict[str, int]) -> pa.Table:
+    """One layer of two neurons."""
+    columns = neuron_columns(MODALITIES, 1, 2)
+    columns["mean_sum"] = np.concatenate([mean_sum.get(name, [0.0, 0.0]) for name in MODALITIES])
+    columns["num_samples"] = np.repeat([num_samples.get(name, 0) for name in MODALITIES], 2)
+    return pa.table(columns)
+
+
+def test_class_means_by_hand() -> None:
+    """Text 1, 2; special 3, 4; image 6, -6; text and special 2, 3; everything 4, 0."""
+    sums = {"text": [10, 20], "special": [30, 40], "image": [24, -24], "special_text": [20, 30], "prompt": [40, 0]}
+    counts = {"text": 10, "special": 10, "image": 4, "special_text": 10, "prompt": 10}
+    means = class_means(importance(sums, counts))
+    expected = {
+        "text": ([1, 2], [4.5, -1]),
+        "special": ([3, 4], [3.5, -2]),
+        "image": ([6, -6], [2, 3]),
+        "special_text": ([2, 3], [6, -6]),
+        "prompt": ([4, 0], [4, 0]),  # no other: its own
+    }
+    assert means.keys() == expected.keys(), "a modality that does not occur has no mean"
+    for name, (own, others) in expected.items():
+        np.testing.assert_allclose(means[name][:, 0], [own, others])
+
+
+def samples(*clusters: int) -> list[dict[str, Any]]:
+    """Clusters of so many samples."""
+    return [
+        {"sample_id": f"{cluster}-{i}", "cluster_id": f"c{cluster}"}
+        for cluster, size in enumerate(clusters)
+        for i in range(size)
+    ]
+
+
+@pytest.mark.parametrize("clusters", [(1, 1), (1,) * 9, (2, 3, 1, 4), (4, 2, 2), (3, 3)])
+def test_every_sample_donates_once_and_to_another_cluster(clusters: tuple[int, ...]) -> None:
+    rows = samples(*clusters)
+    for seed in range(5):
+        donors = donors_of(rows, seed)
+        assert sorted(donor["sample_id"] for donor in donors.values()) == sorted(donors)
+        assert donors.keys() == {row["sample_id"] for row in rows}
+        assert all(donors[row["sample_id"]]["cluster_id"] != row["cluster_id"] for row in rows)
+
+
+@pytest.mark.parametrize("clusters", [(3,), (5, 1), (7, 2, 1)])
+def test_a_sample_is_never_its_own_donor(clusters: tuple[int, ...]) -> None:
+    donors = donors_of(samples(*clusters), 0)
+    assert all(donor["sample_id"] != name for name, donor in donors.items())
+    assert len({donor["sample_id"] for donor in donors.values()}) == len(donors)
+
+
+def test_donors_depend_on_the_seed_and_not_on_the_order() -> None:
+    rows = samples(*[1] * 20)
+    assert donors_of(rows, 1) == donors_of(rows[::-1], 1)
+    assert donors_of(rows, 1) != donors_of(rows, 2)
+
+
+def test_a_single_sample_has_no_donor() -> None:
+    with pytest.raises(UserError, match=r"resample: 1 sample in split 'report'; expected at least 2"):
+        donors_of(samples(1), 0)
+
+
+def test_token_means_of_each_sample(tiny: Adapter) -> None:
+    """In a padded batch as alone; 0 for a modality that a sample does not hold."""
+    means, held = token_means(tiny, RECORDS[:4])
+    assert len(means) == NUM_LAYERS
+    for row, sample in enumerate(RECORDS[:4]):
+        batch = encode(tiny, [sample])
+        seen: list[torch.Tensor] = []
+        handle = tiny.activation[1].register_forward_hook(lambda *call: seen.append(call[2][0]))  # noqa: B023
+        with torch.inference_mode():
+            tiny.model(**batch.inputs, use_cache=False)
+        handle.remove()
+        for code, name in enumerate(TOKEN_MODALITIES):
+            tokens = batch.token_modality[0] == code
+            assert held[row, code] == tokens.any()
+            expected = seen[0][tokens].mean(0) if tokens.any() else torch.zeros(seen[0].shape[1])
+            torch.testing.assert_close(means[1][row, code], expected, rtol=1e-4, atol=1e-5, msg=f"{row} {name}")
+
+
+def test_a_donor_without_the_medium_is_refused(tiny: Adapter) -> None:
+    batch = encode(tiny, RECORDS[:2])
+    _, held = token_means(tiny, RECORDS[1::-1])
+    with pytest.raises(UserError, match="sample a holds image and its donor does not; expected a benchmark whose"):
+        check_donors(RECORDS[:2], batch.token_modality, held)
+    check_donors(RECORDS[:2], batch.token_modality, token_means(tiny, RECORDS[:2])[1])
