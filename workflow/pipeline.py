@@ -1,14 +1,15 @@
 """From a composed config to the params of a rule: what is recorded for reruns, and the command's arguments."""
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from lode.config import GROUPS, ROOT, compose, digest, semantic_json
+from lode.config import GROUPS, ROOT, SECTIONS, compose, digest, semantic_json
 from lode.errors import UserError, unknown_name
 from lode.experiment import validate_experiment, validate_pairs
 from lode.validation import TABLES, is_local, local_folder, validate
@@ -45,6 +46,29 @@ FILES = {"report": (ROOT / "lode" / "stages" / "report.html.jinja",)}
 def composed(overrides: tuple[str, ...]) -> DictConfig:
     """Compose once per set of overrides."""
     return compose(overrides)
+
+
+def concerning(step: str, overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides that touch a section which a step reads; the others cannot change what is recorded of it.
+
+    So a plan composes once per dataset for the scores of all selections and interventions, not once per job. No YAML
+    of a group may refer to another group (`${model.name}`); `tests/guard` sees to that.
+    """
+    read = {"experiment", *(key.partition(".")[0] for key in SECTIONS[step])}
+    return tuple(override for override in overrides if re.split(r"\W", override.lstrip("+~"))[0] in read)
+
+
+@cache
+def semantic_of(step: str, overrides: tuple[str, ...]) -> str:
+    """What is recorded of a step's config, once per set of overrides."""
+    return semantic_json(composed(overrides), step)
+
+
+@cache
+def code_of(step: str, script: str, overrides: tuple[str, ...]) -> str:
+    """The digest of a step's code, once per set of overrides."""
+    plugins = [f"lode.{name}" for name in PLUGINS.get(step, lambda cfg: [])(composed(overrides))]
+    return code_digest(SCRIPTS / script, plugins, FILES.get(step, ()))
 
 
 def in_project(path: Path) -> str:
@@ -191,15 +215,11 @@ class Pipeline:
         def overrides(wildcards: Any) -> tuple[str, ...]:
             return (*self.choices(wildcards), *self.user, *self.derived(step, wildcards))
 
-        def config(wildcards: Any) -> DictConfig:
-            return composed(overrides(wildcards))
-
         def semantic(wildcards: Any) -> str:
-            return semantic_json(config(wildcards), step)
+            return semantic_of(step, concerning(step, overrides(wildcards)))
 
         def code(wildcards: Any) -> str:
-            plugins = [f"lode.{name}" for name in PLUGINS.get(step, lambda cfg: [])(config(wildcards))]
-            return code_digest(SCRIPTS / script, plugins, FILES.get(step, ()))
+            return code_of(step, script, concerning(step, overrides(wildcards)))
 
         def args(wildcards: Any, output: Any) -> list[str]:
             identity = [f"expect_digest={digest(semantic(wildcards))}", f"code_digest={code(wildcards)}"]
