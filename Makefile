@@ -4,7 +4,7 @@ MODEL ?= tiny_qwen2_vl
 PROFILE ?= workflow/profiles/local
 RUN = bash workflow/with_env.sh
 
-.PHONY: help reproduce scoreboard plan verify test check retrain clean
+.PHONY: help reproduce scoreboard plan verify test test-slurm check retrain clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ verify: ## compare every result of an experiment with the plan: make verify EXPE
 
 test: ## all tests
 	@$(RUN) pytest
+
+test-slurm: ## a real Slurm on this machine (root, apt): make test-slurm EXPERIMENT=smoke for a short one
+	@$(RUN) pytest tests/slurm -m slurm --experiment=$(EXPERIMENT)
 
 check: ## style, types, workflow lint
 	@$(RUN) ruff check .

@@ -139,6 +139,7 @@ class AblationConfig:
     """How benchmarks are run."""
 
     batch_size: int = 150
+    shards: int = 1  # jobs that share the samples of a benchmark: shard i takes every shards-th from i on
 
 
 @dataclass
@@ -160,7 +161,7 @@ class IoConfig:
     shards: list[str] = MISSING
     importance: str = MISSING
     neurons: str = MISSING
-    predictions: str = MISSING
+    predictions: list[str] = MISSING
     scores: str = MISSING
     effects: str = MISSING
     sample_scores: str = MISSING

@@ -251,11 +251,16 @@ def check_capture(cfg: Any) -> None:
     if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
         raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 64")
     check_positive("capture.batch_size", cfg.capture.batch_size)
-    check_positive("capture.shards", cfg.capture.shards)
-    num_samples = cfg.dataset.num_samples["report" if cfg.split == "paper" else "mine"]
-    if cfg.capture.shards > num_samples:
+    check_shards(cfg, "capture", "report" if cfg.split == "paper" else "mine")
+
+
+def check_shards(cfg: Any, section: str, split: str) -> None:
+    """Refuse more shards than a split has samples."""
+    shards, num_samples = cfg[section].shards, cfg.dataset.num_samples[split]
+    check_positive(f"{section}.shards", shards)
+    if shards > num_samples:
         raise UserError(
-            f"capture.shards = {cfg.capture.shards}: expected at most the {num_samples} samples of {cfg.dataset.name}"
+            f"{section}.shards = {shards}: expected at most the {num_samples} samples of {cfg.dataset.name}"
         )
 
 
@@ -299,13 +304,14 @@ def intervention_options(plugin: str) -> list[str]:
 
 
 def check_ablation(cfg: Any) -> None:
-    """Refuse an unknown intervention."""
+    """Refuse an unknown intervention, and shards without samples."""
     check_plugin("intervention", cfg.intervention.plugin)
     options = intervention_options(cfg.intervention.plugin)
     for key in cfg.intervention.options:
         if key not in options:
             raise unknown_name(f"option of intervention {cfg.intervention.name}", key, options or ["(none)"])
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
+    check_shards(cfg, "ablation", "report")
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
 
 

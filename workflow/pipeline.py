@@ -265,9 +265,13 @@ class Pipeline:
         lists = [f"io.{key}=[{','.join(inputs[key])}]" for key in ("figures", "manifests", "datasets")]
         return [*lists, self.io("tables", {kind: list(inputs[kind]) for kind in (*CAPTURED, *TABLES)})]
 
-    def shards(self) -> list[int]:
-        """The shards of every capture."""
-        return list(range(self.cfg.capture.shards))
+    def shards(self, section: str = "capture") -> list[int]:
+        """The shards of every capture, or of every ablation."""
+        return list(range(self.cfg[section].shards))
+
+    def predicted(self, benchmark: str) -> list[str]:
+        """The shards of the predictions of one benchmark."""
+        return [f"{benchmark}/{shard}.predictions.parquet" for shard in self.shards("ablation")]
 
     def tables(self, kind: str, root: str) -> list[str]:
         """Paths of all tables of a kind."""
@@ -284,6 +288,14 @@ class Pipeline:
         sets = [(model, selection) for model in cfg.models for selection in cfg.selections]
         if kind == "neurons":
             return [f"{root}/neurons/{model}/{selection}.parquet" for model, selection in sets]
+        if kind == "predictions":
+            return [
+                path
+                for model, selection in sets
+                for intervention in cfg.interventions
+                for dataset in self.benchmarked(model)
+                for path in self.predicted(f"{root}/ablation/{model}/{selection}/{intervention}/{dataset}")
+            ]
         runs = [(model, f"{root}/ablation/{model}/{s}/{i}") for model, s in sets for i in cfg.interventions]
         if kind in COMPARED:
             return [f"{folder}/{kind}.parquet" for _, folder in runs]

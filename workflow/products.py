@@ -61,7 +61,7 @@ STEPS = (
     Step(
         "ablate",
         "benchmark_ablation.py",
-        {"predictions": f"{_RUN}/{{dataset}}.predictions.parquet"},
+        {"predictions": f"{_RUN}/{{dataset}}/{{shard}}.predictions.parquet"},
         ("download", "prepare", "select"),
     ),
     Step(

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
+from lode.errors import UserError
 from lode.intervention import scale
 from lode.media import Medium, blank
 from lode.model.adapter import Adapter
@@ -245,8 +246,14 @@ def blanked_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_ne
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Run one benchmark under every set of a neurons table, and once with blank media."""
-    samples = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
+    """Run one shard of a benchmark under every set of a neurons table, and once with blank media."""
+    rows_of_split = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
+    samples = rows_of_split[int(cfg.io.shard) :: cfg.ablation.shards]
+    if not samples:
+        raise UserError(
+            f"{cfg.dataset.name}: shard {cfg.io.shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
+            "'report' samples; use fewer shards (ablation.shards) or more samples"
+        )
     sets = neuron_sets(read_table(cfg.io.neurons, "neurons"))
     plugin = import_module(f"lode.intervention.{cfg.intervention.plugin}")
     intervene = partial(plugin.intervene, **cfg.intervention.options)
