@@ -4,7 +4,7 @@ MODEL ?= tiny_qwen2_vl
 PROFILE ?= workflow/profiles/local
 RUN = bash workflow/with_env.sh
 
-.PHONY: help reproduce scoreboard plan test check retrain clean
+.PHONY: help reproduce scoreboard plan verify test test-slurm check retrain clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,8 +21,14 @@ scoreboard: ## which selector finds planted neurons: results/scoreboard/scoreboa
 plan: ## say what `make reproduce` would run, and why
 	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT) --dry-run
 
+verify: ## compare every result of an experiment with the plan: make verify EXPERIMENT=default
+	@$(RUN) python -m workflow.verify $(EXPERIMENT)
+
 test: ## all tests
 	@$(RUN) pytest
+
+test-slurm: ## a real Slurm on this machine (root, apt): make test-slurm EXPERIMENT=smoke for a short one
+	@$(RUN) pytest tests/slurm -m slurm --experiment=$(EXPERIMENT)
 
 check: ## style, types, workflow lint
 	@$(RUN) ruff check .

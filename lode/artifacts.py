@@ -1,17 +1,21 @@
 """The tables that flow between stages: the only reader and writer of results.
 
 Their schemas are in `lode/schemas.py`. Every table carries its provenance: digests of config and code, and library
-versions.
+versions; and a seal (`lode/seal.py`), by which `make verify` finds what was changed since.
 """
 
+import errno
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from glob import escape as glob_escape
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +23,19 @@ import pyarrow.parquet as pq
 
 from lode.errors import UserError
 from lode.schemas import SCHEMAS
+from lode.seal import BLANK, seal
 
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow")
 PROVENANCE_KEY = b"lode"
+SEAL_KEY = b"lode_seal"
 COMPRESSION = "zstd"
+#: What to do about a file that cannot be written, by error number.
+_FREE = "Nothing half-written was left; free some space, then run again"
+_ALLOW = "Make the folder writable, then run again"
+UNWRITABLE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FREE),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _ALLOW),
+}
 
 
 def provenance(semantic: str, code_digest: str) -> dict[str, Any]:
@@ -60,8 +73,9 @@ def write_table(
         else pa.Table.from_pylist(list(columns), schema=SCHEMAS[kind])
     )
     refuse_nulls(table, kind)
-    with replacing(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(_metadata(kind, made_by)), temporary, compression=COMPRESSION)
+    sealed_table = table.replace_schema_metadata(_metadata(kind, made_by))
+    with replacing(path) as temporary, parquet_writer(temporary, sealed_table.schema) as writer:
+        writer.write_table(sealed_table)
 
 
 def write_rows(
@@ -81,11 +95,19 @@ def write_rows(
     """
     schema = SCHEMAS[kind].with_metadata(_metadata(kind, made_by))
     left = iter(rows)
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression=COMPRESSION) as writer:
+    with replacing(path) as temporary, parquet_writer(temporary, schema) as writer:
         while group := list(islice(left, group_size)):
             table = pa.Table.from_pylist(group, schema=schema)
             refuse_nulls(table, kind)
             writer.write_table(table)
+
+
+@contextmanager
+def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A writer whose file carries a blank seal, for `replacing` to fill in."""
+    with pq.ParquetWriter(path, schema, compression=COMPRESSION) as writer:
+        writer.add_key_value_metadata({SEAL_KEY: BLANK})
+        yield writer
 
 
 def _metadata(kind: str, made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -106,22 +128,39 @@ def with_nulls(columns: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
     return {**columns, **{field.name: pa.nulls(length, field.type) for field in left_out}}
 
 
-class replacing:
-    """Give a temporary name beside `path`; rename on success, remove on failure."""
+@contextmanager
+def replacing(path: str | Path, sealed: bool = True) -> Iterator[Path]:
+    """Give a temporary name beside `path`; seal and rename on success, remove on failure.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.partial")
+    The name is one of its own, and what a killed job of the same output left is removed: a job that outlived its
+    workflow can spoil no file.
 
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self.temporary
+    Args:
+        path: where the file goes.
+        sealed: whether the file holds a blank seal (`lode/seal.py`), to be filled in.
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
+    Raises:
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob_escape(path.name)}.*.partial"):
+            left.unlink(missing_ok=True)
+        yield temporary
+        if sealed:
+            seal(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            raise UserError(
+                f"{path} cannot be written: {os.strerror(error.errno)}. {UNWRITABLE[error.errno]}"
+            ) from error
+        raise
+    finally:
+        if temporary.exists():
+            temporary.unlink()
 
 
 def read_table(path: str | Path, kind: str) -> pa.Table:

@@ -152,6 +152,7 @@ class AblationConfig:
     """How benchmarks are run."""
 
     batch_size: int = 150
+    shards: int = 1  # jobs that share the samples of a benchmark: shard i takes every shards-th from i on
 
 
 @dataclass
@@ -174,7 +175,7 @@ class IoConfig:
     importance: str = MISSING
     gradients: str | None = None  # for the selections that need it
     neurons: str = MISSING
-    predictions: str = MISSING
+    predictions: list[str] = MISSING
     scores: str = MISSING
     effects: str = MISSING
     sample_scores: str = MISSING

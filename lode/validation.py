@@ -251,16 +251,21 @@ def check_capture(cfg: Any) -> None:
     if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
         raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 64")
     check_positive("capture.batch_size", cfg.capture.batch_size)
-    check_shards(cfg)
+    check_mined_shards(cfg)
 
 
-def check_shards(cfg: Any) -> None:
-    """Refuse shards without samples."""
-    check_positive("capture.shards", cfg.capture.shards)
-    num_samples = cfg.dataset.num_samples["report" if cfg.split == "paper" else "mine"]
-    if cfg.capture.shards > num_samples:
+def check_mined_shards(cfg: Any) -> None:
+    """Refuse shards of the mining split without samples."""
+    check_shards(cfg, "capture", "report" if cfg.split == "paper" else "mine")
+
+
+def check_shards(cfg: Any, section: str, split: str) -> None:
+    """Refuse more shards than a split has samples."""
+    shards, num_samples = cfg[section].shards, cfg.dataset.num_samples[split]
+    check_positive(f"{section}.shards", shards)
+    if shards > num_samples:
         raise UserError(
-            f"capture.shards = {cfg.capture.shards}: expected at most the {num_samples} samples of {cfg.dataset.name}"
+            f"{section}.shards = {shards}: expected at most the {num_samples} samples of {cfg.dataset.name}"
         )
 
 
@@ -273,7 +278,7 @@ def check_gradients(cfg: Any) -> None:
             f"gradients.alpha = {gradients.alpha}, gradients.num_steps = {gradients.num_steps}: expected an exponent "
             "in [0, 1] and a whole number of at least 0, such as 0.5 and 8"
         )
-    check_shards(cfg)
+    check_mined_shards(cfg)
 
 
 def check_split(cfg: Any) -> None:
@@ -309,10 +314,11 @@ def check_controls(cfg: Any) -> None:
 
 
 def check_ablation(cfg: Any) -> None:
-    """Refuse an unknown intervention, what it could not work with, and batches and replies of no size."""
+    """Refuse an unknown intervention, what it could not work with, empty shards, batches and replies of no size."""
     check_plugin("intervention", cfg.intervention.plugin)
     check_intervention(cfg.intervention)
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
+    check_shards(cfg, "ablation", "report")
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
 
 

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from lode.model.adapter import Adapter
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which experiment the tests of clusters and faults run."""
+    parser.addoption("--experiment", default="smoke", help="of tests/slurm and tests/faults: smoke, default, ...")
+
+
 @pytest.fixture(scope="session")
 def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The manifest of a tiny random model."""

@@ -40,6 +40,14 @@ def snakemake(tree: Path, *arguments: str, overrides: list[str] | None = None) -
     return done.stdout + done.stderr
 
 
+def tables(tree: Path, experiment: str) -> dict[str, bytes]:
+    """Every table of a run, byte for byte."""
+    results = tree / "results" / experiment
+    found = {str(path.relative_to(results)): path.read_bytes() for path in results.rglob("*.parquet")}
+    assert found, f"no table in {results}"
+    return found
+
+
 def copy_project(folder: Path) -> Path:
     """Copy every file of the project that git would track, and add the experiment `rerun`."""
     tree = folder / "tree"

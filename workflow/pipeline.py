@@ -1,14 +1,15 @@
 """From a composed config to the params of a rule: what is recorded for reruns, and the command's arguments."""
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from lode.config import GROUPS, ROOT, compose, digest, semantic_json
+from lode.config import GROUPS, ROOT, SECTIONS, compose, digest, semantic_json
 from lode.errors import UserError, unknown_name
 from lode.experiment import needs_gradients, validate_experiment, validate_pairs
 from lode.intervention_check import read_intervention
@@ -50,6 +51,29 @@ FILES = {"report": (ROOT / "lode" / "stages" / "report.html.jinja",)}
 def composed(overrides: tuple[str, ...]) -> DictConfig:
     """Compose once per set of overrides."""
     return compose(overrides)
+
+
+def concerning(step: str, overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides that touch a section which a step reads; the others cannot change what is recorded of it.
+
+    So a plan composes once per dataset for the scores of all selections and interventions, not once per job. No YAML
+    of a group may refer to another group (`${model.name}`); `tests/guard` sees to that.
+    """
+    read = {"experiment", *(key.partition(".")[0] for key in SECTIONS[step])}
+    return tuple(override for override in overrides if re.split(r"\W", override.lstrip("+~"))[0] in read)
+
+
+@cache
+def semantic_of(step: str, overrides: tuple[str, ...]) -> str:
+    """What is recorded of a step's config, once per set of overrides."""
+    return semantic_json(composed(overrides), step)
+
+
+@cache
+def code_of(step: str, script: str, overrides: tuple[str, ...]) -> str:
+    """The digest of a step's code, once per set of overrides."""
+    plugins = [f"lode.{name}" for name in PLUGINS.get(step, lambda cfg: [])(composed(overrides))]
+    return code_digest(SCRIPTS / script, plugins, FILES.get(step, ()))
 
 
 def in_project(path: Path) -> str:
@@ -210,15 +234,11 @@ class Pipeline:
         def overrides(wildcards: Any) -> tuple[str, ...]:
             return (*self.choices(wildcards), *self.user, *self.derived(step, wildcards))
 
-        def config(wildcards: Any) -> DictConfig:
-            return composed(overrides(wildcards))
-
         def semantic(wildcards: Any) -> str:
-            return semantic_json(config(wildcards), step)
+            return semantic_of(step, concerning(step, overrides(wildcards)))
 
         def code(wildcards: Any) -> str:
-            plugins = [f"lode.{name}" for name in PLUGINS.get(step, lambda cfg: [])(config(wildcards))]
-            return code_digest(SCRIPTS / script, plugins, FILES.get(step, ()))
+            return code_of(step, script, concerning(step, overrides(wildcards)))
 
         def args(wildcards: Any, output: Any) -> list[str]:
             identity = [f"expect_digest={digest(semantic(wildcards))}", f"code_digest={code(wildcards)}"]
@@ -264,9 +284,13 @@ class Pipeline:
         lists = [f"io.{key}=[{','.join(inputs[key])}]" for key in ("figures", "manifests", "datasets")]
         return [*lists, self.io("tables", {kind: list(inputs[kind]) for kind in (*CAPTURED, *TABLES)})]
 
-    def shards(self) -> list[int]:
-        """The shards of every capture."""
-        return list(range(self.cfg.capture.shards))
+    def shards(self, section: str = "capture") -> list[int]:
+        """The shards of every capture, or of every ablation."""
+        return list(range(self.cfg[section].shards))
+
+    def predicted(self, benchmark: str) -> list[str]:
+        """The shards of the predictions of one benchmark."""
+        return [f"{benchmark}/{shard}.predictions.parquet" for shard in self.shards("ablation")]
 
     def attributing(self) -> list[str]:
         """The selections of the experiment that need gradients."""
@@ -306,6 +330,14 @@ class Pipeline:
         sets = [(model, selection) for model in cfg.models for selection in cfg.selections]
         if kind in ("neurons", "retests"):
             return [f"{root}/{kind}/{model}/{selection}.parquet" for model, selection in sets]
+        if kind == "predictions":
+            return [
+                path
+                for model, selection in sets
+                for intervention in cfg.interventions
+                for dataset in self.benchmarked(model)
+                for path in self.predicted(f"{root}/ablation/{model}/{selection}/{intervention}/{dataset}")
+            ]
         runs = [(model, f"{root}/ablation/{model}/{s}/{i}") for model, s in sets for i in cfg.interventions]
         if kind in COMPARED:
             return [f"{folder}/{kind}.parquet" for _, folder in runs]
@@ -322,6 +354,10 @@ class Pipeline:
         folder = f"{root}/ablation/{wildcards.model}/{wildcards.selection}/{wildcards.intervention}"
         names = self.benchmarked(wildcards.model)
         return {kind: [f"{folder}/{name}.{kind}.parquet" for name in names] for kind in ("effects", "sample_scores")}
+
+    def drawn(self) -> set[str]:
+        """The kinds of tables that the experiment's figures are drawn from."""
+        return {kind for name in self.cfg.figures for kind in self.compose(f"figure={name}").figure.tables}
 
     def figure_tables(self, wildcards: Any, root: str) -> dict[str, list[str]]:
         """The tables that a figure is drawn from, by kind."""

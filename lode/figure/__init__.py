@@ -93,7 +93,7 @@ _KEYS = {
     "scoreboard": (),
     "neurons": ("model", "selection"),
     "retests": ("model", "selection"),
-    "predictions": ("model", "selection", "intervention", "dataset"),
+    "predictions": ("model", "selection", "intervention", "dataset", "shard"),
     "scores": ("model", "selection", "intervention", "dataset"),
     "effects": ("model", "selection", "intervention", "dataset"),
     "sample_scores": ("model", "selection", "intervention", "dataset"),
@@ -118,7 +118,8 @@ def keys_of(kind: str, path: str | Path) -> dict[str, str]:
         UserError: the path has too few folders.
     """
     names = _KEYS[kind]
-    ending = f".{kind}.parquet" if names[-1:] == ("dataset",) else ".parquet"  # one dataset has tables of several kinds
+    several = "intervention" in names  # the folder of a run holds tables of several kinds
+    ending = f".{kind}.parquet" if several else ".parquet"
     if kind in _OF_A_RUN:
         ending = f"/{kind}.parquet"
     text = Path(path).as_posix()

@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
+from lode.errors import UserError
 from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.media import blanked
 from lode.model.adapter import Adapter
@@ -258,14 +259,20 @@ def blanked_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_ne
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Run one benchmark under every set of a neurons table, and once with blank media."""
-    samples = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
+    """Run one shard of a benchmark under every set of a neurons table, and once with blank media."""
+    rows_of_split = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
+    samples = rows_of_split[int(cfg.io.shard) :: cfg.ablation.shards]
+    if not samples:
+        raise UserError(
+            f"{cfg.dataset.name}: shard {cfg.io.shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
+            "'report' samples; use fewer shards (ablation.shards) or more samples"
+        )
     sets = neuron_sets(read_table(cfg.io.neurons, "neurons"))
     intervention = from_config(cfg.intervention)
     if "class_means" in intervention.needs:
         means = class_means(read_table(cfg.io.importance, "importance"))
         intervention = replace(intervention, class_means=means)
-    donors = donors_of(samples, cfg.seed) if "donors" in intervention.needs else {}
+    donors = donors_of(rows_of_split, cfg.seed) if "donors" in intervention.needs else {}
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     limit = cfg.dataset.max_new_tokens
 

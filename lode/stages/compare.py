@@ -12,6 +12,7 @@ import numpy as np
 
 from lode.artifacts import read_table, replacing, write_table
 from lode.planting.schemas import RATINGS
+from lode.seal import beside
 
 Row = dict[str, Any]
 
@@ -73,6 +74,6 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         for row in read_table(path, "ratings").to_pylist()
     ]
     rows = scoreboard(ratings)
-    write_table(cfg.io.output, "scoreboard", rows, made_by)
-    with replacing(cfg.io.text) as temporary:
+    with replacing(cfg.io.text, sealed=False) as temporary:
         temporary.write_text(as_text(rows), encoding="utf-8")
+    write_table(cfg.io.output, "scoreboard", rows, {**made_by, **beside(cfg.io.output, cfg.io.text)})

@@ -9,13 +9,13 @@ import errno
 import json
 import re
 import shutil
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from lode.artifacts import replacing
 from lode.config import ROOT
 from lode.errors import UserError
+from lode.seal import BLANK, file_sha256
 from lode.validation import check_folder, is_local, local_folder
 
 #: What is fetched of a repository. Weights in its folders are other formats; tokenizers in them belong to the model.
@@ -30,9 +30,7 @@ def describe(folder: Path) -> list[dict[str, Any]]:
     """Name, size and SHA-256 of every file of a model folder."""
     files = []
     for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        with path.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-        files.append({"name": path.name, "size": path.stat().st_size, "sha256": digest})
+        files.append({"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)})
     return files
 
 
@@ -171,6 +169,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "folder": str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder),
         **facts,
         "made_by": made_by,
+        "seal": BLANK,
     }
     with replacing(cfg.io.output) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n")

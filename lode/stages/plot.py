@@ -10,19 +10,26 @@ from typing import Any
 
 from lode.artifacts import replacing
 from lode.figure import house_style, read_tables
+from lode.seal import BLANK, beside
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Draw `cfg.figure` from `cfg.io.tables` (kind -> paths) to `cfg.io.svg` and `cfg.io.png`."""
     plugin = import_module(f"lode.figure.{cfg.figure.plugin}")
     tables = read_tables(cfg.io.tables, cfg.figure.tables)
-    record = json.dumps({"figure": cfg.figure.name, "caption": cfg.figure.caption, **made_by}, sort_keys=True)
+    record = {"figure": cfg.figure.name, "caption": cfg.figure.caption, **made_by}
     with house_style(cfg.figure.name):
         figure = plugin.draw(tables)
-        with replacing(cfg.io.svg) as temporary:
-            names = {"Title": cfg.figure.name, "Creator": "Lode", "Description": record, "Date": None}
-            figure.savefig(temporary, format="svg", metadata=names)
-        with replacing(cfg.io.png) as temporary:
+        with replacing(cfg.io.png, sealed=False) as temporary:
             # The version of the drawing library belongs in the record, not in a field that only PNG has.
-            names = {"Title": cfg.figure.name, "Description": record, "Software": None}
+            names = {"Title": cfg.figure.name, "Description": as_json(record), "Software": None}
             figure.savefig(temporary, format="png", metadata=names)
+        with replacing(cfg.io.svg) as temporary:
+            described = as_json({**record, **beside(cfg.io.svg, cfg.io.png), "seal": BLANK})
+            names = {"Title": cfg.figure.name, "Creator": "Lode", "Description": described, "Date": None}
+            figure.savefig(temporary, format="svg", metadata=names)
+
+
+def as_json(record: dict[str, Any]) -> str:
+    """A record as text, its keys sorted."""
+    return json.dumps(record, sort_keys=True)

@@ -32,6 +32,7 @@ from lode.figure import (
     method_sets,
     read_tables,
 )
+from lode.seal import BLANK
 from lode.statistics.verdict import conclusion, verdicts
 
 #: Which step makes a kind of table.
@@ -89,6 +90,8 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         datasets=[dataset_facts(Path(path).stem, read_table(path, "dataset")) for path in cfg.io.datasets],
         records=records,
         versions=versions([*records, made_by]),
+        provenance=json.dumps(made_by, sort_keys=True),
+        seal=BLANK,
     )
     with replacing(cfg.io.output) as temporary:
         temporary.write_text(html, encoding="utf-8")

@@ -288,7 +288,7 @@ def sample_rows(
 
 
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
-    """Read `io.dataset` and `io.predictions`; write `io.scores`, `io.effects` and `io.sample_scores`.
+    """Read `io.dataset` and all shards of `io.predictions`; write `io.scores`, `io.effects` and `io.sample_scores`.
 
     Args:
         cfg: seed, dataset.name, dataset.scores, scoring.num_resamples, scoring.confidence_level, io.
@@ -307,8 +307,10 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
             "expected at least 1 and a number between 0 and 1, such as 10000 and 0.95"
         )
     dataset = read_table(cfg.io.dataset, "dataset").drop_columns(["media"]).to_pylist()
-    groups = by_set(read_table(cfg.io.predictions, "predictions").to_pylist(), cfg.io.predictions)
-    samples = matched_samples(dataset, groups, cfg.io.predictions)
+    origin = ", ".join(cfg.io.predictions)
+    shards = [read_table(path, "predictions") for path in cfg.io.predictions]
+    groups = by_set([row for shard in shards for row in shard.to_pylist()], origin)
+    samples = matched_samples(dataset, groups, origin)
     constant, constant_rows = constant_replies(samples)
     rows_of = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
     rows_of[constant] = constant_rows
@@ -317,7 +319,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     values = np.concatenate([score_sets(name, rows, samples) for name in names])
     totals, sizes = cluster_totals(values, np.array([sample["cluster_id"] for sample in samples]))
     if len(sizes) < 2:
-        raise UserError(f"{cfg.io.predictions}: one cluster; expected at least two, as an interval needs variation")
+        raise UserError(f"{origin}: one cluster; expected at least two, as an interval needs variation")
     shape = (len(names), len(sets))
     means = (totals.sum(axis=1) / sizes.sum()).reshape(shape)
     of_sets = totals.reshape(*shape, -1)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table, write_table
 from lode.config import compose, restrict
+from lode.errors import UserError
 from lode.intervention import SHAM, switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter
@@ -302,7 +303,8 @@ def test_a_run_writes_every_set_of_every_sample(
     write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
     write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
     paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
-    overrides = [*paths, f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}", "runtime.device=cpu"]
+    batches = [f"ablation.batch_size={batch_size}", "io.shard=0"]
+    overrides = [*paths, f"io.manifest={tiny_manifest}", *batches, "runtime.device=cpu"]
     ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {"batch": batch_size})
     predictions = read_table(tmp_path / "output.parquet", "predictions").to_pylist()
     reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
@@ -344,3 +346,35 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
     np.testing.assert_allclose(*likelihood, rtol=1e-4, atol=1e-4)
     by_set = {s: [r["gold_log_likelihood"] for r in said[0] if r["set_name"] == s] for s in ("none", "image")}
     assert by_set["none"] != by_set["image"]
+
+
+def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: Adapter, tiny_manifest: Path) -> None:
+    """Replies and counts exactly, log-likelihoods to rounding; more shards than samples are refused in words."""
+    rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS[:5]]
+    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
+    write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
+    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
+
+    def predicted(shards: int, shard: int) -> list[dict[str, Any]]:
+        cut = [f"ablation.shards={shards}", f"io.shard={shard}", "ablation.batch_size=3", "runtime.device=cpu"]
+        overrides = [*paths, f"io.manifest={tiny_manifest}", *cut]
+        ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {})
+        return read_table(tmp_path / "output.parquet", "predictions").to_pylist()
+
+    def by_key(shards: int) -> dict[tuple[str, str], dict[str, Any]]:
+        found = [row for shard in range(shards) for row in predicted(shards, shard)]
+        return {(row["set_name"], row["sample_id"]): row for row in found}
+
+    whole = by_key(1)
+    for shards in (2, 3, 5):
+        parts = by_key(shards)
+        assert parts.keys() == whole.keys()
+        for key, row in parts.items():
+            other = dict(whole[key])
+            likelihood = row.pop("gold_log_likelihood"), other.pop("gold_log_likelihood")
+            options = row.pop("choice_log_likelihoods"), other.pop("choice_log_likelihoods")
+            assert row == other
+            assert likelihood[0] == pytest.approx(likelihood[1], rel=1e-6)
+            assert options[0] == (options[1] and pytest.approx(options[1], rel=1e-6))
+    with pytest.raises(UserError, match="shard 6 of 7 has none of the 5 'report' samples"):
+        predicted(7, 6)

@@ -142,6 +142,8 @@ WORKFLOW = [
     workflow("nothing to contrast", "+selections.own=['selection=lape','selection.modality_split=prompt']",
              says=("selection own compares modalities", "at least 2", "hold prompt")),
     workflow("shards", "capture.shards=151", says=("capture.shards = 151", "150 samples")),
+    workflow("shards of an ablation", "ablation.shards=1001", says=("ablation.shards = 1001", "samples of toy_")),
+    workflow("no shard", "ablation.shards=0", says=("ablation.shards = 0", "at least 1")),
     workflow("batch size", "ablation.batch_size=0", says=("ablation.batch_size = 0", "at least 1")),
     workflow("device", "runtime.device=gpu", says=("'gpu'", "auto, cpu, cuda")),
     workflow("number format", "model.dtype=float33", says=("'float33'", "Did you mean float32", "bfloat16")),

@@ -147,6 +147,7 @@ def test_the_manifest_says_what_arrived(environment: dict[str, str], tmp_path: P
     assert done.returncode == 0, done.stderr
     manifest: dict[str, Any] = json.loads(output.read_text())
     made_by = manifest.pop("made_by")
+    assert manifest.pop("seal")
     assert made_by["config"] == {"model": {"name": "tiny_qwen2_vl", "source": NAME, "revision": "main"}}
     folder = tmp_path / "cache" / "hub" / "models--owner--tiny" / "snapshots" / COMMIT
     sizes = [{"name": name, "size": len(FILES[name])} for name in FETCHED]

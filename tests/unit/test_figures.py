@@ -33,6 +33,7 @@ from lode.figure import (
     selector_agreement,
     set_overlap,
 )
+from lode.seal import file_sha256
 from lode.shapes import MODALITIES
 from lode.stages.plot import run
 from tests.tables import benchmark_rows, compared_rows, neuron_rows, write_run
@@ -356,6 +357,8 @@ def test_images_carry_caption_and_provenance_but_no_date(tmp_path: Path) -> None
     record = json.loads(description.text)
     assert record["caption"] == "a <caption> & more"
     assert record["config_digest"] == MADE_BY["config_digest"]
+    assert record.pop("beside") == {"set_overlap.png": file_sha256(tmp_path / "set_overlap.png")}
+    assert record.pop("seal").startswith("lode-seal-")
     with Image.open(tmp_path / "set_overlap.png") as image:
         assert json.loads(image.text["Description"]) == record  # type: ignore[attr-defined]
         assert "Software" not in image.text  # type: ignore[attr-defined]

@@ -72,24 +72,25 @@ def prediction_rows():
     return [prediction(name, i, digit == "1") for name in RIGHT for i, digit in enumerate(RIGHT[name])]
 
 
+USUAL = {"num_resamples": 2000, "confidence_level": 0.95}
+
+
 @pytest.fixture
 def stage(tmp_path):
     """A function that writes the inputs, runs the stage, and returns (scores, effects) as lists of rows."""
 
-    def execute(predictions=None, dataset=None, **changes):
-        io = {name: str(tmp_path / f"{name}.parquet") for name in ("dataset", "predictions", *OUTPUTS)}
+    def execute(predictions=None, dataset=None, shards=1, **changes):
+        io = {name: str(tmp_path / f"{name}.parquet") for name in ("dataset", *OUTPUTS)}
         write_table(io["dataset"], "dataset", dataset_rows() if dataset is None else dataset, {})
-        write_table(io["predictions"], "predictions", prediction_rows() if predictions is None else predictions, {})
+        rows = prediction_rows() if predictions is None else predictions
+        io["predictions"] = [str(tmp_path / f"{i}.predictions.parquet") for i in range(shards)]
+        for i, path in enumerate(io["predictions"]):
+            write_table(path, "predictions", rows[i::shards], {})
+        scores = changes.get("scores", ["exact_match", "vqa_paper"])
+        scoring = {key: changes.get(key, usual) for key, usual in USUAL.items()}
+        seed = changes.get("seed", 2024)
         cfg = OmegaConf.create(
-            {
-                "seed": changes.get("seed", 2024),
-                "dataset": {"name": "toy", "scores": changes.get("scores", ["exact_match", "vqa_paper"])},
-                "scoring": {
-                    "num_resamples": changes.get("num_resamples", 2000),
-                    "confidence_level": changes.get("confidence_level", 0.95),
-                },
-                "io": io,
-            }
+            {"seed": seed, "dataset": {"name": "toy", "scores": scores}, "scoring": scoring, "io": io}
         )
         OmegaConf.set_struct(cfg, True)
         run(cfg, {"config_digest": "abc"})
@@ -301,6 +302,8 @@ def test_equal_seeds_give_equal_bytes_in_any_row_order_and_other_seeds_do_not(st
     random.Random(1).shuffle(dataset)
     stage(predictions, dataset, scores=scores)
     assert stage.bytes == first
+    stage(scores=scores, shards=3)
+    assert stage.bytes == first
     # 3 clusters give few distinct ends, so the level is one where the ends move with the draws.
     stage(num_resamples=7, confidence_level=0.5)
     few = stage.bytes
@@ -392,9 +395,7 @@ def test_options_and_datasets_that_make_no_sense_are_refused(stage):
 
 def test_a_prediction_table_of_another_kind_is_refused(stage, tmp_path):
     stage()
-    io = {name: str(tmp_path / "scores.parquet") for name in ("predictions", *OUTPUTS)}
-    cfg = {"seed": 1, "dataset": {"name": "toy", "scores": ["exact_match"]}}
-    cfg |= {"scoring": {"num_resamples": 10, "confidence_level": 0.9}}
-    cfg |= {"io": io | {"dataset": str(tmp_path / "dataset.parquet")}}
+    io = {"predictions": [str(tmp_path / "scores.parquet")], "dataset": str(tmp_path / "dataset.parquet")}
+    cfg = {"seed": 1, "dataset": {"name": "toy", "scores": ["exact_match"]}, "scoring": USUAL, "io": io}
     with pytest.raises(UserError, match="missing column 'sample_id'"):
         run(OmegaConf.create(cfg), {})

@@ -1,5 +1,6 @@
 """The light stages and the tables between them: download, prepare, aggregate, select, and the only writer."""
 
+import errno
 import hashlib
 import json
 from itertools import pairwise
@@ -28,6 +29,7 @@ from lode.control import Selected
 from lode.control.layer_matched import layer_matched
 from lode.dataset import Sample
 from lode.errors import UserError
+from lode.seal import damage
 from lode.shapes import MODALITIES
 from lode.stages import download, prepare, select
 from tests.broken import safetensors
@@ -59,7 +61,10 @@ def manifest_of(tmp_path: Path, source: str) -> dict[str, Any]:
     output = tmp_path / "out" / "manifest.json"
     download.run(config("download", f"model.source={source}", f"io.output={output}"), MADE_BY)
     assert [p.name for p in output.parent.iterdir()] == ["manifest.json"]
-    return json.loads(output.read_text())
+    assert damage(output) == ""
+    manifest = json.loads(output.read_text())
+    assert manifest.pop("seal").startswith("lode-seal-")
+    return manifest
 
 
 def test_manifest_of_a_folder(tmp_path: Path, model_folder: Path) -> None:
@@ -264,12 +269,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "table.parquet"
     before = statistics_bytes(path)
 
-    def fail(table: pa.Table, where: Path, **options: Any) -> None:
+    def fail(where: Path, schema: pa.Schema, **options: Any) -> None:
         Path(where).write_bytes(b"half")
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(pq, "write_table", fail)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(pq, "ParquetWriter", fail)
+    with pytest.raises(UserError, match=r"table.parquet cannot be written: No space left on device. Nothing half"):
         statistics_bytes(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["table.parquet"]

@@ -13,8 +13,8 @@ SMALL = {
     "gradients.py": ["--samples=4", "--batch=2", "--repeats=1"],
     "selection.py": ["--layers=2", "--neurons=64", "--bins=8", "--repeats=1"],
 }
-#: What others share.
-PARTS = {"layers.py"}
+#: What others share, and what has a test of its own.
+PARTS = {"layers.py", "plan.py"}
 
 
 def test_all_are_tried() -> None:

@@ -107,7 +107,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "same value as override": (override("seed=2024"), {}),
     "comment in a script": (append("scripts/capture_activations.py", "# a comment\n"), {}),
     "docstring in the library": (replace("lode/stages/select.py", '"""Stage 4:', '"""The fourth stage:'), {}),
-    "memory of a rule": (replace("workflow/rules/2_capture.smk", "mem_mb=4000", "mem_mb=5000"), {}),
+    "memory of a rule": (replace("workflow/rules/2_capture.smk", "4000 * attempt", "5000 * attempt"), {}),
     "log of a rule": (replace("workflow/rules/2_capture.smk", '.log"', '.txt"'), {}),
     "comment in the Snakefile": (append("Snakefile", "# a comment\n"), {}),
     "new script and module": (append("lode/selection/brand_new.py", '"""New."""\n'), {}),
@@ -126,6 +126,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
         dict(capture=1, aggregate=1, select=2, ablate=2, score=2, measure=2, plot=3, report=1),
     ),
     "token limit of a benchmark": (override("dataset.max_new_tokens=3"), after("ablate", plot=1)),
+    "shards of an ablation": (override("ablation.shards=2"), after("ablate", ablate=8, plot=1)),
     "score of a benchmark": (
         override("dataset.scores=[mmlu_paper,exact_match]"),
         after("score", plot=1),

@@ -19,8 +19,8 @@ rule download_model:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         **run.step("download", "download_model.py"),
     shell:
@@ -39,8 +39,8 @@ rule prepare_dataset:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         **run.step("prepare", "prepare_dataset.py"),
     shell:
@@ -65,8 +65,8 @@ rule plant_neurons:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         **run.step("plant", "plant_neurons.py"),
         datasets=lambda wildcards, input, output: f"io.datasets=[{','.join(input.datasets)}]",
@@ -86,8 +86,8 @@ rule train_model:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=12000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         **run.step("train", "train_model.py"),
     shell:

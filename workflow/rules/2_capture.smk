@@ -19,8 +19,8 @@ rule capture_activations:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
         gpu=1,
     params:
         **run.step("capture", "capture_activations.py"),

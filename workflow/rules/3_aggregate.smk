@@ -22,8 +22,8 @@ rule aggregate_importance:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         **run.step("aggregate", "aggregate_importance.py"),
         shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",

@@ -26,8 +26,8 @@ rule select_neurons:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         **run.step("select", "select_neurons.py"),
         io=lambda wildcards, input, output: [
@@ -54,8 +54,8 @@ rule rate_selectors:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         **run.step("rate", "rate_selectors.py"),
         io=lambda wildcards, input, output: [
@@ -78,8 +78,8 @@ rule compare_selectors:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         **run.step("compare", "compare_selectors.py"),
         ratings=lambda wildcards, input, output: f"io.ratings=[{','.join(input)}]",

@@ -2,8 +2,8 @@
 
 benchmark_ablation   model, dataset, neurons/{model}/{selection}.parquet; importance/{model}.parquet for interventions
                      that take values from it
-                     -> ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet
-score_ablation       predictions, dataset
+                     -> ablation/{model}/{selection}/{intervention}/{dataset}/{shard}.predictions.parquet
+score_ablation       all shards of the predictions, dataset
                      -> ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet, .effects.parquet,
                         .sample_scores.parquet
 measure_selectivity  effects and sample_scores of all benchmarks
@@ -18,16 +18,16 @@ rule benchmark_ablation:
         dataset="<results>/datasets/{dataset}.parquet",
         neurons="<results>/neurons/{model}/{selection}.parquet",
     output:
-        "<results>/ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet",
+        "<results>/ablation/{model}/{selection}/{intervention}/{dataset}/{shard}.predictions.parquet",
     log:
-        "<logs>/benchmark_ablation/{model}/{selection}/{intervention}/{dataset}.log",
+        "<logs>/benchmark_ablation/{model}/{selection}/{intervention}/{dataset}/{shard}.log",
     benchmark:
-        "<benchmarks>/benchmark_ablation/{model}/{selection}/{intervention}/{dataset}.jsonl"
+        "<benchmarks>/benchmark_ablation/{model}/{selection}/{intervention}/{dataset}/{shard}.jsonl"
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=1,
     params:
         **run.step("ablate", "benchmark_ablation.py"),
@@ -37,13 +37,17 @@ rule benchmark_ablation:
         ],
     shell:
         "python {params.script:q} {params.args:q} {params.references:q} io.manifest={input.manifest:q} "
-        "io.dataset={input.dataset:q} io.neurons={input.neurons:q} io.output={output:q} > {log:q} 2>&1"
+        "io.dataset={input.dataset:q} io.neurons={input.neurons:q} io.shard={wildcards.shard} io.output={output:q} "
+        "> {log:q} 2>&1"
 
 
 rule score_ablation:
     input:
         dataset="<results>/datasets/{dataset}.parquet",
-        predictions="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.predictions.parquet",
+        predictions=expand(
+            "<results>/ablation/{{model}}/{{selection}}/{{intervention}}/{{dataset}}/{shard}.predictions.parquet",
+            shard=run.shards("ablation"),
+        ),
     output:
         scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet",
         effects="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.effects.parquet",
@@ -55,12 +59,13 @@ rule score_ablation:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         **run.step("score", "score_ablation.py"),
+        predictions=lambda wildcards, input, output: f"io.predictions=[{','.join(input.predictions)}]",
     shell:
-        "python {params.script:q} {params.args:q} io.dataset={input.dataset:q} io.predictions={input.predictions:q} "
+        "python {params.script:q} {params.args:q} io.dataset={input.dataset:q} {params.predictions:q} "
         "io.scores={output.scores:q} io.effects={output.effects:q} io.sample_scores={output.sample_scores:q} "
         "> {log:q} 2>&1"
 
@@ -78,8 +83,8 @@ rule measure_selectivity:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         **run.step("measure", "measure_selectivity.py"),
         tables=lambda wildcards, input, output: run.io(

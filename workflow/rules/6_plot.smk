@@ -22,8 +22,8 @@ rule plot_figures:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         **run.step("plot", "plot_figures.py"),
         tables=lambda wildcards, input, output: run.io(
@@ -58,8 +58,8 @@ rule build_report:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         **run.step("report", "build_report.py"),
         io=lambda wildcards, input, output: run.report_io(input),

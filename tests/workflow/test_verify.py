@@ -1,0 +1,182 @@
+"""`make verify` finds and names every result that is not as planned, and nothing else."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lode.config import ROOT
+from tests.project_tree import environment, snakemake
+from workflow.pipeline import Pipeline
+from workflow.products import missing, products
+
+IMPORTANCE = "results/rerun/importance/second.parquet"
+SCORES = "results/rerun/ablation/second/wide/zero/toy_mmlu.scores.parquet"
+FIGURE = "results/rerun/figures/metric_correlation"
+REPORT = "results/rerun/report.html"
+MANIFEST = "results/rerun/models/second/manifest.json"
+
+
+def verified(tree: Path, *overrides: str) -> tuple[int, str]:
+    """The exit code of the command, and what it says."""
+    command = [sys.executable, "-m", "workflow.verify", "rerun", *overrides]
+    done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
+    assert not done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def tree(finished: Path, tmp_path: Path) -> Path:
+    shutil.copytree(finished, tmp_path / "tree")
+    return tmp_path / "tree"
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the first data page."""
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def edit_value(path: Path) -> None:
+    """Change a value with a tool that keeps the metadata."""
+    table = pq.read_table(path)
+    column = table.column_names.index("prob")
+    values = pa.array([0.5] * table.num_rows, table["prob"].type)
+    pq.write_table(table.set_column(column, table.schema.field("prob"), values), path, compression="zstd")
+
+
+def edit_text(path: Path) -> None:
+    path.write_text(path.read_text().replace("a", "b", 1))
+
+
+DAMAGE: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "flipped byte": (IMPORTANCE, flip, "truncated or edited"),
+    "truncated": (SCORES, truncate, "truncated or edited"),
+    "emptied": (SCORES, lambda path: path.write_bytes(b""), "empty"),
+    "edited value": (IMPORTANCE, edit_value, "truncated or edited"),
+    "deleted": (IMPORTANCE, Path.unlink, "missing, though files made from it are there"),
+    "edited manifest": (MANIFEST, edit_text, "truncated or edited"),
+    "edited SVG": (f"{FIGURE}.svg", edit_text, "truncated or edited"),
+    "truncated SVG": (f"{FIGURE}.svg", truncate, "truncated or edited"),
+    "edited report": (REPORT, edit_text, "truncated or edited"),
+    "truncated report": (REPORT, truncate, "truncated or edited"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_found_and_named(name: str, tree: Path) -> None:
+    path, hurt, words = DAMAGE[name]
+    hurt(tree / path)
+    code, said = verified(tree)
+    assert code == 1
+    found, error, command = said.splitlines()
+    assert found.startswith(f"{path}: ")
+    assert words in found
+    assert error.startswith("error: 1 of ")
+    assert command == (
+        f"snakemake --profile workflow/profiles/local --forcerun {path} --config experiment=rerun"
+    )  # fmt: skip
+
+
+def test_a_figure_vouches_for_its_png(tree: Path) -> None:
+    truncate(tree / f"{FIGURE}.png")
+    code, said = verified(tree)
+    assert code == 1
+    assert said.startswith(f"{FIGURE}.svg: metric_correlation.png, which belongs to it, is truncated or edited\n")
+
+
+def test_a_finished_run_is_as_planned_without_snakemakes_records(tree: Path) -> None:
+    planned = snakemake(tree, "--dry-run", "--forceall")
+    outputs = {path for line in re.findall(r"^    output: (.*)$", planned, re.MULTILINE) for path in line.split(", ")}
+    shutil.rmtree(tree / ".snakemake")
+    sealed = {path for path in outputs if not path.endswith(".png")}
+    assert verified(tree) == (0, f"ok: {len(sealed)} files\n")
+
+
+def test_what_the_command_says_makes_it_well_again(tree: Path) -> None:
+    before = (tree / IMPORTANCE).read_bytes()
+    (tree / IMPORTANCE).unlink()
+    assert "Nothing to be done" in snakemake(tree, "--dry-run")
+    command = verified(tree)[1].splitlines()[-1]
+    done = subprocess.run(
+        command, shell=True, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tree / IMPORTANCE).read_bytes() == before
+    assert verified(tree)[0] == 0
+
+
+def test_a_stale_config_is_named_with_both_values(tree: Path) -> None:
+    code, said = verified(tree, "scoring.num_resamples=60")
+    assert code == 1
+    stale = [line for line in said.splitlines() if "stale" in line]
+    assert len(stale) == 20  # three tables of 4 scored runs and two of their comparisons
+    assert all("scoring.num_resamples was 50 and is now 60" in line for line in stale)
+    assert all(re.search(r"\.(scores|effects|sample_scores)|/(comparisons|selectivity)\.parquet", x) for x in stale)
+    assert said.endswith("""--config experiment=rerun 'overrides=['"'"'scoring.num_resamples=60'"'"']'\n""")
+
+
+def test_stale_code_is_named(tree: Path) -> None:
+    with (tree / "lode/figure/metric_correlation.py").open("a") as file:
+        file.write("\n_UNUSED = 1\n")
+    code, said = verified(tree)
+    assert code == 1
+    assert said.startswith(f"{FIGURE}.svg: stale: the code of plot_figures.py changed since\n")
+    assert "error: 1 of " in said
+
+
+def test_an_unfinished_run_is_as_planned_so_far(tree: Path) -> None:
+    (tree / REPORT).unlink()
+    code, said = verified(tree)
+    assert code == 0
+    assert re.fullmatch(r"ok: \d+ files; 1 more are not made yet: make reproduce EXPERIMENT=rerun\n", said)
+
+
+def test_no_result_at_all_is_an_error(tree: Path) -> None:
+    shutil.rmtree(tree / "results")
+    command = [sys.executable, "-m", "workflow.verify", "rerun"]
+    done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: results/rerun: no result of this experiment")
+
+
+def test_it_needs_no_torch_and_no_snakemake() -> None:
+    program = "import sys, workflow.verify; print([m for m in ('torch', 'snakemake') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("experiment", ["smoke", "scoreboard"])
+def test_everything_leads_to_the_last(experiment: str) -> None:
+    some = ["models=[hidden_1,visible_2]"] if experiment == "scoreboard" else []
+    planned = list(products(Pipeline({"experiment": experiment, "overrides": some})))
+    paths = [product.path for product in planned]
+    assert len(paths) == len(set(paths))
+    last = [product for product in planned if product.step.name == "report"]
+    absent = [product for product in planned if product.step.name != "report"]
+    assert missing(absent, last) == absent
+    assert missing(planned, []) == []
+
+
+def test_what_nothing_was_made_from_is_not_missing() -> None:
+    planned = list(products(Pipeline({"experiment": "default"})))
+    one = [p for p in planned if p.path.endswith("neurons/tiny_qwen2_vl/miner.parquet")]
+    names = {p.path.removeprefix("results/default/") for p in missing([p for p in planned if p not in one], one)}
+    datasets = {"toy_textvqa", "toy_caption", "toy_mmlu", "digits_vqa", "toy_msvd_qa"}
+    assert names == {
+        "importance/tiny_qwen2_vl.parquet",
+        "models/tiny_qwen2_vl/manifest.json",
+        *(f"datasets/{name}.parquet" for name in datasets),
+        *(f"activations/tiny_qwen2_vl/{name}/0.parquet" for name in datasets),
+    }
