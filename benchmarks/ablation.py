@@ -52,7 +52,7 @@ def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]],
     """Seconds of the stage, and the predictions of the sets."""
     neurons, output = folder / f"{name}.neurons.parquet", folder / f"{name}.predictions.parquet"
     write_table(neurons, "neurons", rows, {})
-    paths = {"manifest": folder / "manifest.json", "dataset": folder / "dataset.parquet"}
+    paths = {"manifest": folder / "manifest.json", "dataset": folder / "dataset.parquet", "shard": 0}
     cfg = config(overrides, "ablate", **{k: str(v) for k, v in paths.items()}, neurons=str(neurons), output=str(output))
     start = time.perf_counter()
     ablate.run(cfg, {})

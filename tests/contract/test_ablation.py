@@ -337,7 +337,8 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
     said = []
     for batch_size in (1, 3):
         output = tmp_path / f"{batch_size}.parquet"
-        overrides = [*paths, f"io.output={output}", f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}"]
+        sizes = ["io.shard=0", f"ablation.batch_size={batch_size}"]
+        overrides = [*paths, f"io.output={output}", f"io.manifest={tiny_manifest}", *sizes]
         cfg = compose([f"intervention={name}", "runtime.device=cpu", "dataset.max_new_tokens=3", *overrides])
         ablate.run(restrict(cfg, "ablate", ("io", "runtime")), {})
         said.append(read_table(output, "predictions").to_pylist())

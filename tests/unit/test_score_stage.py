@@ -388,9 +388,8 @@ def test_options_and_datasets_that_make_no_sense_are_refused(stage):
             stage(**wrong)
     with pytest.raises(UserError, match="1 repeated sample id"):
         stage(dataset=[*dataset_rows(), dataset_rows()[0]])
-    same = {"cluster_id": "c0"}
     with pytest.raises(UserError, match="one cluster; expected at least two"):
-        stage(changed(lambda r: True, **same), [row | same for row in dataset_rows()])
+        stage(changed(lambda r: True, cluster_id="c0"), [row | {"cluster_id": "c0"} for row in dataset_rows()])
 
 
 def test_a_prediction_table_of_another_kind_is_refused(stage, tmp_path):
