@@ -140,6 +140,11 @@ def acted_on(
     return which & {"both": all_tokens, "prefill": ~reply, "decode": reply}[intervention.passes]
 
 
+def acts_on_replies(intervention: Intervention) -> bool:
+    """Whether the activations of tokens of the reply are replaced."""
+    return intervention.tokens != "own" and intervention.passes != "prefill"
+
+
 @contextmanager
 def switched(
     adapter: Adapter,
@@ -165,12 +170,14 @@ def switched(
             stack.enter_context(zeroed_columns(adapter, pairs))
         else:
             means = intervention.class_means[modality] if "class_means" in intervention.needs else None
-            for layer, index in by_layer(pairs).items():
-                hook = _Hook(
-                    intervention, modality, tokens, index,
-                    None if means is None else means[:, layer][:, index],
-                    None if donors is None else donors[layer],
-                )  # fmt: skip
+            first, decoding = acted_on(intervention, tokens, modality), acts_on_replies(intervention)
+            acted = first if first.any() else None
+            for layer, indices in by_layer(pairs).items():
+                device = adapter.down_proj[layer].weight.device  # layers may be spread
+                index = torch.tensor(indices, device=device)
+                of_layer = None if means is None else torch.from_numpy(means[:, layer][:, indices]).float().to(device)
+                of_donors = None if donors is None else donors[layer]
+                hook = _Hook(intervention.new_values, tokens, acted, decoding, index, of_layer, of_donors)
                 stack.callback(adapter.activation[layer].register_forward_hook(hook).remove)
         yield
 
@@ -187,28 +194,38 @@ def others(adapter: Adapter, neurons: Any) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Hook:
-    """Replaces the activations of some neurons of one layer; layers may lie on several devices."""
+    """Replaces the activations of some neurons of one layer.
 
-    intervention: Intervention
-    modality: str
-    first_tokens: Tensor
-    neurons: list[int]
-    means: np.ndarray | None
+    Attributes:
+        new_values: as of `Intervention`.
+        tokens: what every token of the first pass is.
+        acted: which of them are replaced; None: none is.
+        decoding: whether those of later passes are.
+        index: the neurons.
+        means, donors: as of `Site`, of the chosen neurons and of all.
+    """
+
+    new_values: Callable[[Site], Tensor]
+    tokens: Tensor
+    acted: Tensor | None
+    decoding: bool
+    index: Tensor
+    means: Tensor | None
     donors: Tensor | None
 
     def __call__(self, _module: Any, _inputs: Any, activations: Tensor) -> Tensor | None:
-        tokens = self.first_tokens.to(activations.device)
+        tokens, acted = self.tokens, self.acted
         if activations.shape[1] != tokens.shape[1]:
             assert activations.shape[1] == 1, "a decoding step has one token"
             tokens = torch.full_like(tokens[:, :1], REPLY)
-        acted = acted_on(self.intervention, tokens, self.modality)
-        if not acted.any():
+            acted = torch.ones_like(tokens, dtype=torch.bool) if self.decoding else None
+        if acted is None:
             return None
-        index = torch.tensor(self.neurons, device=activations.device)
-        means = None if self.means is None else torch.from_numpy(self.means).float().to(activations)
-        donors = None if self.donors is None else self.donors[:, :, index]
-        site = Site(activations, activations[..., index], tokens, means, donors)
-        new = self.intervention.new_values(site)
+        chosen = activations[..., self.index]
+        means = None if self.means is None else self.means.to(activations.dtype)
+        donors = None if self.donors is None else self.donors[:, :, self.index]
+        site = Site(activations, chosen, tokens.to(activations.device), means, donors)
         changed = activations.clone()
-        changed[..., index] = torch.where(acted[..., None], new, site.chosen)
+        new = self.new_values(site)
+        changed[..., self.index] = torch.where(acted[..., None].to(activations.device), new, chosen)
         return changed
