@@ -1,10 +1,11 @@
 # Everything sets itself up: python3 >= 3.11 is all that is needed.
 EXPERIMENT ?= default
+KILLS ?= 30
 MODEL ?= tiny_qwen2_vl
 PROFILE ?= workflow/profiles/local
 RUN = bash workflow/with_env.sh
 
-.PHONY: help reproduce scoreboard plan verify test test-slurm check retrain clean
+.PHONY: help reproduce scoreboard plan verify test test-slurm test-faults unlock check retrain clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,6 +30,12 @@ test: ## all tests
 
 test-slurm: ## a real Slurm on this machine (root, apt): make test-slurm EXPERIMENT=smoke for a short one
 	@$(RUN) pytest tests/slurm -m slurm --experiment=$(EXPERIMENT)
+
+test-faults: ## kill -9 at 30 random moments, a full disk (root): make test-faults EXPERIMENT=smoke KILLS=6
+	@$(RUN) pytest tests/faults -m faults --experiment=$(EXPERIMENT) --kills=$(KILLS)
+
+unlock: ## after Snakemake itself was killed: allow the next call (make sure that none is running)
+	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT) --unlock
 
 check: ## style, types, workflow lint
 	@$(RUN) ruff check .

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Which experiment the tests of clusters and faults run."""
+    parser.addoption("--kills", default="30", help="how often tests/faults kills a process")
     parser.addoption("--experiment", default="smoke", help="of tests/slurm and tests/faults: smoke, default, ...")
 
 

@@ -57,7 +57,7 @@ def concerning(step: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """The overrides that touch a section which a step reads; the others cannot change what is recorded of it.
 
     So a plan composes once per dataset for the scores of all selections and interventions, not once per job. No YAML
-    of a group may refer to another group (`${model.name}`); `tests/guard` sees to that.
+    of a group may refer to another group (`${model.name}`); `tests/workflow/test_plan.py` sees to that.
     """
     read = {"experiment", *(key.partition(".")[0] for key in SECTIONS[step])}
     return tuple(override for override in overrides if re.split(r"\W", override.lstrip("+~"))[0] in read)

@@ -6,8 +6,9 @@ With a, g, L and T_m as for `act_x_grad` and the exponent alpha = `gradients.alp
 
 alpha = 0 ranks by the magnitude of the activation alone, alpha = 1 is act x grad; between, the unit is a mixture and
 only the ranking means something. The method's second half, progressive masking to the smallest set that makes the model
-collapse, needs the model: it is the dose experiment (`experiment=dose`) with this selection at rising ratios, and the
-smallest set is the first ratio at which the scores fall to chance. `contrast` as for `act_x_grad`.
+collapse, needs the model: it is the dose experiment (config/experiment/dose.yaml, with `selection=can` before each
+ratio), and the smallest set is that of the first ratio at which the scores fall to chance. `contrast` as for
+`act_x_grad`.
 
 Source: CAN (arXiv 2512.00918); METHODS 2.10. There over all tokens, here by modality; all tokens are
 `modality_split: prompt`.

@@ -1,0 +1,49 @@
+"""A plan composes only what a step reads; what it records is what the whole config of the job would give."""
+
+import random
+import re
+
+import pytest
+
+from lode.config import CONFIG_DIR, GROUPS, digest, semantic_json
+from workflow.pipeline import Pipeline, composed, concerning
+from workflow.products import products
+
+
+@pytest.mark.parametrize("experiment", ["default", "miner_qwen2_audio"])
+def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
+    """The very digest that a job, which composes its whole command line, compares with."""
+    run = Pipeline({"experiment": experiment, "overrides": ["ablation.batch_size=7"]})
+    planned = random.Random(0).sample(list(products(run)), 25)
+    for product in planned:
+        name, wildcards = product.step.name, product.wildcards
+        everything = (*run.choices(wildcards), *run.user, *run.derived(name, wildcards))
+        expected = semantic_json(composed(everything), name)
+        params = run.step(name, product.step.script)
+        assert params["semantic"](wildcards) == expected, product.path
+        assert f"expect_digest={digest(expected)}" in params["args"](wildcards, None)
+        assert set(everything) < set(params["args"](wildcards, None))
+
+
+@pytest.mark.parametrize(
+    ("override", "steps"),
+    [
+        ("dataset=toy_mmlu", {"prepare", "capture", "ablate", "score"}),
+        ("dataset.options.x=1", {"prepare", "capture", "ablate", "score"}),
+        ("+dataset.options.x=1", {"prepare", "capture", "ablate", "score"}),
+        ("~dataset.options.x", {"prepare", "capture", "ablate", "score"}),
+        ("selection=miner", {"select", "rate"}),
+        ("++benchmark_modalities={a:[text]}", {"measure"}),
+        ("experiment=smoke", {"prepare", "capture", "ablate", "score", "select", "rate", "measure", "plot"}),
+    ],
+)
+def test_an_override_concerns_the_steps_that_read_its_section(override: str, steps: set[str]) -> None:
+    some = ("prepare", "capture", "ablate", "score", "select", "rate", "measure", "plot")
+    assert {step for step in some if concerning(step, [override])} == steps
+
+
+def test_no_group_refers_to_another() -> None:
+    """A step that reads `dataset` is planned without the choice of a model: `${model.name}` there would be wrong."""
+    for path in CONFIG_DIR.rglob("*.yaml"):
+        if path.parent.name in GROUPS and path.parent.name != "experiment":
+            assert re.findall(r"\$\{[^.]", path.read_text()) == [], path.name
