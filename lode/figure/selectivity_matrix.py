@@ -32,6 +32,7 @@ from lode.figure import (
     marker,
 )
 from lode.statistics.significance import smallest_holm_p
+from lode.statistics.verdict import is_specific
 
 Row = dict[str, Any]
 LEVEL = 0.05
@@ -133,9 +134,8 @@ def _draw_forest(axes: Axes, names: list[str], masks: dict[str, Row], limits: tu
                       solid_capstyle="butt", label="_controls", zorder=2)  # fmt: skip
         ends = [row["interval_low"], row["interval_high"]]
         axes.plot(ends, [y - 0.08, y - 0.08], color=colour(name), linewidth=1.1, label="_interval", zorder=3)
-        beats = beats_controls({**row, "drop": row["interval_low"]})  # above 0 with its interval
         axes.plot(row["selectivity"], y - 0.08, marker(name), color=colour(name), markersize=5, zorder=4,
-                  markerfacecolor=colour(name) if beats else "white", label="_selectivity")  # fmt: skip
+                  markerfacecolor=colour(name) if is_specific(row) else "white", label="_selectivity")  # fmt: skip
     axes.set_xlim(*limits)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks([])
@@ -159,7 +159,7 @@ def _legend() -> list[Any]:
             [], [], linestyle="", marker="$\\bullet$", color=INK, markersize=5, label="lost more than every control"
         ),
         Line2D([], [], linestyle="", marker="*", color=INK, markersize=7, label=f"and p < {LEVEL:g} after Holm"),
-        Line2D([], [], color=MUTED, marker="o", markersize=5, label="selectivity, filled: above 0 and every control"),
+        Line2D([], [], color=MUTED, marker="o", markersize=5, label="selectivity, filled: specific"),
         Line2D([], [], color=MUTED, linewidth=1.1, label="95 % interval"),
         Line2D([], [], color=CONTROL, linewidth=3, label="controls: mean to largest"),
     ]

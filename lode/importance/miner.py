@@ -17,7 +17,8 @@ What it does not tell: whether a neuron *serves* the modality. There is no contr
 and min-max ties each layer's scale to its single largest neuron.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -28,6 +29,9 @@ from lode.shapes import ATTENTION_KINDS, MEMBERS, METRICS, MODALITIES, TOKEN_MOD
 
 #: A range below this share of the largest magnitude is rounding noise of a constant.
 _CONSTANT = 1e-6
+
+#: Activations that are looked at together on a CPU.
+_BLOCK_BYTES = 2 * 2**20
 
 
 def membership(token_modality: Float[Tensor, "batch token"] | Tensor) -> Bool[Tensor, "batch modality token"]:
@@ -61,32 +65,78 @@ def attention_weights(
     return torch.stack([members * (over_queries @ exponential.mT), members * (over_keys @ exponential)], dim=1)
 
 
+@dataclass(frozen=True)
+class TokenPlan:
+    """How to pass over the tokens of a batch once, a few at a time; made on the CPU, used by every layer.
+
+    Attributes:
+        present: indices into `MODALITIES` of those that occur.
+        blocks: ranges of tokens, each with the indices into `TOKEN_MODALITIES` of what they hold in any sample.
+    """
+
+    present: list[int]
+    blocks: list[tuple[slice, list[int]]]
+
+
+def plan_tokens(members: Bool[Tensor, "batch modality token"], num_neurons: int) -> TokenPlan:
+    """Blocks whose activations fit into the cache of a CPU; on a GPU one block, as starting work is what costs there.
+
+    A temporary of a whole layer costs more in fresh memory than all arithmetic here.
+    """
+    num_samples, _, num_tokens = members.shape
+    step = num_tokens if members.is_cuda else max(1, _BLOCK_BYTES // (4 * num_samples * num_neurons))
+    here = members.any(0).cpu()
+    base = here[[MODALITIES.index(name) for name in TOKEN_MODALITIES]]
+    ranges = [slice(start, start + step) for start in range(0, num_tokens, step)]
+    held = [base[:, tokens].any(1).nonzero()[:, 0].tolist() for tokens in ranges]
+    return TokenPlan(here.any(1).nonzero()[:, 0].tolist(), list(zip(ranges, held, strict=True)))
+
+
 def token_scores(
     activations: Float[Tensor, "batch token neuron"],
     weights: Float[Tensor, "batch 2 modality token"],
     members: Bool[Tensor, "batch modality token"],
-) -> Float[Tensor, "5 batch modality neuron"]:
-    """The five metrics before normalisation; 0 for a modality without tokens."""
-    inside = members.to(activations.dtype)
-    share = inside / inside.sum(-1, keepdim=True).clamp_min(1)
-    prob = share @ (activations > 0).to(activations.dtype)
-    mean, attn_k, attn_q = (torch.cat([share, weights[:, 0], weights[:, 1]], 1) @ activations).chunk(3, dim=1)
-    return torch.stack([prob, mean, token_maximum(activations, members), attn_k, attn_q])
+    plan: TokenPlan,
+) -> tuple[Float[Tensor, "5 batch modality neuron"], Float[Tensor, "batch modality neuron"]]:
+    """The five metrics before normalisation, and the mean magnitude; 0 for a modality without tokens.
+
+    Args:
+        activations: of one layer, in any number format.
+        weights: of the two attention metrics.
+        members: which tokens belong to which modality.
+        plan: of `plan_tokens`.
+    """
+    (num_samples, _, num_neurons), dtype = activations.shape, weights.dtype
+    base = members[:, [MODALITIES.index(name) for name in TOKEN_MODALITIES]]
+    inside = base.to(dtype)
+    rows = torch.cat([inside, *(weights[:, kind, plan.present] for kind in range(2))], dim=1)
+    sums = weights.new_zeros(num_samples, rows.shape[1], num_neurons)
+    positive, magnitude = (weights.new_zeros(num_samples, len(TOKEN_MODALITIES), num_neurons) for _ in range(2))
+    highest = torch.full_like(positive, -torch.inf)
+    for tokens, held in plan.blocks:
+        part = activations[:, tokens].to(dtype)
+        sums.baddbmm_(rows[..., tokens], part)
+        positive.baddbmm_(inside[..., tokens], (part > 0).to(dtype))
+        magnitude.baddbmm_(inside[..., tokens], part.abs())
+        for index in held:
+            own = part.masked_fill(~base[:, index, tokens, None], -torch.inf)
+            highest[:, index] = torch.maximum(highest[:, index], own.amax(1))
+    count = members.sum(-1, keepdim=True).clamp_min(1)
+    attended = sums.new_zeros(2, num_samples, len(MODALITIES), num_neurons)
+    attended[:, :, plan.present] = torch.stack(sums[:, len(TOKEN_MODALITIES) :].chunk(2, dim=1))
+    prob, mean, size = (
+        over_members(values, torch.sum) / count for values in (positive, sums[:, : len(TOKEN_MODALITIES)], magnitude)
+    )
+    maximum = over_members(highest, torch.amax).masked_fill(~members.any(-1, keepdim=True), 0)
+    return torch.stack([prob, mean, maximum, *attended]), size
 
 
-def token_maximum(
-    activations: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch modality token"]
+def over_members(
+    values: Float[Tensor, "batch token_modality neuron"], reduce: Callable[..., Tensor]
 ) -> Float[Tensor, "batch modality neuron"]:
-    """Maximum over the tokens of each modality, 0 where there are none; one modality at a time, to save memory."""
-    maxima = []
-    for index in range(members.shape[1]):
-        inside = members[:, index]
-        if inside.any():
-            low = activations.masked_fill(~inside[..., None], -torch.inf).amax(1)
-            maxima.append(low.masked_fill(~inside.any(-1, keepdim=True), 0))
-        else:
-            maxima.append(torch.zeros_like(activations[:, 0]))
-    return torch.stack(maxima, dim=1)
+    """Reduce what is known of each of `TOKEN_MODALITIES` over the members of each of `MODALITIES`."""
+    groups = [[TOKEN_MODALITIES.index(member) for member in MEMBERS[name]] for name in MODALITIES]
+    return torch.stack([reduce(values[:, group], dim=1) for group in groups], dim=1)
 
 
 def minmax(scores: Float[Tensor, "*axes neuron"]) -> tuple[Float[Tensor, "*axes neuron"], Bool[Tensor, "*axes"]]:
@@ -139,6 +189,7 @@ def sample_importance(
     codes = torch.tensor([TOKEN_MODALITIES.index(name) for name in token_modality], device=activations.device)
     members = membership(codes.expand(num_layers, -1))
     weights = attention_weights(attention, members.to(attention.dtype), attention_kind)
-    scores, _ = minmax(token_scores(activations, weights, members))
+    raw, _ = token_scores(activations, weights, members, plan_tokens(members, activations.shape[-1]))
+    scores, _ = minmax(raw)
     assert scores.shape[:1] + scores.shape[2:3] == (len(METRICS), len(MODALITIES))
     return scores.transpose(1, 2)

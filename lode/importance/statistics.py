@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lode.artifacts import list_column, neuron_columns
 from lode.importance.histogram import count_by_bin
-from lode.importance.miner import token_scores
+from lode.importance.miner import TokenPlan, token_scores
 from lode.importance.normalisation import normalise
 from lode.shapes import METRICS, MODALITIES
 
@@ -37,6 +37,7 @@ def layer_sums(
     activations: Float[Tensor, "batch token neuron"],
     weights: Float[Tensor, "batch 2 modality token"],
     members: Bool[Tensor, "batch modality token"],
+    plan: TokenPlan,
     recording: Recording = Recording(),
 ) -> LayerSums:
     """What the gate site of one layer of a batch adds to the statistics.
@@ -45,11 +46,11 @@ def layer_sums(
         activations: at the gate site.
         weights: of the two attention metrics.
         members: which tokens belong to which modality.
+        plan: of `plan_tokens`.
         recording: the normalisation, and whether to keep histograms.
     """
-    raw = token_scores(activations, weights, members)
+    raw, size = token_scores(activations, weights, members, plan)
     normalised, constant = normalise(raw, recording.normalisation)
-    size = magnitude(activations, members)
     num_constant = (constant & members.any(-1)).sum()
     home = home_of(raw.device)
     raw, normalised, size, members = (tensor.to(home) for tensor in (raw, normalised, size, members))

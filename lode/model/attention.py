@@ -16,6 +16,9 @@ from lode.model.adapter import Adapter
 
 NAME = "lode_observed"
 
+#: Products of queries and keys that are looked at together on a CPU: what its cache holds.
+_BLOCK_BYTES = 4 * 2**20
+
 #: Called with (layer, query, key, scaling); query (batch, head, token, dim), key with fewer heads if grouped.
 Observer = Callable[[int, Tensor, Tensor, float], None]
 
@@ -62,11 +65,18 @@ def head_mean_attention(
         real: False for padding, which no query attends to.
         causal: whether a query sees only itself and earlier keys; the reference of MINER sees all.
     """
-    repeated = key.float().repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    logits = query.float() @ repeated.mT * scaling
-    visible = real[:, None, None, :]
-    if causal:
-        num_tokens = query.shape[2]
-        visible = visible & torch.ones(num_tokens, num_tokens, dtype=torch.bool, device=query.device).tril()
-    lowest = torch.finfo(logits.dtype).min  # finite: a padded query without visible keys must not give NaN
-    return logits.masked_fill(~visible, lowest).softmax(-1).mean(1)
+    num_samples, num_heads, num_tokens, _ = query.shape
+    grouped = query.float().unflatten(1, (key.shape[1], -1)) * scaling
+    keys = key.float().mT
+    step = num_tokens if query.is_cuda else max(1, _BLOCK_BYTES // (4 * num_samples * num_heads * num_tokens))
+    places = torch.arange(num_tokens, device=query.device)
+    lowest = torch.finfo(keys.dtype).min  # finite: a padded query without visible keys must not give NaN
+    attention = keys.new_empty(num_samples, num_tokens, num_tokens)
+    for start in range(0, num_tokens, step):
+        some = grouped[:, :, :, start : start + step]
+        logits = (some.flatten(2, 3) @ keys).view(num_samples, num_heads, -1, num_tokens)
+        visible = real[:, None, None, :]
+        if causal:
+            visible = visible & (places[start : start + step, None] >= places)
+        attention[:, start : start + step] = logits.masked_fill_(~visible, lowest).softmax(-1).mean(1)
+    return attention

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from lode.artifacts import write_table
-from lode.importance.miner import attention_weights, membership
+from lode.importance.miner import attention_weights, membership, plan_tokens
 from lode.importance.statistics import LayerSums, Recording, Statistics, hidden_sums, layer_sums
 from lode.mining import mined_samples
 from lode.model.adapter import Adapter
@@ -45,6 +45,7 @@ def capture_batch(
 ) -> None:
     """Run one forward pass, sum up every layer as it passes by, and add the batch when it is done."""
     members = membership(batch.token_modality)
+    plan = plan_tokens(members, adapter.num_neurons)
     real = batch.token_modality >= 0
     weights: dict[int, Tensor] = {}
     sums: dict[int, LayerSums] = {}
@@ -57,7 +58,7 @@ def capture_batch(
     def see_activations(layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
             here = members.to(activations.device)
-            sums[layer] = layer_sums(activations.float(), weights.pop(layer), here, recording)
+            sums[layer] = layer_sums(activations, weights.pop(layer), here, plan, recording)
 
         return hook
 

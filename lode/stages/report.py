@@ -32,6 +32,7 @@ from lode.figure import (
     method_sets,
     read_tables,
 )
+from lode.statistics.verdict import conclusion, verdicts
 
 #: Which step makes a kind of table.
 STEPS = {
@@ -50,6 +51,8 @@ STEPS = {
 }
 #: The tables whose rows are on the page; of others it shows the provenance.
 READ = ("neurons", "effects", "scores", "comparisons", "selectivity")
+#: What the page shows first.
+LEAD_FIGURE = "selectivity_matrix"
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 Row = dict[str, Any]
 
@@ -69,10 +72,13 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     records += [_record("dataset", Path(path).stem, path) for path in cfg.io.datasets]
     records += [{**figure["record"], "kind": "figure", "what": figure["name"]} for figure in figures]
     clean = clean_scores(tables["scores"])
+    found = runs(*(tables[kind] for kind in READ[1:]))
     html = _template().render(
         title=cfg.title or "A run of Lode",
         cfg=OmegaConf.to_container(cfg, resolve=True),
-        runs=runs(*(tables[kind] for kind in READ[1:])),
+        runs=found,
+        leads=leads(found),
+        lead_figures=[figure for figure in figures if figure["name"] == LEAD_FIGURE],
         clean=clean,
         num_clean=len({(row["model"], row["dataset"], row["score_name"]) for row in clean}),
         sizes=[set_sizes(table, _num_asked(table, records)) for table in tables["neurons"]],
@@ -130,6 +136,19 @@ def runs(
         entry["largest_drops"] = largest_drops(entry["headline"])
         entry["chance"] = chance(entry["headline"])
     return list(found.values())
+
+
+def leads(found: Sequence[Row]) -> list[Row]:
+    """For each model what its sets come to: one sentence, and a line a mask."""
+    rows: dict[str, list[tuple[str, Row]]] = {}
+    for entry in found:
+        where = " · ".join(value for key, value in entry["keys"].items() if key not in ("model", "dataset"))
+        first = {row["set_name"]: row for row in reversed(entry["selectivity"])}  # of the headline kind of control
+        rows.setdefault(entry["keys"]["model"], []).extend((where, row) for row in first.values())
+    return [
+        {"model": model, "sentence": conclusion(masks), "masks": [vars(mask) for mask in masks]}
+        for model, masks in ((model, verdicts(of_model)) for model, of_model in rows.items())
+    ]
 
 
 def _cells(effects: Iterable[Row], comparisons: Iterable[Row]) -> list[Row]:

@@ -13,6 +13,7 @@ from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise
 from lode.importance.statistics import Recording, Statistics
 from lode.mining import mining_split
+from lode.model import attention
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention
 from lode.model.encoding import encode
@@ -212,6 +213,20 @@ def test_head_mean_attention_by_hand() -> None:
     padded = head_mean_attention(query, key, 1.0, torch.tensor([[False, True, True]]), causal=True)[0]
     torch.testing.assert_close(padded[1:], torch.tensor([[0, 1, 0], [0, 0.4, 0.6]]))
     assert padded.isfinite().all()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_head_mean_attention_by_blocks(causal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grouped keys, padding, and queries a few at a time give what one product over repeated keys gives."""
+    generator = torch.Generator().manual_seed(0)
+    query, key = (torch.randn(2, heads, 7, 4, generator=generator) for heads in (6, 2))
+    real = torch.tensor([[True] * 7, [False] * 3 + [True] * 4])
+    visible = real[:, None, None, :] & (torch.ones(7, 7, dtype=torch.bool).tril() if causal else True)
+    logits = query @ key.repeat_interleave(3, dim=1).mT * 0.5
+    expected = logits.masked_fill(~visible, torch.finfo(logits.dtype).min).softmax(-1).mean(1)
+    for num_bytes in (1, 4 * 2 * 6 * 7 * 2, 2**20):
+        monkeypatch.setattr(attention, "_BLOCK_BYTES", num_bytes)
+        torch.testing.assert_close(head_mean_attention(query, key, 0.5, real, causal), expected)
 
 
 @pytest.mark.parametrize("kind", ["reference", "causal"])

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lode.importance import miner
 from lode.importance.miner import sample_importance
 from lode.shapes import METRICS, MODALITIES
 from tests.oracle import slow_miner
@@ -365,3 +366,16 @@ def test_inputs_are_left_as_they_were(case, kind):
     sample_importance(activations, attention, case[2], attention_kind=kind)
     assert np.array_equal(activations.numpy(), case[0])
     assert np.array_equal(attention.numpy(), case[1])
+
+
+@pytest.mark.parametrize("num_bytes", [1, 4 * 8 * 3, 4 * 8 * 11])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_any_number_of_tokens_at_once(layout: str, num_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 1, 3 and 11 tokens of one sample give what one block gives, up to rounding."""
+    rng = np.random.default_rng(5)
+    tokens = LAYOUTS[layout]
+    activations = torch.tensor(activations_like("silu", (1, len(tokens), 8), rng), dtype=torch.float32)
+    attention = torch.tensor(rng.dirichlet(np.ones(len(tokens)), (1, len(tokens))), dtype=torch.float32)
+    whole = sample_importance(activations, attention, tokens)
+    monkeypatch.setattr(miner, "_BLOCK_BYTES", num_bytes)
+    torch.testing.assert_close(sample_importance(activations, attention, tokens), whole, rtol=1e-5, atol=1e-6)

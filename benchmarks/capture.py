@@ -1,0 +1,178 @@
+"""What capture costs beyond the forward pass it needs, and beside a straightforward implementation; one run, one model.
+
+    python benchmarks/capture.py [--size 2b] [--layers 2] [--tokens 300 600 1300] [--device cpu] [--repeats 5]
+
+Sides, on the same samples one batch each, alternating:
+
+- plain: one prefill forward pass, nothing looked at;
+- capture: `lode.stages.capture`, everything that MINER and the selectors with a contrast need;
+- straightforward: one sample at a time, attention metrics as products over (token, token, neuron), the table written
+  anew after every sample, and a reply of 128 tokens generated (with `--straightforward`, which takes minutes).
+
+Times are the best of the repeats and the median of the paired ratios. Peak memory is that of a process of its own for
+each side (CPU: resident set; GPU: allocated).
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from layers import build, records
+from torch import Tensor
+
+from lode.importance.miner import membership, minmax
+from lode.importance.statistics import Recording, Statistics
+from lode.model.adapter import Adapter
+from lode.model.attention import head_mean_attention, observed
+from lode.model.encoding import Batch, encode
+from lode.model.head import last_positions
+from lode.stages.capture import capture_batch, column_norms
+
+
+def plain(adapter: Adapter, batch: Batch) -> None:
+    """The forward pass that capture needs anyway."""
+    with last_positions(adapter, 1):
+        adapter.model(**batch.inputs, use_cache=False)
+
+
+def captured(adapter: Adapter, batch: Batch, totals: Statistics) -> None:
+    """The same with everything kept."""
+    capture_batch(adapter, batch, "reference", totals, Recording())
+
+
+def straightforward(adapter: Adapter, batch: Batch, table: Path, seen: dict[int, list[Tensor]]) -> None:
+    """MINER's importance of one sample as one would write it down, added to a table that is written anew."""
+    members = membership(batch.token_modality)[0]
+    attention: dict[int, Tensor] = {}
+    real = batch.token_modality >= 0
+    handles = []
+
+    def see(layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
+        if query.shape[2] > 1:
+            attention[layer] = head_mean_attention(query, key, scaling, real, causal=False)[0]
+
+    def metrics(layer: int) -> Any:
+        def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
+            if output.shape[1] == 1:
+                return
+            scores = []
+            for inside in members:
+                if not inside.any():
+                    scores.append(torch.zeros(5, output.shape[-1], device=output.device))
+                    continue
+                own = output[0][inside].float()
+                among = attention[layer][inside][:, inside]
+                by_key = (among.softmax(0) @ own).sum(0)
+                by_query = (among.softmax(1).T @ own).sum(0)
+                rows = [(own > 0).float().mean(0), own.mean(0), own.amax(0), by_key, by_query]
+                scores.append(minmax(torch.stack(rows))[0])
+            seen.setdefault(layer, []).append(torch.stack(scores))
+
+        return hook
+
+    for layer, module in enumerate(adapter.activation):
+        handles.append(module.register_forward_hook(metrics(layer)))
+    with observed(adapter, see):
+        adapter.model.generate(**batch.inputs, max_new_tokens=128, min_new_tokens=128)
+    for handle in handles:
+        handle.remove()
+    mean = torch.stack([torch.stack(parts).mean(0) for parts in seen.values()])
+    pq.write_table(pa.table({"importance": mean.flatten().cpu().numpy()}), table)
+
+
+def timed(device: str, work: Callable[[], None]) -> float:
+    """Seconds."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak_of(args: argparse.Namespace, side: str) -> int:
+    """Peak memory of one side in a process of its own [bytes]."""
+    options = [f"--{name}={getattr(args, name)}" for name in ("size", "layers", "batch", "device", "dtype", "threads")]
+    command = [sys.executable, __file__, *options, f"--peak={side}", "--tokens", *map(str, args.tokens)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def print_peak(adapter: Adapter, batches: list[Batch], side: str, device: str) -> None:
+    """Run one side over all batches and print the peak."""
+    totals = Statistics(column_norms(adapter))
+    for batch in batches:
+        plain(adapter, batch) if side == "plain" else captured(adapter, batch, totals)
+    if device.startswith("cuda"):
+        print(torch.cuda.max_memory_allocated())
+    else:
+        with open("/proc/self/status") as file:
+            print(next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM")))
+
+
+def row(adapter: Adapter, batch: Batch, totals: Statistics, args: argparse.Namespace) -> str:
+    """Measure all sides on one batch."""
+    sides = (partial(plain, adapter, batch), partial(captured, adapter, batch, totals))
+    for side in sides:
+        side()  # warm up
+    pairs = [[timed(args.device, side) for side in sides] for _ in range(args.repeats)]
+    best = [min(times) for times in zip(*pairs, strict=True)]
+    ratio = statistics.median(second / first for first, second in pairs)
+    num_tokens = int((batch.token_modality >= 0).sum(1).max())
+    line = f"{num_tokens:11}{best[0]:11.3f}{best[1]:11.3f}{ratio:11.3f}"
+    if not args.straightforward:
+        return line
+    one = encode(adapter, records([num_tokens]))
+    with tempfile.TemporaryDirectory() as folder:
+        slow = timed(args.device, partial(straightforward, adapter, one, Path(folder) / "table.parquet", {}))
+    return line + f"{slow:19.3f}{slow * args.batch / best[1]:23.1f}"
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", default="2b", help="2b or 7b: sizes of the language layers")
+    parser.add_argument("--layers", type=int, default=2, help="0: as many as the real model")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600, 1300], help="of each sample of a batch")
+    parser.add_argument("--batch", type=int, default=1, help="samples in a batch")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--straightforward", action="store_true")
+    parser.add_argument("--peak", choices=("plain", "capture"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    adapter = build(args.size, args.layers, args.device, args.dtype)
+    batches = [encode(adapter, records([count] * args.batch)) for count in args.tokens]
+    if args.peak:
+        return print_peak(adapter, batches, args.peak, args.device)
+    totals = Statistics(column_norms(adapter))
+    print(f"Qwen2-VL-{args.size} layers x {adapter.num_layers}, {args.dtype} on {args.device}, batch {args.batch}")
+    header = ("tokens", "plain s", "capture s", "ratio", "straightforward s", "per sample, x capture")
+    print("".join(f"{name:>{max(11, len(name) + 2)}}" for name in header))
+    for batch in batches:
+        print(row(adapter, batch, totals, args), flush=True)
+    peaks = {side: peak_of(args, side) for side in ("plain", "capture")}
+    sums = sum(tensor.nbytes for layer in totals.totals for tensor in layer.values())
+    over = peaks["capture"] - peaks["plain"]
+    mebibyte = 2**20
+    print(
+        f"peak memory: plain {peaks['plain'] / mebibyte:.0f} MiB, capture {over / mebibyte:+.0f} MiB, "
+        f"of which accumulators {sums / mebibyte:.0f} MiB"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Every script of `benchmarks/` runs, small; its numbers at real sizes are in docs/performance.md."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SMALL = {
+    "ablation.py": ["--samples=6", "--sets=2", "--repeats=1"],
+    "capture.py": ["--layers=1", "--tokens", "60", "90", "--repeats=1"],
+    "gradients.py": ["--samples=4", "--batch=4", "--repeats=1"],
+    "selection.py": ["--layers=2", "--neurons=64", "--bins=8", "--repeats=1"],
+}
+#: What others share.
+PARTS = {"layers.py"}
+
+
+def test_all_are_tried() -> None:
+    assert {path.name for path in BENCHMARKS.glob("*.py")} == {*SMALL, *PARTS}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_runs(name: str) -> None:
+    done = subprocess.run([sys.executable, BENCHMARKS / name, *SMALL[name]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 3
