@@ -177,7 +177,7 @@ def test_ablation_tries_a_failed_batch_again(
     monkeypatch.setattr(ablate, "write_table", lambda path, kind, rows, made_by: written.update({str(made_by): rows}))
 
     def run(batch_size: int) -> None:
-        paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
+        paths = ["io.shard=0", *(f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons"))]
         overrides = [*paths, f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}"]
         ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {"asked": batch_size})
 
