@@ -86,12 +86,9 @@ def stage(tmp_path):
         io["predictions"] = [str(tmp_path / f"{i}.predictions.parquet") for i in range(shards)]
         for i, path in enumerate(io["predictions"]):
             write_table(path, "predictions", rows[i::shards], {})
-        scores = changes.get("scores", ["exact_match", "vqa_paper"])
+        toy = {"name": "toy", "scores": changes.get("scores", ["exact_match", "vqa_paper"])}
         scoring = {key: changes.get(key, usual) for key, usual in USUAL.items()}
-        seed = changes.get("seed", 2024)
-        cfg = OmegaConf.create(
-            {"seed": seed, "dataset": {"name": "toy", "scores": scores}, "scoring": scoring, "io": io}
-        )
+        cfg = OmegaConf.create({"seed": changes.get("seed", 2024), "dataset": toy, "scoring": scoring, "io": io})
         OmegaConf.set_struct(cfg, True)
         run(cfg, {"config_digest": "abc"})
         execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in OUTPUTS]

@@ -4,8 +4,11 @@ import random
 import re
 
 import pytest
+from hydra import compose as hydra_compose
+from omegaconf import OmegaConf
 
-from lode.config import CONFIG_DIR, GROUPS, digest, semantic_json
+from lode.config import CONFIG_DIR, GROUPS, compose, digest, semantic_json
+from lode.errors import UserError
 from workflow.pipeline import Pipeline, composed, concerning
 from workflow.products import products
 
@@ -40,6 +43,28 @@ def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
 def test_an_override_concerns_the_steps_that_read_its_section(override: str, steps: set[str]) -> None:
     some = ("prepare", "capture", "ablate", "score", "select", "rate", "measure", "plot")
     assert {step for step in some if concerning(step, [override])} == steps
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["selection=welch_t", "experiment=smoke", "selection.ratio=0.3"],
+        ["selection.options.strategy=LA_MU", "model=qwen2_vl_7b", "+model.processor.x={a:[1,2]}", "seed=3", "seed=4"],
+        ["experiment=scoreboard", "~plantings.obvious_1", "capture={shards: 3}", "++io.tables={a:[b]}"],
+    ],
+)
+def test_values_on_top_of_cached_choices_are_what_hydra_composes(overrides: list[str]) -> None:
+    ours = compose(overrides)
+    assert compose(overrides) == ours, "the first left no trace"
+    assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(hydra_compose("config", overrides=overrides))
+    assert OmegaConf.is_struct(ours)
+
+
+@pytest.mark.parametrize("override", ["seed=1,2", "model=tiny_qwen2_vl,tiny_qwen2_audio", "seed=x", "sed=1", "seed=[1"])
+def test_what_hydra_refuses_is_refused(override: str) -> None:
+    with pytest.raises(UserError):
+        compose([override])
 
 
 def test_no_group_refers_to_another() -> None:
