@@ -262,6 +262,25 @@ def write_scoreboard(folder: Path) -> str:
     return _write(folder / "scoreboard.parquet", "scoreboard", rows, "compare")
 
 
+def write_retests(folder: Path) -> list[str]:
+    """Two selections again from one to four shards, and from halves; one set is empty in a part."""
+    paths = []
+    for selection in ("miner", "lape"):
+        parts = [("first", 10 * n, 1 - 0.9 ** (n + 3), None) for n in (1, 2, 3, 4)] + [("half", 20, 0.4, 0.6)]
+        rows = [
+            {
+                "set_name": name, "part": part, "num_samples": size, "num_neurons": 5 * place,
+                "jaccard": jaccard if place else float("nan"), "chance_jaccard": 0.01,
+                "rank_correlation": 0.7, "reliability": reliability,
+            }
+            for place, name in enumerate(("text", "special", "image"))
+            for part, size, jaccard, reliability in parts
+        ]  # fmt: skip
+        path = folder / "retests" / "tiny" / f"{selection}.parquet"
+        paths.append(_write(path, "retests", rows, "retest"))
+    return paths
+
+
 def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
     """Two samples mined and three reported a dataset, with hostile text."""
     paths = []

@@ -21,7 +21,7 @@ from lode.figure import house_style, read_tables
 from lode.stages import plot
 from lode.stages.prepare import check_samples
 from lode.validation import is_local, known_plugins, validate
-from tests.tables import write_run, write_scoreboard
+from tests.tables import write_retests, write_run, write_scoreboard
 from workflow.pipeline import Pipeline
 
 #: Group -> plug-in functions and their parameters that the workflow gives; the others are options.
@@ -195,7 +195,7 @@ def test_score_is_one_number_a_sample(name: str) -> None:
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     folder = tmp_path_factory.mktemp("run")
-    return {**write_run(folder), "scoreboard": [write_scoreboard(folder)]}
+    return {**write_run(folder), "scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
 
 
 @pytest.mark.parametrize("name", choices("figure"))
@@ -206,12 +206,11 @@ def test_figure_draws_what_its_yaml_lists(name: str, made_up: dict[str, list[str
     with house_style(name):
         assert isinstance(plugin_of("figure", name).draw(read_tables(paths, cfg.tables)), Figure)
     for run in ("1", "2"):
-        io = OmegaConf.create(
-            {"tables": paths, "svg": str(tmp_path / f"{run}.svg"), "png": str(tmp_path / f"{run}.png")}
-        )
+        images = {kind: str(tmp_path / run / f"figure.{kind}") for kind in ("svg", "png")}
+        io = OmegaConf.create({"tables": paths, **images})
         plot.run(OmegaConf.create({"figure": cfg, "io": io}), {"code_digest": "x"})
     for kind in ("svg", "png"):
-        assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
+        assert (tmp_path / f"1/figure.{kind}").read_bytes() == (tmp_path / f"2/figure.{kind}").read_bytes()
 
 
 # --- models and experiments -------------------------------------------------------------------------------------------
