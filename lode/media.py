@@ -11,10 +11,10 @@ from typing import Any
 
 import av
 import numpy as np
+import scipy  # its parts load when first used: plans import this module
 import soundfile
 from jaxtyping import Float, UInt8
 from PIL import Image
-from scipy.signal import resample_poly
 
 #: What a decoder raises on damaged input. Pillow: SyntaxError for a broken PNG.
 DECODING_ERRORS = (
@@ -92,7 +92,7 @@ def decode_audio(data: bytes, sampling: Sampling) -> Float[np.ndarray, " time"]:
     mono = sound.mean(axis=1)
     if rate != sampling.audio_rate:
         ratio = Fraction(sampling.audio_rate, rate)
-        mono = resample_poly(mono, ratio.numerator, ratio.denominator)
+        mono = scipy.signal.resample_poly(mono, ratio.numerator, ratio.denominator)
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 

@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +149,19 @@ def check_model(cfg: Any) -> None:
 
 def check_auto_class(name: str) -> None:
     """Refuse a class that transformers has not; its names are known before torch is imported."""
+    if name not in known_classes():
+        kinds = re.compile(r"AutoModelFor.*|.*For(ConditionalGeneration|CausalLM)")
+        near = get_close_matches(name, filter(kinds.fullmatch, known_classes()), n=5, cutoff=0.4)
+        remedy = f"It is a class of transformers {version('transformers')}; newer models need a newer version."
+        raise unknown_name("model.auto_class", name, near or ["AutoModelForImageTextToText"], remedy)
+
+
+@cache
+def known_classes() -> tuple[str, ...]:
+    """The names that transformers exports."""
     import transformers  # half a second, for the steps with a model only
 
-    if name not in dir(transformers):
-        kinds = re.compile(r"AutoModelFor.*|.*For(ConditionalGeneration|CausalLM)")
-        near = get_close_matches(name, filter(kinds.fullmatch, dir(transformers)), n=5, cutoff=0.4)
-        remedy = f"It is a class of transformers {transformers.__version__}; newer models need a newer version."
-        raise unknown_name("model.auto_class", name, near or ["AutoModelForImageTextToText"], remedy)
+    return tuple(dir(transformers))
 
 
 def check_runtime(cfg: Any) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts load when first used: plans import this module
 from jaxtyping import Float
-from scipy.signal import butter, lfilter, sosfilt
 
 RATE = 16_000
 #: Samples between updates of the resonators: 5 ms.
@@ -108,12 +108,14 @@ def pulses(pitch: Sound, rng: np.random.Generator) -> Sound:
     """Glottal pulses that follow a pitch [Hz] given for every sample, with a little jitter; the spectrum falls 6 dB."""
     phase = np.cumsum(pitch * (1 + 0.01 * rng.standard_normal(len(pitch))) / RATE)
     train = np.diff(np.floor(phase), prepend=0.0)
-    return lfilter([1.0], [1.0, -0.94], train)
+    return scipy.signal.lfilter([1.0], [1.0, -0.94], train)
 
 
 def band_noise(num_samples: int, low: int, high: int, rng: np.random.Generator) -> Sound:
     """White noise between two frequencies [Hz], of unit strength."""
-    noise = sosfilt(butter(2, (low, high), "band", fs=RATE, output="sos"), rng.standard_normal(num_samples))
+    noise = scipy.signal.sosfilt(
+        scipy.signal.butter(2, (low, high), "band", fs=RATE, output="sos"), rng.standard_normal(num_samples)
+    )
     return noise / (np.std(noise) + 1e-9)
 
 
@@ -127,7 +129,7 @@ def resonate(source: Sound, formants: Float[np.ndarray, "time 3"]) -> Sound:
             turn = 2 * np.cos(2 * np.pi * formants[start, index] / RATE) * radius
             part = slice(start, start + STEP)
             poles = [1.0, -turn, radius**2]
-            filtered[part], state = lfilter([sum(poles)], poles, sound[part], zi=state)
+            filtered[part], state = scipy.signal.lfilter([sum(poles)], poles, sound[part], zi=state)
         sound = filtered
     return sound
 

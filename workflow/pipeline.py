@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,20 +48,40 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
 FILES = {"report": (ROOT / "lode" / "stages" / "report.html.jinja",)}
 
 
+#: Groups whose section depends on no other group; no YAML of theirs refers to another (`tests/workflow/test_plan.py`).
+APART = tuple(group for group in GROUPS if group != "experiment")
+
+
 @cache
 def composed(overrides: tuple[str, ...]) -> DictConfig:
+    """Compose the section of every group apart: once for each choice of a plan, not for each combination of choices."""
+    rest = tuple(override for override in overrides if section_of(override) not in APART)
+    cfg = deepcopy(composed_whole(rest))
+    for group in APART:
+        own = tuple(override for override in overrides if section_of(override) == group)
+        if own:
+            cfg[group] = composed_whole((*rest, *own))[group]
+    return cfg
+
+
+@cache
+def composed_whole(overrides: tuple[str, ...]) -> DictConfig:
     """Compose once per set of overrides."""
     return compose(overrides)
+
+
+def section_of(override: str) -> str:
+    """The section that an override touches."""
+    return re.split(r"\W", override.lstrip("+~"))[0]
 
 
 def concerning(step: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """The overrides that touch a section which a step reads; the others cannot change what is recorded of it.
 
-    So a plan composes once per dataset for the scores of all selections and interventions, not once per job. No YAML
-    of a group may refer to another group (`${model.name}`); `tests/workflow/test_plan.py` sees to that.
+    So a plan takes one digest per dataset for the scores of all selections and interventions, not one per job.
     """
     read = {"experiment", *(key.partition(".")[0] for key in SECTIONS[step])}
-    return tuple(override for override in overrides if re.split(r"\W", override.lstrip("+~"))[0] in read)
+    return tuple(override for override in overrides if section_of(override) in read)
 
 
 @cache

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
+import scipy  # its parts load when first used: plans import this module
 import soundfile
-from scipy.signal import resample_poly
 
 from lode.dataset import Sample, only_split, split_of
 from lode.errors import UserError, unknown_name
@@ -41,7 +41,7 @@ def _espeak(words: list[str], speaker: int, rng: np.random.Generator) -> Sound:
     made = subprocess.run([*command, " ".join(words)], check=True, capture_output=True).stdout
     sound, rate = soundfile.read(BytesIO(made))
     loud = np.flatnonzero(np.abs(sound) > 0.01)
-    return resample_poly(sound[loud[0] : loud[-1]], RATE, rate)
+    return scipy.signal.resample_poly(sound[loud[0] : loud[-1]], RATE, rate)
 
 
 _SPEAK = {"formant": _formant, "espeak": _espeak}

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from lode.config import CONFIG_DIR, GROUPS, compose, digest, semantic_json
 from lode.errors import UserError
-from workflow.pipeline import Pipeline, composed, concerning
+from workflow.pipeline import Pipeline, concerning
 from workflow.products import products
 
 
@@ -21,7 +21,7 @@ def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
     for product in planned:
         name, wildcards = product.step.name, product.wildcards
         everything = (*run.choices(wildcards), *run.user, *run.derived(name, wildcards))
-        expected = semantic_json(composed(everything), name)
+        expected = semantic_json(compose(everything), name)
         params = run.step(name, product.step.script)
         assert params["semantic"](wildcards) == expected, product.path
         assert f"expect_digest={digest(expected)}" in params["args"](wildcards, None)
