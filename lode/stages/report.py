@@ -148,7 +148,7 @@ def leads(found: Sequence[Row]) -> list[Row]:
     for entry in found:
         where = " · ".join(value for key, value in entry["keys"].items() if key not in ("model", "dataset"))
         first = {row["set_name"]: row for row in reversed(entry["selectivity"])}  # of the headline kind of control
-        rows.setdefault(entry["keys"]["model"], []).extend((where, row) for row in first.values())
+        rows.setdefault(entry["keys"]["model"], []).extend((where, first[name]) for name in in_order(first))
     return [
         {"model": model, "sentence": conclusion(masks), "masks": [vars(mask) for mask in masks]}
         for model, masks in ((model, verdicts(of_model)) for model, of_model in rows.items())
