@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,14 @@ APART = tuple(group for group in GROUPS if group != "experiment")
 @cache
 def composed(overrides: tuple[str, ...]) -> DictConfig:
     """Compose the section of every group apart: once for each choice of a plan, not for each combination of choices."""
-    rest = tuple(override for override in overrides if section_of(override) not in APART)
+    touched = {group: [o for o in overrides if section_of(o) == group] for group in map(section_of, overrides)}
+    apart = {group: touched.pop(group) for group in APART if group in touched}
+    rest = tuple(override for override in overrides if section_of(override) in touched)
+    if len(apart) < 2:
+        return composed_whole((*rest, *chain(*apart.values())))
     cfg = deepcopy(composed_whole(rest))
-    for group in APART:
-        own = tuple(override for override in overrides if section_of(override) == group)
-        if own:
-            cfg[group] = composed_whole((*rest, *own))[group]
+    for group, own in apart.items():
+        cfg[group] = composed_whole((*rest, *own))[group]
     return cfg
 
 
