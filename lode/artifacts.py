@@ -193,9 +193,14 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
                 f"{gradients} and {importance} differ in {name!r}; expected the same neurons and samples. "
                 "Delete both and run again"
             )
-    for column in SCHEMAS["gradients"].names[5:]:
-        table = table.append_column(further.schema.field(column), further[column])
-    return table
+    return with_gradients(table, further)
+
+
+def with_gradients(importance: pa.Table, gradients: pa.Table) -> pa.Table:
+    """An importance table with the attributions of a gradients table of the same neurons beside its own columns."""
+    for name in SCHEMAS["gradients"].names[5:]:
+        importance = importance.append_column(gradients.schema.field(name), gradients[name])
+    return importance
 
 
 def check_columns(table: pa.Table, kind: str, origin: object) -> None:

@@ -330,21 +330,19 @@ class Pipeline:
     def retested(self, wildcards: Any, root: str) -> dict[str, list[str]]:
         """The shards that a selection is made again from, by kind of table."""
         kinds = [kind for kind in MINED if kind in ("statistics", *self.selected_from(**wildcards, root=root))]
-        return {
-            kind: [
-                f"{root}/{MINED[kind]}/{wildcards.model}/{dataset}/{shard}.parquet"
-                for dataset in self.mined(wildcards.model)
-                for shard in self.shards()
-            ]
-            for kind in kinds
-        }
+        return {kind: self.mined_shards(kind, wildcards.model, root) for kind in kinds}
+
+    def mined_shards(self, kind: str, model: str, root: str) -> list[str]:
+        """All shards of a kind that one model is mined on."""
+        folder = f"{root}/{MINED[kind]}/{model}"
+        return [f"{folder}/{dataset}/{shard}.parquet" for dataset in self.mined(model) for shard in self.shards()]
 
     def tables(self, kind: str, root: str) -> list[str]:
         """Paths of all tables of a kind."""
         cfg = self.cfg
         if kind in MINED:
-            mined = self.pairs("mining_datasets") if kind == "statistics" or self.attributing() else []
-            return [f"{root}/{MINED[kind]}/{m}/{d}/{shard}.parquet" for m, d in mined for shard in self.shards()]
+            models = cfg.models if kind == "statistics" or self.attributing() else []
+            return [path for model in models for path in self.mined_shards(kind, model, root)]
         if kind == "scoreboard":
             return [f"{root}/scoreboard.parquet"]
         if kind == "ratings":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lode.artifacts import SCHEMAS, with_nulls, write_table
+from lode.artifacts import SCHEMAS, with_gradients, with_nulls, write_table
 from lode.errors import UserError
 from lode.importance.aggregation import gradient_columns, importance_columns, shards_of
 from lode.selection import Scores, Set, taking_part
@@ -34,11 +34,7 @@ def part_of(shards: Shards, which: Sequence[int]) -> pa.Table:
     if "gradients" not in some:
         return table
     further = gradient_columns([shard for tables in some["gradients"].values() for shard in tables])
-    further = with_nulls(further, SCHEMAS["gradients"])
-    for name in SCHEMAS["gradients"].names[5:]:
-        field = SCHEMAS["gradients"].field(name)
-        table = table.append_column(field, pa.array(further[name], field.type))
-    return table
+    return with_gradients(table, pa.table(with_nulls(further, SCHEMAS["gradients"]), schema=SCHEMAS["gradients"]))
 
 
 def num_samples(table: pa.Table) -> int:
