@@ -39,6 +39,10 @@ wildcard_constraints:
     shard=r"\d+",
 
 
+onstart:
+    run.open_results()
+
+
 rule all:
     default_target: True
     input:

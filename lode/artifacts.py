@@ -4,7 +4,6 @@ Their schemas are in `lode/schemas.py`. Every table carries its provenance: dige
 versions; and a seal (`lode/seal.py`), by which `make verify` finds what was changed since.
 """
 
-import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lode.errors import UserError
+from lode.errors import UserError, writing
 from lode.schemas import SCHEMAS
 from lode.seal import BLANK, seal
 
@@ -29,13 +28,6 @@ LIBRARIES = ("torch", "transformers", "numpy", "pyarrow")
 PROVENANCE_KEY = b"lode"
 SEAL_KEY = b"lode_seal"
 COMPRESSION = "zstd"
-#: What to do about a file that cannot be written, by error number.
-_FREE = "Nothing half-written was left; free some space, then run again"
-_ALLOW = "Make the folder writable, then run again"
-UNWRITABLE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FREE),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _ALLOW),
-}
 
 
 def provenance(semantic: str, code_digest: str) -> dict[str, Any]:
@@ -145,19 +137,14 @@ def replacing(path: str | Path, sealed: bool = True) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob_escape(path.name)}.*.partial"):
-            left.unlink(missing_ok=True)
-        yield temporary
-        if sealed:
-            seal(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in UNWRITABLE:
-            raise UserError(
-                f"{path} cannot be written: {os.strerror(error.errno)}. {UNWRITABLE[error.errno]}"
-            ) from error
-        raise
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(f".{glob_escape(path.name)}.*.partial"):
+                left.unlink(missing_ok=True)
+            yield temporary
+            if sealed:
+                seal(temporary)
+            os.replace(temporary, path)
     finally:
         if temporary.exists():
             temporary.unlink()

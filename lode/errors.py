@@ -1,11 +1,38 @@
 """Errors meant for the person who runs Lode: what is wrong, the value, what was expected, what to do."""
 
-from collections.abc import Iterable
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
+
+_FREE = "Nothing half-written was left; free some space, then run again"
+_ALLOW = "Make the folder writable, then run again"
+#: What to do about a file that cannot be written, by error number.
+_UNWRITABLE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FREE),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _ALLOW),
+}
 
 
 class UserError(ValueError):
     """A mistake in a config, a model folder or a dataset; shown without a traceback."""
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Around whatever writes to a path: a full disk or a folder that may not be written to is the user's to mend.
+
+    Raises:
+        UserError: in place of the error of the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UserError(f"{path} cannot be written: {os.strerror(error.errno)}. {_UNWRITABLE[error.errno]}") from error
 
 
 def unknown_name(kind: str, value: object, known: Iterable[str], remedy: str = "") -> UserError:

@@ -7,12 +7,13 @@ from copy import deepcopy
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from omegaconf import DictConfig
 
 from lode.config import GROUPS, ROOT, SECTIONS, compose, digest, semantic_json
-from lode.errors import UserError, unknown_name
+from lode.errors import UserError, unknown_name, writing
 from lode.experiment import needs_gradients, validate_experiment, validate_pairs
 from lode.intervention_check import read_intervention
 from lode.validation import TABLES, is_local, local_folder, validate
@@ -175,6 +176,19 @@ class Pipeline:
                     f"figure {figure} with capture.shards = {self.cfg.capture.shards}: there is no part of the samples "
                     "to select again from; expected 2 or more, such as capture.shards=10"
                 )
+
+    def open_results(self) -> None:
+        """Make the folder of the results, and refuse one that cannot be written to before any job starts.
+
+        Raises:
+            SystemExit: one message, no traceback.
+        """
+        try:
+            with writing(self.root):
+                Path(self.root).mkdir(parents=True, exist_ok=True)
+                TemporaryFile(dir=self.root).close()
+        except UserError as error:
+            sys.exit(f"error: {error}")
 
     def planted(self) -> list[str]:
         """The models of the experiment that `plant_neurons` makes."""

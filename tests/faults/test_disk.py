@@ -52,6 +52,6 @@ def test_a_full_disk(tree: Path) -> None:
 def test_a_read_only_folder(tree: Path) -> None:
     mount(tree / "results", "remount,ro")
     said = refused(tree)
-    assert "Read-only file system" in said
+    assert "error: results/rerun cannot be written: Read-only file system. Make the folder writable, then run" in said
     assert "Traceback" not in said
     assert not list(tree.glob("results/*"))

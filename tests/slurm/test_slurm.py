@@ -94,7 +94,11 @@ def test_a_disturbed_run_through_sbatch_gives_the_tables_of_a_local_run(
     with one_node(tmp_path_factory.mktemp("node")):
         started = time.perf_counter()
         with subprocess.Popen(command, cwd=tree, env=variables) as run:
-            done = disturb(run, tree)
+            try:
+                done = disturb(run, tree)
+            except BaseException:  # an interrupted test leaves nothing running
+                run.terminate()
+                raise
         assert run.returncode == 0
         print(f"\n{len(jobs())} Slurm jobs, {time.perf_counter() - started:.0f} s")
         ended = {job["id"]: job for job in jobs()}
