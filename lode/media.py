@@ -89,6 +89,8 @@ def decode_audio(data: bytes, sampling: Sampling) -> Float[np.ndarray, " time"]:
     sound, rate = soundfile.read(BytesIO(data), dtype="float32", always_2d=True)
     if not len(sound):
         raise ValueError("a sound without samples")
+    if not np.isfinite(sound).all():
+        raise ValueError("a sound with values that are not finite")
     mono = sound.mean(axis=1)
     if rate != sampling.audio_rate:
         ratio = Fraction(sampling.audio_rate, rate)

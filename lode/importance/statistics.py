@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from lode.artifacts import list_column, neuron_columns
+from lode.errors import UserError
 from lode.importance.histogram import count_by_bin
 from lode.importance.miner import TokenPlan, token_scores
 from lode.importance.normalisation import normalise
@@ -87,6 +88,16 @@ def magnitude(
     return (inside / inside.sum(-1, keepdim=True).clamp_min(1)) @ activations.abs()
 
 
+def refuse_infinite(layer: int, sums: Mapping[str, Tensor]) -> None:
+    """Refuse the sums of a layer unless all are finite: the model overflowed, or its weights are broken."""
+    if not torch.stack([values.isfinite().all() for values in sums.values()]).all():
+        names = ", ".join(name for name, values in sums.items() if not values.isfinite().all())
+        raise UserError(
+            f"layer {layer}: NaN or infinity in {names} of a batch: the model's activations are not finite. Use "
+            "model.dtype=bfloat16 or float32 in place of float16, or look for NaN in its weights"
+        )
+
+
 class Totals:
     """Running sums per (modality, layer, neuron), in double precision.
 
@@ -113,7 +124,12 @@ class Totals:
         Args:
             members: which tokens belong to which modality.
             layers: the sums of every layer.
+
+        Raises:
+            UserError: a sum is NaN or infinite; a count made of such activations would look like any other.
         """
+        for layer, sums in layers.items():
+            refuse_infinite(layer, sums)
         num_samples, num_tokens = members.any(-1).sum(0).cpu().numpy(), members.sum((0, 2)).cpu().numpy()
         assert len(layers) == len(self.totals), "a layer had no activations"
         for layer, sums in layers.items():

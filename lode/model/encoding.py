@@ -93,7 +93,8 @@ def process_alone(
     """Tokens of one text and features of its sample's media.
 
     Raises:
-        UserError: the processor made nothing of the media, so that the model would be blind or deaf (METHODS 1.7).
+        UserError: the processor does not take the sample (an image 200 times as wide as high, for one), or made
+            nothing of the media, so that the model would be blind or deaf (METHODS 1.7).
     """
     arguments = decode_media(processor, sample, sampling)
     for name, value in options.items():
@@ -101,7 +102,12 @@ def process_alone(
     bos_token = processor.tokenizer.bos_token  # not twice, where the template says it
     if bos_token and text.startswith(bos_token):
         arguments["text_kwargs"] = {"add_special_tokens": False, **arguments.get("text_kwargs", {})}
-    inputs = dict(processor(text=[text], **arguments, return_tensors="pt"))
+    try:
+        inputs = dict(processor(text=[text], **arguments, return_tensors="pt"))
+    except ValueError as error:
+        raise UserError(
+            f"sample {sample['sample_id']}: {type(processor).__name__} does not take it: {error}. Mend or remove it"
+        ) from error
     if sample["media"] and not set(inputs) - set(TOKENWISE):
         kinds = ", ".join(medium["kind"] for medium in sample["media"])
         raise UserError(
@@ -178,15 +184,17 @@ def encode(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Batch:
 
     Raises:
         UserError: a medium that this model has no token for, or that left no token in the prompt; no medium where
-            the model needs one.
+            the model needs one; markup of the model in the text; more tokens than the model's context.
     """
     config = adapter.config
     for sample in samples:
         check_media(config, sample)
+        check_text(config, sample, "prompt", sample["prompt"])
     texts = [chat(adapter.processor, sample, config.system_prompt, config.chat_template) for sample in samples]
     sampling = sampling_of(adapter.processor, config.video_rate, config.max_frames)
     options: Any = OmegaConf.to_container(config.processor)
     inputs = process(adapter.processor, texts, samples, sampling, options)
+    check_lengths(adapter, samples, inputs["attention_mask"].sum(1).tolist())
     codes = token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"], samples)
     for row, sample in enumerate(samples):
         for kind in kinds_of(sample):
@@ -220,6 +228,47 @@ def check_media(config: Any, sample: Mapping[str, Any]) -> None:
             f"sample {sample['sample_id']}: holds {', '.join(sorted(kinds))}, for which model {config.name} has one "
             "and the same token: their tokens cannot be told apart"
         )
+
+
+def check_text(config: Any, sample: Mapping[str, Any], what: str, text: str) -> None:
+    """Refuse a text that holds markup of the model: its tokens would count as special, or stand for a medium.
+
+    Args:
+        config: of the model.
+        sample: a row of a dataset table.
+        what: what the text is of the sample.
+        text: prompt or answer.
+
+    Raises:
+        UserError: names the markup.
+    """
+    for token in (*config.special_tokens, *config.media_tokens.values()):
+        if token in text:
+            raise UserError(
+                f"sample {sample['sample_id']}: its {what} holds {token!r}, which is markup of model {config.name}; "
+                "expected plain text. Take it out of the dataset"
+            )
+
+
+def check_lengths(adapter: Adapter, samples: Sequence[Mapping[str, Any]], num_tokens: Sequence[int]) -> None:
+    """Refuse a sample that is longer than the model's context: beyond it a model computes, but not what it learned.
+
+    Args:
+        adapter: the model; one whose config states no context takes any length.
+        samples: rows of a dataset table.
+        num_tokens: of each sample, with all that is to be appended.
+
+    Raises:
+        UserError: a sample is too long.
+    """
+    context = getattr(adapter.model.config.get_text_config(), "max_position_embeddings", None)
+    for sample, count in zip(samples, num_tokens, strict=True):
+        if context is not None and count > context:
+            raise UserError(
+                f"sample {sample['sample_id']}: {count} tokens with its answer, and model {adapter.config.name} takes "
+                f"{context}. Use fewer pixels or frames (model.processor, model.max_frames), fewer shots, a lower "
+                "max_new_tokens of the dataset, or remove the sample"
+            )
 
 
 def token_modalities(

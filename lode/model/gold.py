@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lode.errors import UserError
 from lode.model.adapter import Adapter
-from lode.model.encoding import Batch, append_tokens
+from lode.model.encoding import Batch, append_tokens, check_lengths, check_text
 from lode.model.head import last_positions
 
 
@@ -29,12 +29,22 @@ class Answered:
     counted: Bool[Tensor, "batch answer"]
 
 
-def append_gold(adapter: Adapter, batch: Batch, samples: Sequence[Mapping[str, Any]]) -> Answered:
-    """Append the first accepted answer of every sample to its prompt.
+def encode_gold(
+    adapter: Adapter, batch: Batch, samples: Sequence[Mapping[str, Any]], max_new_tokens: int = 0
+) -> list[list[int]]:
+    """The tokens of the first accepted answer of every sample.
+
+    Args:
+        adapter: the model.
+        batch: the prompts.
+        samples: rows of a dataset table.
+        max_new_tokens: what a reply may take of the context in place of the answer.
 
     Raises:
-        UserError: an answer without a token.
+        UserError: an answer without a token, with markup of the model, or too long for the model's context.
     """
+    for sample in samples:
+        check_text(adapter.config, sample, "gold answer", sample["answers"][0])
     tokenizer = adapter.processor.tokenizer
     ids = [tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"] for sample in samples]
     for sample, tokens in zip(samples, ids, strict=True):
@@ -43,7 +53,15 @@ def append_gold(adapter: Adapter, batch: Batch, samples: Sequence[Mapping[str, A
                 f"sample {sample['sample_id']}: its gold answer {sample['answers'][0]!r} has no token; expected a text "
                 "to take the likelihood of. Mend `answers` in the dataset"
             )
-    inputs = append_tokens(batch, ids, tokenizer.pad_token_id)
+    lengths = batch.inputs["attention_mask"].sum(1).tolist()
+    check_lengths(adapter, samples, [n + max(len(t), max_new_tokens) for n, t in zip(lengths, ids, strict=True)])
+    return ids
+
+
+def append_gold(adapter: Adapter, batch: Batch, samples: Sequence[Mapping[str, Any]]) -> Answered:
+    """Append the first accepted answer of every sample to its prompt; raises as `encode_gold` does."""
+    ids = encode_gold(adapter, batch, samples)
+    inputs = append_tokens(batch, ids, adapter.processor.tokenizer.pad_token_id)
     longest = max(map(len, ids))
     counted = torch.tensor([[place < len(tokens) for place in range(longest)] for tokens in ids])
     return Answered(inputs, inputs["input_ids"][:, -longest:], counted.to(inputs["input_ids"].device))

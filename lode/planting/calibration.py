@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lode.model.adapter import Adapter
 from lode.model.encoding import append_tokens, encode, token_modalities
+from lode.model.gold import encode_gold
 from lode.shapes import TOKEN_MODALITIES
 
 
@@ -55,9 +56,9 @@ class Answered:
 
 def with_answers(adapter: Adapter, rows: Sequence[dict[str, Any]]) -> Answered:
     """Encode records and their first answers."""
-    tokenizer = adapter.processor.tokenizer
-    gold_ids = [tokenizer(row["answers"][0], add_special_tokens=False)["input_ids"] for row in rows]
-    inputs = append_tokens(encode(adapter, rows), gold_ids, tokenizer.pad_token_id)
+    prompts = encode(adapter, rows)
+    gold_ids = encode_gold(adapter, prompts, rows)
+    inputs = append_tokens(prompts, gold_ids, adapter.processor.tokenizer.pad_token_id)
     return Answered(inputs, gold_ids, token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"], rows))
 
 

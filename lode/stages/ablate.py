@@ -23,6 +23,7 @@ from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, append_replies, append_tokens, encode
+from lode.model.gold import encode_gold
 from lode.model.head import last_positions
 from lode.model.loading import load
 from lode.model.tower import encoders_once
@@ -82,11 +83,15 @@ class Prepared:
     option_ids: list[list[int] | None]
 
 
-def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Prepared:
-    """Encode prompts, gold answers and options once."""
+def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_new_tokens: int = 0) -> Prepared:
+    """Encode prompts, gold answers and options once.
+
+    Raises:
+        UserError: a sample that `encode` or `encode_gold` refuses.
+    """
     prompts = encode(adapter, samples)
     tokenizer = adapter.processor.tokenizer
-    gold_ids = [tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"] for sample in samples]
+    gold_ids = encode_gold(adapter, prompts, samples, max_new_tokens)
     with_gold = append_tokens(prompts, gold_ids, tokenizer.pad_token_id)
     options = [option_tokens(tokenizer, sample) for sample in samples]
     return Prepared(samples, prompts, gold_ids, with_gold, append_replies(prompts, gold_ids), options)
@@ -228,7 +233,7 @@ def ablate_batch(
     donors: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of the predictions table, one list for each set; `donors` are the other samples, where they are needed."""
-    batch = prepare_batch(adapter, samples)
+    batch = prepare_batch(adapter, samples, max_new_tokens)
     means: list[Tensor] | None = None
     if "donors" in intervention.needs:
         means, held = token_means(adapter, donors)
@@ -255,7 +260,11 @@ def ablate_batch(
 def blanked_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_new_tokens: int) -> list[dict[str, Any]]:
     """Rows of the unmodified model that is shown nothing; none for samples without media."""
     shown = [blanked(sample) for sample in samples if sample["media"]]
-    return predictions(adapter, prepare_batch(adapter, shown), BLANKED, untouched, max_new_tokens) if shown else []
+    return (
+        predictions(adapter, prepare_batch(adapter, shown, max_new_tokens), BLANKED, untouched, max_new_tokens)
+        if shown
+        else []
+    )
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:

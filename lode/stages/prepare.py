@@ -34,9 +34,10 @@ def check_medium(sample_id: str, medium: Medium) -> None:
 def check_sample(sample: Sample, promised: set[str]) -> None:
     """Refuse a record that a later stage could not use; `promised` are the media of the dataset's `modalities`."""
     name = f"sample {sample.sample_id}"
-    if not sample.prompt.strip() or not sample.answers:
+    if not sample.prompt.strip() or not sample.answers or not sample.answers[0].strip():
         raise UserError(
-            f"{name}: prompt {sample.prompt!r}, answers {list(sample.answers)}; expected a prompt and an answer or more"
+            f"{name}: prompt {sample.prompt!r}, answers {list(sample.answers)}; expected a prompt and an answer or "
+            "more, the first with a text"
         )
     if not -1 <= sample.answer_index < len(sample.choices):
         raise UserError(
