@@ -5,7 +5,7 @@ MODEL ?= tiny_qwen2_vl
 PROFILE ?= workflow/profiles/local
 RUN = bash workflow/with_env.sh
 
-.PHONY: help reproduce scoreboard plan verify test test-slurm test-faults unlock check retrain clean
+.PHONY: help reproduce scoreboard plan verify test test-browser test-slurm test-faults unlock check retrain clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ verify: ## compare every result of an experiment with the plan: make verify EXPE
 
 test: ## all tests
 	@$(RUN) pytest
+
+test-browser: ## the report in a real browser (Chromium; root and apt where there is none)
+	@$(RUN) pytest tests/browser -m browser
 
 test-slurm: ## a real Slurm on this machine (root, apt): make test-slurm EXPERIMENT=smoke for a short one
 	@$(RUN) pytest tests/slurm -m slurm --experiment=$(EXPERIMENT)

@@ -28,6 +28,11 @@ def run_step(step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> No
             raise UserError(f"the config of `{step}` changed since the jobs were planned; run the command again")
         run(restrict(cfg, step, ("io", "runtime")), provenance(semantic, cfg.code_digest))
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except MissingMandatoryValue as error:
         sys.exit(f"error: `{step}` needs {error.full_key}; give it on the command line: {error.full_key}=...")
+
+
+def printable(text: str) -> str:
+    """A text that may quote a dataset, with no character in it that steers a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

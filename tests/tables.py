@@ -13,7 +13,10 @@ from lode.shapes import METRICS, MODALITIES
 
 _SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,
               "options": {"strategy": "LA_MU"}}  # fmt: skip
-HOSTILE = "<script>alert('x')</script> What is <b>this</b>? \"&amp;\""
+HOSTILE = (
+    "<script>document.title = 'taken'</script><img src=x onerror=\"document.title='taken'\"> "
+    'What is <b>this</b>? "&amp;"'
+)
 
 
 def _write(path: Path, kind: str, columns: Any, step: str, **further: Any) -> str:

@@ -24,6 +24,7 @@ from lode.model.adapter import Adapter
 from lode.stages.ablate import CLEAN, predictions, prepare_batch, untouched
 from lode.stages.capture import capture
 from lode.stages.prepare import check_medium, check_sample, row
+from lode.step import printable
 from tests.tiny_model import record
 
 #: Texts that mean something elsewhere: pages, templates, shells, paths, terminals, and other scripts.
@@ -187,6 +188,10 @@ def test_damaged_sounds(seed: int, kind: tuple[str, str]) -> None:
         content[place] = rng.integers(256)
     message, _ = outcome(lambda: check_medium("s1", Medium("audio", bytes(content), "audio/x")))
     assert not message or "sample s1: its audio" in message
+
+
+def test_messages_do_not_steer_the_terminal() -> None:
+    assert printable("sample a\x1b[31m\u202eb\r:\n é 😀") == "sample a\\x1b[31m\\u202eb\\r:\n é 😀"
 
 
 def test_tables_keep_any_text(tmp_path: Path) -> None:
