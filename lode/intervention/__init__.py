@@ -225,7 +225,6 @@ class _Hook:
         means = None if self.means is None else self.means.to(activations.dtype)
         donors = None if self.donors is None else self.donors[:, :, self.index]
         site = Site(activations, chosen, tokens.to(activations.device), means, donors)
-        changed = activations.clone()
-        new = self.new_values(site)
-        changed[..., self.index] = torch.where(acted[..., None].to(activations.device), new, chosen)
-        return changed
+        new = torch.where(acted[..., None].to(activations.device), self.new_values(site), chosen)
+        activations[..., self.index] = new  # in place: nobody else holds what an activation function has just made
+        return activations

@@ -37,6 +37,7 @@ def browse(chromium: str, page: Path, *options: str) -> str:
     """What the browser prints; it has a profile of its own, and ends when the page has come to rest."""
     command = [
         chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=5000",
+        "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
         f"--user-data-dir={page.parent / 'profile'}", *options, page.as_uri(),
     ]  # fmt: skip
     return subprocess.run(command, text=True, capture_output=True, check=True, timeout=120).stdout
