@@ -72,6 +72,14 @@ def test_an_unknown_form_is_refused() -> None:
         toy_word.samples("mine", 1, 0, form="sound")
 
 
-def test_one_model_meets_all_forms() -> None:
+def test_each_model_meets_the_forms_it_takes() -> None:
     run = Pipeline({"experiment": "same_content"})
-    assert run.benchmarked("qwen2_5_omni_7b") == [f"same_content_{form}" for form in toy_word.FORMS]
+    assert run.benchmarked("tiny_qwen2_vl") == ["same_content_text", "same_content_image"]
+    assert run.benchmarked("tiny_qwen2_audio") == ["same_content_text", "same_content_speech"]
+
+
+@pytest.mark.parametrize(("recipe", "form"), [("tiny_qwen2_vl", "image"), ("tiny_qwen2_audio", "speech")])
+def test_recipes_teach_both_forms(recipe: str, form: str) -> None:
+    datasets = compose([f"training={recipe}"]).training.datasets.values()
+    taught = {options.options.form for options in datasets if options.get("plugin") == "toy_word"}
+    assert taught == {"text", form}
