@@ -19,8 +19,7 @@ from lode.errors import UserError
 from lode.figure import INK, MUTED, WIDTH, Table, blocks, fill, heading, in_order
 from lode.stability import agreement
 
-_COLUMNS = 2
-_MANY = 6  # with more selections the numbers are smaller
+_FEW = 6  # with more selections every panel has the whole width, and the numbers are smaller
 _EMPTY = np.empty((0, 2), dtype=np.int64)  # a set that a selection has no neuron for
 
 
@@ -40,15 +39,16 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     if max(map(len, by_model.values())) < 2:
         raise UserError("the figure selector_agreement compares selections, and there is one; name two or more")
     panels = {model: in_order(name for sets in chosen.values() for name in sets) for model, chosen in by_model.items()}
-    num_rows = [-(-len(names) // _COLUMNS) for names in panels.values()]
-    height = (WIDTH - 1.7) / _COLUMNS + 0.3  # a square panel and its title; names and the colour bar take 1.7 inches
+    num_columns = 2 if max(map(len, by_model.values())) <= _FEW else 1
+    num_rows = [-(-len(names) // num_columns) for names in panels.values()]
+    height = (WIDTH - 2) / num_columns + 0.3  # a square panel and its title; names and the colour bar take 2 inches
     figure = Figure(figsize=(WIDTH, sum(num_rows) * height + 1.4 * len(panels)), layout="constrained")
     parts = blocks(figure, [heading({"model": model}) for model in panels], num_rows)
     for part, (model, names), rows in zip(parts, panels.items(), num_rows, strict=True):
-        grid = part.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
+        grid = part.subplots(rows, num_columns, sharex=True, sharey=True, squeeze=False)
         for axes, name in zip(fill(grid, len(names)), names, strict=True):
             image = _draw_matrix(axes, name, {s: sets.get(name, _EMPTY) for s, sets in by_model[model].items()})
-        part.colorbar(image, ax=grid, label="Jaccard index", shrink=0.6, aspect=25, pad=0.02)
+        part.colorbar(image, ax=grid, label="Jaccard index", shrink=0.6 / rows, aspect=25, pad=0.02)
     return figure
 
 
@@ -57,11 +57,11 @@ def _draw_matrix(axes: Axes, title: str, sets: dict[str, np.ndarray]) -> AxesIma
     size = len(sets)
     below = np.tril(np.ones((size, size), dtype=bool), -1)
     image = axes.imshow(np.ma.masked_where(~below | np.isnan(overlap), overlap), cmap="Blues", vmin=0, vmax=1)
-    font = 7 if size <= _MANY else 5.5
+    font = 7 if size <= _FEW else 6
     for row, column in zip(*np.nonzero(below | below.T), strict=True):
         value = overlap[row, column] if below[row, column] else order[row, column]
         # Round before the sign is shown, or there is a minus zero.
-        places = 2 if below[row, column] or size <= _MANY else 1
+        places = 2 if below[row, column] or size <= _FEW else 1
         text = "–" if np.isnan(value) else f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
         ink = ("white" if value > 0.6 else INK) if below[row, column] else MUTED
         axes.text(column, row, text, ha="center", va="center", fontsize=font, color=ink)
