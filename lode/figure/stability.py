@@ -23,7 +23,7 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     for axes, table in zip(fill(grid, len(retests)), retests, strict=True):
         _draw_panel(axes, table)
     figure.supxlabel(label("retests", "num_samples"), fontsize=8)
-    figure.supylabel(label("retests", "jaccard"), fontsize=8)
+    figure.supylabel("overlap with the set from all samples [Jaccard index]", fontsize=8)
     return figure
 
 
@@ -40,7 +40,7 @@ def _draw_panel(axes: Axes, table: Table) -> None:
     chance = np.mean([row["chance_jaccard"] for row in rows if row["part"] == "first"])
     axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1)
     axes.set_ylim(0, 1.03)
-    axes.set_xscale("log")
+    axes.set_xlim(0)
     axes.set_title(heading(table.keys), loc="left")
     axes.grid(axis="y")
     axes.legend(loc="lower right", fontsize=6.5, title="set (split-half reliability)", title_fontsize=6.5)
