@@ -4,8 +4,8 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from functools import cache
-from itertools import chain
+from functools import cache, cached_property
+from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -48,7 +48,6 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
 
 #: Files other than Python that a step's output depends on.
 FILES = {"report": (ROOT / "lode" / "stages" / "report.html.jinja",)}
-
 
 #: Groups whose section depends on no other group; no YAML of theirs refers to another (`tests/workflow/test_plan.py`).
 APART = tuple(group for group in GROUPS if group != "experiment")
@@ -156,12 +155,12 @@ class Pipeline:
             if model in self.cfg.plantings:
                 validate(self.facts(model), "plant")
         for kind in ("mining_datasets", "benchmarks"):
-            validate_pairs(self.cfg, kind, self.pairs(kind), self.compose)
-        for model, dataset in self.pairs("mining_datasets"):
+            validate_pairs(self.cfg, kind, self.pairs[kind], self.compose)
+        for model, dataset in self.pairs["mining_datasets"]:
             validate(self.facts(model, f"dataset={dataset}"), "capture")
-            if self.attributing():
+            if self.attributing:
                 validate(self.facts(model, f"dataset={dataset}"), "attribute")
-        for model, dataset in self.pairs("benchmarks"):
+        for model, dataset in self.pairs["benchmarks"]:
             for intervention in self.cfg.interventions:
                 cfg = self.facts(model, f"dataset={dataset}", *self.intervention(intervention))
                 validate(cfg, "ablate")
@@ -206,27 +205,27 @@ class Pipeline:
         """The overrides that an intervention of the experiment stands for: its own, or the choice of a YAML."""
         return tuple(self.cfg.own_interventions.get(name, (f"intervention={name}",)))
 
-    def pairs(self, kind: str) -> list[tuple[str, str]]:
-        """Every (model, dataset) of a list where the model takes the media of the dataset, and needs no other."""
-        models = {name: self.facts(name).model for name in self.cfg.models}
-        media = {
-            name: set(self.compose(f"dataset={name}").dataset.modalities) - {"text", "special"}
-            for name in self.cfg[kind]
+    @cached_property
+    def pairs(self) -> dict[str, list[tuple[str, str]]]:
+        """By list of the experiment: every (model, dataset) that go together."""
+        return {
+            kind: [pair for pair in product(self.cfg.models, self.cfg[kind]) if self.fit(*pair)]
+            for kind in ("mining_datasets", "benchmarks")
         }
-        return [
-            (model, dataset)
-            for model, facts in models.items()
-            for dataset in self.cfg[kind]
-            if set(facts.required_media) <= media[dataset] <= set(facts.media_tokens)
-        ]
+
+    def fit(self, model: str, dataset: str) -> bool:
+        """Whether a model takes all media of a dataset, and needs no other."""
+        facts = self.facts(model).model
+        media = set(self.compose(f"dataset={dataset}").dataset.modalities) - {"text", "special"}
+        return set(facts.required_media) <= media <= set(facts.media_tokens)
 
     def mined(self, model: str) -> list[str]:
         """The datasets that a model is mined on."""
-        return [dataset for of, dataset in self.pairs("mining_datasets") if of == model]
+        return [dataset for of, dataset in self.pairs["mining_datasets"] if of == model]
 
     def benchmarked(self, model: str) -> list[str]:
         """The datasets that a model is tested on."""
-        return [dataset for of, dataset in self.pairs("benchmarks") if of == model]
+        return [dataset for of, dataset in self.pairs["benchmarks"] if of == model]
 
     def derived(self, step: str, wildcards: Any) -> tuple[str, ...]:
         """What a step's config says of this one model, from the experiment's lists."""
@@ -330,6 +329,7 @@ class Pipeline:
         """The shards of the predictions of one benchmark."""
         return [f"{benchmark}/{shard}.predictions.parquet" for shard in self.shards("ablation")]
 
+    @cached_property
     def attributing(self) -> list[str]:
         """The selections of the experiment that need gradients."""
         return [
@@ -338,7 +338,7 @@ class Pipeline:
 
     def selected_from(self, model: str, selection: str, root: str) -> dict[str, str]:
         """The tables that a selection reads, by kind; gradients only where it needs them."""
-        kinds = ("importance", "gradients") if selection in self.attributing() else ("importance",)
+        kinds = ("importance", "gradients") if selection in self.attributing else ("importance",)
         return {kind: f"{root}/{kind}/{model}.parquet" for kind in kinds}
 
     def retested(self, wildcards: Any, root: str) -> dict[str, list[str]]:
@@ -355,7 +355,7 @@ class Pipeline:
         """Paths of all tables of a kind."""
         cfg = self.cfg
         if kind in MINED:
-            models = cfg.models if kind == "statistics" or self.attributing() else []
+            models = cfg.models if kind == "statistics" or self.attributing else []
             return [path for model in models for path in self.mined_shards(kind, model, root)]
         if kind == "scoreboard":
             return [f"{root}/scoreboard.parquet"]

@@ -161,7 +161,7 @@ def paths(run: Pipeline, kind: str) -> list[str]:
         "figure": lambda: [f"{root}/figures/{figure}.svg" for figure in cfg.figures],
         "report": lambda: [f"{root}/report.html"],
         "scoreboard": lambda: [f"{root}/scoreboard.parquet"] if run.planted() else [],
-        "pooled": lambda: [f"{root}/gradients/{model}.parquet" for model in cfg.models if run.attributing()],
+        "pooled": lambda: [f"{root}/gradients/{model}.parquet" for model in cfg.models if run.attributing],
         "retests": lambda: run.tables("retests", root) if "retests" in run.drawn() else [],
     }
     return elsewhere[kind]() if kind in elsewhere else run.tables(kind, root)

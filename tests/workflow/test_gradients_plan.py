@@ -40,7 +40,7 @@ def pipeline(*overrides: str) -> Pipeline:
 
 def test_only_the_selections_that_need_gradients_read_them() -> None:
     run = pipeline()
-    assert run.attributing() == ["can"]
+    assert run.attributing == ["can"]
     importance = {"importance": "r/importance/tiny_qwen2_vl.parquet"}
     assert run.selected_from("tiny_qwen2_vl", "miner", "r") == importance
     gradients = {"gradients": "r/gradients/tiny_qwen2_vl.parquet"}
