@@ -71,11 +71,12 @@ class TokenPlan:
 
     Attributes:
         present: indices into `MODALITIES` of those that occur.
-        blocks: ranges of tokens, each with the indices into `TOKEN_MODALITIES` of what they hold in any sample.
+        blocks: ranges of tokens, each with the indices into `TOKEN_MODALITIES` of what they hold in any sample, and
+            whether they hold nothing else: all tokens of all samples are of one kind.
     """
 
     present: list[int]
-    blocks: list[tuple[slice, list[int]]]
+    blocks: list[tuple[slice, list[int], bool]]
 
 
 def plan_tokens(members: Bool[Tensor, "batch modality token"], num_neurons: int) -> TokenPlan:
@@ -85,11 +86,13 @@ def plan_tokens(members: Bool[Tensor, "batch modality token"], num_neurons: int)
     """
     num_samples, _, num_tokens = members.shape
     step = num_tokens if members.is_cuda else max(1, _BLOCK_BYTES // (4 * num_samples * num_neurons))
-    here = members.any(0).cpu()
-    base = here[[MODALITIES.index(name) for name in TOKEN_MODALITIES]]
-    ranges = [slice(start, start + step) for start in range(0, num_tokens, step)]
-    held = [base[:, tokens].any(1).nonzero()[:, 0].tolist() for tokens in ranges]
-    return TokenPlan(here.any(1).nonzero()[:, 0].tolist(), list(zip(ranges, held, strict=True)))
+    here, everywhere = members.any(0).cpu(), members.all(0).cpu()
+    base = [MODALITIES.index(name) for name in TOKEN_MODALITIES]
+    blocks = []
+    for tokens in (slice(start, start + step) for start in range(0, num_tokens, step)):
+        held = here[base, tokens].any(1).nonzero()[:, 0].tolist()
+        blocks.append((tokens, held, bool(everywhere[base, tokens].all(1).any())))
+    return TokenPlan(here.any(1).nonzero()[:, 0].tolist(), blocks)
 
 
 def token_scores(
@@ -113,13 +116,13 @@ def token_scores(
     sums = weights.new_zeros(num_samples, rows.shape[1], num_neurons)
     positive, magnitude = (weights.new_zeros(num_samples, len(TOKEN_MODALITIES), num_neurons) for _ in range(2))
     highest = torch.full_like(positive, -torch.inf)
-    for tokens, held in plan.blocks:
+    for tokens, held, pure in plan.blocks:
         part = activations[:, tokens].to(dtype)
         sums.baddbmm_(rows[..., tokens], part)
         positive.baddbmm_(inside[..., tokens], (part > 0).to(dtype))
         magnitude.baddbmm_(inside[..., tokens], part.abs())
         for index in held:
-            own = part.masked_fill(~base[:, index, tokens, None], -torch.inf)
+            own = part if pure else part.masked_fill(~base[:, index, tokens, None], -torch.inf)
             highest[:, index] = torch.maximum(highest[:, index], own.amax(1))
     count = members.sum(-1, keepdim=True).clamp_min(1)
     attended = sums.new_zeros(2, num_samples, len(MODALITIES), num_neurons)

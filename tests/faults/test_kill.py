@@ -101,21 +101,30 @@ def resume(tree: Path, experiment: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, experiment: str) -> tuple[dict[str, bytes], float]:
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two copies of the project, made together: whoever edits it meanwhile disturbs neither."""
+    return {name: copy_project(tmp_path_factory.mktemp(name)) for name in ("undisturbed", "disturbed")}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(trees: dict[str, Path], experiment: str) -> tuple[dict[str, bytes], float]:
     """The tables of a run that nothing happens to, and how long it takes [s]."""
-    tree = copy_project(tmp_path_factory.mktemp("undisturbed"))
+    tree = trees["undisturbed"]
     started = time.perf_counter()
     subprocess.run(command(experiment), cwd=tree, env=environment(tree), check=True, capture_output=True)
     return tables(tree, experiment), time.perf_counter() - started
 
 
 def test_whatever_is_killed_the_next_calls_end_in_the_same_tables(
-    tmp_path: Path, undisturbed: tuple[dict[str, bytes], float], experiment: str, request: pytest.FixtureRequest
+    trees: dict[str, Path],
+    undisturbed: tuple[dict[str, bytes], float],
+    experiment: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     expected, seconds = undisturbed
     moments = random.Random(20240611)
     wanted = int(request.config.getoption("--kills"))
-    tree, killed, runs = copy_project(tmp_path), Counter[str](), 0
+    tree, killed, runs = trees["disturbed"], Counter[str](), 0
     known: dict[Path, int] = {}
     while killed.total() < wanted or runs == 0:
         assert runs < wanted + 3, f"only {killed} were hit in {runs} runs"

@@ -44,9 +44,15 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def locally(tmp_path_factory: pytest.TempPathFactory, experiment: str) -> dict[str, bytes]:
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two copies of the project, made together: whoever edits it meanwhile disturbs neither."""
+    return {name: copy_project(tmp_path_factory.mktemp(name)) for name in ("locally", "slurm")}
+
+
+@pytest.fixture(scope="session")
+def locally(trees: dict[str, Path], experiment: str) -> dict[str, bytes]:
     """The tables of a run on this machine."""
-    tree = copy_project(tmp_path_factory.mktemp("locally"))
+    tree = trees["locally"]
     command = ["snakemake", "--profile", "workflow/profiles/local", "--config", f"experiment={experiment}"]
     subprocess.run(command, cwd=tree, env=environment(tree), check=True)
     return tables(tree, experiment)
@@ -84,9 +90,13 @@ def disturb(run: subprocess.Popen[bytes], tree: Path) -> dict[str, str]:
 
 
 def test_a_disturbed_run_through_sbatch_gives_the_tables_of_a_local_run(
-    tmp_path_factory: pytest.TempPathFactory, plugin: Path, locally: dict[str, bytes], experiment: str
+    tmp_path_factory: pytest.TempPathFactory,
+    plugin: Path,
+    trees: dict[str, Path],
+    locally: dict[str, bytes],
+    experiment: str,
 ) -> None:
-    tree = copy_project(tmp_path_factory.mktemp("slurm"))
+    tree = trees["slurm"]
     variables = environment(tree)
     variables["PYTHONPATH"] += f"{os.pathsep}{plugin}"
     base = ["snakemake", "--profile", "workflow/profiles/slurm", *OPTIONS]
@@ -98,6 +108,7 @@ def test_a_disturbed_run_through_sbatch_gives_the_tables_of_a_local_run(
                 done = disturb(run, tree)
             except BaseException:  # an interrupted test leaves nothing running
                 run.terminate()
+                run.wait(timeout=60)
                 raise
         assert run.returncode == 0
         print(f"\n{len(jobs())} Slurm jobs, {time.perf_counter() - started:.0f} s")
