@@ -18,7 +18,8 @@ from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE
 from lode.config import ROOT
 from lode.errors import UserError
 from lode.stages import download
-from tests.fake_hub import COMMIT, FakeHub, Repository, serving
+from tests.local_hub import COMMIT, serving
+from tests.model_hub import ModelHub, ModelHubHandler, Repository
 
 
 def weights(num_bytes: int) -> bytes:
@@ -55,13 +56,13 @@ Fetch = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with serving(FakeHub({NAME: Repository(dict(FILES))})) as running:
+def hub() -> Iterator[ModelHub]:
+    with serving(ModelHub({NAME: Repository(dict(FILES))}), ModelHubHandler) as running:
         yield running
 
 
 @pytest.fixture
-def environment(hub: FakeHub, tmp_path: Path) -> dict[str, str]:
+def environment(hub: ModelHub, tmp_path: Path) -> dict[str, str]:
     """Only this hub, and a cache of its own."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     return {**ours, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
@@ -98,7 +99,7 @@ def refused(done: "subprocess.CompletedProcess[str]", *says: str) -> None:
         assert part in message
 
 
-def test_only_what_is_needed_arrives(fetch: Fetch, hub: FakeHub) -> None:
+def test_only_what_is_needed_arrives(fetch: Fetch, hub: ModelHub) -> None:
     folder = folder_of(fetch())
     assert sorted(p.name for p in folder.iterdir()) == FETCHED
     assert all((folder / name).read_bytes() == FILES[name] for name in FETCHED)
@@ -107,14 +108,14 @@ def test_only_what_is_needed_arrives(fetch: Fetch, hub: FakeHub) -> None:
 
 
 @pytest.mark.parametrize("revision", ["main", COMMIT, None])
-def test_a_second_run_fetches_nothing(fetch: Fetch, hub: FakeHub, revision: str | None) -> None:
+def test_a_second_run_fetches_nothing(fetch: Fetch, hub: ModelHub, revision: str | None) -> None:
     first = folder_of(fetch(revision=revision))
     hub.sent.clear()
     assert folder_of(fetch(revision=revision)) == first
     assert not hub.sent
 
 
-def test_a_lost_connection_goes_on_where_it_stopped(fetch: Fetch, hub: FakeHub) -> None:
+def test_a_lost_connection_goes_on_where_it_stopped(fetch: Fetch, hub: ModelHub) -> None:
     """No byte of the file is sent twice; what was written before the break is kept."""
     content = weights(2 * DOWNLOAD_CHUNK_SIZE)
     hub.repositories[NAME].files["model.safetensors"] = content
@@ -125,7 +126,7 @@ def test_a_lost_connection_goes_on_where_it_stopped(fetch: Fetch, hub: FakeHub) 
     assert hub.sent["model.safetensors"] == len(content)
 
 
-def test_a_later_run_fetches_only_the_files_that_lack(fetch: Fetch, hub: FakeHub) -> None:
+def test_a_later_run_fetches_only_the_files_that_lack(fetch: Fetch, hub: ModelHub) -> None:
     gone = hub.repositories[NAME].files.pop("model.safetensors")
     hub.repositories[NAME].files["model-1.safetensors"] = gone
     hub.repositories[NAME].files["model-2.safetensors"] = gone[:-8] + b"otherend"
@@ -164,7 +165,7 @@ def test_the_manifest_says_what_arrived(environment: dict[str, str], tmp_path: P
 
 @pytest.mark.parametrize("how", ["HF_HUB_OFFLINE", "no network", "hub is down"])
 @pytest.mark.parametrize("revision", ["main", COMMIT])
-def test_without_network_the_cached_copy_is_used(fetch: Fetch, hub: FakeHub, how: str, revision: str) -> None:
+def test_without_network_the_cached_copy_is_used(fetch: Fetch, hub: ModelHub, how: str, revision: str) -> None:
     online = folder_of(fetch(revision="main"))
     hub.down = how == "hub is down"
     changes = {"HF_HUB_OFFLINE": {"HF_HUB_OFFLINE": "1"}, "no network": {"HF_ENDPOINT": "http://127.0.0.1:9"}}
@@ -190,12 +191,12 @@ def test_without_network_and_cache(fetch: Fetch, changes: dict[str, str], says: 
     )  # fmt: skip
 
 
-def test_a_hub_that_is_down(fetch: Fetch, hub: FakeHub) -> None:
+def test_a_hub_that_is_down(fetch: Fetch, hub: ModelHub) -> None:
     hub.down = True
     refused(fetch(), f"model '{NAME}' at revision 'main'", f"{hub.url} cannot be reached", "503")
 
 
-def test_a_gated_model(fetch: Fetch, hub: FakeHub) -> None:
+def test_a_gated_model(fetch: Fetch, hub: ModelHub) -> None:
     hub.repositories[NAME].gated = True
     refused(fetch(), f"model '{NAME}' at revision 'main' is gated", f"{hub.url}/{NAME}", "hf auth login", "HF_TOKEN")
 
@@ -212,7 +213,7 @@ def test_a_name_that_is_not_there(fetch: Fetch, source: str, revision: str, says
     refused(fetch(source, revision), *says)
 
 
-def test_no_safetensors(fetch: Fetch, hub: FakeHub) -> None:
+def test_no_safetensors(fetch: Fetch, hub: ModelHub) -> None:
     """Found out before anything is fetched; weights in a folder of the repository do not count."""
     del hub.repositories[NAME].files["model.safetensors"]
     held = "README.md, config.json, original/model.safetensors, pytorch_model.bin, tokenizer.json"
@@ -220,12 +221,12 @@ def test_no_safetensors(fetch: Fetch, hub: FakeHub) -> None:
     assert not hub.sent
 
 
-def test_weights_that_are_not_whole(fetch: Fetch, hub: FakeHub) -> None:
+def test_weights_that_are_not_whole(fetch: Fetch, hub: ModelHub) -> None:
     hub.repositories[NAME].files["model.safetensors"] = WEIGHTS[:-1]
     refused(fetch(), "model.safetensors", f"{len(WEIGHTS) - 1} bytes, and its header promises {len(WEIGHTS)}")
 
 
-def test_a_small_disk_is_found_out_before(fetch: Fetch, hub: FakeHub) -> None:
+def test_a_small_disk_is_found_out_before(fetch: Fetch, hub: ModelHub) -> None:
     """What the three files need and what is free, to the byte."""
     needed = sum(len(FILES[name]) for name in FETCHED)
     done = fetch(free=needed - 1)

@@ -21,6 +21,7 @@ from lode.errors import UserError
 from lode.hub import Source, drawn, encoded, media_type, records
 from lode.stages import prepare
 from lode.validation import validate
+from tests.dataset_hub import DatasetHub, DatasetHubHandler
 from tests.hub_fixtures import (
     TEXT,
     local_options,
@@ -31,7 +32,7 @@ from tests.hub_fixtures import (
     write_split,
     write_textvqa,
 )
-from tests.hub_server import COMMIT, Hub, serving
+from tests.local_hub import COMMIT, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE_BY = {"code_digest": "unknown"}
@@ -55,19 +56,18 @@ print(json.dumps(outcomes))
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatasetHub]:
     folder = tmp_path_factory.mktemp("served")
     write_textvqa(folder / "textvqa")
     write_msvd_qa(folder / "msvd")
     (folder / "empty").mkdir()
     names = {"lmms-lab/textvqa": "textvqa", "morpheushoc/msvd-qa": "msvd", "a/empty": "empty", "a/gated": "textvqa"}
-    with serving(
-        {**{name: folder / path for name, path in names.items()}, "a/v": folder / "msvd/videos"}, {"a/gated"}
-    ) as it:
-        yield it
+    repositories = {name: folder / path for name, path in names.items()} | {"a/v": folder / "msvd/videos"}
+    with serving(DatasetHub(repositories, gated={"a/gated"}), DatasetHubHandler) as running:
+        yield running
 
 
-def prepared(served: Hub, home: Path, cases: dict[str, list[str]], **environment: str) -> dict[str, str]:
+def prepared(served: DatasetHub, home: Path, cases: dict[str, list[str]], **environment: str) -> dict[str, str]:
     """Run cases against the hub; empty where a case succeeds, else its message. Outputs are `<case>.parquet`."""
     own = {"HF_ENDPOINT": served.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     full = {name: [*arguments, f"io.output={home}/{name}.parquet"] for name, arguments in cases.items()}
@@ -96,7 +96,7 @@ TROUBLE = {
 }
 
 
-def test_hub_datasets_over_http(served: Hub, tmp_path: Path) -> None:
+def test_hub_datasets_over_http(served: DatasetHub, tmp_path: Path) -> None:
     """Branches and commits give the same table, which names the commit; no other split is touched."""
     good = {"commit": textvqa(), "branch": textvqa(revision="main"), "clips": MSVD}
     told = prepared(served, tmp_path, good | {name: case for name, (case, _) in TROUBLE.items()})
@@ -118,7 +118,7 @@ def test_hub_datasets_over_http(served: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"])
-def test_offline_reads_the_cache_or_says_how_to_fill_it(served: Hub, tmp_path: Path, variable: str) -> None:
+def test_offline_reads_the_cache_or_says_how_to_fill_it(served: DatasetHub, tmp_path: Path, variable: str) -> None:
     from huggingface_hub import HfApi
 
     before = len(served.requests)
@@ -136,7 +136,7 @@ def test_offline_reads_the_cache_or_says_how_to_fill_it(served: Hub, tmp_path: P
     assert read_table(tmp_path / "kept.parquet", "dataset").num_rows == 60
 
 
-def test_a_hub_that_does_not_answer(served: Hub, tmp_path: Path) -> None:
+def test_a_hub_that_does_not_answer(served: DatasetHub, tmp_path: Path) -> None:
     told = prepared(served, tmp_path, {"none": textvqa(), "clips": MSVD}, HF_ENDPOINT="http://127.0.0.1:9")
     for text in told.values():
         assert "the hub is not reached" in text

@@ -3,15 +3,11 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from tests.local_hub import COMMIT, HubHandler
 
 
 @dataclass
@@ -23,7 +19,7 @@ class Repository:
 
 
 @dataclass
-class FakeHub:
+class ModelHub:
     """What the hub holds, the faults it has, and what was asked of it.
 
     Attributes:
@@ -64,28 +60,8 @@ def sibling(name: str, content: bytes) -> dict[str, Any]:
     return {"rfilename": name, "size": len(content), "blobId": git_id(content)}
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers one connection."""
-
-    protocol_version = "HTTP/1.1"
-    hub: FakeHub
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing on the terminal."""
-
-    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def refuse(self, status: int, code: str) -> None:
-        self.reply(status, X_Error_Code=code, X_Error_Message=code)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
+class ModelHubHandler(HubHandler):
+    """Answers for the repositories of models."""
 
     def do_GET(self) -> None:
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
@@ -126,24 +102,6 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.sent[name] += len(body[:cut])
         if cut is None:
             return self.reply(206 if wanted else 200, body, **headers)
-        self.send_response(200)
-        for key, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(key.replace("_", "-"), value)
-        self.end_headers()
+        self.start(200, len(body), **headers)
         self.wfile.write(body[:cut])
         self.close_connection = True  # in the middle of the body
-
-
-@contextmanager
-def serving(hub: FakeHub) -> Iterator[FakeHub]:
-    """Run the hub on a free port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,23 +1,20 @@
-"""A hub on this machine: serves folders as dataset repositories, by as much of the hub's HTTP interface as is used."""
+"""A dataset hub on this machine: folders as repositories, by as much of the hub's HTTP interface as is used."""
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from tests.local_hub import COMMIT, HubHandler
+
 REVISIONS = ("main", "v1", COMMIT)
 
 
 @dataclass
-class Hub:
+class DatasetHub:
     """What is served, and what was asked for.
 
     Attributes:
@@ -33,35 +30,11 @@ class Hub:
     requests: list[str] = field(default_factory=list)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers for the hub of its server."""
-
-    protocol_version = "HTTP/1.1"
-
-    @property
-    def hub(self) -> Hub:
-        """What is served."""
-        return self.server.hub  # type: ignore[attr-defined]
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def reply(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def refuse(self, status: int, code: str) -> None:
-        self.reply(status, b"{}", X_Error_Code=code, X_Error_Message=code)
+class DatasetHubHandler(HubHandler):
+    """Answers for the repositories of datasets."""
 
     def json(self, content: Any) -> None:
         self.reply(200, json.dumps(content).encode(), Content_Type="application/json")
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
 
     def do_POST(self) -> None:
         self.do_GET()
@@ -112,20 +85,3 @@ class Handler(BaseHTTPRequestHandler):
         first, last = int(ranged[1]), min(int(ranged[2] or len(content)), len(content) - 1)
         place = f"bytes {first}-{last}/{len(content)}"
         return self.reply(206, content[first : last + 1], Content_Range=place, **known)
-
-
-@contextmanager
-def serving(repositories: dict[str, Path], gated: set[str]) -> Iterator[Hub]:
-    """Serve the repositories while the block runs."""
-    hub = Hub(repositories, gated)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.hub = hub  # type: ignore[attr-defined]
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
