@@ -6,7 +6,8 @@
    these loads the model, prepares every sample, runs the encoders, and measures the unmodified model again. All in one
    process, so without the seconds that Python needs to start. The rows of the sets must be equal.
 2. One prefill pass of one batch under each intervention, beside the plain pass: the median of paired ratios. The zero
-   intervention is baked into the weights before the pass, which is timed without that and with it.
+   intervention is baked into the weights before the pass. Class means are zeros here and every sample donates to
+   itself: no other values would cost more.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,14 @@ import numpy as np
 import torch
 
 from lode.artifacts import read_table, write_table
-from lode.config import compose, restrict
+from lode.config import CONFIG_DIR, compose, restrict
 from lode.intervention import from_config, switched
 from lode.model.encoding import encode
 from lode.model.loading import load
+from lode.reference import token_means
 from lode.stages import ablate, download, prepare
 
-INTERVENTIONS = ("zero", "minimum", "scale", "complement")
+INTERVENTIONS = sorted(path.stem for path in (CONFIG_DIR / "intervention").glob("*.yaml"))
 
 
 def config(overrides: Sequence[str], step: str, **io: str) -> Any:
@@ -65,6 +68,8 @@ def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]],
 def overheads(adapter: Any, samples: list[dict[str, Any]], neurons: np.ndarray, repeats: int) -> dict[str, float]:
     """Median ratio of a prefill pass under each intervention to the plain one."""
     batch = encode(adapter, samples)
+    donors, _ = token_means(adapter, samples)
+    class_means = {"prompt": np.zeros((2, adapter.num_layers, adapter.num_neurons))}
     found: dict[str, list[float]] = {}
 
     def seconds(context: Any) -> float:
@@ -74,9 +79,9 @@ def overheads(adapter: Any, samples: list[dict[str, Any]], neurons: np.ndarray, 
             return time.perf_counter() - start
 
     for name in INTERVENTIONS * repeats:
-        intervention = from_config(compose([f"intervention={name}"]).intervention)
+        intervention = replace(from_config(compose([f"intervention={name}"]).intervention), class_means=class_means)
         plain = seconds(nullcontext())
-        under = seconds(switched(adapter, intervention, neurons, "prompt", batch.token_modality))
+        under = seconds(switched(adapter, intervention, neurons, "prompt", batch.token_modality, donors))
         found.setdefault(name, []).append(under / plain)
     return {name: statistics.median(ratios) for name, ratios in found.items()}
 
