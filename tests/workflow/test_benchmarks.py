@@ -9,7 +9,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SMALL = {
     "ablation.py": ["--samples=6", "--sets=2", "--repeats=1"],
-    "capture.py": ["--layers=1", "--tokens", "60", "--repeats=1", "--straightforward"],
+    "capture.py": ["--layers=1", "--tokens", "60", "90", "--repeats=1", "--straightforward"],
     "gradients.py": ["--samples=4", "--batch=4", "--repeats=1"],
     "selection.py": ["--layers=2", "--neurons=64", "--bins=8", "--repeats=1"],
 }
