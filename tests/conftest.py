@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.project_tree import copy_project
+
 if TYPE_CHECKING:
     from lode.model.adapter import Adapter
 
@@ -29,3 +31,15 @@ def tiny(tiny_manifest: Path) -> "Adapter":
     from tests.tiny_model import load_tiny
 
     return load_tiny(tiny_manifest)
+
+
+@pytest.fixture(scope="session")
+def experiment(request: pytest.FixtureRequest) -> str:
+    """The experiment that the tests of Slurm and of kills run."""
+    return request.config.getoption("--experiment")
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two copies of the project, made together: whoever edits it meanwhile disturbs neither."""
+    return {name: copy_project(tmp_path_factory.mktemp(name)) for name in ("undisturbed", "disturbed")}

@@ -30,11 +30,6 @@ def command(experiment: str, *arguments: str) -> list[str]:
     return ["snakemake", "--profile", "workflow/profiles/local", *arguments, "--config", *config]
 
 
-@pytest.fixture(scope="session")
-def experiment(request: pytest.FixtureRequest) -> str:
-    return request.config.getoption("--experiment")
-
-
 def scripts(tree: Path) -> dict[int, str]:
     """The command lines of the scripts that run in a tree, by process id."""
     found = {}
@@ -102,13 +97,7 @@ def resume(tree: Path, experiment: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command(experiment), cwd=tree, env=environment(tree), stdout=said, stderr=said)
 
 
-@pytest.fixture(scope="session")
-def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two copies of the project, made together: whoever edits it meanwhile disturbs neither."""
-    return {name: copy_project(tmp_path_factory.mktemp(name)) for name in ("undisturbed", "disturbed")}
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def undisturbed(trees: dict[str, Path], experiment: str) -> tuple[dict[str, bytes], float]:
     """The tables of a run that nothing happens to, and how long it takes [s]."""
     tree = trees["undisturbed"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_tree import ROOT, copy_project, environment, tables
+from tests.project_tree import ROOT, environment, tables
 from tests.slurm.one_node_slurm import jobs, one_node, restarts
 
 pytestmark = pytest.mark.slurm
@@ -29,11 +29,6 @@ OPTIONS = [
 
 
 @pytest.fixture(scope="session")
-def experiment(request: pytest.FixtureRequest) -> str:
-    return request.config.getoption("--experiment")
-
-
-@pytest.fixture(scope="session")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The executor plug-in, in a folder of its own: it slows down every start of Snakemake where it is installed."""
     folder = tmp_path_factory.mktemp("plugin")
@@ -43,16 +38,10 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two copies of the project, made together: whoever edits it meanwhile disturbs neither."""
-    return {name: copy_project(tmp_path_factory.mktemp(name)) for name in ("locally", "slurm")}
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def locally(trees: dict[str, Path], experiment: str) -> dict[str, bytes]:
     """The tables of a run on this machine."""
-    tree = trees["locally"]
+    tree = trees["undisturbed"]
     command = ["snakemake", "--profile", "workflow/profiles/local", "--config", f"experiment={experiment}"]
     subprocess.run(command, cwd=tree, env=environment(tree), check=True)
     return tables(tree, experiment)
@@ -96,7 +85,7 @@ def test_a_disturbed_run_through_sbatch_gives_the_tables_of_a_local_run(
     locally: dict[str, bytes],
     experiment: str,
 ) -> None:
-    tree = trees["slurm"]
+    tree = trees["disturbed"]
     variables = environment(tree)
     variables["PYTHONPATH"] += f"{os.pathsep}{plugin}"
     base = ["snakemake", "--profile", "workflow/profiles/slurm", *OPTIONS]
