@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="toy_textvqa")
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--sets", type=int, default=25)
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, such as runtime.threads=2")
     args = parser.parse_args()
     overrides = [f"model={args.model}", f"dataset={args.dataset}", f"dataset.num_samples.report={args.samples}"]

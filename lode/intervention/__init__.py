@@ -221,10 +221,10 @@ class _Hook:
             acted = torch.ones_like(tokens, dtype=torch.bool) if self.decoding else None
         if acted is None:
             return None
-        chosen = activations[..., self.index]
+        chosen = activations.index_select(-1, self.index)
         means = None if self.means is None else self.means.to(activations.dtype)
         donors = None if self.donors is None else self.donors[:, :, self.index]
         site = Site(activations, chosen, tokens.to(activations.device), means, donors)
-        new = torch.where(acted[..., None].to(activations.device), self.new_values(site), chosen)
-        activations[..., self.index] = new  # in place: nobody else holds what an activation function has just made
-        return activations
+        new = torch.where(acted[..., None].to(activations.device), self.new_values(site), chosen).to(activations.dtype)
+        # in place: nobody else holds what an activation function has just made
+        return activations.index_copy_(-1, self.index, new)
