@@ -304,8 +304,9 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         choices = tuple(override.input_line or "" for override in parsed if chooses(override))
-        cfg = deepcopy(chosen(choices))
-        ConfigLoaderImpl._apply_overrides_to_config([override for override in parsed if not chooses(override)], cfg)
+        values = [override for override in parsed if not chooses(override)]
+        cfg = copied(choices, {override.key_or_group.partition(".")[0] for override in values})
+        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         return cfg
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
@@ -330,11 +331,32 @@ def chosen(choices: tuple[str, ...]) -> DictConfig:
     """The config of some group choices, before values are changed.
 
     Reading the files is nearly all of the work; in an experiment of a hundred selections they are read once per choice,
-    and Hydra's own function puts the values on top.
+    and Hydra's own function puts the values on top. Read-only: copies share parts of it.
     """
     if not GlobalHydra.instance().is_initialized():
         initialize_config_dir(str(CONFIG_DIR), version_base="1.3")
-    return hydra_compose("config", overrides=list(choices))
+    cfg = hydra_compose("config", overrides=list(choices))
+    OmegaConf.set_readonly(cfg, True)
+    return cfg
+
+
+@cache
+def fixed(choices: tuple[str, ...]) -> dict[str, Any]:
+    """The sections of `chosen` without interpolations: they say the same whatever becomes of the others."""
+    cfg = chosen(choices)
+    nodes = {str(key): cfg._get_node(key) for key in cfg}
+    return {key: node for key, node in nodes.items() if "${" not in str(node)}
+
+
+def copied(choices: tuple[str, ...], touched: set[str]) -> DictConfig:
+    """A copy of `chosen` for changes in some sections; of the others, those that are fixed are shared, not copied.
+
+    So a plan does not copy the overrides of all its selections for each of them.
+    """
+    shared = [node for key, node in fixed(choices).items() if key not in touched]
+    cfg = deepcopy(chosen(choices), {id(node): node for node in shared})
+    OmegaConf.set_readonly(cfg, None)
+    return cfg
 
 
 def unknown_key(error: OmegaConfBaseException) -> UserError:

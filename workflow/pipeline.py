@@ -1,25 +1,21 @@
-"""From a composed config to the params of a rule: what is recorded for reruns, and the command's arguments."""
+"""One experiment as the workflow sees it: which jobs it has, their paths, and the params of every rule."""
 
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping
 from functools import cache, cached_property
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from omegaconf import DictConfig
 
-from lode.config import GROUPS, ROOT, SECTIONS, compose, digest, semantic_json
+from lode.config import GROUPS, ROOT, digest
 from lode.errors import UserError, unknown_name, writing
 from lode.experiment import needs_gradients, validate_experiment, validate_pairs
 from lode.intervention_check import read_intervention
 from lode.validation import TABLES, is_local, local_folder, validate
-from workflow.fingerprint import code_digest
-
-SCRIPTS = ROOT / "scripts"
+from workflow.recorded import SCRIPTS, code_of, composed, concerning, semantic_of
 
 #: Tables that the report reads for their provenance alone.
 CAPTURED = ("statistics", "gradients", "predictions", "sample_scores")
@@ -29,75 +25,6 @@ MINED = {"statistics": "activations", "gradients": "gradients"}
 
 #: Tables that compare all benchmarks of a model, selection and intervention.
 COMPARED = ("comparisons", "selectivity")
-
-#: Plug-in modules that a step imports by name, from its config.
-PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
-    "train": lambda cfg: [
-        f"training.{cfg.training.name}",
-        *(f"dataset.{options.get('plugin', name)}" for name, options in cfg.training.datasets.items()),
-        *(f"scoring.{options.score}" for options in cfg.training.datasets.values()),
-    ],
-    "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
-    "select": lambda cfg: [f"selection.{cfg.selection.plugin}", *(f"control.{kind}" for kind in cfg.controls.kinds)],
-    "rate": lambda cfg: [f"selection.{cfg.selection.plugin}"],
-    "retest": lambda cfg: [f"selection.{cfg.selection.plugin}"],
-    "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
-    "score": lambda cfg: [f"scoring.{name}" for name in cfg.dataset.scores],
-    "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
-}
-
-#: Files other than Python that a step's output depends on.
-FILES = {"report": (ROOT / "lode" / "stages" / "report.html.jinja",)}
-
-#: Groups whose section depends on no other group; no YAML of theirs refers to another (`tests/workflow/test_plan.py`).
-APART = tuple(group for group in GROUPS if group != "experiment")
-
-
-@cache
-def composed(overrides: tuple[str, ...]) -> DictConfig:
-    """Compose the section of every group apart: once for each choice of a plan, not for each combination of choices."""
-    touched = {group: [o for o in overrides if section_of(o) == group] for group in map(section_of, overrides)}
-    apart = {group: touched.pop(group) for group in APART if group in touched}
-    rest = tuple(override for override in overrides if section_of(override) in touched)
-    if len(apart) < 2:
-        return composed_whole((*rest, *chain(*apart.values())))
-    cfg = deepcopy(composed_whole(rest))
-    for group, own in apart.items():
-        cfg[group] = composed_whole((*rest, *own))[group]
-    return cfg
-
-
-@cache
-def composed_whole(overrides: tuple[str, ...]) -> DictConfig:
-    """Compose once per set of overrides."""
-    return compose(overrides)
-
-
-def section_of(override: str) -> str:
-    """The section that an override touches."""
-    return re.split(r"\W", override.lstrip("+~"))[0]
-
-
-def concerning(step: str, overrides: Sequence[str]) -> tuple[str, ...]:
-    """The overrides that touch a section which a step reads; the others cannot change what is recorded of it.
-
-    So a plan takes one digest per dataset for the scores of all selections and interventions, not one per job.
-    """
-    read = {"experiment", *(key.partition(".")[0] for key in SECTIONS[step])}
-    return tuple(override for override in overrides if section_of(override) in read)
-
-
-@cache
-def semantic_of(step: str, overrides: tuple[str, ...]) -> str:
-    """What is recorded of a step's config, once per set of overrides."""
-    return semantic_json(composed(overrides), step)
-
-
-@cache
-def code_of(step: str, script: str, overrides: tuple[str, ...]) -> str:
-    """The digest of a step's code, once per set of overrides."""
-    plugins = [f"lode.{name}" for name in PLUGINS.get(step, lambda cfg: [])(composed(overrides))]
-    return code_digest(SCRIPTS / script, plugins, FILES.get(step, ()))
 
 
 def in_project(path: Path) -> str:
@@ -227,12 +154,12 @@ class Pipeline:
         """The datasets that a model is tested on."""
         return [dataset for of, dataset in self.pairs["benchmarks"] if of == model]
 
-    def derived(self, step: str, wildcards: Any) -> tuple[str, ...]:
+    def derived(self, step: str, wildcards: Mapping[str, str]) -> tuple[str, ...]:
         """What a step's config says of this one model, from the experiment's lists."""
         if step in ("aggregate", "retest"):
-            return (f"mining_datasets=[{','.join(self.mined(wildcards.model))}]",)
+            return (f"mining_datasets=[{','.join(self.mined(wildcards['model']))}]",)
         if step == "measure":
-            held = {d: self.compose(f"dataset={d}").dataset.modalities for d in self.benchmarked(wildcards.model)}
+            held = {d: self.compose(f"dataset={d}").dataset.modalities for d in self.benchmarked(wildcards["model"])}
             lists = ",".join(f"{name}:[{','.join(modalities)}]" for name, modalities in held.items())
             return (f"++benchmark_modalities={{{lists}}}",)
         return ()
@@ -241,10 +168,10 @@ class Pipeline:
         """The config with group choices made; what the user typed has the last word."""
         return composed((*choices, *self.user))
 
-    def choices(self, wildcards: Any) -> tuple[str, ...]:
+    def choices(self, wildcards: Mapping[str, str]) -> tuple[str, ...]:
         """The group choices that a job's wildcards stand for."""
         chosen: list[str] = []
-        for key, value in dict(wildcards).items():
+        for key, value in wildcards.items():
             if key == "selection":
                 if value not in self.cfg.selections:
                     raise unknown_name("selection of the experiment", value, self.cfg.selections)
@@ -268,8 +195,12 @@ class Pipeline:
         mean: derived, not recorded.
         """
 
+        @cache
+        def overrides_of(*wildcards: tuple[str, str]) -> tuple[str, ...]:
+            return (*self.choices(dict(wildcards)), *self.user, *self.derived(step, dict(wildcards)))
+
         def overrides(wildcards: Any) -> tuple[str, ...]:
-            return (*self.choices(wildcards), *self.user, *self.derived(step, wildcards))
+            return overrides_of(*dict(wildcards).items())
 
         def semantic(wildcards: Any) -> str:
             return semantic_of(step, concerning(step, overrides(wildcards)))

@@ -33,6 +33,7 @@ TORCH_FREE = [
     "lode.validation",
     "lode.artifacts",
     "workflow.pipeline",
+    "workflow.recorded",
     *(
         f"lode.{group}.{name}"
         for group in ("dataset", "selection", "scoring", "control")

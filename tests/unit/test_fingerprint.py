@@ -9,7 +9,7 @@ import pytest
 
 from workflow import fingerprint
 from workflow.fingerprint import code_digest, imported_names, module_file, parsed
-from workflow.pipeline import FILES
+from workflow.recorded import FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,11 +6,13 @@ import re
 import pytest
 from hydra import compose as hydra_compose
 from omegaconf import OmegaConf
+from omegaconf.errors import ReadonlyConfigError
 
-from lode.config import CONFIG_DIR, GROUPS, compose, digest, semantic_json
+from lode.config import CONFIG_DIR, GROUPS, compose, digest, fixed, semantic_json
 from lode.errors import UserError
-from workflow.pipeline import Pipeline, concerning
+from workflow.pipeline import Pipeline
 from workflow.products import products
+from workflow.recorded import concerning
 
 
 @pytest.mark.parametrize("experiment", ["default", "miner_qwen2_audio"])
@@ -59,6 +61,18 @@ def test_values_on_top_of_cached_choices_are_what_hydra_composes(overrides: list
     assert compose(overrides) == ours, "the first left no trace"
     assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(hydra_compose("config", overrides=overrides))
     assert OmegaConf.is_struct(ours)
+
+
+def test_copies_share_what_no_override_can_change() -> None:
+    assert {"selections", "planting", "seed"} <= set(fixed(()))
+    assert not {"dataset", "selection"} & set(fixed(())), "their plug-in is ${.name}"
+    one, other = compose(["seed=5"]), compose(["planting.seed=3"])
+    assert one.planting is compose([]).planting, "shared"
+    assert (one.planting.seed, other.planting.seed, other.seed) == (1, 3, 2024)
+    with pytest.raises(ReadonlyConfigError):
+        one.planting.seed = 4
+    other.planting.seed = 5
+    assert compose([]).planting.seed == 1
 
 
 @pytest.mark.parametrize("override", ["seed=1,2", "model=tiny_qwen2_vl,tiny_qwen2_audio", "seed=x", "sed=1", "seed=[1"])

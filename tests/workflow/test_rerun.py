@@ -112,6 +112,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "comment in the Snakefile": (append("Snakefile", "# a comment\n"), {}),
     "new script and module": (append("lode/selection/brand_new.py", '"""New."""\n'), {}),
     "workflow/pipeline.py": (append("workflow/pipeline.py", CODE), {}),
+    "workflow/recorded.py": (append("workflow/recorded.py", CODE), {}),
     "lode/validation.py": (append("lode/validation.py", CODE), {}),
     # config values
     "seed": (override("seed=7"), after("prepare")),
