@@ -1,17 +1,19 @@
 """How long Snakemake takes to plan a large experiment, and to see that nothing is to be done.
 
-    python benchmarks/plan.py          # in the environment of the project
+    python benchmarks/plan.py [--selections 350]
 
 Both experiments of the paper, with every strategy, mix and ratio: more than 6,000 jobs. No model is run: the
-finished tree is made of empty files, and `snakemake --touch` records them as if the jobs had made them.
+finished tree is made of empty files, and `snakemake --touch` records them as if the jobs had made them, which takes it
+some ten minutes.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from itertools import chain, product
+from itertools import chain, islice, product
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter
@@ -39,12 +41,12 @@ selections:
 """
 
 
-def experiment() -> str:
+def experiment(num_selections: int | None) -> str:
     """The YAML of the experiment."""
     lines = [
         f"  {strategy}_{mix}_{ratio}: [selection.options.strategy={strategy}, selection.options.mix={mix}, "
         f"selection.ratio={ratio}]"
-        for strategy, mix, ratio in product(STRATEGIES, MIXES, RATIOS)
+        for strategy, mix, ratio in islice(product(STRATEGIES, MIXES, RATIOS), num_selections)
     ]
     return HEAD + "\n".join(lines) + "\n"
 
@@ -71,9 +73,12 @@ def finish(tree: Path, plan: str) -> None:
 
 def main() -> None:
     """Print the number of jobs, and the seconds of a plan and of a call that finds nothing to do."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--selections", type=int, help="only so many of them")
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tree = copy_project(Path(folder))
-        (tree / "config/experiment/rerun.yaml").write_text(experiment())
+        (tree / "config/experiment/rerun.yaml").write_text(experiment(args.selections))
         planning, plan = timed(tree, "--dry-run")
         (jobs,) = re.findall(r"^total +(\d+)$", plan, re.MULTILINE)[:1]
         print(f"{jobs} jobs: plan {planning}", flush=True)
