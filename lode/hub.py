@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lode.config import ROOT
-from lode.dataset import Draw, drawn_ids
 from lode.errors import UserError
 from lode.media import Medium
+from lode.splits import Draw, drawn_ids
 from lode.validation import is_local
 
 Record = Mapping[str, Any]

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lode.config import ROOT
-from lode.dataset import Draw, Sample
+from lode.dataset import Sample
 from lode.errors import UserError
 from lode.hub import Record, Source, commit_of, drawn, encoded, records
+from lode.splits import Draw
 
 EXAMPLES_OF = "COCO_val2014_000000391895.jpg"
 EXAMPLES = (

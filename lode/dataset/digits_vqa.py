@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from lode.dataset import Sample, only_split, split_of
+from lode.dataset import Sample, only_split
 from lode.media import encode_image
+from lode.splits import split_of
 
 SIDE = 84
 QUESTIONS = ("which digit is this?", "what number is written by hand?")

@@ -7,8 +7,9 @@ set `prompt` to repeat them). Records of `openslr/librispeech_asr`, configuratio
 
 from collections.abc import Iterator
 
-from lode.dataset import Draw, Sample
+from lode.dataset import Sample
 from lode.hub import Record, Source, commit_of, drawn, encoded
+from lode.splits import Draw
 
 PROMPT = "Transcribe the speech in this audio. Answer with the plain transcription only."
 KEYS = ("id", "speaker_id")

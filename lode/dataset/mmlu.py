@@ -13,9 +13,10 @@ configuration `all`.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from lode.dataset import Draw, Sample
+from lode.dataset import Sample
 from lode.errors import UserError
 from lode.hub import Record, Source, commit_of, drawn, records
+from lode.splits import Draw
 
 LETTERS = "ABCD"
 KEYS = ("question",)

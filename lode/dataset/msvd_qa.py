@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from lode.dataset import Draw, Sample, drawn_ids
+from lode.dataset import Sample
 from lode.errors import UserError
 from lode.hub import Source, commit_of, fetch, media_type
 from lode.media import Medium
+from lode.splits import Draw, drawn_ids
 
 QUESTIONS, MAPPING, VIDEOS = "MSVD-QA.zip", "youtube_mapping.txt", "MSVD_Videos.zip"
 INSTRUCTION = "\nAnswer the question using a single word or phrase."

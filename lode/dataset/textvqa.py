@@ -5,8 +5,9 @@ The prompt is the question alone, as in MINER. The cluster is the image. Records
 
 from collections.abc import Iterator
 
-from lode.dataset import Draw, Sample
+from lode.dataset import Sample
 from lode.hub import Record, Source, commit_of, drawn, encoded
+from lode.splits import Draw
 
 KEYS = ("question_id", "image_id")
 COLUMNS = (*KEYS, "question", "image", "answers")

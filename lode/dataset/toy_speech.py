@@ -14,9 +14,10 @@ import numpy as np
 import scipy  # its parts load when first used: plans import this module
 import soundfile
 
-from lode.dataset import Sample, only_split, split_of
+from lode.dataset import Sample, only_split
 from lode.errors import UserError, unknown_name
 from lode.media import encode_audio
+from lode.splits import split_of
 from lode.voice import RATE, WORDS, Sound, random_speaker, record, say
 
 SECONDS = 2.0

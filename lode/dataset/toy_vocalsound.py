@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from lode.dataset import Sample, only_split, split_of
+from lode.dataset import Sample, only_split
 from lode.media import encode_audio
+from lode.splits import split_of
 from lode.voice import RATE, Phoneme, Sound, Speaker, articulate, random_speaker, record
 
 SECONDS = 2.0

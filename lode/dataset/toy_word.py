@@ -15,11 +15,12 @@ from itertools import product
 
 import numpy as np
 
-from lode.dataset import Sample, only_split, split_of
+from lode.dataset import Sample, only_split
 from lode.dataset.toy_speech import NUM_SPEAKERS, at_hand, speak
 from lode.dataset.toy_textvqa import render
 from lode.errors import unknown_name
 from lode.media import Medium, encode_audio, encode_image
+from lode.splits import split_of
 from lode.voice import RATE, WORDS, record
 
 FORMS = ("text", "image", "speech")

@@ -7,9 +7,10 @@ set `prompt` to repeat them). Records of `lmms-lab-audio/vocalsound`.
 
 from collections.abc import Iterator
 
-from lode.dataset import Draw, Sample
+from lode.dataset import Sample
 from lode.errors import unknown_name
 from lode.hub import Record, Source, commit_of, drawn, encoded
+from lode.splits import Draw
 
 LABELS = ("Laughter", "Sigh", "Cough", "Throat clearing", "Sneeze", "Sniff")
 PROMPT = (

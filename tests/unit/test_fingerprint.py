@@ -91,7 +91,10 @@ def test_a_module_reached_through_two_others_counts(tree: Path) -> None:
 
 def test_a_package_counts_as_its_init(tree: Path) -> None:
     before = digest_of(tree, "prepare_dataset", "lode.dataset.toy_mmlu")
-    edit(tree / "lode" / "dataset" / "__init__.py", lambda text: text.replace('("train", 0.7)', '("train", 0.6)'))
+    edit(
+        tree / "lode" / "dataset" / "__init__.py",
+        lambda text: text.replace("answer_index: int = -1", "answer_index: int = -2"),
+    )
     assert digest_of(tree, "prepare_dataset", "lode.dataset.toy_mmlu") != before
 
 
