@@ -79,6 +79,11 @@ def straightforward_scores(activations: Tensor, attention: Tensor, members: Tens
     return scores
 
 
+def reply(adapter: Adapter, batch: Batch) -> None:
+    """128 tokens, whatever they are."""
+    adapter.model.generate(**batch.inputs, max_new_tokens=128, min_new_tokens=128)
+
+
 def straightforward(adapter: Adapter, batch: Batch, folder: Path, seen: dict[int, list[Tensor]]) -> None:
     """The importance of one sample, added to a table that is written anew; a reply is generated."""
     members = membership(batch.token_modality)[0]
@@ -98,7 +103,7 @@ def straightforward(adapter: Adapter, batch: Batch, folder: Path, seen: dict[int
 
     handles = [module.register_forward_hook(metrics(layer)) for layer, module in enumerate(adapter.activation)]
     with observed(adapter, see):
-        adapter.model.generate(**batch.inputs, max_new_tokens=128, min_new_tokens=128)
+        reply(adapter, batch)
     for handle in handles:
         handle.remove()
     mean = torch.stack([torch.stack(parts).mean(0) for parts in seen.values()])
@@ -161,7 +166,8 @@ def row(adapter: Adapter, batch: Batch, totals: Statistics, args: argparse.Names
         seen: dict[int, list[Tensor]] = {}
         slow = timed(args.device, partial(straightforward, adapter, one, Path(folder), seen))
     check_equal(adapter, one, seen)
-    return line + f"{slow:19.3f}{slow * args.batch / best[1]:23.1f}"
+    replying = timed(args.device, partial(reply, adapter, one))
+    return line + f"{slow:19.3f}{replying:18.3f}{slow * args.batch / best[1]:23.1f}"
 
 
 @torch.inference_mode()
@@ -186,7 +192,15 @@ def main() -> None:
         return print_peak(adapter, batches, args.peak, args.device)
     totals = Statistics(column_norms(adapter))
     print(f"Qwen2-VL-{args.size} layers x {adapter.num_layers}, {args.dtype} on {args.device}, batch {args.batch}")
-    header = ("tokens", "plain s", "capture s", "ratio", "straightforward s", "per sample, x capture")
+    header = (
+        "tokens",
+        "plain s",
+        "capture s",
+        "ratio",
+        "straightforward s",
+        "of which reply s",
+        "per sample, x capture",
+    )
     print("".join(f"{name:>{max(11, len(name) + 2)}}" for name in header))
     for batch in batches:
         print(row(adapter, batch, totals, args), flush=True)

@@ -68,7 +68,7 @@ def finish(tree: Path, plan: str) -> None:
     for path in chain.from_iterable(line.split(", ") for line in outputs):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).touch()
-    timed(tree, "--touch", "--forceall", "--cores", "1000")
+    timed(tree, "--touch", "--forceall", "--cores", "10000", "--resources", "gpu=10000")
 
 
 def main() -> None:
