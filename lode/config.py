@@ -158,6 +158,7 @@ class AblationConfig:
 
     batch_size: int = 150
     shards: int = 1  # jobs that share the samples of a benchmark: shard i takes every shards-th from i on
+    num_written: int = 20  # controls of each kind that write replies; of the others only likelihoods are taken
 
 
 @dataclass
@@ -272,8 +273,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "compare": (),
     "retest": ("seed", "selection", "mining_datasets"),
     "ablate": ("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
-    "score": ("seed", "dataset.name", "dataset.scores", "scoring"),
+    "score": ("dataset.name", "dataset.scores", "scoring.confidence_level"),
     "measure": ("seed", "scoring", "benchmark_modalities"),
+    "judge": ("scoring.confidence_level",),
     "plot": ("figure",),
     "report": (
         "title",

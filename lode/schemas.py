@@ -87,9 +87,18 @@ _SET = (
     field("control_kind", pa.string(), "name", "how the control is drawn (`lode/control/`), else empty"),
     field("control_draw", pa.int32(), "index", "which draw of the control, -1 for a method set"),
 )
+_OUTCOME = field(
+    "outcome",
+    pa.string(),
+    "name",
+    "`content` (nats of the gold answer, the primary one), `stopping` (nats of the end token after it), `score` (the "
+    "headline of the benchmark, which what follows the answer cannot change), or `beside` (its other scores)",
+)
 _BENCHMARK = (
     field("dataset", pa.string(), "name", "the benchmark"),
     field("score_name", pa.string(), "name", "the scoring rule"),
+    _OUTCOME,
+    field("unit", pa.string(), "name", "`nats`, or `score` for a number that is 1 at best"),
 )
 _CONTROL_KIND = field("control_kind", pa.string(), "name", "the controls it is ranked among; empty: there are none")
 _P_VALUE = field("p_value", pa.float64(), "probability", "(1 + controls with at least this drop) / (1 + controls)")
@@ -114,6 +123,41 @@ RATINGS = {
     "false_discovery_frac": "share of the selected set that is not positive; null for an empty set",
     "recall_frac": "share of positives in the selected set",
 }
+
+#: What switching a set costs on one benchmark.
+_DROP = (
+    field("clean", pa.float64(), "score, or nats", "the unmodified model, in the unit of the row"),
+    field("chance", pa.float64(), "score, or nats", "the best guess that does not look at the prompt"),
+    field("measurable", pa.bool_(), "flag", "the interval of the unmodified model lies above chance"),
+    field("value", pa.float64(), "score, or nats", "with the set switched"),
+    field("drop", pa.float64(), "score, or nats", "clean - value: what switching the set costs"),
+    field("interval_low", pa.float64(), "score, or nats", "lower end of the paired 95 % interval of the drop"),
+    field("interval_high", pa.float64(), "score, or nats", "upper end of that interval"),
+    field("share", pa.float64(), "share", "drop / (clean - chance); null where it is not measurable", True),
+)
+#: Does a set cost more on its own benchmarks: one row a set, outcome and kind of control.
+_SELECTIVITY = (
+    field("set_name", pa.string(), "name", "the method set that was switched"),
+    field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+    _OUTCOME,
+    field("own", pa.list_(pa.string()), "names", "benchmarks of the set's own that can be measured"),
+    field("others", pa.list_(pa.string()), "names", "the others that can be measured"),
+    field(
+        "unmeasurable", pa.list_(pa.string()), "names", "benchmarks left out: the unmodified model is not above chance"
+    ),
+    field("share_own", pa.float64(), "share", "mean over own benchmarks of drop / (clean - chance)", True),
+    field("share_others", pa.float64(), "share", "the same over the others", True),
+    field("selectivity", pa.float64(), "share", "share_own - share_others; null: no own or no other benchmark", True),
+    field("standard_error", pa.float64(), "share", "its standard deviation over joint draws of clusters", True),
+    field("interval_low", pa.float64(), "share", "lower end of its 95 % interval", True),
+    field("interval_high", pa.float64(), "share", "upper end of that interval", True),
+    field("specificity_f", pa.float64(), "F in [0, 1]", "CRANE's specificity F of the shares, clipped at 0", True),
+    _CONTROL_KIND,
+    field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
+    field("control_values", pa.list_(pa.float64()), "share", "selectivity of each control, by draw", True),
+    field("control_mean", pa.float64(), "share", "mean selectivity of the controls", True),
+    field("control_max", pa.float64(), "share", "largest selectivity of a control", True),
+)
 
 SCHEMAS: dict[str, pa.Schema] = {
     "dataset": pa.schema(
@@ -181,10 +225,22 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("cluster_id", pa.string(), "id", "as in the dataset"),
             *_SET,
             field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
-            field("reply", pa.string(), "text", "greedy reply, special tokens removed"),
+            field("reply", pa.string(), "text", "greedy reply, special tokens removed; null: none was written", True),
+            field("begins_with_answer", pa.bool_(), "flag", "the reply begins with an accepted answer", True),
             field("gold", pa.string(), "text", "the answer whose log-likelihood was taken"),
+            field("num_gold_tokens", pa.int32(), "tokens", "length of the gold answer, its end token aside"),
             field(
-                "gold_log_likelihood", pa.float64(), "nats", "log-probability of the gold answer, summed over tokens"
+                "gold_log_likelihood",
+                pa.float64(),
+                "nats",
+                "content: log-probability of the gold answer, over its tokens",
+            ),
+            field("gold_token_log_likelihood", pa.float64(), "nats", "the same for one token, their mean"),
+            field(
+                "end_log_likelihood",
+                pa.float64(),
+                "nats",
+                "stopping: log-probability of an end token after the gold answer",
             ),
             field(
                 "choice_log_likelihoods",
@@ -194,8 +250,8 @@ SCHEMAS: dict[str, pa.Schema] = {
                 nullable=True,
             ),
             field("num_prompt_tokens", pa.int32(), "tokens", "length of the prompt with media"),
-            field("num_reply_tokens", pa.int32(), "tokens", "generated tokens before the end token"),
-            field("truncated", pa.bool_(), "flag", "the reply hit the token limit"),
+            field("num_reply_tokens", pa.int32(), "tokens", "generated tokens before the end token", True),
+            field("truncated", pa.bool_(), "flag", "the reply hit the token limit", True),
         ]
     ),
     "scores": pa.schema(
@@ -204,26 +260,22 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_SET,
             field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
             field("num_samples", pa.int32(), "samples", "samples scored"),
-            field("value", pa.float64(), "score in [0, 1]", "mean score over samples"),
-            field("interval_low", pa.float64(), "score in [0, 1]", "lower end of the 95 % cluster bootstrap interval"),
-            field("interval_high", pa.float64(), "score in [0, 1]", "upper end of the 95 % cluster bootstrap interval"),
-            field(
-                "gold_log_likelihood",
-                pa.float64(),
-                "nats",
-                "mean log-likelihood of the gold answer; null for the constant reply",
-                nullable=True,
-            ),
-            field("empty_frac", pa.float64(), "fraction", "replies without any text"),
-            field("truncated_frac", pa.float64(), "fraction", "replies that hit the token limit"),
-            field("parse_frac", pa.float64(), "fraction", "replies that name one of the choices, or are not empty"),
-            field("loop_frac", pa.float64(), "fraction", "replies with words that come again and again"),
-            field(
-                "num_reply_tokens",
-                pa.float64(),
-                "tokens",
-                "mean length of a reply; null for the constant reply",
-                nullable=True,
+            field("value", pa.float64(), "score, or nats", "mean over samples, in the unit of the row"),
+            field("interval_low", pa.float64(), "score, or nats", "lower end of its 95 % interval by clusters"),
+            field("interval_high", pa.float64(), "score, or nats", "upper end of that interval"),
+            field("gold_log_likelihood", pa.float64(), "nats", "mean log-likelihood of the gold answer"),
+            field("end_log_likelihood", pa.float64(), "nats", "mean log-likelihood of an end token after it"),
+            *(
+                field(name, pa.float64(), unit, f"{meaning}; null: no replies were written", nullable=True)
+                for name, unit, meaning in (
+                    ("begins_frac", "fraction", "replies that begin with an accepted answer"),
+                    ("runs_on_frac", "fraction", "replies that begin with an accepted answer, and do not stop there"),
+                    ("empty_frac", "fraction", "replies without any text"),
+                    ("truncated_frac", "fraction", "replies that hit the token limit"),
+                    ("parse_frac", "fraction", "replies that name one of the choices, or are not empty"),
+                    ("loop_frac", "fraction", "replies with words that come again and again"),
+                    ("num_reply_tokens", "tokens", "mean length of a reply"),
+                )
             ),
         ]
     ),
@@ -232,22 +284,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_BENCHMARK,
             field("set_name", pa.string(), "name", "the method set that was switched"),
             field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
-            field("clean", pa.float64(), "score in [0, 1]", "score of the unmodified model"),
-            field("value", pa.float64(), "score in [0, 1]", "score with the set switched"),
-            field("drop", pa.float64(), "score", "clean - value: what switching the set costs"),
-            field(
-                "interval_low",
-                pa.float64(),
-                "score",
-                "lower end of the 95 % paired cluster bootstrap interval of the drop",
-            ),
-            field("interval_high", pa.float64(), "score", "upper end of that interval"),
+            *_DROP,
             *_EFFECT_SIZES,
             _CONTROL_KIND,
             field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
-            field("control_drop_mean", pa.float64(), "score", "mean drop of the controls"),
-            field("control_drop_min", pa.float64(), "score", "smallest drop of a control"),
-            field("control_drop_max", pa.float64(), "score", "largest drop of a control"),
+            field("control_drop_mean", pa.float64(), "score, or nats", "mean drop of the controls"),
+            field("control_drop_min", pa.float64(), "score, or nats", "smallest drop of a control"),
+            field("control_drop_max", pa.float64(), "score, or nats", "largest drop of a control"),
             _P_VALUE,
         ]
     ),
@@ -258,7 +301,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("cluster_id", pa.string(), "id", "as in the dataset"),
             *_SET,
             field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
-            field("value", pa.float64(), "score in [0, 1]", "score of this sample"),
+            field("value", pa.float64(), "score, or nats", "of this sample, in the unit of the row"),
         ]
     ),
     "comparisons": pa.schema(
@@ -267,43 +310,53 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("set_name", pa.string(), "name", "the method set that was switched"),
             field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
             field("own", pa.bool_(), "flag", "the benchmark is one of the set's own; null: none is", nullable=True),
-            field("clean", pa.float64(), "score in [0, 1]", "score of the unmodified model"),
-            field("drop", pa.float64(), "score", "clean - switched: what switching the set costs"),
-            field("interval_low", pa.float64(), "score", "lower end of the paired cluster bootstrap interval"),
-            field("interval_high", pa.float64(), "score", "upper end of that interval"),
+            *_DROP,
             field("mcnemar_p", pa.float64(), "probability", "exact McNemar test against the clean model", True),
             field("mcnemar_p_holm", pa.float64(), "probability", "mcnemar_p after Holm over its family", True),
             _CONTROL_KIND,
             field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
+            field("control_drop_max", pa.float64(), "score, or nats", "largest drop of a control"),
             _P_VALUE,
             field("p_holm", pa.float64(), "probability", "p_value after Holm over the family"),
             field(
-                "num_tests", pa.int32(), "tests", "size of the family: every (set, benchmark) of this table and kind"
+                "num_tests",
+                pa.int32(),
+                "tests",
+                "size of the family: every (set, benchmark) of this table, outcome and kind",
             ),
         ]
     ),
-    "selectivity": pa.schema(
+    "selectivity": pa.schema([*_SELECTIVITY]),
+    "verdicts": pa.schema(
         [
-            field("set_name", pa.string(), "name", "the method set that was switched: the mask"),
-            field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
+            field("model", pa.string(), "name", "the model"),
+            field("selection", pa.string(), "name", "the selection, as the experiment names it"),
+            field("intervention", pa.string(), "name", "the intervention"),
+            *_SELECTIVITY,
             field(
-                "own", pa.list_(pa.string()), "names", "benchmarks of the mask's own; empty: selectivity is undefined"
+                "magnitude_ratio",
+                pa.float64(),
+                "ratio",
+                "mean |activation| times write norm: of the controls over that of the set; null: not recorded",
+                True,
             ),
-            field("others", pa.list_(pa.string()), "names", "the other benchmarks"),
-            field("drop_own", pa.float64(), "score", "mean drop on the mask's own benchmarks", True),
-            field("drop_others", pa.float64(), "score", "mean drop on the others", True),
-            field("selectivity", pa.float64(), "score", "drop_own - drop_others", True),
-            field("interval_low", pa.float64(), "score", "lower end of its cluster bootstrap interval", True),
-            field("interval_high", pa.float64(), "score", "upper end of that interval", True),
-            field("specificity_f", pa.float64(), "F in [0, 1]", "CRANE's specificity F, drops clipped at 0", True),
-            _CONTROL_KIND,
-            field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
-            field("control_mean", pa.float64(), "score", "mean selectivity of the controls", True),
-            field("control_max", pa.float64(), "score", "largest selectivity of a control", True),
+            field("verdict", pa.string(), "name", "`specific`, `not_specific` or `cannot_be_told`"),
+            field("reason", pa.string(), "text", "why, in a few words"),
             field(
                 "p_value", pa.float64(), "probability", "(1 + controls at least as selective) / (1 + controls)", True
             ),
-            field("p_holm", pa.float64(), "probability", "p_value after Holm over the masks", True),
+            field(
+                "p_corrected",
+                pa.float64(),
+                "probability",
+                "share of draws in which any of the report's sets stands out among its own as much; null: not tested",
+                True,
+            ),
+            field("num_tests", pa.int32(), "tests", "sets and runs of the report that are tested together"),
+            field(
+                "simultaneous_low", pa.float64(), "share", "lower end of the interval that holds for all tests", True
+            ),
+            field("simultaneous_high", pa.float64(), "share", "upper end of that interval", True),
         ]
     ),
     "truth": pa.schema(

@@ -36,8 +36,8 @@ MEMBERS = {
 #: How attention weighs tokens: as MINER's code does, or once and causally (METHODS 1.2).
 ATTENTION_KINDS = ("reference", "causal")
 
-#: The kind of control that a headline p-value is against, where it was drawn (`lode/control/`).
-HEADLINE_CONTROL = "layer_matched"
+#: The kind of control that a headline is against (`lode/control/`): the first of these that was drawn.
+HEADLINE_CONTROLS = ("magnitude_matched", "layer_matched")
 
 #: How the metrics of one sample are made comparable over neurons (METHODS 1.7).
 NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")

@@ -27,7 +27,7 @@ from lode.shapes import (
     TOKEN_MODALITIES,
 )
 
-TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity")
+TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts")
 FIGURE_TABLES = (*TABLES, "scoreboard", "retests")
 NO_PLUGIN = ("__init__",)
 MAX_BINS = 512
@@ -382,8 +382,9 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "retest": (check_seed, check_selection),
     "compare": (),
     "ablate": (check_seed, check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
-    "score": (check_seed, check_scores, check_bootstrap),
+    "score": (check_scores, check_bootstrap),
     "measure": (check_seed, check_bootstrap, check_benchmarks),
+    "judge": (check_bootstrap,),
     "plot": (check_figure,),
     "report": (),
 }

@@ -288,8 +288,8 @@ class Pipeline:
         if kind in MINED:
             models = cfg.models if kind == "statistics" or self.attributing else []
             return [path for model in models for path in self.mined_shards(kind, model, root)]
-        if kind == "scoreboard":
-            return [f"{root}/scoreboard.parquet"]
+        if kind in ("scoreboard", "verdicts"):
+            return [f"{root}/{kind}.parquet"]
         if kind == "ratings":
             return [f"{root}/ratings/{m}/{selection}.parquet" for m in self.planted() for selection in cfg.selections]
         if kind == "importance":

@@ -94,17 +94,30 @@ STEPS = (
         {kind: f"{_RUN}/{kind}.parquet" for kind in ("comparisons", "selectivity")},
         ("score",),
     ),
+    Step("judge", "judge_sets.py", {"verdicts": "verdicts.parquet"}, ("select", "measure")),
     Step(
         "plot",
         "plot_figures.py",
         {"figure": "figures/{figure}.svg"},
-        ("aggregate", "select", "retest", "compare", "score", "measure"),
+        ("aggregate", "select", "retest", "compare", "score", "measure", "judge"),
     ),
     Step(
         "report",
         "build_report.py",
         {"report": "report.html"},
-        ("download", "prepare", "capture", "attribute", "aggregate", "select", "ablate", "score", "measure", "plot"),
+        (
+            "download",
+            "prepare",
+            "capture",
+            "attribute",
+            "aggregate",
+            "select",
+            "ablate",
+            "score",
+            "measure",
+            "judge",
+            "plot",
+        ),
     ),
 )
 

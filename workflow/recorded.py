@@ -28,7 +28,7 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
     "rate": lambda cfg: [f"selection.{cfg.selection.plugin}"],
     "retest": lambda cfg: [f"selection.{cfg.selection.plugin}"],
     "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
-    "score": lambda cfg: [f"scoring.{name}" for name in cfg.dataset.scores],
+    "score": lambda cfg: [f"scoring.{name}" for name in ("content", "stopping", *cfg.dataset.scores)],
     "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
 }
 

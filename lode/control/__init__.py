@@ -10,7 +10,7 @@ match is left out. The docstring of the module says what is matched, what is not
 Only light imports: plug-ins are imported while the job graph is built.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 
 from lode.artifacts import dense
+from lode.shapes import HEADLINE_CONTROLS
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 
@@ -45,6 +46,12 @@ class Selected:
     def shape(self) -> tuple[int, int]:
         """Layers, and neurons in each."""
         return 1 + int(np.max(self.table["layer"].to_numpy())), 1 + int(np.max(self.table["neuron"].to_numpy()))
+
+
+def by_preference(kinds: Iterable[str]) -> list[str]:
+    """Kinds of control in the order of the headline: those that match more first, the rest by name."""
+    known = list(HEADLINE_CONTROLS)
+    return sorted(kinds, key=lambda kind: (known.index(kind) if kind in known else len(known), kind))
 
 
 def stream(seed: int, set_name: str, draw: int) -> np.random.Generator:

@@ -14,7 +14,6 @@ state machine of pyplot is never touched. The stage saves the figure, and calls 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -26,6 +25,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from lode.artifacts import read_table
 from lode.errors import UserError
+from lode.paths import keys_of
 from lode.shapes import MODALITIES
 
 WIDTH = 7.1  # inches: 180 mm, the text width of a page
@@ -85,23 +85,6 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
 }
 
-#: What the end of a table's path says, from the file name backwards to its folders.
-_KEYS = {
-    "statistics": ("model", "dataset", "shard"),
-    "gradients": ("model", "dataset", "shard"),
-    "importance": ("model",),
-    "scoreboard": (),
-    "neurons": ("model", "selection"),
-    "retests": ("model", "selection"),
-    "predictions": ("model", "selection", "intervention", "dataset", "shard"),
-    "scores": ("model", "selection", "intervention", "dataset"),
-    "effects": ("model", "selection", "intervention", "dataset"),
-    "sample_scores": ("model", "selection", "intervention", "dataset"),
-    "comparisons": ("model", "selection", "intervention"),
-    "selectivity": ("model", "selection", "intervention"),
-}
-_OF_A_RUN = ("comparisons", "selectivity")  # these lie in the folder of their run, and the file is named by kind
-
 
 @dataclass(frozen=True)
 class Table:
@@ -109,24 +92,6 @@ class Table:
 
     keys: Mapping[str, str]
     data: pa.Table
-
-
-def keys_of(kind: str, path: str | Path) -> dict[str, str]:
-    """What the path of a table says: `.../ablation/m/s/i/d.scores.parquet` gives model m, selection s, ...
-
-    Raises:
-        UserError: the path has too few folders.
-    """
-    names = _KEYS[kind]
-    several = "intervention" in names  # the folder of a run holds tables of several kinds
-    ending = f".{kind}.parquet" if several else ".parquet"
-    if kind in _OF_A_RUN:
-        ending = f"/{kind}.parquet"
-    text = Path(path).as_posix()
-    parts = text.removesuffix(ending).split("/")[-len(names) :] if names else []
-    if len(parts) < len(names) or not text.endswith(ending):
-        raise UserError(f"{path}: the path of a {kind} table ends in {'/'.join(f'{{{n}}}' for n in names)}{ending}")
-    return dict(zip(names, parts, strict=True))
 
 
 def read_tables(paths: Mapping[str, Sequence[str]], kinds: Iterable[str]) -> dict[str, list[Table]]:

@@ -1,13 +1,15 @@
-"""Stage 5a: greedy replies of the benchmark with no neuron, each set, and each control switched.
+"""Stage 5a: the benchmark with no neuron, each set, and each control switched.
 
-One model load, one preparation and one encoder pass of every batch serve all sets. One more run, of the unmodified
-model with every medium blank, tells what the medium is worth to the task at all.
+One model load, one preparation and one encoder pass of every batch serve all sets. Under every set the likelihood of
+the gold answer is taken (content), and that of an end token after it (stopping): one pass. Greedy replies are written
+by the clean model, by the sets, and by the first `ablation.num_written` controls of each kind: a reply costs a pass a
+token. One more run, of the unmodified model with every medium blank, tells what the medium is worth to the task at all.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -17,20 +19,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
+from lode.diagnostics import begins
 from lode.errors import UserError
 from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.media import blanked
 from lode.model.adapter import Adapter
+from lode.model.answering import Prepared, Reply, Switch, judge, prepare_batch, write
 from lode.model.batching import in_batches
-from lode.model.encoding import Batch, append_replies, append_tokens, encode
-from lode.model.gold import encode_gold
-from lode.model.head import last_positions
 from lode.model.loading import load
 from lode.model.tower import encoders_once
 from lode.reference import check_donors, class_means, donors_of, token_means
-
-#: Gives the context of an intervention for forward passes: what their tokens are, and which rows of the batch they are.
-Switch = Callable[[Tensor, Sequence[int]], AbstractContextManager[None]]
 
 SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
 
@@ -47,6 +45,10 @@ class NeuronSet:
         """What the set, or the set that this control is matched to, serves; that of the union is the whole prompt."""
         name = self.key["control_of"] or self.key["set_name"]
         return "prompt" if name == "all" else name
+
+    def writes(self, num_written: int) -> bool:
+        """Whether it writes replies: what is no control does, and the first controls of each kind."""
+        return self.key["kind"] != "control" or self.key["control_draw"] < num_written
 
 
 def no_neurons(set_name: str, kind: str) -> NeuronSet:
@@ -68,136 +70,12 @@ def neuron_sets(table: pa.Table) -> list[NeuronSet]:
     return [CLEAN, *sets]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A batch ready for every set: prompts, prompts with the gold answer appended, and the tokens of the options.
-
-    `gold_tokens` says what every token of `with_gold` is.
-    """
-
-    samples: Sequence[Mapping[str, Any]]
-    prompts: Batch
-    gold_ids: list[list[int]]
-    with_gold: dict[str, Tensor]
-    gold_tokens: Tensor
-    option_ids: list[list[int] | None]
-
-
-def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_new_tokens: int = 0) -> Prepared:
-    """Encode prompts, gold answers and options once.
-
-    Raises:
-        UserError: a sample that `encode` or `encode_gold` refuses.
-    """
-    prompts = encode(adapter, samples)
-    tokenizer = adapter.processor.tokenizer
-    gold_ids = encode_gold(adapter, prompts, samples, max_new_tokens)
-    with_gold = append_tokens(prompts, gold_ids, tokenizer.pad_token_id)
-    options = [option_tokens(tokenizer, sample) for sample in samples]
-    return Prepared(samples, prompts, gold_ids, with_gold, append_replies(prompts, gold_ids), options)
-
-
-def option_tokens(tokenizer: Any, sample: Mapping[str, Any]) -> list[int] | None:
-    """The token of each option of a multiple choice; None where there are no options, or one is several tokens.
-
-    The reply is a letter where the answer is one (MMLU), else the text of an option.
-    """
-    letters = ascii_uppercase[: len(sample["choices"])]
-    options = list(letters) if sample["answers"][0] in list(letters) else list(sample["choices"])
-    ids = [tokenizer(option, add_special_tokens=False)["input_ids"] for option in options]
-    return [token for (token,) in ids] if ids and all(len(tokens) == 1 for tokens in ids) else None
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the model says: text, length in tokens, and whether it hit the limit."""
-
-    text: str
-    num_tokens: int
-    truncated: bool
-
-
-def end_tokens(adapter: Adapter) -> list[int]:
-    """The ids that end a reply."""
-    ends = adapter.model.generation_config.eos_token_id
-    return [ends] if isinstance(ends, int) else list(ends)
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What one pass over prompts with their gold answers tells, one entry a sample.
-
-    Attributes:
-        likelihood: log-probability of the gold answer, summed over tokens [nats].
-        options: log-probability of each option as the first token of the reply [nats]; None as in `option_tokens`.
-        is_greedy: whether the greedy reply *is* the gold answer: the arg-max is the next gold token at every place,
-            and then an end token.
-    """
-
-    likelihood: list[float]
-    options: list[list[float] | None]
-    is_greedy: list[bool]
-
-
-def judge_gold(adapter: Adapter, batch: Prepared) -> Judgement:
-    """One forward pass over prompts with their gold answers."""
-    longest = max(len(ids) for ids in batch.gold_ids)
-    with last_positions(adapter, longest + 1):
-        logits = adapter.model(**batch.with_gold, use_cache=False).logits.float()
-    targets = batch.with_gold["input_ids"][:, -longest:, None].to(logits.device)
-    log_probabilities = logits[:, :-1].log_softmax(-1)
-    gold = log_probabilities.gather(-1, targets)[..., 0].cpu()
-    first = log_probabilities[:, 0]
-    best = logits.argmax(-1).tolist()
-    ends = end_tokens(adapter)
-    return Judgement(
-        [gold[row, : len(ids)].sum().item() for row, ids in enumerate(batch.gold_ids)],
-        [None if ids is None else row[ids].tolist() for row, ids in zip(first, batch.option_ids, strict=True)],
-        [row[: len(ids)] == ids and row[len(ids)] in ends for row, ids in zip(best, batch.gold_ids, strict=True)],
-    )
-
-
-def generate(adapter: Adapter, prompts: Batch, max_new_tokens: int) -> list[Reply]:
-    """Greedy replies."""
-    with last_positions(adapter, 1):
-        output = adapter.model.generate(**prompts.inputs, max_new_tokens=max_new_tokens, do_sample=False)
-    ids = output[:, prompts.inputs["input_ids"].shape[1] :].cpu()
-    finished = torch.isin(ids, torch.tensor(end_tokens(adapter)))
-    ended = finished.any(1).tolist()
-    lengths = torch.where(finished.any(1), finished.int().argmax(1), ids.shape[1]).tolist()
-    text = adapter.processor.batch_decode(
-        [row[:length] for row, length in zip(ids, lengths, strict=True)], skip_special_tokens=True
-    )
-    return [Reply(t, n, not end) for t, n, end in zip(text, lengths, ended, strict=True)]
-
-
-def answer(adapter: Adapter, batch: Prepared, switch: Switch, max_new_tokens: int) -> tuple[Judgement, list[Reply]]:
-    """What the gold pass tells, and greedy replies, under one intervention.
-
-    Most replies of a good model are the gold answer, which the pass that takes its likelihood proves; only the
-    other samples are decoded token by token.
-    """
-    everyone = range(len(batch.samples))
-    with switch(batch.gold_tokens, everyone):
-        judgement = judge_gold(adapter, batch)
-    known = {
-        row: Reply(sample["answers"][0], len(batch.gold_ids[row]), False)
-        for row, sample in enumerate(batch.samples)
-        if judgement.is_greedy[row] and len(batch.gold_ids[row]) < max_new_tokens
-    }
-    rest = [row for row in everyone if row not in known]
-    if rest:
-        prompts = encode(adapter, [batch.samples[row] for row in rest]) if known else batch.prompts
-        with switch(prompts.token_modality, rest):
-            known |= dict(zip(rest, generate(adapter, prompts, max_new_tokens), strict=True))
-    return judgement, [known[row] for row in everyone]
-
-
 def predictions(
-    adapter: Adapter, batch: Prepared, neuron_set: NeuronSet, switch: Switch, max_new_tokens: int
+    adapter: Adapter, batch: Prepared, neuron_set: NeuronSet, switch: Switch, max_new_tokens: int, writes: bool = True
 ) -> list[dict[str, Any]]:
-    """Rows of the predictions table for one set."""
-    judgement, replies = answer(adapter, batch, switch, max_new_tokens)
+    """Rows of the predictions table for one set; `writes`: with replies, not the likelihoods alone."""
+    judgement = judge(adapter, batch, switch)
+    replies = write(adapter, batch, judgement, switch, max_new_tokens) if writes else None
     prompt_lengths = (batch.prompts.token_modality >= 0).sum(1).tolist()
     return [
         {
@@ -205,16 +83,26 @@ def predictions(
             "cluster_id": sample["cluster_id"],
             **neuron_set.key,
             "num_neurons": len(neuron_set.neurons),
-            "reply": replies[row].text,
             "gold": sample["answers"][0],
-            "gold_log_likelihood": judgement.likelihood[row],
+            "num_gold_tokens": len(batch.gold_ids[row]),
+            "gold_log_likelihood": judgement.content[row],
+            "gold_token_log_likelihood": judgement.content[row] / len(batch.gold_ids[row]),
+            "end_log_likelihood": judgement.stopping[row],
             "choice_log_likelihoods": judgement.options[row],
             "num_prompt_tokens": prompt_lengths[row],
-            "num_reply_tokens": replies[row].num_tokens,
-            "truncated": replies[row].truncated,
+            **(_written(replies[row], sample) if replies else {}),
         }
         for row, sample in enumerate(batch.samples)
     ]
+
+
+def _written(reply: Reply, sample: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "reply": reply.text,
+        "begins_with_answer": begins(reply.text, sample["answers"]),
+        "num_reply_tokens": reply.num_tokens,
+        "truncated": reply.truncated,
+    }
 
 
 def untouched(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
@@ -231,6 +119,7 @@ def ablate_batch(
     intervention: Intervention,
     max_new_tokens: int,
     donors: Sequence[Mapping[str, Any]] = (),
+    num_written: int = sys.maxsize,
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of the predictions table, one list for each set; `donors` are the other samples, where they are needed."""
     batch = prepare_batch(adapter, samples, max_new_tokens)
@@ -253,7 +142,8 @@ def ablate_batch(
 
     with encoders_once(adapter):
         for neuron_set in sets:
-            yield predictions(adapter, batch, neuron_set, switch_of(neuron_set), max_new_tokens)
+            writes = neuron_set.writes(num_written)
+            yield predictions(adapter, batch, neuron_set, switch_of(neuron_set), max_new_tokens, writes)
 
 
 @torch.inference_mode()
@@ -287,7 +177,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
 
     def work(part: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
         others_of = [donors[sample["sample_id"]] for sample in part] if donors else []
-        of_sets = ablate_batch(adapter, part, sets, intervention, limit, others_of)
+        of_sets = ablate_batch(adapter, part, sets, intervention, limit, others_of, cfg.ablation.num_written)
         clean, *others = tqdm(of_sets, total=len(sets), unit="set", leave=False)
         return [clean, blanked_batch(adapter, part, limit), *others]
 

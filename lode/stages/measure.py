@@ -1,72 +1,77 @@
-"""Compare the benchmarks of one model, selection and intervention: is a set selective, and what survives correction?
+"""Compare the benchmarks of one model, selection and intervention: does a set cost more where it should?
 
-Reads `effects` and `sample_scores` of every benchmark, at the headline score. Writes `comparisons` (the matrix: a row
-per set, benchmark and kind of control, with p-values after Holm) and `selectivity` (a row per set, called *mask*, and
-kind).
+Reads `effects` and `sample_scores` of every benchmark. Writes `comparisons` (the matrix: a row per outcome, set,
+benchmark and kind of control, with p-values after Holm) and `selectivity` (a row per outcome, set and kind of control).
 
-The benchmarks of a mask's own: for a medium, those whose dataset holds it. Text occurs everywhere, so for `text`,
-`special` and `special_text` they are the benchmarks without any medium. A mask that has no benchmark of its own, or no
-other one, has no selectivity (null): `all` and `prompt` always.
+Benchmarks are compared in shares of what there is to lose, drop / (clean - chance), never in scores of different units;
+one whose unmodified model is not above chance has no share and is left out. The benchmarks of a set's own: for a medium,
+those whose dataset holds it. Text occurs everywhere, so for `text` and `special_text` they are the benchmarks without any
+medium. `special` occurs everywhere and always with a medium's own markers, so it has none; nor have `all` and `prompt`.
+A set that has no benchmark of its own, or no other one, has no selectivity (null).
 
-The family of Holm's correction is declared before any result is seen: all (set, benchmark) pairs of the table, within
-one kind of control; for selectivity, all masks that have one. With R controls and m tests the smallest p that can come
-out is m / (1 + R), so 20 draws never reach 0.05 in a family of two or more: raise `controls.num_draws` beforehand.
+Whether a set is specific is decided over all runs of a report together, by `judge_sets`. The family of Holm's correction
+of the matrix is declared before any result is seen: all (set, benchmark) pairs of the table, within one outcome and kind
+of control. With R controls and m tests the smallest p that can come out is m / (1 + R).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lode.artifacts import SCHEMAS, read_table, write_table
+from lode.control import by_preference
 from lode.errors import UserError
-from lode.shapes import HEADLINE_CONTROL, TOKEN_MODALITIES
-from lode.statistics.bootstrap import cluster_draws, cluster_totals
+from lode.shapes import TOKEN_MODALITIES
+from lode.statistics.bootstrap import cluster_totals, joint_draws
 from lode.statistics.selectivity import selectivity, selectivity_interval, specificity_f
-from lode.statistics.significance import holm, rank_p_value
+from lode.statistics.significance import holm
 
 Row = dict[str, Any]
-_OF_TEXT = ("text", "special", "special_text")
+#: The outcomes that are compared across benchmarks; the first is the primary one.
+COMPARED = ("content", "stopping", "score")
+_OF_TEXT = ("text", "special_text")
+_OF_ALL = ("special", "all", "prompt")
 
 
 class Benchmark(NamedTuple):
-    """What switching each set costs on one benchmark, at the headline score.
+    """What switching each set costs on one benchmark, by one outcome.
 
     Attributes:
-        clean: the score of the clean model.
         keys: what identifies each set of the method and each control, by its name: columns of the sample scores.
+        full: clean - chance, what there is to lose; None where it cannot be measured.
         drops: clean - switched, by set name.
-        draws: resampled drops of the method sets, by set name (draw).
+        methods: the method sets, the series of `lost`.
+        lost: what each costs, summed within clusters (series, cluster).
+        sizes: samples in each cluster.
+        clusters: the name of each cluster, which is the same in every benchmark that holds its content.
     """
 
-    clean: float
     keys: Mapping[str, Row]
+    full: float | None
     drops: Mapping[str, float]
-    draws: Mapping[str, np.ndarray]
+    methods: list[str]
+    lost: np.ndarray
+    sizes: np.ndarray
+    clusters: np.ndarray
 
-
-def headline(path: str, kind: str) -> pa.Table:
-    """The rows of the score that comes first.
-
-    Raises:
-        UserError: the table is empty.
-    """
-    table = read_table(path, kind)
-    if not table.num_rows:
-        raise UserError(f"{path}: no row; expected effects and scores of at least one set: run the scoring again")
-    return table.filter(pc.equal(table["score_name"], table["score_name"][0]))
+    def shares(self, names: Sequence[str]) -> list[float]:
+        """Drops as shares of what there is to lose."""
+        assert self.full is not None, "only what can be measured has shares"
+        return [self.drops[name] / self.full for name in names]
 
 
 def own_benchmarks(set_name: str, modalities: Mapping[str, Sequence[str]]) -> dict[str, bool] | None:
-    """Which benchmarks are a mask's own; None where none is, or every one.
+    """Which benchmarks are a set's own; None where none is, or every one.
 
     Args:
-        set_name: the mask.
+        set_name: the set.
         modalities: by benchmark the token modalities that every sample holds.
     """
+    if set_name in _OF_ALL:
+        return None
     media = set(TOKEN_MODALITIES) - {"text", "special"}
     own = {
         name: not media & set(held) if set_name in _OF_TEXT else set_name in held for name, held in modalities.items()
@@ -74,33 +79,33 @@ def own_benchmarks(set_name: str, modalities: Mapping[str, Sequence[str]]) -> di
     return own if len(set(own.values())) == 2 else None
 
 
-def benchmark(table: pa.Table, name: str, num_resamples: int, seed: int) -> Benchmark:
-    """Drops of every set from the scores of samples, and resampled drops of the method sets.
+def benchmark(table: pa.Table, name: str, effect: Row | None) -> Benchmark:
+    """Drops of every set from the scores of samples.
 
     Args:
-        table: sample scores of one score name.
-        name: the benchmark; each is resampled with a seed of its own, so independently of the others.
-        num_resamples: how many draws.
-        seed: of the experiment.
+        table: sample scores of one outcome.
+        name: the benchmark.
+        effect: a row of its effects by that outcome, which says what there is to lose; None where no set was switched.
     """
     names, place, counts = np.unique(np.asarray(table["set_name"].to_pylist()), return_inverse=True, return_counts=True)
     if len(set(counts.tolist())) > 1 or "none" not in names:
         raise UserError(f"{name}: sets differ in their samples, or the clean one is missing; run the scoring again")
     order = np.lexsort((np.asarray(table["sample_id"].to_pylist()), place))
     values = table["value"].to_numpy()[order].reshape(len(names), -1)
-    clusters = np.asarray(table["cluster_id"].to_pylist())[order][: values.shape[1]]
-    totals, sizes = cluster_totals(values, clusters)
+    ids = np.asarray(table["cluster_id"].to_pylist())[order][: values.shape[1]]
+    totals, sizes = cluster_totals(values, ids)
     first = table.drop_columns(["value"]).take(order[:: values.shape[1]]).to_pylist()
-    clean = list(names).index("none")
-    lost = totals[clean] - totals
-    means = (lost.sum(axis=1) / sizes.sum()).tolist()
+    lost = totals[list(names).index("none")] - totals
     methods = [i for i, row in enumerate(first) if row["kind"] == "method"]
-    draws = cluster_draws(lost[methods], sizes, num_resamples, [seed, crc32(name.encode())])
+    measurable = effect is not None and effect["measurable"]
     return Benchmark(
-        clean=float(values[clean].mean()),
         keys={row["set_name"]: row for row in first if row["kind"] in ("method", "control")},
-        drops={row["set_name"]: drop for row, drop in zip(first, means, strict=True)},
-        draws={first[i]["set_name"]: of_set for i, of_set in zip(methods, draws, strict=True)},
+        full=effect["clean"] - effect["chance"] if effect is not None and measurable else None,
+        drops=dict(zip(names.tolist(), (lost.sum(axis=1) / sizes.sum()).tolist(), strict=True)),
+        methods=[first[i]["set_name"] for i in methods],
+        lost=lost[methods],
+        sizes=sizes,
+        clusters=np.unique(ids),
     )
 
 
@@ -124,70 +129,95 @@ def corrected(rows: Sequence[Row], p: str, family: Sequence[str]) -> list[float 
 
 
 def comparison_rows(effects: Sequence[Row], modalities: Mapping[str, Sequence[str]]) -> list[Row]:
-    """The matrix: every headline effect with its p-values after Holm."""
-    rows = [{**effect} for effect in effects]
-    unique = list({(row["set_name"], row["dataset"]): row for row in rows}.values())  # kinds repeat McNemar's p
-    tests = zip(unique, corrected(unique, "mcnemar_p", ()), strict=True)
-    mcnemar = {(row["set_name"], row["dataset"]): p for row, p in tests}
-    sizes = {kind: sum(row["control_kind"] == kind for row in rows) for kind in {row["control_kind"] for row in rows}}
-    for row, p_holm in zip(rows, corrected(rows, "p_value", ("control_kind",)), strict=True):
+    """The matrix: every effect by a compared outcome with its p-values after Holm."""
+    rows = [{**effect} for effect in effects if effect["outcome"] in COMPARED]
+
+    def test(row: Row) -> tuple[str, ...]:
+        return row["outcome"], row["set_name"], row["dataset"]
+
+    unique = list({test(row): row for row in rows}.values())  # kinds repeat McNemar's p
+    mcnemar = dict(zip(map(test, unique), corrected(unique, "mcnemar_p", ("outcome",)), strict=True))
+    family = ("outcome", "control_kind")
+    sizes = [tuple(row[column] for column in family) for row in rows]
+    for row, p_holm in zip(rows, corrected(rows, "p_value", family), strict=True):
         own = own_benchmarks(row["set_name"], modalities)
         row["own"] = own and own[row["dataset"]]
-        row["p_holm"], row["num_tests"] = p_holm, sizes[row["control_kind"]]
-        row["mcnemar_p_holm"] = mcnemar[row["set_name"], row["dataset"]]
+        row["p_holm"], row["num_tests"] = p_holm, sizes.count(tuple(row[column] for column in family))
+        row["mcnemar_p_holm"] = mcnemar[test(row)]
     return [{name: row[name] for name in SCHEMAS["comparisons"].names} for row in rows]
 
 
 def selectivity_rows(
-    benchmarks: Mapping[str, Benchmark], modalities: Mapping[str, Sequence[str]], confidence_level: float
+    outcome: str,
+    benchmarks: Mapping[str, Benchmark],
+    modalities: Mapping[str, Sequence[str]],
+    settings: tuple[int, float, int],
 ) -> list[Row]:
-    """One row per mask and kind of control, with its selectivity where it has one."""
-    keys = next(iter(benchmarks.values())).keys
+    """One row per set and kind of control, with its selectivity where it has one.
+
+    Args:
+        outcome: what the drops are of.
+        benchmarks: by name.
+        modalities: by benchmark the token modalities that every sample holds.
+        settings: number of resamples, confidence level, seed.
+    """
+    common = [name for name in next(iter(benchmarks.values())).keys if all(name in b.keys for b in benchmarks.values())]
+    keys = {name: next(iter(benchmarks.values())).keys[name] for name in common}
+    measurable = {name: of for name, of in benchmarks.items() if of.full is not None}
+    left_out = [name for name in benchmarks if name not in measurable]
+    draws = _draws(measurable, settings)
     rows: list[Row] = []
     for name, key in keys.items():
         if key["kind"] != "method":
             continue
-        own = own_benchmarks(name, modalities)
+        own = own_benchmarks(name, {benchmark: modalities[benchmark] for benchmark in measurable})
         controls = [other for other in keys.values() if other["control_of"] == name]
-        kinds = {other["control_kind"] for other in controls} or {""}
-        for kind in sorted(kinds, key=lambda kind: (kind != HEADLINE_CONTROL, kind)):
-            of_kind = [other["set_name"] for other in controls if other["control_kind"] == kind]
-            row = {"set_name": name, "num_neurons": key["num_neurons"], "control_kind": kind}
-            rows.append(
-                row | {"num_controls": len(of_kind)} | _selectivity(name, of_kind, benchmarks, own, confidence_level)
-            )
-    for row, p_holm in zip(rows, corrected(rows, "p_value", ("control_kind",)), strict=True):
-        row["p_holm"] = p_holm
+        for kind in by_preference({other["control_kind"] for other in controls} or {""}):
+            of_kind = sorted((o for o in controls if o["control_kind"] == kind), key=lambda o: o["control_draw"])
+            row = {"set_name": name, "num_neurons": key["num_neurons"], "outcome": outcome, "unmeasurable": left_out}
+            row |= {"control_kind": kind, "num_controls": len(of_kind)}
+            names = [name, *(other["set_name"] for other in of_kind)]
+            rows.append(row | _selectivity(names, measurable, own, draws, settings[1]))
     return rows
 
 
+def _draws(benchmarks: Mapping[str, Benchmark], settings: tuple[int, float, int]) -> dict[str, dict[str, np.ndarray]]:
+    """By benchmark and method set, resampled shares; clusters of the same name are drawn together everywhere."""
+    drawn = joint_draws([(of.lost, of.sizes, of.clusters) for of in benchmarks.values()], settings[0], settings[2])
+    return {
+        name: dict(zip(of.methods, of_sets / of.full, strict=True))
+        for (name, of), of_sets in zip(benchmarks.items(), drawn, strict=True)
+    }
+
+
 def _selectivity(
-    name: str,
-    controls: Sequence[str],
+    names: Sequence[str],
     benchmarks: Mapping[str, Benchmark],
     own: Mapping[str, bool] | None,
-    confidence_level: float,
+    draws: Mapping[str, Mapping[str, np.ndarray]],
+    level: float,
 ) -> Row:
-    """The selectivity of one mask beside that of its controls of one kind."""
+    """The selectivity of one set, the first of `names`, beside that of its controls of one kind."""
     if own is None:
-        nothing = {column.name: None for column in SCHEMAS["selectivity"] if column.nullable}
-        return {**nothing, "own": [], "others": list(benchmarks)}
+        return {"own": [], "others": list(benchmarks)}
     is_own = np.array([own[dataset] for dataset in benchmarks])
-    drops = np.array([[of.drops[mask] for of in benchmarks.values()] for mask in (name, *controls)])
-    values = selectivity(drops, is_own)
-    low, high = selectivity_interval([of.draws[name] for of in benchmarks.values()], is_own, confidence_level)
+    shares = np.array([of.shares(names) for of in benchmarks.values()]).T
+    values = selectivity(shares, is_own)
+    of_set = [draws[dataset][names[0]] for dataset in benchmarks]
+    low, high = selectivity_interval(of_set, is_own, level)
     return {
         "own": [dataset for dataset in benchmarks if own[dataset]],
         "others": [dataset for dataset in benchmarks if not own[dataset]],
-        "drop_own": float(drops[0, is_own].mean()),
-        "drop_others": float(drops[0, ~is_own].mean()),
+        "share_own": float(shares[0, is_own].mean()),
+        "share_others": float(shares[0, ~is_own].mean()),
         "selectivity": float(values[0]),
+        "standard_error": float(selectivity(np.stack(of_set, axis=-1), is_own).std(ddof=1)),
         "interval_low": low,
         "interval_high": high,
-        "specificity_f": specificity_f(drops[0], np.array([of.clean for of in benchmarks.values()]), is_own),
-        "control_mean": float(values[1:].mean()) if controls else None,
-        "control_max": float(values[1:].max()) if controls else None,
-        "p_value": rank_p_value(values[0], values[1:]),
+        "specificity_f": specificity_f(shares[0], np.ones(len(benchmarks)), is_own),
+        "control_values": values[1:].tolist(),
+        "control_mean": float(values[1:].mean()) if len(names) > 1 else None,
+        "control_max": float(values[1:].max()) if len(names) > 1 else None,
     }
 
 
@@ -199,23 +229,34 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         made_by: the provenance to record.
 
     Raises:
-        UserError: the benchmarks of the tables and of the config differ, or the sets of two benchmarks do.
+        UserError: the benchmarks of the tables and of the config differ, or a table holds no row.
     """
     modalities = {str(name): list(held) for name, held in cfg.benchmark_modalities.items()}
-    effects = [row for path in cfg.io.tables["effects"] for row in headline(path, "effects").to_pylist()]
-    scored = {
-        table["dataset"][0].as_py(): table
-        for table in (headline(p, "sample_scores") for p in cfg.io.tables["sample_scores"])
-    }
+    effects = [row for path in cfg.io.tables["effects"] for row in _rows(path, "effects").to_pylist()]
+    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, "sample_scores") for p in cfg.io.tables["sample_scores"])}
     for what, found in (("effects", {row["dataset"] for row in effects}), ("sample scores", set(scored))):
         if found != set(modalities):
             raise UserError(
                 f"{what} of {', '.join(sorted(found))}; benchmark_modalities names {', '.join(sorted(modalities))}: "
                 "expected one table for every benchmark"
             )
-    benchmarks = {name: benchmark(scored[name], name, cfg.scoring.num_resamples, cfg.seed) for name in modalities}
-    if len({tuple(of.keys) for of in benchmarks.values()}) > 1:
-        raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
     write_table(cfg.io.comparisons, "comparisons", comparison_rows(effects, modalities), made_by)
-    rows = selectivity_rows(benchmarks, modalities, cfg.scoring.confidence_level)
+    settings = (cfg.scoring.num_resamples, cfg.scoring.confidence_level, cfg.seed)
+    rows: list[Row] = []
+    for outcome in COMPARED:
+        one = {(row["dataset"], row["outcome"]): row for row in effects}
+        benchmarks = {
+            name: benchmark(scored[name].filter(pc.field("outcome") == outcome), name, one.get((name, outcome)))
+            for name in modalities
+        }
+        if not all(of.methods == next(iter(benchmarks.values())).methods for of in benchmarks.values()):
+            raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
+        rows += selectivity_rows(outcome, benchmarks, modalities, settings)
     write_table(cfg.io.selectivity, "selectivity", rows, made_by)
+
+
+def _rows(path: str, kind: str) -> pa.Table:
+    table = read_table(path, kind)
+    if not table.num_rows:
+        raise UserError(f"{path}: no row; expected effects and scores of at least one set: run the scoring again")
+    return table

@@ -1,151 +1,96 @@
-"""Score the replies of every neuron set, and compare each method's set with the clean model and with its controls.
+"""Score every neuron set, and compare each method's set with the clean model and with its controls.
 
-Reads the dataset and predictions tables; writes `scores` (one row per score and set, with a cluster bootstrap interval;
-one of the sets, `constant`, is the chance level: every sample gets the commonest answer for a reply),
-`effects` (one row per score, method set and kind of control: the drop against the clean model with a paired interval,
-and its rank among the drops of the matched controls of that kind) and `sample_scores`. Rows are put in a fixed order
-first, so no table depends on the order of the predictions. The first of `dataset.scores` and the first kind of control
-are the headline, and come first.
+Reads the dataset and predictions tables; writes `scores` (one row per score and set, with an interval; one of the sets,
+`constant`, is the chance level: the best guess that does not look at the prompt), `effects` (one row per score, method
+set and kind of control: the drop against the clean model with a paired interval, and its rank among the drops of the
+matched controls of that kind) and `sample_scores`. Rows are put in a fixed order first, so no table depends on the
+order of the predictions.
+
+Every benchmark has the same first two outcomes, whatever its scores: *content* (nats of the gold answer, the primary
+one) and *stopping* (nats of the end token after it). Then come its own scores, the headline first, which must be one
+that what follows the answer cannot change. A score of replies is taken of the sets that wrote some.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from lode.artifacts import read_table, write_table
-from lode.diagnostics import loops, parses
+from lode.control import by_preference
+from lode.diagnostics import is_answer, loops, parses
 from lode.errors import UserError
-from lode.shapes import HEADLINE_CONTROL
-from lode.statistics.bootstrap import cluster_intervals, cluster_totals
+from lode.predictions import CONSTANT, NeuronSet, by_set, constant_rows, matched_samples, order
+from lode.scoring import RANGES, check_headline
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
+from lode.statistics.intervals import drop_intervals, mean_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
 
 Row = Mapping[str, Any]
-_KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows
 
 
-class NeuronSet(NamedTuple):
-    """What identifies a set in the predictions table; the fields are its columns."""
+class Outcome(NamedTuple):
+    """One number a sample: the score's name, its role (column `outcome` of the tables), and its plug-in."""
 
-    set_name: str
-    kind: str
-    control_of: str
-    control_kind: str
-    control_draw: int
-    num_neurons: int
+    name: str
+    role: str
+    plugin: Any
 
 
-def order(key: NeuronSet) -> tuple[int, NeuronSet]:
-    """The place of a set in the output: by kind, then by name."""
-    return _KINDS.index(key.kind), key
-
-
-def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str, Row]]:
-    """Group predictions: by set (in the order of `_KINDS`), then by sample id.
+def outcomes(names: Sequence[str]) -> list[Outcome]:
+    """Content, stopping, and the scores of a benchmark, the headline first.
 
     Raises:
-        UserError: a set predicts a sample twice, a log-likelihood is not finite, a kind is unknown, there is
-            not exactly one clean set, or a control names no method set.
+        UserError: what follows the answer can change the headline.
     """
-    groups: dict[NeuronSet, dict[str, Row]] = {}
-    for row in predictions:
-        replies = groups.setdefault(NeuronSet(*(row[name] for name in NeuronSet._fields)), {})
-        where = f"{origin}: set {row['set_name']!r}, sample {row['sample_id']!r}"
-        if row["sample_id"] in replies:
-            raise UserError(f"{where} occurs twice; expected one reply per set and sample: delete the file, run again")
-        if row["kind"] not in _KINDS:
-            raise UserError(f"{where}: kind is {row['kind']!r}; expected one of {', '.join(_KINDS)}")
-        if not np.isfinite(row["gold_log_likelihood"]):
-            raise UserError(
-                f"{where}: gold_log_likelihood is {row['gold_log_likelihood']}; expected a finite number of nats: "
-                "the model's logits are broken there, try another dtype or intervention"
-            )
-        replies[row["sample_id"]] = row
-    clean = sum(key.kind == "clean" for key in groups)
-    if clean != 1:
-        raise UserError(
-            f"{origin}: {clean} sets of kind 'clean'; expected exactly one, the unmodified model, named 'none': "
-            "every effect is a difference from it, so run the ablation again with it"
-        )
-    methods = {key.set_name for key in groups if key.kind == "method"}
-    orphans = sorted({key.control_of for key in groups if key.kind == "control"} - methods)
-    if orphans:
-        raise UserError(
-            f"{origin}: controls of {orphans[0]!r}, which is no method set here; expected one of "
-            f"{', '.join(sorted(methods)) or '(none)'}: run the selection and the ablation again"
-        )
-    return {key: groups[key] for key in sorted(groups, key=order)}
+    check_headline(names)
+    roles = {"content": "content", "stopping": "stopping", names[0]: "score"}
+    listed = dict.fromkeys(("content", "stopping", *names))
+    return [Outcome(name, roles.get(name, "beside"), import_module(f"lode.scoring.{name}")) for name in listed]
 
 
-def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[str, Row]], origin: str) -> list[Row]:
-    """The dataset rows that were predicted, sorted by sample id: one or more whole splits.
+def scored_sets(rows: Mapping[NeuronSet, Sequence[Row]], column: str, origin: str) -> list[NeuronSet]:
+    """The sets that have what a score needs, in order: those that wrote replies, or all.
 
     Raises:
-        UserError: a sample id is twice in the dataset, predicted but not in it, or missing from a set; or a cluster
-            differs.
+        UserError: a set has it for some samples only.
     """
-    rows = {row["sample_id"]: row for row in dataset}
-    if len(rows) != len(dataset):
-        raise UserError(f"the dataset has {len(dataset) - len(rows)} repeated sample ids; expected unique ones")
-    again = "the dataset changed since: run the ablation again"
-    splits = set()
-    for key, replies in groups.items():
-        for sample_id, row in replies.items():
-            if sample_id not in rows:
-                raise UserError(f"{origin}: set {key.set_name!r} has sample {sample_id!r}, not in the dataset; {again}")
-            if row["cluster_id"] != rows[sample_id]["cluster_id"]:
-                raise UserError(
-                    f"{origin}: sample {sample_id!r} is in cluster {row['cluster_id']!r}; "
-                    f"expected {rows[sample_id]['cluster_id']!r}, as in the dataset; {again}"
-                )
-            splits.add(rows[sample_id]["split"])
-    samples = [rows[sample_id] for sample_id in sorted(rows) if rows[sample_id]["split"] in splits]
-    for key, replies in groups.items():
-        if len(replies) < len(samples):
-            missing = next(s["sample_id"] for s in samples if s["sample_id"] not in replies)
+    held = {key: sum(row[column] is not None for row in of_set) for key, of_set in rows.items()}
+    for key, count in held.items():
+        if column == "reply" and 0 < count < len(rows[key]):
             raise UserError(
-                f"{origin}: set {key.set_name!r} ({key.kind}, {key.num_neurons} neurons) has {len(replies)} of the "
-                f"{len(samples)} samples of split {' and '.join(sorted(splits))}; {missing!r} is missing; {again}"
+                f"{origin}: set {key.set_name!r} has a reply to {count} of {len(rows[key])} samples; expected all or "
+                "none: run the ablation again"
             )
-    return samples
-
-
-def constant_replies(samples: Sequence[Row]) -> tuple[NeuronSet, list[Row]]:
-    """The chance level: every sample gets the commonest answer (of equals, the first by name) for a reply."""
-    counts = Counter(sample["answers"][0] for sample in samples)
-    reply = min(counts, key=lambda answer: (-counts[answer], answer))
-    right = next(sample for sample in samples if sample["answers"][0] == reply)
-    options = [float(i == right["answer_index"]) for i in range(len(right["choices"]))] or None
-    said = {"reply": reply, "choice_log_likelihoods": options}
-    unsaid = {"gold_log_likelihood": None, "truncated": False, "num_reply_tokens": None}
-    return NeuronSet("constant", "constant", "", "", -1, 0), [said | unsaid] * len(samples)
+    return [key for key in rows if column != "reply" or held[key]]
 
 
 def score_sets(
-    name: str, rows: Sequence[Sequence[Row]], samples: Sequence[Row]
+    plugin: Any, rows: Sequence[Sequence[Row]], samples: Sequence[Row]
 ) -> Float[np.ndarray, "neuron_set sample"]:
-    """Apply one score to the replies of all sets; equal replies to one sample are scored once.
+    """Apply one score to all sets; what is equal for one sample is scored once.
 
     Args:
-        name: the plug-in `lode/scoring/<name>.py`.
+        plugin: the module `lode/scoring/<name>.py`.
         rows: per set, one row of the predictions table per sample.
         samples: rows of the dataset table.
 
     Raises:
-        UserError: the plug-in does not return one number in [0, 1] per sample.
+        UserError: the plug-in does not return one number per sample within its range.
     """
-    plugin = import_module(f"lode.scoring.{name}")
     replies = [[hashable(row[plugin.COLUMN]) for row in of_set] for of_set in rows]
     pairs = list(dict.fromkeys((i, reply) for of_set in replies for i, reply in enumerate(of_set)))
     values = plugin.score([reply for _, reply in pairs], [samples[i] for i, _ in pairs])
-    if values.shape != (len(pairs),) or not np.all((values >= 0) & (values <= 1)):
+    low, high = RANGES[plugin.UNIT]
+    if values.shape != (len(pairs),) or not np.all((values >= low) & (values <= high) & np.isfinite(values)):
         raise UserError(
-            f"score {name!r} gave shape {values.shape} from {values.min()} to {values.max()}; expected "
-            f"{len(pairs)} numbers in [0, 1], one per reply: correct lode/scoring/{name}.py"
+            f"score {plugin.__name__} gave shape {values.shape} from {values.min()} to {values.max()}; expected "
+            f"{len(pairs)} numbers in [{low}, {high}], one per reply: correct {plugin.__name__.replace('.', '/')}.py"
         )
     value_of = dict(zip(pairs, values.tolist(), strict=True))
     return np.array([[value_of[pair] for pair in enumerate(of_set)] for of_set in replies])
@@ -157,16 +102,24 @@ def hashable(value: Any) -> Any:
 
 
 def reply_diagnostics(rows: Sequence[Row], samples: Sequence[Row]) -> dict[str, float | None]:
-    """Signs of collapse over the samples of one set: mean log-likelihood in nats, length, shares of odd replies."""
+    """What became of content and stopping over the samples of one set, and signs of collapse in its replies."""
 
     def mean(column: str) -> float | None:
         values = [row[column] for row in rows]
         return None if None in values else float(np.mean(values))
 
+    found = {name: mean(name) for name in ("gold_log_likelihood", "end_log_likelihood")}
     replies = [row["reply"] for row in rows]
+    if None in replies:
+        return found
     parsed = [parses(reply, sample["choices"]) for reply, sample in zip(replies, samples, strict=True)]
-    return {
-        "gold_log_likelihood": mean("gold_log_likelihood"),
+    going_on = [
+        row["begins_with_answer"] and not is_answer(row["reply"], sample["answers"])
+        for row, sample in zip(rows, samples, strict=True)
+    ]
+    return found | {
+        "begins_frac": mean("begins_with_answer"),
+        "runs_on_frac": float(np.mean(going_on)),
         "empty_frac": float(np.mean([not reply.strip() for reply in replies])),
         "truncated_frac": mean("truncated"),
         "parse_frac": float(np.mean(parsed)),
@@ -187,8 +140,7 @@ def effect_sizes(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, 
 
 def kinds_of_controls(sets: Sequence[NeuronSet], set_name: str) -> list[str]:
     """The kinds of control that a set has, the headline first; one without a name where it has none."""
-    kinds = {key.control_kind for key in sets if key.control_of == set_name} or {""}
-    return sorted(kinds, key=lambda kind: (kind != HEADLINE_CONTROL, kind))
+    return by_preference({key.control_kind for key in sets if key.control_of == set_name} or {""})
 
 
 def control_summary(drop: float, control_drops: Float[np.ndarray, " control"]) -> dict[str, float | int]:
@@ -203,136 +155,125 @@ def control_summary(drop: float, control_drops: Float[np.ndarray, " control"]) -
     }
 
 
-def effect_rows(
-    sets: Sequence[NeuronSet],
-    values: Float[np.ndarray, "neuron_set sample"],
-    means: Float[np.ndarray, " neuron_set"],
-    low: Float[np.ndarray, " neuron_set"],
-    high: Float[np.ndarray, " neuron_set"],
-) -> list[dict[str, Any]]:
-    """One row per method set and kind of control, for one score.
+@dataclass(frozen=True)
+class Scored:
+    """One score of all sets that have it.
 
-    Args:
-        sets: the clean set first.
-        values: the score of each sample.
-        means: the mean score of each set.
-        low: the lower end of the paired interval of each set's drop.
-        high: its upper end.
+    Attributes:
+        key: the columns that say which score it is.
+        sets: the clean set first; the chance level is one.
+        values: of each sample.
+        clusters: of each sample.
+        level: of intervals.
     """
-    assert sets[0].kind == "clean", "by_set puts the clean set first"
-    drops = means[0] - means
-    return [
-        {
-            "set_name": key.set_name,
-            "num_neurons": key.num_neurons,
-            "clean": float(means[0]),
-            "value": float(means[i]),
-            "drop": float(drops[i]),
-            "interval_low": float(low[i]),
-            "interval_high": float(high[i]),
-            **effect_sizes(values[0], values[i]),
-            "control_kind": kind,
-            **control_summary(drops[i], drops[controls_of(sets, key.set_name, kind)]),
-        }
-        for i, key in enumerate(sets)
-        if key.kind == "method"
-        for kind in kinds_of_controls(sets, key.set_name)
-    ]
+
+    key: dict[str, str]
+    sets: list[NeuronSet]
+    values: Float[np.ndarray, "neuron_set sample"]
+    clusters: np.ndarray
+    level: float
+
+    @cached_property
+    def means(self) -> Float[np.ndarray, " neuron_set"]:
+        """The mean of each set."""
+        return self.values.mean(axis=1)
+
+    @cached_property
+    def intervals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each mean."""
+        return mean_intervals(self.values, self.clusters, RANGES[self.key["unit"]], self.level)
+
+    @cached_property
+    def drop_intervals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of what each set costs against the clean model, paired."""
+        return drop_intervals(self.values[0] - self.values, self.clusters, RANGES[self.key["unit"]], self.level)
+
+    def score_rows(self, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]) -> Iterator[dict[str, Any]]:
+        """One row per set; `rows` are the predictions of each."""
+        low, high = self.intervals
+        for i, key in enumerate(self.sets):
+            interval = {"value": self.means[i], "interval_low": low[i], "interval_high": high[i]}
+            yield {
+                **self.key,
+                **key._asdict(),
+                "num_samples": len(samples),
+                **{name: float(value) for name, value in interval.items()},
+                **reply_diagnostics(rows[key], samples),
+            }
+
+    def effect_rows(self) -> Iterator[dict[str, Any]]:
+        """One row per method set and kind of control."""
+        chance = float(self.means[next(i for i, key in enumerate(self.sets) if key.kind == "constant")])
+        clean, drops, (low, high) = float(self.means[0]), self.means[0] - self.means, self.drop_intervals
+        measurable = bool(self.intervals[0][0] > chance)
+        for i, key in enumerate(self.sets):
+            if key.kind != "method":
+                continue
+            for kind in kinds_of_controls(self.sets, key.set_name):
+                yield {
+                    **self.key,
+                    "set_name": key.set_name,
+                    "num_neurons": key.num_neurons,
+                    **{"clean": clean, "chance": chance, "measurable": measurable},
+                    **{"value": float(self.means[i]), "drop": float(drops[i])},
+                    **{"interval_low": float(low[i]), "interval_high": float(high[i])},
+                    "share": float(drops[i] / (clean - chance)) if measurable else None,
+                    **effect_sizes(self.values[0], self.values[i]),
+                    "control_kind": kind,
+                    **control_summary(drops[i], drops[controls_of(self.sets, key.set_name, kind)]),
+                }
+
+    def sample_columns(self, samples: Sequence[Row]) -> dict[str, Any]:
+        """Columns of one row per set and sample."""
+        num_sets, num_samples = self.values.shape
+        columns: dict[str, Any] = {name: [value] * self.values.size for name, value in self.key.items()}
+        for name in ("sample_id", "cluster_id"):
+            columns[name] = [sample[name] for sample in samples] * num_sets
+        for name in NeuronSet._fields:
+            columns[name] = [value for key in self.sets for value in [getattr(key, name)] * num_samples]
+        return columns | {"value": self.values.ravel()}
 
 
 def controls_of(sets: Sequence[NeuronSet], set_name: str, kind: str) -> list[int]:
-    """The places of the controls of one set and kind."""
-    return [i for i, key in enumerate(sets) if (key.control_of, key.control_kind) == (set_name, kind)]
-
-
-def score_rows(
-    sets: Sequence[NeuronSet],
-    rows: Sequence[Sequence[Row]],
-    samples: Sequence[Row],
-    means: Float[np.ndarray, " neuron_set"],
-    low: Float[np.ndarray, " neuron_set"],
-    high: Float[np.ndarray, " neuron_set"],
-) -> list[dict[str, Any]]:
-    """One row per set, for one score.
-
-    Args:
-        sets: what was switched.
-        rows: the predictions of each set.
-        samples: rows of the dataset table.
-        means: the mean score of each set.
-        low: the lower end of the interval of each mean.
-        high: its upper end.
-    """
-    return [
-        {
-            **key._asdict(),
-            "num_samples": len(rows[i]),
-            "value": float(means[i]),
-            "interval_low": float(low[i]),
-            "interval_high": float(high[i]),
-            **reply_diagnostics(rows[i], samples),
-        }
-        for i, key in enumerate(sets)
-    ]
-
-
-def sample_rows(
-    sets: Sequence[NeuronSet], samples: Sequence[Row], values: Float[np.ndarray, "neuron_set sample"]
-) -> list[dict[str, Any]]:
-    """One row per set and sample, for one score."""
-    return [
-        {"sample_id": sample["sample_id"], "cluster_id": sample["cluster_id"], **key._asdict(), "value": value}
-        for key, of_set in zip(sets, values.tolist(), strict=True)
-        for sample, value in zip(samples, of_set, strict=True)
-    ]
+    """The places of a set's controls of one kind."""
+    return [i for i, key in enumerate(sets) if key.control_of == set_name and key.control_kind == kind]
 
 
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.dataset` and all shards of `io.predictions`; write `io.scores`, `io.effects` and `io.sample_scores`.
 
     Args:
-        cfg: seed, dataset.name, dataset.scores, scoring.num_resamples, scoring.confidence_level, io.
+        cfg: dataset.name, dataset.scores, scoring.confidence_level, io.
         made_by: the provenance to record.
 
     Raises:
-        UserError: no score is named, the bootstrap options make no sense, the predictions do not fit the dataset,
-            or they hold fewer than two clusters.
+        UserError: no score is named, the options make no sense, the predictions do not fit the dataset, or they hold
+            fewer than two clusters.
     """
-    options, names = cfg.scoring, list(cfg.dataset.scores)
+    names, level = list(cfg.dataset.scores), cfg.scoring.confidence_level
     if not names:
         raise UserError(f"dataset {cfg.dataset.name!r} names no score; expected dataset.scores to list at least one")
-    if options.num_resamples < 1 or not 0 < options.confidence_level < 1:
-        raise UserError(
-            f"scoring: num_resamples {options.num_resamples} and confidence_level {options.confidence_level}; "
-            "expected at least 1 and a number between 0 and 1, such as 10000 and 0.95"
-        )
+    if not 0 < level < 1:
+        raise UserError(f"scoring.confidence_level = {level}; expected a number between 0 and 1, such as 0.95")
     dataset = read_table(cfg.io.dataset, "dataset").drop_columns(["media"]).to_pylist()
     origin = ", ".join(cfg.io.predictions)
     shards = [read_table(path, "predictions") for path in cfg.io.predictions]
     groups = by_set([row for shard in shards for row in shard.to_pylist()], origin)
     samples = matched_samples(dataset, groups, origin)
-    constant, constant_rows = constant_replies(samples)
-    rows_of = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
-    rows_of[constant] = constant_rows
-    sets = sorted(rows_of, key=order)
-    rows = [rows_of[key] for key in sets]
-    values = np.concatenate([score_sets(name, rows, samples) for name in names])
-    totals, sizes = cluster_totals(values, np.array([sample["cluster_id"] for sample in samples]))
-    if len(sizes) < 2:
+    rows = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
+    clean = next(of_set for key, of_set in rows.items() if key.kind == "clean")
+    rows = {key: rows.get(key) or constant_rows(samples, clean) for key in sorted([*rows, CONSTANT], key=order)}
+    clusters = np.array([sample["cluster_id"] for sample in samples])
+    if len(set(clusters.tolist())) < 2:
         raise UserError(f"{origin}: one cluster; expected at least two, as an interval needs variation")
-    shape = (len(names), len(sets))
-    means = (totals.sum(axis=1) / sizes.sum()).reshape(shape)
-    of_sets = totals.reshape(*shape, -1)
-    lost = (of_sets[:, :1] - of_sets).reshape(totals.shape)  # by_set puts the clean set first
-    settings = (sizes, options.num_resamples, options.confidence_level, cfg.seed)
-    low, high = (end.reshape(shape) for end in cluster_intervals(totals, *settings))
-    lost_low, lost_high = (end.reshape(shape) for end in cluster_intervals(lost, *settings))
-    tables: dict[str, list[dict[str, Any]]] = {"scores": [], "effects": [], "sample_scores": []}
-    for i, (name, of_samples) in enumerate(zip(names, values.reshape(*shape, -1), strict=True)):
-        key = {"dataset": cfg.dataset.name, "score_name": name}
-        scored = score_rows(sets, rows, samples, means[i], low[i], high[i])
-        effects = effect_rows(sets, of_samples, means[i], lost_low[i], lost_high[i])
-        for kind, found in zip(tables, (scored, effects, sample_rows(sets, samples, of_samples)), strict=True):
-            tables[kind] += [key | row for row in found]
-    for kind, found in tables.items():
-        write_table(cfg.io[kind], kind, found, made_by)
+    scored = []
+    for outcome in outcomes(names):
+        sets = scored_sets(rows, outcome.plugin.COLUMN, origin)
+        values = score_sets(outcome.plugin, [rows[key] for key in sets], samples)
+        key = {"dataset": cfg.dataset.name, "score_name": outcome.name, "outcome": outcome.role}
+        scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters, level))
+    write_table(cfg.io.scores, "scores", [row for of in scored for row in of.score_rows(rows, samples)], made_by)
+    write_table(cfg.io.effects, "effects", [row for of in scored for row in of.effect_rows()], made_by)
+    parts = [of.sample_columns(samples) for of in scored]
+    columns = {name: list(chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
+    write_table(cfg.io.sample_scores, "sample_scores", columns, made_by)

@@ -16,11 +16,11 @@ from lode.importance.gradients import patching_sums, product_sums, target_sums
 from lode.importance.statistics import Totals
 from lode.media import blanked
 from lode.model.adapter import Adapter
+from lode.model.answering import judge_gold, prepare_batch
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
 from lode.shapes import MODALITIES
 from lode.stages import pool
-from lode.stages.ablate import judge_gold, prepare_batch
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS

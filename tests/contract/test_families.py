@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from lode.config import CONFIG_DIR, compose
 from lode.media import encode_audio, encode_image, encode_video
 from lode.model.adapter import Adapter
+from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import chat, decode_media, encode, sampling_of
 from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
 from lode.shapes import TOKEN_MODALITIES
-from lode.stages.ablate import generate, judge_gold, prepare_batch
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture
 from lode.validation import is_local

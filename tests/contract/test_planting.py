@@ -18,6 +18,7 @@ from lode.config import compose
 from lode.errors import UserError
 from lode.importance.statistics import Statistics
 from lode.model.adapter import Adapter, find_parts
+from lode.model.answering import judge_gold, prepare_batch
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import encode
 from lode.model.loading import load
@@ -28,7 +29,6 @@ from lode.planting.proof import neurons_of, prove_planting
 from lode.planting.wide import widen
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages import plant as stage
-from lode.stages.ablate import judge_gold, prepare_batch
 from lode.stages.capture import capture
 from lode.stages.prepare import row
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS

@@ -8,6 +8,8 @@ score_ablation       all shards of the predictions, dataset
                         .sample_scores.parquet
 measure_selectivity  effects and sample_scores of all benchmarks
                      -> ablation/{model}/{selection}/{intervention}/comparisons.parquet, selectivity.parquet
+judge_sets           selectivity of all runs, neurons/**
+                     -> verdicts.parquet
 """
 
 
@@ -93,3 +95,28 @@ rule measure_selectivity:
     shell:
         "python {params.script:q} {params.args:q} {params.tables:q} io.comparisons={output.comparisons:q} "
         "io.selectivity={output.selectivity:q} > {log:q} 2>&1"
+
+
+rule judge_sets:
+    input:
+        selectivity=run.tables("selectivity", root),
+        neurons=run.tables("neurons", root),
+    output:
+        "<results>/verdicts.parquet",
+    log:
+        "<logs>/judge_sets.log",
+    benchmark:
+        "<benchmarks>/judge_sets.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        **run.step("judge", "judge_sets.py"),
+        tables=lambda wildcards, input, output: run.io(
+            "tables",
+            {kind: list(input[kind]) for kind in ("selectivity", "neurons")},
+        ),
+    shell:
+        "python {params.script:q} {params.args:q} {params.tables:q} io.output={output:q} > {log:q} 2>&1"

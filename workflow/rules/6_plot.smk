@@ -49,6 +49,7 @@ rule build_report:
         sample_scores=run.tables("sample_scores", root),
         comparisons=run.tables("comparisons", root),
         selectivity=run.tables("selectivity", root),
+        verdicts=run.tables("verdicts", root),
     output:
         "<results>/report.html",
     log:

@@ -1,0 +1,139 @@
+"""What an ablation predicted, put in order: by set and sample, compared with the dataset, with the chance level beside."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lode.diagnostics import begins
+from lode.errors import UserError
+
+Row = Mapping[str, Any]
+_KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows
+
+
+class NeuronSet(NamedTuple):
+    """What identifies a set in the predictions table; the fields are its columns."""
+
+    set_name: str
+    kind: str
+    control_of: str
+    control_kind: str
+    control_draw: int
+    num_neurons: int
+
+
+#: The chance level.
+CONSTANT = NeuronSet("constant", "constant", "", "", -1, 0)
+
+
+def order(key: NeuronSet) -> tuple[int, NeuronSet]:
+    """The place of a set in the output: by kind, then by name."""
+    return _KINDS.index(key.kind), key
+
+
+def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str, Row]]:
+    """Group predictions: by set (in the order of `_KINDS`), then by sample id.
+
+    Raises:
+        UserError: a set predicts a sample twice, a log-likelihood is not finite, a kind is unknown, there is
+            not exactly one clean set, or a control names no method set.
+    """
+    groups: dict[NeuronSet, dict[str, Row]] = {}
+    for row in predictions:
+        replies = groups.setdefault(NeuronSet(*(row[name] for name in NeuronSet._fields)), {})
+        where = f"{origin}: set {row['set_name']!r}, sample {row['sample_id']!r}"
+        if row["sample_id"] in replies:
+            raise UserError(f"{where} occurs twice; expected one reply per set and sample: delete the file, run again")
+        if row["kind"] not in _KINDS:
+            raise UserError(f"{where}: kind is {row['kind']!r}; expected one of {', '.join(_KINDS)}")
+        for column in ("gold_log_likelihood", "end_log_likelihood"):
+            if not np.isfinite(row[column]):
+                raise UserError(
+                    f"{where}: {column} is {row[column]}; expected a finite number of nats: "
+                    "the model's logits are broken there, try another dtype or intervention"
+                )
+        replies[row["sample_id"]] = row
+    clean = sum(key.kind == "clean" for key in groups)
+    if clean != 1:
+        raise UserError(
+            f"{origin}: {clean} sets of kind 'clean'; expected exactly one, the unmodified model, named 'none': "
+            "every effect is a difference from it, so run the ablation again with it"
+        )
+    methods = {key.set_name for key in groups if key.kind == "method"}
+    orphans = sorted({key.control_of for key in groups if key.kind == "control"} - methods)
+    if orphans:
+        raise UserError(
+            f"{origin}: controls of {orphans[0]!r}, which is no method set here; expected one of "
+            f"{', '.join(sorted(methods)) or '(none)'}: run the selection and the ablation again"
+        )
+    return {key: groups[key] for key in sorted(groups, key=order)}
+
+
+def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[str, Row]], origin: str) -> list[Row]:
+    """The dataset rows that were predicted, sorted by sample id: one or more whole splits.
+
+    Raises:
+        UserError: a sample id is twice in the dataset, predicted but not in it, or missing from a set; or a cluster
+            differs.
+    """
+    rows = {row["sample_id"]: row for row in dataset}
+    if len(rows) != len(dataset):
+        raise UserError(f"the dataset has {len(dataset) - len(rows)} repeated sample ids; expected unique ones")
+    again = "the dataset changed since: run the ablation again"
+    splits = set()
+    for key, replies in groups.items():
+        for sample_id, row in replies.items():
+            if sample_id not in rows:
+                raise UserError(f"{origin}: set {key.set_name!r} has sample {sample_id!r}, not in the dataset; {again}")
+            if row["cluster_id"] != rows[sample_id]["cluster_id"]:
+                raise UserError(
+                    f"{origin}: sample {sample_id!r} is in cluster {row['cluster_id']!r}; "
+                    f"expected {rows[sample_id]['cluster_id']!r}, as in the dataset; {again}"
+                )
+            splits.add(rows[sample_id]["split"])
+    samples = [rows[sample_id] for sample_id in sorted(rows) if rows[sample_id]["split"] in splits]
+    for key, replies in groups.items():
+        if len(replies) < len(samples):
+            missing = next(s["sample_id"] for s in samples if s["sample_id"] not in replies)
+            raise UserError(
+                f"{origin}: set {key.set_name!r} ({key.kind}, {key.num_neurons} neurons) has {len(replies)} of the "
+                f"{len(samples)} samples of split {' and '.join(sorted(splits))}; {missing!r} is missing; {again}"
+            )
+    return samples
+
+
+def constant_rows(samples: Sequence[Row], clean: Sequence[Row]) -> list[Row]:
+    """The chance level: guesses that do not look at the prompt.
+
+    The reply is the commonest answer (of equals, the first by name). The likelihood of an answer is its share among the
+    answers of the benchmark, which no other constant guess beats on average; an answer ends at every token with the
+    probability that the mean length of the answers gives.
+
+    Args:
+        samples: rows of the dataset.
+        clean: the predictions of the clean model for them, which know the lengths of the answers in tokens.
+    """
+    counts = Counter(sample["answers"][0] for sample in samples)
+    reply = min(counts, key=lambda answer: (-counts[answer], answer))
+    right = next(sample for sample in samples if sample["answers"][0] == reply)
+    options = [float(i == right["answer_index"]) for i in range(len(right["choices"]))] or None
+    end = -math.log1p(float(np.mean([row["num_gold_tokens"] for row in clean])))
+    found = []
+    for sample, row in zip(samples, clean, strict=True):
+        likelihood = math.log(counts[sample["answers"][0]] / len(samples))
+        found.append(
+            {
+                "reply": reply,
+                "begins_with_answer": begins(reply, sample["answers"]),
+                "choice_log_likelihoods": options,
+                "gold_log_likelihood": likelihood,
+                "gold_token_log_likelihood": likelihood / row["num_gold_tokens"],
+                "end_log_likelihood": end,
+                "truncated": False,
+                "num_reply_tokens": None,
+            }
+        )
+    return found

@@ -1,0 +1,50 @@
+"""Judge all sets of a report together: which are specific to their modality, which are not, which cannot be told.
+
+Reads `selectivity` of every model, selection and intervention, and the neurons tables; writes `verdicts`: a row per
+outcome, set and run, at the headline kind of control. The primary family, declared before any result is seen, is one
+test a set and run: the selectivity of the content of the gold answer (`lode/statistics/verdict.py`). The other outcomes
+are judged in the same way, each as a family of its own, and stand beside.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lode.artifacts import read_provenance, read_table, write_table
+from lode.paths import keys_of
+from lode.stages.measure import COMPARED
+from lode.statistics.verdict import judge
+
+Row = dict[str, Any]
+
+
+def headline(rows: list[Row]) -> list[Row]:
+    """One row per outcome and set: that of its headline kind of control, which comes first."""
+    return list({(row["outcome"], row["set_name"]): row for row in reversed(rows)}.values())[::-1]
+
+
+def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
+    """Read `io.tables` (`selectivity` and `neurons`: paths); write `io.output`.
+
+    Args:
+        cfg: scoring.confidence_level, io.
+        made_by: the provenance to record.
+    """
+    ratios = {
+        tuple(keys_of("neurons", path).values()): read_provenance(path).get("magnitude_ratio", {})
+        for path in cfg.io.tables["neurons"]
+    }
+    rows: list[Row] = []
+    for path in cfg.io.tables["selectivity"]:
+        keys = keys_of("selectivity", path)
+        of_run = ratios[keys["model"], keys["selection"]]
+        for row in headline(read_table(path, "selectivity").to_pylist()):
+            ratio = of_run.get(row["control_kind"], {}).get(row["set_name"])
+            rows.append({**keys, **row, "magnitude_ratio": ratio})
+    level = 1 - cfg.scoring.confidence_level
+    judged = [
+        {**row, **verdict}
+        for outcome in COMPARED
+        for of_outcome in [[row for row in rows if row["outcome"] == outcome]]
+        for row, verdict in zip(of_outcome, judge(of_outcome, level), strict=True)
+    ]
+    write_table(cfg.io.output, "verdicts", judged, made_by)
