@@ -98,7 +98,7 @@ _BENCHMARK = (
     field("dataset", pa.string(), "name", "the benchmark"),
     field("score_name", pa.string(), "name", "the scoring rule"),
     _OUTCOME,
-    field("unit", pa.string(), "name", "`nats`, or `score` for a number that is 1 at best"),
+    field("unit", pa.string(), "name", "`nats`, `score in [0, 1]`, or `share, at most 1`"),
 )
 _CONTROL_KIND = field("control_kind", pa.string(), "name", "the controls it is ranked among; empty: there are none")
 _P_VALUE = field("p_value", pa.float64(), "probability", "(1 + controls with at least this drop) / (1 + controls)")

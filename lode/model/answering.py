@@ -109,7 +109,10 @@ def judge_gold(adapter: Adapter, batch: Prepared) -> Judgement:
     return Judgement(
         [gold[row, :length].sum().item() for row, length in enumerate(lengths)],
         after[:, ends].logsumexp(-1).tolist(),
-        [None if ids is None else row[ids].tolist() for row, ids in zip(log_probabilities[:, 0], batch.option_ids)],
+        [
+            None if ids is None else row[ids].tolist()
+            for row, ids in zip(log_probabilities[:, 0], batch.option_ids, strict=True)
+        ],
         [row[: len(ids)] == ids and row[len(ids)] in ends for row, ids in zip(best, batch.gold_ids, strict=True)],
     )
 

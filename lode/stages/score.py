@@ -26,9 +26,9 @@ from lode.control import by_preference
 from lode.diagnostics import is_answer, loops, parses
 from lode.errors import UserError
 from lode.predictions import CONSTANT, NeuronSet, by_set, constant_rows, matched_samples, order
-from lode.scoring import RANGES, check_headline
+from lode.scoring import UNITS, check_headline
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
-from lode.statistics.intervals import drop_intervals, mean_intervals
+from lode.statistics.intervals import drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
 
 Row = Mapping[str, Any]
@@ -86,7 +86,7 @@ def score_sets(
     replies = [[hashable(row[plugin.COLUMN]) for row in of_set] for of_set in rows]
     pairs = list(dict.fromkeys((i, reply) for of_set in replies for i, reply in enumerate(of_set)))
     values = plugin.score([reply for _, reply in pairs], [samples[i] for i, _ in pairs])
-    low, high = RANGES[plugin.UNIT]
+    low, high = UNITS[plugin.UNIT]
     if values.shape != (len(pairs),) or not np.all((values >= low) & (values <= high) & np.isfinite(values)):
         raise UserError(
             f"score {plugin.__name__} gave shape {values.shape} from {values.min()} to {values.max()}; expected "
@@ -178,15 +178,22 @@ class Scored:
         """The mean of each set."""
         return self.values.mean(axis=1)
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether values lie in [0, 1]."""
+        return UNITS[self.key["unit"]] == (0, 1)
+
     @cached_property
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
         """Of each mean."""
-        return mean_intervals(self.values, self.clusters, RANGES[self.key["unit"]], self.level)
+        of = score_intervals if self.is_bounded else mean_intervals
+        return of(self.values, self.clusters, self.level)
 
     @cached_property
     def drop_intervals(self) -> tuple[np.ndarray, np.ndarray]:
         """Of what each set costs against the clean model, paired."""
-        return drop_intervals(self.values[0] - self.values, self.clusters, RANGES[self.key["unit"]], self.level)
+        of = drop_intervals if self.is_bounded else mean_intervals
+        return of(self.values[0] - self.values, self.clusters, self.level)
 
     def score_rows(self, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]) -> Iterator[dict[str, Any]]:
         """One row per set; `rows` are the predictions of each."""

@@ -13,26 +13,16 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table, write_table
 from lode.config import compose, restrict
+from lode.diagnostics import begins
 from lode.errors import UserError
 from lode.intervention import SHAM, switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter
+from lode.model.answering import Reply, Switch, generate, judge, judge_gold, option_tokens, prepare_batch, write
 from lode.model.encoding import encode
 from lode.shapes import MODALITIES
 from lode.stages import ablate
-from lode.stages.ablate import (
-    CLEAN,
-    NeuronSet,
-    ablate_batch,
-    answer,
-    blanked_batch,
-    generate,
-    judge_gold,
-    neuron_sets,
-    option_tokens,
-    prepare_batch,
-    untouched,
-)
+from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch, blanked_batch, neuron_sets, untouched
 from tests.switching import INTERVENTIONS, donors, intervention
 from tests.tables import filled_fields
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, record
@@ -61,6 +51,12 @@ def plain_reply(
                 return adapter.processor.tokenizer.decode(reply), len(reply), False
             reply.append(token)
     return adapter.processor.tokenizer.decode(reply), len(reply), True
+
+
+def written(adapter: Adapter, samples: Sequence[dict[str, Any]], switch: Switch, limit: int) -> list[Reply]:
+    """The replies that an ablation writes."""
+    batch = prepare_batch(adapter, samples)
+    return write(adapter, batch, judge(adapter, batch, switch), switch, limit)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +100,7 @@ def test_replies_equal_plain_generation(
 
     with torch.inference_mode():
         batch = prepare_batch(tiny, shown)
-        _, replies = answer(tiny, batch, switch, MAX_NEW_TOKENS)
+        replies = written(tiny, shown, switch, MAX_NEW_TOKENS)
         with switch(batch.prompts.token_modality, range(len(shown))):
             plain = generate(tiny, batch.prompts, MAX_NEW_TOKENS)
     assert replies == plain
@@ -112,7 +108,7 @@ def test_replies_equal_plain_generation(
 
 def test_clean_replies_equal_plain_replies(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     with torch.inference_mode():
-        _, replies = answer(tiny, prepare_batch(tiny, samples), untouched, MAX_NEW_TOKENS)
+        replies = written(tiny, samples, untouched, MAX_NEW_TOKENS)
     assert [(r.text, r.num_tokens, r.truncated) for r in replies] == [plain_reply(tiny, s) for s in samples]
 
 
@@ -120,19 +116,25 @@ def test_clean_replies_equal_plain_replies(tiny: Adapter, samples: list[dict[str
 def test_the_limit_holds_for_the_shortcut_too(tiny: Adapter, samples: list[dict[str, Any]], limit: int) -> None:
     """A reply that is the gold answer and just as long as the limit is truncated: its end token was not spoken."""
     with torch.inference_mode():
-        batch = prepare_batch(tiny, samples)
-        _, replies = answer(tiny, batch, untouched, limit)
+        replies = written(tiny, samples, untouched, limit)
     expected = [plain_reply(tiny, sample, limit) for sample in samples]
     assert [(reply.text, reply.num_tokens, reply.truncated) for reply in replies] == expected
 
 
-def slow_likelihood(adapter: Adapter, sample: dict[str, Any]) -> float:
-    """Log-probability of the gold answer, one token and one forward pass after another, without padding."""
+def gold_tokens(adapter: Adapter, sample: dict[str, Any]) -> list[int]:
+    return adapter.processor.tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"]
+
+
+def slow_likelihood(adapter: Adapter, sample: dict[str, Any], ids: Sequence[int] | None = None, start: int = 0) -> float:
+    """Log-probability of the gold answer, one token and one forward pass after another, without padding.
+
+    Of other tokens where they are given, from `start` on.
+    """
     inputs = encode(adapter, [sample]).inputs
-    ids = adapter.processor.tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"]
+    ids = gold_tokens(adapter, sample) if ids is None else list(ids)
     total = 0.0
     with torch.inference_mode():
-        for place, token in enumerate(ids):
+        for place, token in list(enumerate(ids))[start:]:
             said = torch.tensor([ids[:place]], dtype=torch.long)
             tokens = {
                 "input_ids": torch.cat([inputs["input_ids"], said], 1),
@@ -147,10 +149,53 @@ def slow_likelihood(adapter: Adapter, sample: dict[str, Any]) -> float:
 def test_gold_likelihood_token_by_token(tiny: Adapter) -> None:
     """Answers of one to five tokens, padded on both sides."""
     with torch.inference_mode():
-        likelihood = judge_gold(tiny, prepare_batch(tiny, RECORDS)).likelihood
+        likelihood = judge_gold(tiny, prepare_batch(tiny, RECORDS)).content
     expected = [slow_likelihood(tiny, sample) for sample in RECORDS]
     np.testing.assert_allclose(likelihood, expected, rtol=1e-4, atol=1e-4)
     assert len({round(value, 3) for value in expected}) == len(RECORDS)
+
+
+def slow_end(adapter: Adapter, sample: dict[str, Any], ends: Sequence[int]) -> float:
+    """Log-probability of any of the end tokens after the gold answer, each by a forward pass of its own."""
+    ids = gold_tokens(adapter, sample)
+    each = [slow_likelihood(adapter, sample, [*ids, end], len(ids)) for end in ends]
+    return float(np.logaddexp.reduce(each))
+
+
+@pytest.mark.parametrize("num_ends", [1, 3])
+def test_the_end_after_the_gold_answer(tiny: Adapter, monkeypatch: pytest.MonkeyPatch, num_ends: int) -> None:
+    """Right behind the last token of each answer, however much padding follows; of several end tokens, any."""
+    ends = [tiny.processor.tokenizer.eos_token_id, 5, 9][:num_ends]
+    monkeypatch.setattr(tiny.model.generation_config, "eos_token_id", ends)
+    with torch.inference_mode():
+        stopping = judge_gold(tiny, prepare_batch(tiny, RECORDS)).stopping
+    expected = [slow_end(tiny, sample, ends) for sample in RECORDS]
+    np.testing.assert_allclose(stopping, expected, rtol=1e-4, atol=1e-4)
+    assert len({round(value, 3) for value in expected}) == len(RECORDS)
+
+
+def test_a_lost_end_token_is_no_lost_content(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Hand-worked: with logits of the end token set far down, content stays as it was and stopping is lost."""
+    end = tiny.processor.tokenizer.eos_token_id
+    with torch.inference_mode():
+        batch = prepare_batch(tiny, samples)
+        clean = judge_gold(tiny, batch)
+
+        def forget(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+            """All other tokens share what the end token had."""
+            output = output.clone()
+            share = output.double().softmax(-1)[..., end]
+            output[..., end] = -1e4
+            return (output.double() + (-torch.log1p(-share))[..., None]).to(output)
+
+        handle = tiny.model.get_output_embeddings().register_forward_hook(forget)
+        try:
+            lost = judge_gold(tiny, batch)
+        finally:
+            handle.remove()
+    assert max(lost.stopping) < -1000
+    assert all(after >= before - 1e-4 for before, after in zip(clean.content, lost.content, strict=True))
+    assert not any(lost.is_greedy)
 
 
 def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
@@ -158,6 +203,7 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
     key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
     sets = [CLEAN, NeuronSet(key, everything)]
     clean, switched = ablate_batch(tiny, samples, sets, intervention(tiny, "zero"), MAX_NEW_TOKENS)
+    ends = [tiny.processor.tokenizer.eos_token_id]
     for sample, row in zip(samples, clean, strict=True):
         text, length, truncated = plain_reply(tiny, sample)
         assert row == {
@@ -170,8 +216,12 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
             "control_draw": -1,
             "num_neurons": 0,
             "reply": text,
+            "begins_with_answer": begins(text, sample["answers"]),
             "gold": sample["answers"][0],
+            "num_gold_tokens": len(gold_tokens(tiny, sample)),
             "gold_log_likelihood": pytest.approx(slow_likelihood(tiny, sample), rel=1e-4, abs=1e-4),
+            "gold_token_log_likelihood": row["gold_log_likelihood"] / len(gold_tokens(tiny, sample)),
+            "end_log_likelihood": pytest.approx(slow_end(tiny, sample, ends), rel=1e-4, abs=1e-4),
             "choice_log_likelihoods": None,
             "num_prompt_tokens": encode(tiny, [sample]).token_modality.numel(),
             "num_reply_tokens": length,
@@ -183,13 +233,29 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
     assert again == clean
 
 
+def test_only_the_first_controls_write_replies(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
+    """The likelihoods are taken of all, and are the same with and without a reply."""
+    some = np.array([(0, 3), (1, 5)])
+    keys = [("image", "method", "", "", -1)]
+    keys += [(f"image_{kind}_{i:02d}", "control", "image", kind, i) for kind in ("uniform", "sham") for i in range(3)]
+    sets = [CLEAN, *(NeuronSet(dict(zip(ablate.SET_COLUMNS, key, strict=True)), some) for key in keys)]
+    zero = intervention(tiny, "zero")
+    few = list(ablate_batch(tiny, samples, sets, zero, MAX_NEW_TOKENS, num_written=2))
+    every = list(ablate_batch(tiny, samples, sets, zero, MAX_NEW_TOKENS))
+    wrote = ("reply", "begins_with_answer", "num_reply_tokens", "truncated")
+    for neuron_set, rows, full in zip(sets, few, every, strict=True):
+        silent = neuron_set.key["control_draw"] == 2
+        for row, whole in zip(rows, full, strict=True):
+            assert row == ({name: value for name, value in whole.items() if name not in wrote} if silent else whole)
+
+
 def test_sham_changes_nothing_bit_for_bit(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     """Whatever the intervention of the experiment; the set itself is changed by it."""
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
     keys = [("image", "method", "", "", -1), ("image_sham_00", "control", "image", "sham", 0)]
     sets = [NeuronSet(dict(zip(ablate.SET_COLUMNS, key, strict=True)), everything) for key in keys]
     clean, switched, sham = ablate_batch(tiny, samples, [CLEAN, *sets], intervention(tiny, "zero"), MAX_NEW_TOKENS)
-    said = ("reply", "gold_log_likelihood", "num_reply_tokens", "truncated")
+    said = ("reply", "gold_log_likelihood", "end_log_likelihood", "num_reply_tokens", "truncated")
     assert [[row[name] for name in said] for row in sham] == [[row[name] for name in said] for row in clean]
     assert [row["reply"] for row in switched] != [row["reply"] for row in clean]
 
@@ -251,7 +317,7 @@ def test_likelihood_of_each_option(tiny: Adapter) -> None:
     for row, options in ((1, "ABC"), (3, "abh")):
         expected = [slow_likelihood(tiny, {**mixed[row], "answers": [option]}) for option in options]
         np.testing.assert_allclose(judgement.options[row], expected, rtol=1e-4, atol=1e-4)
-        assert judgement.options[row][mixed[row]["answer_index"]] == judgement.likelihood[row]
+        assert judgement.options[row][mixed[row]["answer_index"]] == judgement.content[row]
 
 
 def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> None:
@@ -372,10 +438,10 @@ def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: A
         assert parts.keys() == whole.keys()
         for key, row in parts.items():
             other = dict(whole[key])
-            likelihood = row.pop("gold_log_likelihood"), other.pop("gold_log_likelihood")
             options = row.pop("choice_log_likelihoods"), other.pop("choice_log_likelihoods")
+            for name in ("gold_log_likelihood", "gold_token_log_likelihood", "end_log_likelihood"):
+                assert row.pop(name) == pytest.approx(other.pop(name), rel=1e-6)
             assert row == other
-            assert likelihood[0] == pytest.approx(likelihood[1], rel=1e-6)
             assert options[0] == (options[1] and pytest.approx(options[1], rel=1e-6))
     with pytest.raises(UserError, match="shard 6 of 7 has none of the 5 'report' samples"):
         predicted(7, 6)

@@ -97,7 +97,7 @@ def test_order_of_samples_does_not_matter(tiny: Adapter) -> None:
 def test_losses_are_the_likelihoods_of_the_ablation(tiny: Adapter) -> None:
     with torch.inference_mode():
         losses = gold_losses(tiny, append_gold(tiny, encode(tiny, RECORDS), RECORDS))
-        likelihood = judge_gold(tiny, prepare_batch(tiny, RECORDS)).likelihood
+        likelihood = judge_gold(tiny, prepare_batch(tiny, RECORDS)).content
     np.testing.assert_allclose(-losses.numpy(), likelihood, rtol=1e-5)
 
 

@@ -19,11 +19,11 @@ from lode.importance.statistics import home_of
 from lode.media import encode_audio
 from lode.model import adapter as adapters
 from lode.model.adapter import Adapter, choose_device, find_parts, open_model, placement, refuse_offload
+from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.loading import load, prove
 from lode.shapes import MODALITIES, TOKEN_MODALITIES
-from lode.stages import ablate
 from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture
@@ -298,20 +298,20 @@ def test_no_stage_computes_logits_of_whole_prompts(headed: Adapter, shown: list[
     try:
         capture(headed, shown, 4, "reference")
         assert widths == [1, 1]
-        batch = ablate.prepare_batch(headed, shown)
+        batch = prepare_batch(headed, shown)
         with torch.inference_mode():
-            ablate.judge_gold(headed, batch)
+            judge_gold(headed, batch)
             assert widths[2:] == [max(len(ids) for ids in batch.gold_ids) + 1]
-            ablate.generate(headed, batch.prompts, 3)
+            generate(headed, batch.prompts, 3)
         assert set(widths[3:]) == {1}
     finally:
         hook.remove()
 
 
 def test_gold_likelihood_is_that_of_the_whole_pass(headed: Adapter, shown: list[dict[str, Any]]) -> None:
-    batch = ablate.prepare_batch(headed, shown)
+    batch = prepare_batch(headed, shown)
     with torch.inference_mode():
-        judged = ablate.judge_gold(headed, batch).likelihood
+        judged = judge_gold(headed, batch).content
         whole = headed.model(**batch.with_gold, use_cache=False).logits.double().log_softmax(-1)
     start = batch.prompts.inputs["input_ids"].shape[1] - 1
     expected = [sum(whole[i, start + k, token] for k, token in enumerate(ids)) for i, ids in enumerate(batch.gold_ids)]

@@ -200,7 +200,7 @@ def test_attributions_do_not_depend_on_the_batch(family: Adapter, samples: list[
 
 def test_gold_likelihood_is_finite(family: Adapter, samples: list[dict[str, Any]]) -> None:
     with torch.inference_mode():
-        likelihood = judge_gold(family, prepare_batch(family, samples)).likelihood
+        likelihood = judge_gold(family, prepare_batch(family, samples)).content
     assert np.isfinite(likelihood).all()
     assert max(likelihood) < 0
 

@@ -21,7 +21,8 @@ from lode.errors import UserError
 from lode.importance.miner import sample_importance
 from lode.media import Medium, encode_image
 from lode.model.adapter import Adapter
-from lode.stages.ablate import CLEAN, predictions, prepare_batch, untouched
+from lode.model.answering import prepare_batch
+from lode.stages.ablate import CLEAN, predictions, untouched
 from lode.stages.capture import capture
 from lode.stages.prepare import check_medium, check_sample, row
 from lode.step import printable

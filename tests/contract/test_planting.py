@@ -310,12 +310,12 @@ def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
     likelihood = {}
     for name, rows in unseen.items():
         batch = prepare_batch(after, rows)
-        original = judge_gold(before, prepare_batch(before, rows)).likelihood
-        clean = judge_gold(after, batch).likelihood
+        original = judge_gold(before, prepare_batch(before, rows)).content
+        clean = judge_gold(after, batch).content
         np.testing.assert_allclose(clean, original, atol=1e-3)
         for modality in MODALITIES:
             with zeroed_columns(after, neurons_of(truth, "planted", modality)):
-                switched = judge_gold(after, batch).likelihood
+                switched = judge_gold(after, batch).content
             likelihood[name, modality] = np.mean(switched) - np.mean(clean)
             if name == "toy_mmlu" and modality == "image":
                 assert switched == clean
