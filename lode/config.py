@@ -165,7 +165,6 @@ class AblationConfig:
 class ScoringConfig:
     """How intervals are taken."""
 
-    num_resamples: int = 10_000
     confidence_level: float = 0.95
 
 
@@ -274,7 +273,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "retest": ("seed", "selection", "mining_datasets"),
     "ablate": ("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
     "score": ("dataset.name", "dataset.scores", "scoring.confidence_level"),
-    "measure": ("seed", "scoring", "benchmark_modalities"),
+    "measure": ("scoring.confidence_level", "benchmark_modalities"),
     "judge": ("scoring.confidence_level",),
     "plot": ("figure",),
     "report": (

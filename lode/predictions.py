@@ -1,4 +1,4 @@
-"""What an ablation predicted, put in order: by set and sample, compared with the dataset, with the chance level beside."""
+"""What an ablation predicted, in order: by set and sample, checked against the dataset, with the chance level."""
 
 import math
 from collections import Counter

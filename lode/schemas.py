@@ -148,7 +148,10 @@ _SELECTIVITY = (
     field("share_own", pa.float64(), "share", "mean over own benchmarks of drop / (clean - chance)", True),
     field("share_others", pa.float64(), "share", "the same over the others", True),
     field("selectivity", pa.float64(), "share", "share_own - share_others; null: no own or no other benchmark", True),
-    field("standard_error", pa.float64(), "share", "its standard deviation over joint draws of clusters", True),
+    field(
+        "standard_error", pa.float64(), "share", "of it, by clusters that err in all benchmarks that hold them", True
+    ),
+    field("num_clusters", pa.int32(), "clusters", "fewest of a benchmark that takes part", True),
     field("interval_low", pa.float64(), "share", "lower end of its 95 % interval", True),
     field("interval_high", pa.float64(), "share", "upper end of that interval", True),
     field("specificity_f", pa.float64(), "F in [0, 1]", "CRANE's specificity F of the shares, clipped at 0", True),

@@ -217,9 +217,8 @@ def check_scores(cfg: Any) -> None:
         check_plugin("scoring", name)
 
 
-def check_bootstrap(cfg: Any) -> None:
-    """Refuse intervals that cannot be."""
-    check_positive("scoring.num_resamples", cfg.scoring.num_resamples)
+def check_level(cfg: Any) -> None:
+    """Refuse a level of intervals that cannot be."""
     if not 0 < cfg.scoring.confidence_level < 1:
         raise UserError(
             f"scoring.confidence_level = {cfg.scoring.confidence_level}: expected a share in (0, 1), such as 0.95"
@@ -382,9 +381,9 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "retest": (check_seed, check_selection),
     "compare": (),
     "ablate": (check_seed, check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
-    "score": (check_scores, check_bootstrap),
-    "measure": (check_seed, check_bootstrap, check_benchmarks),
-    "judge": (check_bootstrap,),
+    "score": (check_scores, check_level),
+    "measure": (check_level, check_benchmarks),
+    "judge": (check_level,),
     "plot": (check_figure,),
     "report": (),
 }

@@ -3,15 +3,15 @@
 Reads `effects` and `sample_scores` of every benchmark. Writes `comparisons` (the matrix: a row per outcome, set,
 benchmark and kind of control, with p-values after Holm) and `selectivity` (a row per outcome, set and kind of control).
 
-Benchmarks are compared in shares of what there is to lose, drop / (clean - chance), never in scores of different units;
-one whose unmodified model is not above chance has no share and is left out. The benchmarks of a set's own: for a medium,
-those whose dataset holds it. Text occurs everywhere, so for `text` and `special_text` they are the benchmarks without any
-medium. `special` occurs everywhere and always with a medium's own markers, so it has none; nor have `all` and `prompt`.
-A set that has no benchmark of its own, or no other one, has no selectivity (null).
+Benchmarks are compared in shares of what there is to lose, drop / (clean - chance), never in scores of different
+units; one whose unmodified model is not above chance has no share and is left out. The benchmarks of a set's own: for a
+medium, those whose dataset holds it. Text occurs everywhere, so for `text` and `special_text` they are the benchmarks
+without any medium. `special` occurs everywhere, and with a medium come markers of its own, so it has none; nor have
+`all` and `prompt`. A set that has no benchmark of its own, or no other one, has no selectivity (null).
 
-Whether a set is specific is decided over all runs of a report together, by `judge_sets`. The family of Holm's correction
-of the matrix is declared before any result is seen: all (set, benchmark) pairs of the table, within one outcome and kind
-of control. With R controls and m tests the smallest p that can come out is m / (1 + R).
+Whether a set is specific is decided over all runs of a report together, by `judge_sets`. The family of Holm's
+correction of the matrix is declared before any result is seen: all (set, benchmark) pairs of the table, within one
+outcome and kind of control. With R controls and m tests the smallest p that can come out is m / (1 + R).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,10 @@ import pyarrow.compute as pc
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.control import by_preference
 from lode.errors import UserError
+from lode.scoring import UNITS
 from lode.shapes import TOKEN_MODALITIES
-from lode.statistics.bootstrap import cluster_totals, joint_draws
-from lode.statistics.selectivity import selectivity, selectivity_interval, specificity_f
+from lode.statistics.intervals import drop_intervals, mean_intervals
+from lode.statistics.selectivity import selectivity_intervals, share_weights, specificity_f
 from lode.statistics.significance import holm
 
 Row = dict[str, Any]
@@ -42,25 +43,18 @@ class Benchmark(NamedTuple):
     Attributes:
         keys: what identifies each set of the method and each control, by its name: columns of the sample scores.
         full: clean - chance, what there is to lose; None where it cannot be measured.
-        drops: clean - switched, by set name.
-        methods: the method sets, the series of `lost`.
-        lost: what each costs, summed within clusters (series, cluster).
-        sizes: samples in each cluster.
-        clusters: the name of each cluster, which is the same in every benchmark that holds its content.
+        means: clean - switched, by set name.
+        drops: the same of every sample, by the name of a method set.
+        clusters: of every sample; equal names mean equal content in every benchmark.
+        is_bounded: whether values lie in [0, 1].
     """
 
     keys: Mapping[str, Row]
     full: float | None
-    drops: Mapping[str, float]
-    methods: list[str]
-    lost: np.ndarray
-    sizes: np.ndarray
+    means: Mapping[str, float]
+    drops: Mapping[str, np.ndarray]
     clusters: np.ndarray
-
-    def shares(self, names: Sequence[str]) -> list[float]:
-        """Drops as shares of what there is to lose."""
-        assert self.full is not None, "only what can be measured has shares"
-        return [self.drops[name] / self.full for name in names]
+    is_bounded: bool
 
 
 def own_benchmarks(set_name: str, modalities: Mapping[str, Sequence[str]]) -> dict[str, bool] | None:
@@ -92,20 +86,16 @@ def benchmark(table: pa.Table, name: str, effect: Row | None) -> Benchmark:
         raise UserError(f"{name}: sets differ in their samples, or the clean one is missing; run the scoring again")
     order = np.lexsort((np.asarray(table["sample_id"].to_pylist()), place))
     values = table["value"].to_numpy()[order].reshape(len(names), -1)
-    ids = np.asarray(table["cluster_id"].to_pylist())[order][: values.shape[1]]
-    totals, sizes = cluster_totals(values, ids)
+    drops = values[names.tolist().index("none")] - values
     first = table.drop_columns(["value"]).take(order[:: values.shape[1]]).to_pylist()
-    lost = totals[list(names).index("none")] - totals
-    methods = [i for i, row in enumerate(first) if row["kind"] == "method"]
     measurable = effect is not None and effect["measurable"]
     return Benchmark(
         keys={row["set_name"]: row for row in first if row["kind"] in ("method", "control")},
         full=effect["clean"] - effect["chance"] if effect is not None and measurable else None,
-        drops=dict(zip(names.tolist(), (lost.sum(axis=1) / sizes.sum()).tolist(), strict=True)),
-        methods=[first[i]["set_name"] for i in methods],
-        lost=lost[methods],
-        sizes=sizes,
-        clusters=np.unique(ids),
+        means=dict(zip(names.tolist(), drops.mean(axis=1).tolist(), strict=True)),
+        drops={row["set_name"]: drop for row, drop in zip(first, drops, strict=True) if row["kind"] == "method"},
+        clusters=np.asarray(table["cluster_id"].to_pylist())[order][: values.shape[1]],
+        is_bounded=UNITS[first[0]["unit"]] == (0, 1),
     )
 
 
@@ -148,10 +138,7 @@ def comparison_rows(effects: Sequence[Row], modalities: Mapping[str, Sequence[st
 
 
 def selectivity_rows(
-    outcome: str,
-    benchmarks: Mapping[str, Benchmark],
-    modalities: Mapping[str, Sequence[str]],
-    settings: tuple[int, float, int],
+    outcome: str, benchmarks: Mapping[str, Benchmark], modalities: Mapping[str, Sequence[str]], level: float
 ) -> list[Row]:
     """One row per set and kind of control, with its selectivity where it has one.
 
@@ -159,62 +146,55 @@ def selectivity_rows(
         outcome: what the drops are of.
         benchmarks: by name.
         modalities: by benchmark the token modalities that every sample holds.
-        settings: number of resamples, confidence level, seed.
+        level: of intervals.
     """
-    common = [name for name in next(iter(benchmarks.values())).keys if all(name in b.keys for b in benchmarks.values())]
-    keys = {name: next(iter(benchmarks.values())).keys[name] for name in common}
+    keys = next(iter(benchmarks.values())).keys
+    common = {name: key for name, key in keys.items() if all(name in of.keys for of in benchmarks.values())}
     measurable = {name: of for name, of in benchmarks.items() if of.full is not None}
     left_out = [name for name in benchmarks if name not in measurable]
-    draws = _draws(measurable, settings)
     rows: list[Row] = []
-    for name, key in keys.items():
+    for name, key in common.items():
         if key["kind"] != "method":
             continue
         own = own_benchmarks(name, {benchmark: modalities[benchmark] for benchmark in measurable})
-        controls = [other for other in keys.values() if other["control_of"] == name]
+        controls = [other for other in common.values() if other["control_of"] == name]
         for kind in by_preference({other["control_kind"] for other in controls} or {""}):
             of_kind = sorted((o for o in controls if o["control_kind"] == kind), key=lambda o: o["control_draw"])
             row = {"set_name": name, "num_neurons": key["num_neurons"], "outcome": outcome, "unmeasurable": left_out}
             row |= {"control_kind": kind, "num_controls": len(of_kind)}
-            names = [name, *(other["set_name"] for other in of_kind)]
-            rows.append(row | _selectivity(names, measurable, own, draws, settings[1]))
+            rows.append(row | _selectivity([name, *(other["set_name"] for other in of_kind)], measurable, own, level))
     return rows
 
 
-def _draws(benchmarks: Mapping[str, Benchmark], settings: tuple[int, float, int]) -> dict[str, dict[str, np.ndarray]]:
-    """By benchmark and method set, resampled shares; clusters of the same name are drawn together everywhere."""
-    drawn = joint_draws([(of.lost, of.sizes, of.clusters) for of in benchmarks.values()], settings[0], settings[2])
-    return {
-        name: dict(zip(of.methods, of_sets / of.full, strict=True))
-        for (name, of), of_sets in zip(benchmarks.items(), drawn, strict=True)
-    }
-
-
 def _selectivity(
-    names: Sequence[str],
-    benchmarks: Mapping[str, Benchmark],
-    own: Mapping[str, bool] | None,
-    draws: Mapping[str, Mapping[str, np.ndarray]],
-    level: float,
+    names: Sequence[str], benchmarks: Mapping[str, Benchmark], own: Mapping[str, bool] | None, level: float
 ) -> Row:
     """The selectivity of one set, the first of `names`, beside that of its controls of one kind."""
     if own is None:
         return {"own": [], "others": list(benchmarks)}
     is_own = np.array([own[dataset] for dataset in benchmarks])
-    shares = np.array([of.shares(names) for of in benchmarks.values()]).T
-    values = selectivity(shares, is_own)
-    of_set = [draws[dataset][names[0]] for dataset in benchmarks]
-    low, high = selectivity_interval(of_set, is_own, level)
+    full = np.array([of.full for of in benchmarks.values()])
+    weights = share_weights(is_own, full)
+    values = np.array([[of.means[name] for of in benchmarks.values()] for name in names]) @ weights
+    shares = np.array([of.means[names[0]] for of in benchmarks.values()]) / full
+    found = selectivity_intervals(
+        [of.drops[names[0]][None] for of in benchmarks.values()],
+        [of.clusters for of in benchmarks.values()],
+        weights,
+        [drop_intervals if of.is_bounded else mean_intervals for of in benchmarks.values()],
+        level,
+    )
     return {
         "own": [dataset for dataset in benchmarks if own[dataset]],
         "others": [dataset for dataset in benchmarks if not own[dataset]],
-        "share_own": float(shares[0, is_own].mean()),
-        "share_others": float(shares[0, ~is_own].mean()),
+        "share_own": float(shares[is_own].mean()),
+        "share_others": float(shares[~is_own].mean()),
         "selectivity": float(values[0]),
-        "standard_error": float(selectivity(np.stack(of_set, axis=-1), is_own).std(ddof=1)),
-        "interval_low": low,
-        "interval_high": high,
-        "specificity_f": specificity_f(shares[0], np.ones(len(benchmarks)), is_own),
+        "standard_error": float(found.standard_error[0]),
+        "interval_low": float(found.low[0]),
+        "interval_high": float(found.high[0]),
+        "num_clusters": min(len(set(of.clusters.tolist())) for of in benchmarks.values()),
+        "specificity_f": specificity_f(shares, np.ones(len(shares)), is_own),
         "control_values": values[1:].tolist(),
         "control_mean": float(values[1:].mean()) if len(names) > 1 else None,
         "control_max": float(values[1:].max()) if len(names) > 1 else None,
@@ -225,7 +205,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.tables` (`effects` and `sample_scores`: paths); write `io.comparisons` and `io.selectivity`.
 
     Args:
-        cfg: seed, scoring, benchmark_modalities, io.
+        cfg: scoring.confidence_level, benchmark_modalities, io.
         made_by: the provenance to record.
 
     Raises:
@@ -241,17 +221,14 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
                 "expected one table for every benchmark"
             )
     write_table(cfg.io.comparisons, "comparisons", comparison_rows(effects, modalities), made_by)
-    settings = (cfg.scoring.num_resamples, cfg.scoring.confidence_level, cfg.seed)
+    effect_of = {(row["dataset"], row["outcome"]): row for row in effects}
     rows: list[Row] = []
     for outcome in COMPARED:
-        one = {(row["dataset"], row["outcome"]): row for row in effects}
-        benchmarks = {
-            name: benchmark(scored[name].filter(pc.field("outcome") == outcome), name, one.get((name, outcome)))
-            for name in modalities
-        }
-        if not all(of.methods == next(iter(benchmarks.values())).methods for of in benchmarks.values()):
+        of_outcome = {name: table.filter(pc.field("outcome") == outcome) for name, table in scored.items()}
+        benchmarks = {n: benchmark(of_outcome[n], n, effect_of.get((n, outcome))) for n in modalities}
+        if len({tuple(of.drops) for of in benchmarks.values()}) > 1:
             raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
-        rows += selectivity_rows(outcome, benchmarks, modalities, settings)
+        rows += selectivity_rows(outcome, benchmarks, modalities, cfg.scoring.confidence_level)
     write_table(cfg.io.selectivity, "selectivity", rows, made_by)
 
 

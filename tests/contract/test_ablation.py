@@ -125,7 +125,9 @@ def gold_tokens(adapter: Adapter, sample: dict[str, Any]) -> list[int]:
     return adapter.processor.tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"]
 
 
-def slow_likelihood(adapter: Adapter, sample: dict[str, Any], ids: Sequence[int] | None = None, start: int = 0) -> float:
+def slow_likelihood(
+    adapter: Adapter, sample: dict[str, Any], ids: Sequence[int] | None = None, start: int = 0
+) -> float:
     """Log-probability of the gold answer, one token and one forward pass after another, without padding.
 
     Of other tokens where they are given, from `start` on.
