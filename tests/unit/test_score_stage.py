@@ -104,36 +104,107 @@ def stage(tmp_path):
     return execute
 
 
+OUTCOMES = ("content", "stopping", *SCORES)
+
+
+def of(rows, score, column="value"):
+    return {row["set_name"]: row[column] for row in rows if row["score_name"] == score}
+
+
 def test_scores_by_hand(stage):
     scores, _ = stage()
     assert [(row["score_name"], row["set_name"]) for row in scores] == [
-        (score, name) for score in ("exact_match", "vqa_paper") for name in ORDER
+        (score, name) for score in OUTCOMES for name in ORDER
     ]
+    roles = {row["score_name"]: (row["outcome"], row["unit"]) for row in scores}
+    assert roles == {
+        "content": ("content", "nats"),
+        "stopping": ("stopping", "nats"),
+        "begins_with_answer": ("score", "score in [0, 1]"),
+        "exact_match": ("beside", "score in [0, 1]"),
+    }
     exact = {row["set_name"]: row for row in scores if row["score_name"] == "exact_match"}
-    vqa = {row["set_name"]: row for row in scores if row["score_name"] == "vqa_paper"}
     for name, digits in RIGHT.items():
         assert exact[name]["value"] == pytest.approx(mean(map(int, digits)))
         assert exact[name]["num_samples"] == NUM_SAMPLES
-    assert vqa["image"]["value"] == pytest.approx(5 / 6)  # only the empty reply lacks the word
-    assert exact["none"]["interval_low"] == exact["none"]["interval_high"] == 1
-    # Clusters of image score 0/2, 1/2, 2/2: one draw of 27 (3.7 %, more than a tail of 2.5 %) is all 0, one all 1.
-    assert (exact["image"]["interval_low"], exact["image"]["interval_high"]) == (0, 1)
-    assert exact["image"]["gold_log_likelihood"] == pytest.approx(-0.1 - 15 / 18 - 3 / 6)
-    assert exact["image"]["empty_frac"] == pytest.approx(1 / 6)
-    assert exact["image"]["truncated_frac"] == pytest.approx(1 / 6)
+    # Of 6 samples in 3 clusters all are right: Wilson's lower end is below 1, as 3 clusters tell little.
+    assert exact["none"]["interval_low"] < 0.6 < exact["none"]["interval_high"] == 1
+    image = exact["image"]
+    assert image["interval_low"] < 0.2 < 0.8 < image["interval_high"]
+    assert image["gold_log_likelihood"] == pytest.approx(-0.1 - 15 / 18 - 3 / 6)
+    assert image["end_log_likelihood"] == pytest.approx(-0.2 - 2 * 3 / 6)
+    assert image["empty_frac"] == pytest.approx(1 / 6)
+    assert image["truncated_frac"] == pytest.approx(1 / 6)
     assert (exact["image-2"]["control_of"], exact["image-2"]["control_draw"]) == ("image", 2)
+    assert of(scores, "content")["image"] == pytest.approx(-0.1 - 15 / 18 - 3 / 6)
+    assert of(scores, "stopping")["image"] == pytest.approx(-0.2 - 2 * 3 / 6)
 
 
-def test_chance_is_the_commonest_answer(stage):
+def test_content_and_stopping_come_apart(stage):
+    """FAULTS N1: a set that loses the end token loses no content, and a score that sees stopping takes it for one."""
+    rows = prediction_rows()
+    for row in rows:
+        if row["set_name"] == "text":
+            row |= {"reply": f"{row['gold']} and so on and so on", "begins_with_answer": True, "truncated": True}
+            row |= {"end_log_likelihood": -6.0}
+    scores, effects = stage(rows)
+    lost = {row["outcome"]: row for row in effects if row["set_name"] == "text"}
+    assert lost["content"]["drop"] == lost["score"]["drop"] == 0
+    assert lost["stopping"]["drop"] == pytest.approx(5.8)
+    assert lost["beside"]["drop"] == 1, "exact match sees a reply that goes on"
+    text = next(row for row in scores if row["set_name"] == "text")
+    assert (text["begins_frac"], text["runs_on_frac"], text["truncated_frac"]) == (1, 1, 1)
+    clean = next(row for row in scores if row["kind"] == "clean")
+    assert (clean["begins_frac"], clean["runs_on_frac"]) == (1, 0)
+
+
+def test_chance_is_a_guess_that_does_not_look(stage):
     dataset = dataset_rows()
     for row, answer in zip(dataset, ("b", "c", "b", "c", "a", "d", "a"), strict=True):
         row["answers"] = [answer]
-    scores, effects = stage(dataset=dataset, scores=["exact_match"])
+    scores, effects = stage(dataset=dataset)
     constant = next(row for row in scores if row["kind"] == "constant")
     assert (constant["set_name"], constant["num_samples"]) == ("constant", NUM_SAMPLES)
-    assert constant["value"] == pytest.approx(2 / 6)  # of b and c, both twice, the first; the mined a does not count
-    assert constant["gold_log_likelihood"] is None
+    # Of b and c, both twice, the first; the mined a does not count.
+    assert of(scores, "exact_match")["constant"] == pytest.approx(2 / 6)
+    # Each of b c b c has the share 2/6, a and d 1/6. Answers have 1 and 2 tokens, 1.5 on average: one end in 2.5 tokens.
+    assert of(scores, "content")["constant"] == pytest.approx((4 * math.log(1 / 3) + 2 * math.log(1 / 6)) / 6)
+    assert of(scores, "stopping")["constant"] == pytest.approx(math.log(1 / 2.5))
     assert {row["set_name"] for row in effects} == {"image", "text"}
+    content = next(row for row in effects if row["outcome"] == "content")
+    assert content["chance"] == of(scores, "content")["constant"]
+
+
+def test_shares_are_of_what_there_is_to_lose(stage):
+    """Exact match: clean 1, chance 1/6; the image set drops 1/2, a share of 3/5."""
+    rows = {row["outcome"]: row for row in stage()[1] if row["set_name"] == "image"}
+    assert not rows["beside"]["measurable"], "3 clusters: the interval of the clean score reaches down to chance"
+    assert rows["beside"]["share"] is None
+    clean = -0.1 - 15 / 18
+    assert rows["content"]["measurable"], "content is far above log(1/6)"
+    assert rows["content"]["share"] == pytest.approx(0.5 / (clean - math.log(1 / 6)))
+
+
+def test_sets_that_wrote_no_reply_have_likelihoods_alone(stage):
+    rows = prediction_rows()
+    for row in rows:
+        if row["set_name"] == "image-1":
+            row |= dict.fromkeys(("reply", "begins_with_answer", "num_reply_tokens", "truncated"))
+    scores, effects = stage(rows)
+    assert "image-1" in of(scores, "content")
+    assert "image-1" not in of(scores, "exact_match")
+    counts = {row["score_name"]: row["num_controls"] for row in effects if row["set_name"] == "image"}
+    assert counts == {"content": 3, "stopping": 3, "begins_with_answer": 2, "exact_match": 2}
+    silent = next(row for row in scores if row["set_name"] == "image-1")
+    assert silent["begins_frac"] is silent["empty_frac"] is silent["num_reply_tokens"] is None
+    rows[next(i for i, row in enumerate(rows) if row["set_name"] == "image-1")]["reply"] = "word0"
+    with pytest.raises(UserError, match="'image-1' has a reply to 1 of 6 samples; expected all or none"):
+        stage(rows)
+
+
+def test_a_headline_that_sees_stopping_is_refused(stage):
+    with pytest.raises(UserError, match=r"exact_match.*what follows the answer.*begins_with_answer"):
+        stage(scores=["exact_match"])
 
 
 def test_multiple_choice_by_likelihood(stage):
@@ -142,30 +213,34 @@ def test_multiple_choice_by_likelihood(stage):
     likelihoods = {"none": [-2.0, -0.1], "text": [-0.8, -0.6], "image": [-0.1, -2.0]}
     rows = [r | {"choice_log_likelihoods": likelihoods.get(r["set_name"], [-1.0, -1.0])} for r in prediction_rows()]
     scores, _ = stage(rows, dataset, scores=["choice_likelihood"])
-    values = {row["set_name"]: row["value"] for row in scores}
+    values = of(scores, "choice_likelihood")
     assert (values["none"], values["text"], values["image"], values["constant"]) == (1, 1, 0, 1)
     assert values["blank"] == 0  # a tie goes to the first option
+
+
+def exact_effects(effects):
+    return [row for row in effects if row["score_name"] == "exact_match"]
 
 
 def test_effects_by_hand(stage):
     _, effects = stage()
     assert [(row["score_name"], row["set_name"]) for row in effects] == [
-        (score, name) for score in ("exact_match", "vqa_paper") for name in ("image", "text")
+        (score, name) for score in OUTCOMES for name in ("image", "text")
     ]
-    image, text = effects[:2]
+    image, text = exact_effects(effects)
     assert (image["clean"], image["value"], image["drop"]) == pytest.approx((1, 0.5, 0.5))
-    assert (image["interval_low"], image["interval_high"]) == (0, 1)
+    assert image["interval_low"] < 0.2 < 0.8 < image["interval_high"]
     assert image["num_controls"] == 3
     # The controls drop 1/6, 3/6 (a tie with the set) and 1/6.
     assert image["control_drop_mean"] == pytest.approx(5 / 18)
     assert (image["control_drop_min"], image["control_drop_max"]) == pytest.approx((1 / 6, 1 / 2))
     assert image["p_value"] == pytest.approx(2 / 4)
     assert (text["drop"], text["num_controls"], text["p_value"]) == (0, 1, 1)
+    assert text["interval_low"] < 0 < text["interval_high"], "nothing lost of 6 is not sure to be nothing"
 
 
 def test_effect_sizes_by_hand(stage):
-    _, effects = stage()
-    image, text = effects[:2]
+    image, text = exact_effects(stage()[1])
     # Three of six lost, none won: differences 1 1 0 1 0 0, variance 6 / 4 / 5; McNemar 2 / 2^3.
     assert image["cohen_d"] == pytest.approx(0.5 / np.sqrt(0.3))
     assert image["odds_ratio"] == pytest.approx(3.5 / 0.5)
@@ -174,9 +249,9 @@ def test_effect_sizes_by_hand(stage):
 
 
 def test_what_is_for_binary_scores_is_null_for_others(stage):
-    _, effects = stage(scores=["caption_paper"])
-    assert effects[0]["cohen_d"] is not None
-    assert (effects[0]["odds_ratio"], effects[0]["mcnemar_p"]) == (None, None)
+    content = stage()[1][0]
+    assert content["cohen_d"] is not None
+    assert (content["odds_ratio"], content["mcnemar_p"]) == (None, None)
 
 
 def test_each_kind_of_control_is_a_rank_of_its_own(stage):
@@ -184,7 +259,7 @@ def test_each_kind_of_control_is_a_rank_of_its_own(stage):
     for row in rows:
         if row["set_name"] == "image-1":  # drops 3/6, as much as the set
             row["control_kind"] = "uniform"
-    _, effects = stage(rows, scores=["exact_match"])
+    effects = exact_effects(stage(rows)[1])
     found = [(row["set_name"], row["control_kind"], row["num_controls"]) for row in effects]
     assert found == [("image", "layer_matched", 2), ("image", "uniform", 1), ("text", "layer_matched", 1)]
     assert [row["p_value"] for row in effects] == pytest.approx([1 / 3, 1, 1])
@@ -192,25 +267,23 @@ def test_each_kind_of_control_is_a_rank_of_its_own(stage):
 
 
 def test_the_headline_control_comes_first():
-    from lode.stages.score import NeuronSet
-
-    kinds = ("uniform", "layer_matched", "sham")
+    kinds = ("uniform", "layer_matched", "sham", "magnitude_matched")
     sets = [NeuronSet(f"x-{kind}", "control", "x", kind, 0, 1) for kind in kinds]
-    assert kinds_of_controls(sets, "x") == ["layer_matched", "sham", "uniform"]
+    assert kinds_of_controls(sets, "x") == ["magnitude_matched", "layer_matched", "sham", "uniform"]
     assert kinds_of_controls(sets, "y") == [""]
 
 
 def test_scores_of_samples_are_kept(stage, tmp_path):
-    scores, _ = stage(scores=["exact_match"])
+    scores, _ = stage()
     rows = read_table(tmp_path / "sample_scores.parquet", "sample_scores").to_pylist()
-    assert len(rows) == len(ORDER) * NUM_SAMPLES
+    assert len(rows) == len(ORDER) * NUM_SAMPLES * len(OUTCOMES)
     for name, digits in RIGHT.items():
-        own = [row for row in rows if row["set_name"] == name]
+        own = [row for row in rows if row["set_name"] == name and row["score_name"] == "exact_match"]
         assert [(row["sample_id"], row["cluster_id"], row["value"]) for row in own] == [
             (f"s{i}", f"c{i // 2}", float(digit)) for i, digit in enumerate(digits)
         ]
     for row in scores:
-        own = [r["value"] for r in rows if r["set_name"] == row["set_name"]]
+        own = [r["value"] for r in rows if all(r[k] == row[k] for k in ("set_name", "score_name"))]
         assert mean(own) == pytest.approx(row["value"])
 
 
@@ -221,12 +294,12 @@ def test_diagnostics_by_hand(stage):
         if row["set_name"] == "image":
             row |= {"reply": next(said), "num_reply_tokens": len(row["sample_id"]) + (row["sample_id"] == "s5")}
     dataset = [row | {"choices": ["red", "blue"], "answer_index": 0} for row in dataset_rows()]
-    scores, _ = stage(rows, dataset, scores=["exact_match"])
+    scores, _ = stage(rows, dataset)
     image = next(row for row in scores if row["set_name"] == "image")
     assert image["parse_frac"] == pytest.approx(3 / 6)  # (b), B. blue, blue.
     assert image["loop_frac"] == pytest.approx(1 / 6)
     assert image["num_reply_tokens"] == pytest.approx(13 / 6)
-    free, _ = stage(rows, scores=["exact_match"])
+    free, _ = stage(rows)
     assert next(row for row in free if row["set_name"] == "image")["parse_frac"] == pytest.approx(5 / 6)
     assert next(row for row in free if row["kind"] == "constant")["num_reply_tokens"] is None
 
@@ -266,28 +339,18 @@ def test_parses_by_hand(reply, expected):
 
 def test_a_drop_above_all_controls_ranks_first(stage):
     rows = [r for r in prediction_rows() if r["set_name"] != "image-1"]
-    assert stage(rows)[1][0]["p_value"] == pytest.approx(1 / 3)
+    assert exact_effects(stage(rows)[1])[0]["p_value"] == pytest.approx(1 / 3)
 
 
 def test_the_drop_is_paired(stage):
-    """A set that loses exactly one sample of each cluster has a certain drop, though its score is uncertain."""
+    """A set that costs every cluster the same has a certain drop, though what it leaves is uncertain."""
     rows = [r for r in prediction_rows() if r["kind"] == "clean" or r["set_name"] == "text"]
     for row in rows:
-        i = int(row["sample_id"][1:])
-        right = {"none": "111100", "text": "110000"}[row["set_name"]][i] == "1"
-        row["reply"] = f"word{i}" if right else "no"
-    scores, effects = stage(rows, scores=["exact_match"])
-    assert effects[0]["interval_low"] == 0
-    assert effects[0]["interval_high"] == 1
-    for row in rows:
-        i = int(row["sample_id"][1:])
-        right = {"none": "111010", "text": "010000"}[row["set_name"]][i] == "1"
-        row["reply"] = f"word{i}" if right else "no"
-    # Clean clusters score 2, 1, 1 and the set's 1, 0, 0: every cluster drops by one sample of two.
-    scores, effects = stage(rows, scores=["exact_match"])
-    assert effects[0]["interval_low"] == pytest.approx(0.5)
-    assert effects[0]["interval_high"] == pytest.approx(0.5)
-    assert scores[0]["interval_low"] < scores[0]["interval_high"]
+        row["gold_log_likelihood"] = -1.0 - int(row["sample_id"][1:]) - (0.5 if row["set_name"] == "text" else 0)
+    scores, effects = stage(rows)
+    content = effects[0]
+    assert (content["interval_low"], content["drop"], content["interval_high"]) == pytest.approx((0.5, 0.5, 0.5))
+    assert scores[0]["interval_low"] < scores[0]["interval_high"] - 1
 
 
 def test_a_set_without_controls_has_p_one_and_no_control_drops(stage):
@@ -297,21 +360,16 @@ def test_a_set_without_controls_has_p_one_and_no_control_drops(stage):
     assert np.isnan([effects[0][f"control_drop_{k}"] for k in ("mean", "min", "max")]).all()
 
 
-def test_equal_seeds_give_equal_bytes_in_any_row_order_and_other_seeds_do_not(stage):
-    scores = ["exact_match", "caption_paper"]
-    stage(scores=scores)
+def test_rows_in_any_order_and_any_number_of_shards_give_equal_bytes(stage):
+    stage()
     first = stage.bytes
     predictions, dataset = prediction_rows(), dataset_rows()
     random.Random(0).shuffle(predictions)
     random.Random(1).shuffle(dataset)
-    stage(predictions, dataset, scores=scores)
+    stage(predictions, dataset)
     assert stage.bytes == first
-    stage(scores=scores, shards=3)
+    stage(shards=3)
     assert stage.bytes == first
-    # 3 clusters give few distinct ends, so the level is one where the ends move with the draws.
-    stage(num_resamples=7, confidence_level=0.5)
-    few = stage.bytes
-    assert any(stage(seed=seed, num_resamples=7, confidence_level=0.5) and stage.bytes != few for seed in range(5))
 
 
 def test_adding_a_set_changes_no_other_row(stage):
@@ -335,7 +393,7 @@ def test_each_distinct_reply_is_scored_once(monkeypatch):
     monkeypatch.setattr(exact_match, "score", lambda r, s: (seen.extend(r), original(r, s))[1])
     samples = [{"answers": ["a"]}, {"answers": ["b"]}]
     values = score_sets(
-        "exact_match", [[{"reply": r} for r in said] for said in (["a", "a"], ["a", "b"], ["x", "a"])], samples
+        exact_match, [[{"reply": r} for r in said] for said in (["a", "a"], ["a", "b"], ["x", "a"])], samples
     )
     assert values.tolist() == [[1, 0], [1, 1], [0, 0]]
     assert len(seen) == 4  # (0, a), (1, a), (1, b), (0, x)
@@ -344,8 +402,8 @@ def test_each_distinct_reply_is_scored_once(monkeypatch):
 @pytest.mark.parametrize("bad", [np.array([0.5, np.nan]), np.array([0.5, 1.1]), np.array([-0.1, 0]), np.zeros(3)])
 def test_a_score_out_of_contract_is_refused(monkeypatch, bad):
     monkeypatch.setattr("lode.scoring.exact_match.score", lambda replies, samples: bad)
-    with pytest.raises(UserError, match=r"expected 2 numbers in \[0, 1\].*lode/scoring/exact_match.py"):
-        score_sets("exact_match", [[{"reply": "a"}, {"reply": "b"}]], [{}, {}])
+    with pytest.raises(UserError, match=r"expected 2 numbers in \[0.*, 1.*\].*lode/scoring/exact_match.py"):
+        score_sets(exact_match, [[{"reply": "a"}, {"reply": "b"}]], [{}, {}])
 
 
 def changed(where, **values):
@@ -366,6 +424,7 @@ REFUSED = {
     "no rows": ([], "0 sets of kind 'clean'"),
     "two clean sets": (changed(lambda r: r["set_name"] == "text", kind="clean"), "2 sets of kind 'clean'"),
     "nan": (changed(is_last_of_image, gold_log_likelihood=float("nan")), "gold_log_likelihood is nan.*finite"),
+    "nan at the end": (changed(is_last_of_image, end_log_likelihood=float("nan")), "end_log_likelihood is nan.*finite"),
     "infinite": (changed(is_last_of_image, gold_log_likelihood=-float("inf")), "gold_log_likelihood is -inf"),
     "unknown kind": (
         changed(is_last_of_image, kind="sham"),
@@ -386,9 +445,9 @@ def test_predictions_that_do_not_fit_are_refused(stage, case, tmp_path):
 def test_options_and_datasets_that_make_no_sense_are_refused(stage):
     with pytest.raises(UserError, match=r"names no score.*dataset\.scores"):
         stage(scores=[])
-    for wrong in ({"num_resamples": 0}, {"confidence_level": 1.0}, {"confidence_level": 95}):
-        with pytest.raises(UserError, match=r"num_resamples .* expected"):
-            stage(**wrong)
+    for wrong in (1.0, 95):
+        with pytest.raises(UserError, match=rf"confidence_level = {wrong}; expected"):
+            stage(confidence_level=wrong)
     with pytest.raises(UserError, match="1 repeated sample id"):
         stage(dataset=[*dataset_rows(), dataset_rows()[0]])
     with pytest.raises(UserError, match="one cluster; expected at least two"):
@@ -398,6 +457,6 @@ def test_options_and_datasets_that_make_no_sense_are_refused(stage):
 def test_a_prediction_table_of_another_kind_is_refused(stage, tmp_path):
     stage()
     io = {"predictions": [str(tmp_path / "scores.parquet")], "dataset": str(tmp_path / "dataset.parquet")}
-    cfg = {"seed": 1, "dataset": {"name": "toy", "scores": ["exact_match"]}, "scoring": USUAL, "io": io}
+    cfg = {"dataset": {"name": "toy", "scores": SCORES}, "scoring": {"confidence_level": LEVEL}, "io": io}
     with pytest.raises(UserError, match="missing column 'sample_id'"):
         run(OmegaConf.create(cfg), {})
