@@ -167,7 +167,7 @@ def test_effect_sizes_by_hand(stage):
 
 
 def test_what_is_for_binary_scores_is_null_for_others(stage):
-    _, effects = stage(scores=["caption_paper"])
+    _, effects = stage(scores=["caption_bleu_paper"])
     assert effects[0]["cohen_d"] is not None
     assert (effects[0]["odds_ratio"], effects[0]["mcnemar_p"]) == (None, None)
 
@@ -291,7 +291,7 @@ def test_a_set_without_controls_has_p_one_and_no_control_drops(stage):
 
 
 def test_equal_seeds_give_equal_bytes_in_any_row_order_and_other_seeds_do_not(stage):
-    scores = ["exact_match", "caption_paper"]
+    scores = ["exact_match", "caption_bleu_paper"]
     stage(scores=scores)
     first = stage.bytes
     predictions, dataset = prediction_rows(), dataset_rows()
