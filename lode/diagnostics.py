@@ -1,16 +1,42 @@
 """Signs that a model has collapsed rather than lost one ability; read beside every score (METHODS 4).
 
-All are of the text of one reply. None tells right from wrong: a model that always says "B" parses, never repeats itself
-and is not empty.
+All are of the text of one reply. `parses` and `loops` do not tell right from wrong: a model that always says "B"
+parses, never repeats itself and is not empty. `begins` tells a right answer that did not stop from a wrong one.
 """
 
 import re
 from collections.abc import Sequence
+from unicodedata import normalize
+
+import regex
 
 #: Repeats of a unit of at most so many words (or characters), at least so many times in a row, are a loop.
 MAX_WORDS, WORD_TIMES = 8, 3
 MAX_CHARACTERS, CHARACTER_TIMES = 4, 10
 _LETTER = re.compile(r"\(?([A-Za-z])(?:[).:]|$)")
+#: A word boundary of Unicode (UAX 29): none within "3.5", "12,000" and "can't", one at each Chinese character.
+_BOUNDARY = regex.compile(r"\b", regex.WORD)
+
+
+def canonical(text: str) -> str:
+    """A text as it is compared: without outer white space and capitals, composed (NFC).
+
+    Folding the case may undo the normal form, so it comes first.
+    """
+    return normalize("NFC", text.strip().casefold())
+
+
+def is_answer(reply: str, answers: Sequence[str]) -> bool:
+    """Whether a reply is a non-blank answer, no more and no less."""
+    return canonical(reply) in {canonical(answer) for answer in answers} - {""}
+
+
+def begins(reply: str, answers: Sequence[str]) -> bool:
+    """Whether a reply begins with a non-blank answer that ends at a word boundary; what follows is not looked at."""
+    said = canonical(reply)
+    return any(
+        answer and said.startswith(answer) and _BOUNDARY.match(said, len(answer)) for answer in map(canonical, answers)
+    )
 
 
 def parses(reply: str, choices: Sequence[str]) -> bool:

@@ -45,18 +45,20 @@ class Source:
         revision: commit, tag or branch of a hub dataset; None: the newest. A folder has none.
         split: name of the split; a dataset of which single files are fetched needs none.
         config: name of the configuration, where the dataset has several.
+        kind: `dataset`, or `model` for a repository of a model, of which single files (a tokenizer) are fetched.
     """
 
     name: str
     revision: str | None = None
     split: str = ""
     config: str | None = None
+    kind: str = "dataset"
 
     def __str__(self) -> str:
         parts = {"revision": self.revision or "main", "config": self.config, "split": self.split}
         if is_local(self.name):
             del parts["revision"]
-        return f"dataset {self.name!r} ({', '.join(f'{key} {value}' for key, value in parts.items() if value)})"
+        return f"{self.kind} {self.name!r} ({', '.join(f'{key} {value}' for key, value in parts.items() if value)})"
 
 
 def refusal(error: Exception, source: Source) -> UserError:
@@ -64,7 +66,7 @@ def refusal(error: Exception, source: Source) -> UserError:
     from huggingface_hub import constants
     from huggingface_hub import errors as hub
 
-    page = f"{constants.ENDPOINT}/datasets/{source.name}"
+    page = f"{constants.ENDPOINT}/{'datasets/' if source.kind == 'dataset' else ''}{source.name}"
     reason = "offline mode is set" if _offline() else " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, hub.GatedRepoError):
         what = f"gated, and you have no access. Accept its terms on {page}, then `hf auth login`, or set HF_TOKEN"
@@ -78,8 +80,8 @@ def refusal(error: Exception, source: Source) -> UserError:
     elif isinstance(error, ConnectionError | hub.LocalEntryNotFoundError | hub.HTTPError) or _offline():
         what = (
             f"not in the cache, and the hub is not reached ({reason}). With network, run `hf download {source.name} "
-            f"--repo-type dataset --revision {source.revision or 'main'}`; or copy the repository's files to a folder "
-            "here and name it in dataset.options"
+            f"--repo-type {source.kind} --revision {source.revision or 'main'}`; or copy the repository's files to a "
+            "folder here and name it in dataset.options"
         )
     else:
         what = f"not readable: {reason}. Expected the repository's own files, README.md among them"
@@ -110,10 +112,12 @@ def locate(source: Source) -> tuple[str, str | None]:
         return str(folder), None
     try:
         if _offline():
-            kept = snapshot_download(source.name, repo_type="dataset", revision=source.revision, local_files_only=True)
+            kept = snapshot_download(
+                source.name, repo_type=source.kind, revision=source.revision, local_files_only=True
+            )
             return kept, Path(kept).name  # a snapshot is named by its commit
-        HfApi().auth_check(source.name, repo_type="dataset")
-        return source.name, HfApi().dataset_info(source.name, revision=source.revision).sha
+        HfApi().auth_check(source.name, repo_type=source.kind)
+        return source.name, HfApi().repo_info(source.name, revision=source.revision, repo_type=source.kind).sha
     except (HTTPError, OSError, HFValidationError) as error:
         raise refusal(error, source) from error
 
@@ -139,7 +143,7 @@ def fetch(source: Source, name: str) -> Path:
             raise missing
         return Path(place) / name
     try:
-        return Path(hf_hub_download(place, name, repo_type="dataset", revision=commit))
+        return Path(hf_hub_download(place, name, repo_type=source.kind, revision=commit))
     except LocalEntryNotFoundError as error:
         raise refusal(error, source) from error
     except EntryNotFoundError as error:

@@ -1,6 +1,5 @@
 """What an ablation predicted, in order: by set and sample, checked against the dataset, with the chance level."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -105,35 +104,15 @@ def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[s
     return samples
 
 
-def constant_rows(samples: Sequence[Row], clean: Sequence[Row]) -> list[Row]:
-    """The chance level: guesses that do not look at the prompt.
+def constant_rows(samples: Sequence[Row]) -> list[Row]:
+    """The chance level of replies: every sample gets the commonest answer (of equals, the first by name).
 
-    The reply is the commonest answer (of equals, the first by name). The likelihood of an answer is its share among the
-    answers of the benchmark, which no other constant guess beats on average; an answer ends at every token with the
-    probability that the mean length of the answers gives.
-
-    Args:
-        samples: rows of the dataset.
-        clean: the predictions of the clean model for them, which know the lengths of the answers in tokens.
+    What a guess makes of likelihoods, the scores of these say themselves (`chance`).
     """
     counts = Counter(sample["answers"][0] for sample in samples)
     reply = min(counts, key=lambda answer: (-counts[answer], answer))
     right = next(sample for sample in samples if sample["answers"][0] == reply)
     options = [float(i == right["answer_index"]) for i in range(len(right["choices"]))] or None
-    end = -math.log1p(float(np.mean([row["num_gold_tokens"] for row in clean])))
-    found = []
-    for sample, row in zip(samples, clean, strict=True):
-        likelihood = math.log(counts[sample["answers"][0]] / len(samples))
-        found.append(
-            {
-                "reply": reply,
-                "begins_with_answer": begins(reply, sample["answers"]),
-                "choice_log_likelihoods": options,
-                "gold_log_likelihood": likelihood,
-                "gold_token_log_likelihood": likelihood / row["num_gold_tokens"],
-                "end_log_likelihood": end,
-                "truncated": False,
-                "num_reply_tokens": None,
-            }
-        )
-    return found
+    unsaid = ("gold_log_likelihood", "gold_token_log_likelihood", "end_log_likelihood", "num_reply_tokens")
+    said = {"reply": reply, "choice_log_likelihoods": options, "truncated": False, **dict.fromkeys(unsaid)}
+    return [{**said, "begins_with_answer": begins(reply, sample["answers"])} for sample in samples]

@@ -266,8 +266,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("value", pa.float64(), "score, or nats", "mean over samples, in the unit of the row"),
             field("interval_low", pa.float64(), "score, or nats", "lower end of its 95 % interval by clusters"),
             field("interval_high", pa.float64(), "score, or nats", "upper end of that interval"),
-            field("gold_log_likelihood", pa.float64(), "nats", "mean log-likelihood of the gold answer"),
-            field("end_log_likelihood", pa.float64(), "nats", "mean log-likelihood of an end token after it"),
+            field("gold_log_likelihood", pa.float64(), "nats", "mean log-likelihood of the gold answer", True),
+            field("end_log_likelihood", pa.float64(), "nats", "mean log-likelihood of an end token after it", True),
             *(
                 field(name, pa.float64(), unit, f"{meaning}; null: no replies were written", nullable=True)
                 for name, unit, meaning in (

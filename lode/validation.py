@@ -196,7 +196,7 @@ def check_dataset(cfg: Any) -> None:
         raise UserError(
             f"dataset.options.path of {dataset.name}: {ROOT / path} is not a file; expected a Parquet table of samples"
         )
-    for key in ("source", "videos"):
+    for key in ("source", "videos", "tokenizer"):
         source = dataset.options.get(key)
         if source is not None and is_local(source) and not (ROOT / Path(source).expanduser()).is_dir():
             raise UserError(
@@ -208,13 +208,19 @@ def check_dataset(cfg: Any) -> None:
 
 
 def check_scores(cfg: Any) -> None:
-    """Refuse an unknown score, or none."""
+    """Refuse an unknown score, none, or a headline that falls where only the end of a reply is lost."""
     if not cfg.dataset.scores:
         raise UserError(
             f"dataset {cfg.dataset.name}: no score; list at least one of {', '.join(known_plugins('scoring'))}"
         )
     for name in cfg.dataset.scores:
         check_plugin("scoring", name)
+    blind = [name for name in known_plugins("scoring") if not import_module(f"lode.scoring.{name}").SEES_STOPPING]
+    if cfg.dataset.scores[0] not in blind:
+        raise UserError(
+            f"dataset {cfg.dataset.name}: the first score is the headline, and what follows the answer changes "
+            f"{cfg.dataset.scores[0]!r}; put one of {', '.join(sorted(blind))} before it"
+        )
 
 
 def check_level(cfg: Any) -> None:

@@ -31,7 +31,7 @@ class DatasetHub:
 
 
 class DatasetHubHandler(HubHandler):
-    """Answers for the repositories of datasets."""
+    """Answers for the repositories of datasets, and for single files of those of models."""
 
     def json(self, content: Any) -> None:
         self.reply(200, json.dumps(content).encode(), Content_Type="application/json")
@@ -43,7 +43,9 @@ class DatasetHubHandler(HubHandler):
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(f"{self.command} {path}")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        match = re.fullmatch(r"/(?:api/)?datasets/([^/]+/[^/]+)(?:/([^/]+)(?:/([^/]+))?(?:/(.*))?)?", path)
+        match = re.fullmatch(
+            r"/(?:(?:api/)?datasets/|api/models/|)([^/]+/[^/]+)(?:/([^/]+)(?:/([^/]+))?(?:/(.*))?)?", path
+        )
         name, verb, revision, rest = match.groups() if match else ("", None, None, None)
         if name not in self.hub.repositories:
             return self.refuse(401, "RepoNotFound")

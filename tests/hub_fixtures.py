@@ -15,6 +15,9 @@ import soundfile
 import yaml
 from datasets import Audio, ClassLabel, DatasetInfo, Features, Image, List, SplitDict, SplitInfo, Value
 from PIL import Image as Pillow
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from lode.media import encode_audio
 
@@ -169,8 +172,17 @@ def mmlu_columns(num_each: int, long: str = "") -> Columns:
     }
 
 
+def write_tokenizer(folder: Path) -> None:
+    """A tokenizer for which what blanks separate is one token each."""
+    tokenizer = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    folder.mkdir(parents=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
 def write_mmlu(folder: Path, passage: str = "A passage. " * 130) -> None:
-    """Three subjects: 5 solved questions each in `dev`, 20 in `test`."""
+    """Three subjects: 5 solved questions each in `dev`, 20 in `test`; beside them a tokenizer (`tokenizer`)."""
+    write_tokenizer(folder / "tokenizer")
     write_split(folder, "dev", mmlu_columns(5, passage), MMLU_FEATURES, name="all/dev-00000-of-00001.parquet")
     write_split(folder, "test", mmlu_columns(20), MMLU_FEATURES, name="all/test-00000-of-00001.parquet")
     write_split(folder, "test", mmlu_columns(1), MMLU_FEATURES, name="anatomy/test-00000-of-00001.parquet")
@@ -243,5 +255,9 @@ WRITERS = {
 
 def local_options(name: str, folder: Path) -> dict[str, Any]:
     """Options of a dataset that read its copy in a folder."""
-    extra = {"coco_caption": {"karpathy": f"{folder}/karpathy"}, "msvd_qa": {"videos": f"{folder}/videos"}}
+    extra = {
+        "coco_caption": {"karpathy": f"{folder}/karpathy"},
+        "mmlu": {"tokenizer": f"{folder}/tokenizer"},
+        "msvd_qa": {"videos": f"{folder}/videos"},
+    }
     return {"source": str(folder), **extra.get(name, {})}

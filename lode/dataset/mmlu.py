@@ -1,21 +1,20 @@
 """MMLU: four-way multiple choice over 57 subjects (test, 14,042 questions), five worked examples before each.
 
 Hendrycks' prompt: a header, five questions of the subject's `dev` split with their letters, the question, "Answer:".
-He drops examples until 2,048 tokens of GPT-2 hold the prompt. A dataset knows no tokenizer, so here characters are
-counted: `max_prompt_chars` is 4 a token. The prompts that come near hold long passages (history, law), and English
-prose has more than 4 characters a token, so that they stay below; denser subjects (mathematics) are far shorter. The
-predictions table has the true lengths. One blank less than in his code stands before the subject.
+As in his code, and MINER's, examples are dropped, the last first, until the prompt has at most 2,048 tokens of GPT-2,
+whatever the model that is asked. `tokenizer` names the repository (or a folder) whose `tokenizer.json` counts them.
+One blank less than in his code stands before the subject, and none around a question.
 
 The cluster is the subject. The split is by question, so that both splits hold all subjects. Records of `cais/mmlu`,
 configuration `all`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from lode.dataset import Sample
 from lode.errors import UserError
-from lode.hub import Record, Source, commit_of, drawn, records
+from lode.hub import Record, Source, commit_of, drawn, fetch, records
 from lode.splits import Draw
 
 LETTERS = "ABCD"
@@ -29,20 +28,37 @@ def worded(record: Record) -> str:
     return "\n".join([record["question"].strip(), *options, "Answer:"])
 
 
-def few_shot(record: Record, examples: Sequence[Record], max_chars: int) -> str:
+def token_counter(source: Source) -> Callable[[str], int]:
+    """A function that counts the tokens of a text, special ones left out.
+
+    Raises:
+        UserError: the repository cannot be read, or its `tokenizer.json` is none.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    path = fetch(source, "tokenizer.json")
+    try:
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path), model_max_length=10**9)
+    except Exception as error:  # the Rust library raises no other class
+        raise UserError(f"{source}: tokenizer.json is no tokenizer ({error}); fetch it again") from error
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def few_shot(record: Record, examples: Sequence[Record], num_tokens: Callable[[str], int], max_tokens: int) -> str:
     """The prompt of a question, with as many of the examples as fit, the first ones first.
 
     Args:
         record: the question.
         examples: solved questions of its subject.
-        max_chars: the longest prompt with an example; a question alone may be longer.
+        num_tokens: of a text.
+        max_tokens: the longest prompt with an example; a question alone may be longer.
     """
     subject = record["subject"].replace("_", " ")
     header = f"The following are multiple choice questions (with answers) about {subject}."
     solved = [f"{worded(example)} {LETTERS[example['answer']]}" for example in examples]
     while True:
         prompt = "\n\n".join([header, *solved, worded(record)])
-        if len(prompt) <= max_chars or not solved:
+        if not solved or num_tokens(prompt) <= max_tokens:
             return prompt
         solved.pop()
 
@@ -58,7 +74,9 @@ def samples(
     source: str,
     revision: str | None = None,
     num_shots: int = 5,
-    max_prompt_chars: int = 8192,
+    tokenizer: str = "openai-community/gpt2",
+    tokenizer_revision: str | None = None,
+    max_prompt_tokens: int = 2048,
     mine_frac: float = 0.5,
 ) -> Iterator[Sample]:
     """Yield a uniform draw of the split.
@@ -70,12 +88,16 @@ def samples(
         source: a hub id or a folder.
         revision: of the hub dataset.
         num_shots: worked examples before a question.
-        max_prompt_chars: examples are dropped from longer prompts [characters].
+        tokenizer: hub id or folder of the model whose `tokenizer.json` counts the tokens of a prompt.
+        tokenizer_revision: of that repository.
+        max_prompt_tokens: examples are dropped from longer prompts.
         mine_frac: share of the questions that go to `mine`.
 
     Raises:
-        UserError: a subject has too few examples, or a question has not four options with one right.
+        UserError: a subject has too few examples, a question has not four options with one right, or the tokenizer
+            cannot be read.
     """
+    num_tokens = token_counter(Source(tokenizer, tokenizer_revision, kind="model"))
     examples: dict[str, list[Record]] = defaultdict(list)
     for record in records(Source(source, revision, "dev", "all"), COLUMNS):
         examples[record["subject"]].append(record)
@@ -94,7 +116,7 @@ def samples(
             sample_id=name,
             cluster_id=subject,
             split=split,
-            prompt=few_shot(record, examples[subject][:num_shots], max_prompt_chars),
+            prompt=few_shot(record, examples[subject][:num_shots], num_tokens, max_prompt_tokens),
             answers=(LETTERS[answer],),
             choices=tuple(record["choices"]),
             answer_index=answer,

@@ -1,15 +1,25 @@
-"""Scores: one file each. A plug-in turns the replies of a model to samples into one number per sample.
+"""Scores: one file each. A plug-in turns what a model did with samples into one number per sample.
 
-A plug-in `lode/scoring/<name>.py` says which column of the predictions table it scores, and has one public function::
+A plug-in `lode/scoring/<name>.py` has three constants and one public function::
 
     COLUMN = "reply"
+    UNIT = "score in [0, 1]"
+    SEES_STOPPING = False
     def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]
 
-`replies[i]` is the greedy reply to `samples[i]`, or what else `COLUMN` names, such as the likelihoods of the options.
-`samples[i]` is a row of the `dataset` table (`lode/schemas.py`) of which a score may read every column but `media`:
-the stage leaves the encoded files out. The result is a float64 in [0, 1] per sample, higher is better.
+- `COLUMN`: the column of the predictions table that is scored. `replies[i]` is its value for `samples[i]`: the greedy
+  reply, or a log-likelihood. `samples[i]` is a row of the `dataset` table (`lode/schemas.py`) of which a score may read
+  every column but `media`: the stage leaves the encoded files out.
+- `UNIT`: one of `UNITS`. The result is one finite float64 per sample, in the range of the unit; higher is better.
+- `SEES_STOPPING`: whether what follows the answer can change the score. A model that gives the right answer and then
+  does not stop loses points where this is true, and none where it is false. A fact, which the contract test proves. The
+  headline of a benchmark is a score that does not see stopping.
 
-- The score of a sample depends on its own reply and row alone: the stage scores each distinct (sample, reply) once.
+A plug-in that no reply of one constant answer can fill (the column is a log-likelihood of the gold answer) also has
+`chance(samples)`: the value of the best guess that does not look at the prompt. Its samples have the further column
+`num_gold_tokens`, of the predictions table.
+
+- The score of a sample depends on its own value and row alone: the stage scores each distinct (sample, value) once.
   It may also depend on the references of all samples given (`cider_d`), never on how often a sample occurs, nor on
   another reply.
 - An empty reply scores 0, whatever the references: a collapsed model must not be rewarded. A sample without a
@@ -17,3 +27,10 @@ the stage leaves the encoded files out. The result is a float64 in [0, 1] per sa
 - Only light imports at the top: plug-ins are imported while the job graph is built. Libraries go inside `score`.
 - The docstring of the module says what is measured, the formula, the range, the source, and what it does not tell.
 """
+
+#: What a score may be measured in, and the range of legal values.
+UNITS: dict[str, tuple[float, float]] = {
+    "score in [0, 1]": (0.0, 1.0),
+    "share, at most 1": (float("-inf"), 1.0),
+    "nats": (float("-inf"), 0.0),
+}

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-#: The column of the predictions table that is scored.
 COLUMN = "choice_log_likelihoods"
+UNIT = "score in [0, 1]"
+SEES_STOPPING = False
 
 
 def score(

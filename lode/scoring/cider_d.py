@@ -30,8 +30,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-#: The column of the predictions table that is scored.
 COLUMN = "reply"
+UNIT = "score in [0, 1]"
+SEES_STOPPING = True
 
 ORDERS = (1, 2, 3, 4)
 SIGMA = 6.0  # of the penalty for a difference in length [words]

@@ -15,18 +15,15 @@ of knowledge; look at the replies and at the gold log-likelihood before concludi
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from unicodedata import normalize
 
 import numpy as np
 from jaxtyping import Float
 
-#: The column of the predictions table that is scored.
+from lode.diagnostics import is_answer
+
 COLUMN = "reply"
-
-
-def _canonical(text: str) -> str:
-    """The text as it is compared; folding the case may undo the normal form, so it comes first."""
-    return normalize("NFC", text.strip().casefold())
+UNIT = "score in [0, 1]"
+SEES_STOPPING = True
 
 
 def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
@@ -36,6 +33,5 @@ def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float
         replies: one reply per sample.
         samples: rows of the dataset table; `answers` is read.
     """
-    references = ({_canonical(answer) for answer in sample["answers"]} - {""} for sample in samples)
-    pairs = zip(replies, references, strict=True)
-    return np.array([_canonical(reply) in accepted for reply, accepted in pairs], dtype=np.float64)
+    pairs = zip(replies, samples, strict=True)
+    return np.array([is_answer(reply, sample["answers"]) for reply, sample in pairs], dtype=np.float64)

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-#: The column of the predictions table that is scored.
 COLUMN = "reply"
+UNIT = "score in [0, 1]"
+SEES_STOPPING = True
 
 NEEDED = 3  # people who must agree with a reply
 MARKS = ';/[]"{}()=+\\_-><@`!'

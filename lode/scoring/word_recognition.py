@@ -21,8 +21,9 @@ import jiwer
 import numpy as np
 from jaxtyping import Float
 
-#: The column of the predictions table that is scored.
 COLUMN = "reply"
+UNIT = "score in [0, 1]"
+SEES_STOPPING = True
 
 
 def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:

@@ -26,12 +26,14 @@ from lode.control import by_preference
 from lode.diagnostics import is_answer, loops, parses
 from lode.errors import UserError
 from lode.predictions import CONSTANT, NeuronSet, by_set, constant_rows, matched_samples, order
-from lode.scoring import UNITS, check_headline
+from lode.scoring import UNITS
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
 from lode.statistics.intervals import drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
 
 Row = Mapping[str, Any]
+#: Columns of the predictions that are likelihoods of the gold answer, which every set has.
+OF_GOLD = ("gold_log_likelihood", "gold_token_log_likelihood", "end_log_likelihood")
 
 
 class Outcome(NamedTuple):
@@ -43,12 +45,7 @@ class Outcome(NamedTuple):
 
 
 def outcomes(names: Sequence[str]) -> list[Outcome]:
-    """Content, stopping, and the scores of a benchmark, the headline first.
-
-    Raises:
-        UserError: what follows the answer can change the headline.
-    """
-    check_headline(names)
+    """Content, stopping, and the scores of a benchmark, the headline first."""
     roles = {"content": "content", "stopping": "stopping", names[0]: "score"}
     listed = dict.fromkeys(("content", "stopping", *names))
     return [Outcome(name, roles.get(name, "beside"), import_module(f"lode.scoring.{name}")) for name in listed]
@@ -71,9 +68,11 @@ def scored_sets(rows: Mapping[NeuronSet, Sequence[Row]], column: str, origin: st
 
 
 def score_sets(
-    plugin: Any, rows: Sequence[Sequence[Row]], samples: Sequence[Row]
+    plugin: Any, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]
 ) -> Float[np.ndarray, "neuron_set sample"]:
-    """Apply one score to all sets; what is equal for one sample is scored once.
+    """Apply one score to sets; what is equal for one sample is scored once.
+
+    The chance level of a score of replies is the score of a constant reply; a score of the gold answer knows its own.
 
     Args:
         plugin: the module `lode/scoring/<name>.py`.
@@ -83,6 +82,21 @@ def score_sets(
     Raises:
         UserError: the plug-in does not return one number per sample within its range.
     """
+    of_gold = plugin.COLUMN in OF_GOLD
+    asked = {key: of_set for key, of_set in rows.items() if not (of_gold and key == CONSTANT)}
+    found = dict(zip(asked, _scored(plugin, list(asked.values()), samples), strict=True))
+    if of_gold and CONSTANT in rows:
+        lengths = next(of_set for key, of_set in rows.items() if key.kind == "clean")
+        answers = [
+            {**sample, "num_gold_tokens": row["num_gold_tokens"]} for sample, row in zip(samples, lengths, strict=True)
+        ]
+        found[CONSTANT] = np.full(len(samples), plugin.chance(answers))
+    return np.array([found[key] for key in rows])
+
+
+def _scored(
+    plugin: Any, rows: Sequence[Sequence[Row]], samples: Sequence[Row]
+) -> Float[np.ndarray, "neuron_set sample"]:
     replies = [[hashable(row[plugin.COLUMN]) for row in of_set] for of_set in rows]
     pairs = list(dict.fromkeys((i, reply) for of_set in replies for i, reply in enumerate(of_set)))
     values = plugin.score([reply for _, reply in pairs], [samples[i] for i, _ in pairs])
@@ -90,7 +104,8 @@ def score_sets(
     if values.shape != (len(pairs),) or not np.all((values >= low) & (values <= high) & np.isfinite(values)):
         raise UserError(
             f"score {plugin.__name__} gave shape {values.shape} from {values.min()} to {values.max()}; expected "
-            f"{len(pairs)} numbers in [{low}, {high}], one per reply: correct {plugin.__name__.replace('.', '/')}.py"
+            f"{len(pairs)} numbers in [{low:g}, {high:g}], one per reply: correct "
+            f"{plugin.__name__.replace('.', '/')}.py"
         )
     value_of = dict(zip(pairs, values.tolist(), strict=True))
     return np.array([[value_of[pair] for pair in enumerate(of_set)] for of_set in replies])
@@ -268,15 +283,14 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     groups = by_set([row for shard in shards for row in shard.to_pylist()], origin)
     samples = matched_samples(dataset, groups, origin)
     rows = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
-    clean = next(of_set for key, of_set in rows.items() if key.kind == "clean")
-    rows = {key: rows.get(key) or constant_rows(samples, clean) for key in sorted([*rows, CONSTANT], key=order)}
+    rows = {key: rows.get(key) or constant_rows(samples) for key in sorted([*rows, CONSTANT], key=order)}
     clusters = np.array([sample["cluster_id"] for sample in samples])
     if len(set(clusters.tolist())) < 2:
         raise UserError(f"{origin}: one cluster; expected at least two, as an interval needs variation")
     scored = []
     for outcome in outcomes(names):
         sets = scored_sets(rows, outcome.plugin.COLUMN, origin)
-        values = score_sets(outcome.plugin, [rows[key] for key in sets], samples)
+        values = score_sets(outcome.plugin, {key: rows[key] for key in sets}, samples)
         key = {"dataset": cfg.dataset.name, "score_name": outcome.name, "outcome": outcome.role}
         scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters, level))
     write_table(cfg.io.scores, "scores", [row for of in scored for row in of.score_rows(rows, samples)], made_by)

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from lode.config import CONFIG_DIR, GROUPS, ROOT, compose, restrict
 from lode.dataset import Sample
 from lode.figure import house_style, read_tables
+from lode.scoring import UNITS
 from lode.stages import plot
 from lode.stages.prepare import check_samples
 from lode.validation import is_local, known_plugins, validate
@@ -170,26 +171,72 @@ def test_training_recipe_names_datasets_and_shares(name: str) -> None:
 # --- scores and figures -----------------------------------------------------------------------------------------------
 
 #: What each column may hold that is scored: nothing, right, nonsense, right by its letter, strange.
+NATS = [-1e4, -0.1, -30.0, -0.2, 0.0, -1e4]
 REPLIES: dict[str, list[Any]] = {
     "reply": ["", "red fox", "zzz", "A", "ß 数字 🙂", ""],
     "choice_log_likelihoods": [None, (-0.1, -3.0), (-3.0, -0.1), (-0.1, -0.2), (float("-inf"), -1.0), None],
+    **dict.fromkeys(("gold_log_likelihood", "gold_token_log_likelihood", "end_log_likelihood"), NATS),
 }
+SCORES = sorted(known_plugins("scoring"))
 ANSWERS = {"answers": ["red fox"] * 10, "choices": ["red fox", "cat"], "answer_index": 0, "meta": "{}"}
+ASKED = {"sample_id": "a", "cluster_id": "a", "split": "report", "prompt": "which animal?", **ANSWERS}
+OTHER = {**ASKED, "sample_id": "b", "answers": ["blue bird"] * 10}  # weights of words need more than one sample
 
 
-@pytest.mark.parametrize("name", sorted(known_plugins("scoring")))
+def is_legal(values: Any, unit: str) -> bool:
+    low, high = UNITS[unit]
+    return bool(np.all(np.isfinite(values) & (low <= values) & (values <= high)))
+
+
+@pytest.mark.parametrize("name", SCORES)
 def test_score_is_one_number_a_sample(name: str) -> None:
     plugin = import_module(f"lode.scoring.{name}")
     score, replies = plugin.score, REPLIES[plugin.COLUMN]
-    sample = {"sample_id": "a", "cluster_id": "a", "split": "report", "prompt": "which animal?", **ANSWERS}
-    other = {**sample, "sample_id": "b", "answers": ["blue bird"] * 10}  # weights of words need more than one sample
-    values = score(replies, [sample] * 5 + [other])[:5]
+    values = score(replies, [ASKED] * 5 + [OTHER])[:5]
     assert values.shape == (5,)
     assert values.dtype == np.float64
-    assert np.all((values >= 0) & (values <= 1))
-    assert values[0] == 0
+    assert is_legal(values, plugin.UNIT)
+    assert values[0] == 0 or plugin.UNIT == "nats"
     assert max(values[1], values[3]) > values[2], "the right answer is better than nonsense"
-    np.testing.assert_array_equal(score([replies[0], replies[3]], [sample] * 2), values[[0, 3]])
+    np.testing.assert_array_equal(score([replies[0], replies[3]], [ASKED] * 2), values[[0, 3]])
+
+
+#: Right in several ways, right in part, and wrong; and what a model may append that does not stop.
+SAID = ("red fox", "Red fox.", "A", "A. red fox", "a red fox", "red", "a red dog", "blue bird", "")
+BABBLE = (" zzz", ", zzz", "\nqq zzz zzz zzz zzz")
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_what_follows_the_answer_changes_a_score_that_sees_stopping_and_no_other(name: str) -> None:
+    """Columns that are no reply are likelihoods of the answer, whose own tokens nothing can follow, or of the end."""
+    plugin = import_module(f"lode.scoring.{name}")
+    if plugin.COLUMN != "reply":
+        assert (plugin.COLUMN == "end_log_likelihood") == plugin.SEES_STOPPING
+        return
+    said = [reply for reply in SAID for _ in BABBLE]
+    more = [reply + tail for reply in SAID for tail in BABBLE]
+    before, after = (plugin.score([*replies, ""], [ASKED] * len(replies) + [OTHER]) for replies in (said, more))
+    assert before.any()
+    assert bool((before != after).any()) == plugin.SEES_STOPPING
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_score_of_the_gold_answer_knows_its_chance(name: str) -> None:
+    """Of a score of replies, the chance level is the commonest answer for a reply, which the stage scores."""
+    plugin = import_module(f"lode.scoring.{name}")
+    if plugin.COLUMN in ("reply", "choice_log_likelihoods"):
+        assert "chance" not in vars(plugin)
+        return
+    rows = [{**ASKED, "num_gold_tokens": 3}] * 2 + [{**OTHER, "num_gold_tokens": 2}]
+    assert is_legal(plugin.chance(rows), plugin.UNIT)
+    assert is_legal(plugin.chance(rows[:1]), plugin.UNIT)
+
+
+@pytest.mark.parametrize("name", choices("dataset"))
+def test_a_headline_does_not_see_stopping(name: str) -> None:
+    headline, *others = chosen("dataset", name).dataset.scores
+    assert not import_module(f"lode.scoring.{headline}").SEES_STOPPING
+    assert others, "today's and the paper's score stand beside it"
 
 
 @pytest.fixture(scope="module")

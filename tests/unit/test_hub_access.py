@@ -29,6 +29,7 @@ from tests.hub_fixtures import (
     picture,
     write_coco_caption,
     write_librispeech,
+    write_mmlu,
     write_msvd_qa,
     write_split,
     write_textvqa,
@@ -61,9 +62,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatasetHub]:
     folder = tmp_path_factory.mktemp("served")
     write_textvqa(folder / "textvqa")
     write_msvd_qa(folder / "msvd")
+    write_mmlu(folder / "mmlu")
     (folder / "empty").mkdir()
     names = {"lmms-lab/textvqa": "textvqa", "morpheushoc/msvd-qa": "msvd", "a/empty": "empty", "a/gated": "textvqa"}
-    repositories = {name: folder / path for name, path in names.items()} | {"a/v": folder / "msvd/videos"}
+    names |= {"a/v": "msvd/videos", "cais/mmlu": "mmlu", "openai-community/gpt2": "mmlu/tokenizer"}
+    repositories = {name: folder / path for name, path in names.items()}
     with serving(DatasetHub(repositories, gated={"a/gated"}), DatasetHubHandler) as running:
         yield running
 
@@ -85,6 +88,7 @@ def textvqa(source: str = "lmms-lab/textvqa", revision: str = COMMIT) -> list[st
 
 
 MSVD = ["dataset=msvd_qa", "dataset.options.videos=a/v"]
+MMLU = ["dataset=mmlu", *(f"dataset.options.{key}={COMMIT}" for key in ("revision", "tokenizer_revision"))]
 TROUBLE = {
     "no_revision": (
         textvqa(revision="v9"),
@@ -93,13 +97,17 @@ TROUBLE = {
     "no_repository": (textvqa("a/none"), ("'a/none'", "no such repository", "hf auth login", "dataset.options")),
     "gated": (textvqa("a/gated"), ("'a/gated'", "gated, and you have no access", "hf auth login", "HF_TOKEN")),
     "empty": (textvqa("a/empty"), ("'a/empty'", "not readable", "README.md")),
+    "no_tokenizer": (
+        [*MMLU, "dataset.options.tokenizer=a/none"],
+        ("model 'a/none'", "no such repository", "dataset.options"),
+    ),
     "no_zip": ([*MSVD, "dataset.options.source=a/empty"], ("'a/empty'", "no file 'MSVD-QA.zip'")),
 }
 
 
 def test_hub_datasets_over_http(served: DatasetHub, tmp_path: Path) -> None:
     """Branches and commits give the same table, which names the commit; no other split is touched."""
-    good = {"commit": textvqa(), "branch": textvqa(revision="main"), "clips": MSVD}
+    good = {"commit": textvqa(), "branch": textvqa(revision="main"), "clips": MSVD, "counted": MMLU}
     told = prepared(served, tmp_path, good | {name: case for name, (case, _) in TROUBLE.items()})
     for name in good:
         assert told[name] == ""

@@ -196,20 +196,27 @@ def test_mmlu(copies: Path) -> None:
 
 
 def test_mmlu_drops_shots_from_long_prompts(copies: Path) -> None:
-    """A solved question of the history subject has 1,500 characters: three fit into 6,000, four and the rest do not."""
-    for sample in everything(copies / "mmlu", "mmlu", max_prompt_chars=6000).values():
-        long = sample.cluster_id == SUBJECTS[-1]
-        assert sample.prompt.count("Answer:") == (4 if long else 6)
-        assert len(sample.prompt) <= 6000
+    """Tokens are words here. A solved question of the history subject has 260 of the passage and 13 more, the header
+    and the question 25: three examples fit into 844, which hold the prompt exactly, and two into 843."""
+    for most, num_long in ((844, 3), (843, 2)):
+        for sample in everything(copies / "mmlu", "mmlu", max_prompt_tokens=most).values():
+            long = sample.cluster_id == SUBJECTS[-1]
+            assert sample.prompt.count("Answer:") == (num_long if long else 5) + 1
+            assert len(sample.prompt.split()) <= most
     alone = {"question": "q?", "subject": "anatomy", "choices": ["1", "2", "3", "4"], "answer": 0}
     header = "The following are multiple choice questions (with answers) about anatomy."
     bare = f"{header}\n\nq?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
-    assert few_shot(alone, [alone] * 5, 10) == bare
-    assert few_shot(alone, [alone] * 5, len(bare)) == bare
-    assert few_shot(alone, [alone] * 5, len(bare) + 33) == bare
-    assert (
-        few_shot(alone, [alone] * 5, len(bare) + 34) == f"{header}\n\n{bare[len(header) + 2 :]} A{bare[len(header) :]}"
-    )
+    with_one = f"{header}\n\n{bare[len(header) + 2 :]} A{bare[len(header) :]}"
+    for room, prompt in ((-50, bare), (0, bare), (33, bare), (34, with_one)):
+        assert few_shot(alone, [alone] * 5, len, len(bare) + room) == prompt
+
+
+def test_a_tokenizer_that_is_none_is_named(copies: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model '.*'.*: no file 'tokenizer.json'"):
+        everything(copies / "mmlu", "mmlu", tokenizer=str(tmp_path))
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match=r"tokenizer.json is no tokenizer \(.*fetch it again"):
+        everything(copies / "mmlu", "mmlu", tokenizer=str(tmp_path))
 
 
 def test_librispeech(copies: Path) -> None:

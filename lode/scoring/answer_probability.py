@@ -1,0 +1,47 @@
+"""How probable the model finds the right answer, per token: for captions and speech, which no reply repeats exactly.
+
+Formula: exp(log p(gold answer | prompt) / its number of tokens), the geometric mean probability of its tokens, each
+given those before it. Teacher-forced; no end token is counted.
+
+Range: [0, 1]. It is 1 / perplexity of the gold answer. A guess that draws one of the other samples' answers, each
+as probable as the next, has the mean of p^(1 / number of tokens) over samples; 0 where no two answers are equal.
+
+Source: perplexity (Jelinek et al. 1977); the content of `content`, comparable between answers of unequal length.
+
+What it does not tell: what the model would say. The first tokens of an answer are hard and the rest often follows from
+them, so a long answer scores high as soon as the language model is good; a loss of hearing or sight shows less than in
+`content`. Only the first answer counts.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+COLUMN = "gold_token_log_likelihood"
+UNIT = "score in [0, 1]"
+SEES_STOPPING = False
+
+
+def score(replies: Sequence[float], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
+    """Score each sample: the geometric mean probability of the gold answer's tokens.
+
+    Args:
+        replies: log-probability of the gold answer per token, one per sample [nats].
+        samples: rows of the dataset table; none of their columns is read.
+    """
+    return np.exp(np.array([value for value, _ in zip(replies, samples, strict=True)], dtype=np.float64))
+
+
+def chance(samples: Sequence[Mapping[str, Any]]) -> float:
+    """The score of a guess that draws the answer of another sample.
+
+    Args:
+        samples: rows of the dataset table with the column `num_gold_tokens`; `answers` is read too.
+    """
+    counts = Counter(sample["answers"][0] for sample in samples)
+    others = max(len(samples) - 1, 1)
+    guessed = [((counts[s["answers"][0]] - 1) / others) ** (1 / s["num_gold_tokens"]) for s in samples]
+    return sum(guessed) / len(samples)

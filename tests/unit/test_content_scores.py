@@ -1,0 +1,108 @@
+"""Content and stopping apart: values worked by hand of the scores that tell a lost answer from a lost end token."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lode.diagnostics import begins
+from lode.scoring import answer_probability, begins_with_answer, content, exact_match, stopping
+
+
+def sample(*answers, tokens=1):
+    return {"answers": list(answers), "num_gold_tokens": tokens}
+
+
+@pytest.mark.parametrize(
+    ("reply", "answers", "expected"),
+    [
+        ("cat", ["dog", "cat"], True),
+        ("cats", ["cat"], False),
+        ("cat cat cat", ["cat"], True),
+        ("a purple square above a black square triangle cross", ["a purple square above a black square"], True),
+        ("a purple square above a black square", ["a purple square"], True),  # the shorter answer is accepted too
+        ("a purple square above a black squares", ["a purple square above a black square"], False),
+        ("a purple", ["a purple square"], False),
+        ("the cat", ["cat"], False),
+        ("  Cat.\n dog", [" CAT "], True),
+        ("cat, dog", ["cat"], True),
+        ("cat's", ["cat"], False),
+        ("cat_1", ["cat"], False),
+        ("B. Paris", ["B"], True),
+        ("Because", ["B"], False),
+        ("3.5", ["3"], False),
+        ("3. Next", ["3"], True),
+        ("12,000", ["12"], False),
+        ("120", ["12"], False),
+        ("stop!stop!", ["stop!"], True),
+        ("STRASSE nach", ["straße"], True),
+        ("cafe\u0301 noir", ["caf\u00e9"], True),
+        ("cafe\u0301", ["cafe"], False),
+        ("猫が好き", ["猫"], True),  # each such character is a word
+        ("", ["cat"], False),
+        ("cat", [""], False),
+        ("cat", [" "], False),
+        ("", [""], False),
+        ("cat", [], False),
+    ],
+)
+def test_a_reply_begins_with_an_answer_that_ends_at_a_word_boundary(reply, answers, expected):
+    assert begins(reply, answers) is expected
+    assert begins_with_answer.score([reply], [sample(*answers)]).tolist() == [expected]
+
+
+texts = st.text(alphabet=st.sampled_from("abAB cat.'é猫\u0301!1"), max_size=10)
+
+
+@given(reply=texts, answers=st.lists(texts, max_size=3), tail=st.text(alphabet="zq .,", max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_an_exact_reply_begins_with_its_answer_whatever_words_are_appended(reply, answers, tail):
+    exact, begun = (plugin.score([reply], [sample(*answers)])[0] for plugin in (exact_match, begins_with_answer))
+    assert begun >= exact
+    longer = begins_with_answer.score([f"{reply.strip()} {tail}"], [sample(*answers)])[0]
+    assert longer >= begun
+
+
+def test_content_and_stopping_are_log_likelihoods_as_they_are():
+    for plugin in (content, stopping):
+        assert plugin.score([-0.25, -40.0, 0.0], [sample("a")] * 3).tolist() == [-0.25, -40, 0]
+
+
+def test_chance_of_content_by_hand():
+    """Three of four say "yes": 3/4 log(3/4) + 1/4 log(1/4); only first answers count; four of a kind are certain."""
+    rows = [sample("yes", "no")] * 3 + [sample("no")]
+    assert content.chance(rows) == pytest.approx(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert content.chance([sample("yes")] * 4) == 0
+    assert content.chance([sample(str(i)) for i in range(80)]) == pytest.approx(-math.log(80))
+
+
+def test_chance_of_stopping_by_hand():
+    """Answers of 2 and 4 tokens: 2 of 8 places are an end. No rate of ending makes the two more probable."""
+    rows = [sample("a b", tokens=2), sample("a b c d", tokens=4)]
+    assert stopping.chance(rows) == pytest.approx(math.log(1 / 4))
+    rates = np.linspace(0.01, 0.99, 99)
+    assert rates[np.argmax(2 * np.log(rates) + 6 * np.log(1 - rates))] == pytest.approx(math.exp(stopping.chance(rows)))
+    assert stopping.chance([sample("a")]) == pytest.approx(math.log(1 / 2))
+
+
+def test_answer_probability_by_hand():
+    """A token of probability 1/2 and one of 1/8: the geometric mean is 1/4."""
+    values = answer_probability.score([(math.log(1 / 2) + math.log(1 / 8)) / 2, 0.0, -1e5], [sample("a b")] * 3)
+    assert values.tolist() == pytest.approx([1 / 4, 1, 0])
+
+
+def test_chance_of_answer_probability_by_hand():
+    """ "a" is the answer of 1 of the other 2 samples, twice: 1/2 to the power 1/2; "b" of none of them."""
+    rows = [sample("a", tokens=2), sample("a", tokens=2), sample("b", tokens=3)]
+    assert answer_probability.chance(rows) == pytest.approx(2 / 3 * math.sqrt(1 / 2))
+    assert answer_probability.chance(rows[1:]) == 0
+    assert answer_probability.chance(rows[:1]) == 0
+    assert answer_probability.chance([sample("a", tokens=2)] * 3) == 1
+
+
+@pytest.mark.parametrize("plugin", [content, stopping, answer_probability, begins_with_answer])
+def test_unequal_lengths_are_refused(plugin):
+    with pytest.raises(ValueError, match="zip"):
+        plugin.score(["a", "b"] if plugin.COLUMN == "reply" else [-1.0, -2.0], [sample("a")])
