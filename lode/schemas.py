@@ -140,11 +140,9 @@ _SELECTIVITY = (
     field("set_name", pa.string(), "name", "the method set that was switched"),
     field("num_neurons", pa.int32(), "neurons", "unique neurons that were switched"),
     _OUTCOME,
-    field("own", pa.list_(pa.string()), "names", "benchmarks of the set's own that can be measured"),
-    field("others", pa.list_(pa.string()), "names", "the others that can be measured"),
-    field(
-        "unmeasurable", pa.list_(pa.string()), "names", "benchmarks left out: the unmodified model is not above chance"
-    ),
+    field("own", pa.list_(pa.string()), "names", "benchmarks of the set's own"),
+    field("others", pa.list_(pa.string()), "names", "the others"),
+    field("unmeasurable", pa.list_(pa.string()), "names", "of all, those left out: clean is not above chance"),
     field("share_own", pa.float64(), "share", "mean over own benchmarks of drop / (clean - chance)", True),
     field("share_others", pa.float64(), "share", "the same over the others", True),
     field("selectivity", pa.float64(), "share", "share_own - share_others; null: no own or no other benchmark", True),
@@ -154,6 +152,8 @@ _SELECTIVITY = (
     field("num_clusters", pa.int32(), "clusters", "fewest of a benchmark that takes part", True),
     field("interval_low", pa.float64(), "share", "lower end of its 95 % interval", True),
     field("interval_high", pa.float64(), "share", "upper end of that interval", True),
+    field("wide_low", pa.float64(), "share", "lower end of its 99.99 % interval", True),
+    field("wide_high", pa.float64(), "share", "upper end of that interval", True),
     field("specificity_f", pa.float64(), "F in [0, 1]", "CRANE's specificity F of the shares, clipped at 0", True),
     _CONTROL_KIND,
     field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),

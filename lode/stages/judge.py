@@ -42,9 +42,8 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
             rows.append({**keys, **row, "magnitude_ratio": ratio})
     level = 1 - cfg.scoring.confidence_level
     judged = [
-        {**row, **verdict}
+        {**verdict.row, **{name: value for name, value in vars(verdict).items() if name != "row"}}
         for outcome in COMPARED
-        for of_outcome in [[row for row in rows if row["outcome"] == outcome]]
-        for row, verdict in zip(of_outcome, judge(of_outcome, level), strict=True)
+        for verdict in judge([row for row in rows if row["outcome"] == outcome], level)
     ]
     write_table(cfg.io.output, "verdicts", judged, made_by)

@@ -150,19 +150,18 @@ def selectivity_rows(
     """
     keys = next(iter(benchmarks.values())).keys
     common = {name: key for name, key in keys.items() if all(name in of.keys for of in benchmarks.values())}
-    measurable = {name: of for name, of in benchmarks.items() if of.full is not None}
-    left_out = [name for name in benchmarks if name not in measurable]
+    left_out = [name for name, of in benchmarks.items() if of.full is None]
     rows: list[Row] = []
     for name, key in common.items():
         if key["kind"] != "method":
             continue
-        own = own_benchmarks(name, {benchmark: modalities[benchmark] for benchmark in measurable})
+        own = own_benchmarks(name, modalities)
         controls = [other for other in common.values() if other["control_of"] == name]
         for kind in by_preference({other["control_kind"] for other in controls} or {""}):
             of_kind = sorted((o for o in controls if o["control_kind"] == kind), key=lambda o: o["control_draw"])
             row = {"set_name": name, "num_neurons": key["num_neurons"], "outcome": outcome, "unmeasurable": left_out}
             row |= {"control_kind": kind, "num_controls": len(of_kind)}
-            rows.append(row | _selectivity([name, *(other["set_name"] for other in of_kind)], measurable, own, level))
+            rows.append(row | _selectivity([name, *(other["set_name"] for other in of_kind)], benchmarks, own, level))
     return rows
 
 
@@ -170,30 +169,33 @@ def _selectivity(
     names: Sequence[str], benchmarks: Mapping[str, Benchmark], own: Mapping[str, bool] | None, level: float
 ) -> Row:
     """The selectivity of one set, the first of `names`, beside that of its controls of one kind."""
-    if own is None:
-        return {"own": [], "others": list(benchmarks)}
-    is_own = np.array([own[dataset] for dataset in benchmarks])
-    full = np.array([of.full for of in benchmarks.values()])
+    of_own = [dataset for dataset in own or () if own and own[dataset]]
+    found: Row = {"own": of_own, "others": [dataset for dataset in benchmarks if dataset not in of_own]}
+    measurable = {name: of for name, of in benchmarks.items() if of.full is not None}
+    if not set(of_own) & set(measurable) or not set(found["others"]) & set(measurable):
+        return found
+    is_own = np.array([dataset in of_own for dataset in measurable])
+    full = np.array([of.full for of in measurable.values()])
     weights = share_weights(is_own, full)
-    values = np.array([[of.means[name] for of in benchmarks.values()] for name in names]) @ weights
-    shares = np.array([of.means[names[0]] for of in benchmarks.values()]) / full
-    found = selectivity_intervals(
-        [of.drops[names[0]][None] for of in benchmarks.values()],
-        [of.clusters for of in benchmarks.values()],
+    values = np.array([[of.means[name] for of in measurable.values()] for name in names]) @ weights
+    shares = np.array([of.means[names[0]] for of in measurable.values()]) / full
+    intervals = selectivity_intervals(
+        [of.drops[names[0]][None] for of in measurable.values()],
+        [of.clusters for of in measurable.values()],
         weights,
-        [drop_intervals if of.is_bounded else mean_intervals for of in benchmarks.values()],
+        [drop_intervals if of.is_bounded else mean_intervals for of in measurable.values()],
         level,
     )
-    return {
-        "own": [dataset for dataset in benchmarks if own[dataset]],
-        "others": [dataset for dataset in benchmarks if not own[dataset]],
+    return found | {
         "share_own": float(shares[is_own].mean()),
         "share_others": float(shares[~is_own].mean()),
         "selectivity": float(values[0]),
-        "standard_error": float(found.standard_error[0]),
-        "interval_low": float(found.low[0]),
-        "interval_high": float(found.high[0]),
-        "num_clusters": min(len(set(of.clusters.tolist())) for of in benchmarks.values()),
+        "standard_error": float(intervals.standard_error[0]),
+        "interval_low": float(intervals.low[0]),
+        "interval_high": float(intervals.high[0]),
+        "wide_low": float(intervals.wide_low[0]),
+        "wide_high": float(intervals.wide_high[0]),
+        "num_clusters": min(len(set(of.clusters.tolist())) for of in measurable.values()),
         "specificity_f": specificity_f(shares, np.ones(len(shares)), is_own),
         "control_values": values[1:].tolist(),
         "control_mean": float(values[1:].mean()) if len(names) > 1 else None,

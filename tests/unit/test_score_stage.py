@@ -1,5 +1,6 @@
 """The score stage on a table small enough to work by hand, and every input that it must refuse."""
 
+import math
 import random
 from statistics import mean
 
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.diagnostics import loops, parses
 from lode.errors import UserError
+from lode.predictions import NeuronSet
 from lode.scoring import exact_match
 from lode.stages.score import kinds_of_controls, run, score_sets
 
@@ -178,11 +180,19 @@ def test_chance_is_a_guess_that_does_not_look(stage):
 def test_shares_are_of_what_there_is_to_lose(stage):
     """Exact match: clean 1, chance 1/6; the image set drops 1/2, a share of 3/5."""
     rows = {row["outcome"]: row for row in stage()[1] if row["set_name"] == "image"}
-    assert not rows["beside"]["measurable"], "3 clusters: the interval of the clean score reaches down to chance"
-    assert rows["beside"]["share"] is None
+    assert rows["beside"]["measurable"]
+    assert (rows["beside"]["chance"], rows["beside"]["share"]) == pytest.approx((1 / 6, 0.6))
     clean = -0.1 - 15 / 18
-    assert rows["content"]["measurable"], "content is far above log(1/6)"
     assert rows["content"]["share"] == pytest.approx(0.5 / (clean - math.log(1 / 6)))
+
+
+def test_where_a_guess_does_as_well_there_is_no_share(stage):
+    dataset = [row | {"answers": [f"word{i}", "word0"]} for i, row in enumerate(dataset_rows())]
+    effects = stage(dataset=dataset)[1]
+    exact = exact_effects(effects)[0]
+    assert exact["clean"] == exact["chance"] == 1, "word0 is right everywhere"
+    assert not exact["measurable"]
+    assert exact["share"] is None
 
 
 def test_sets_that_wrote_no_reply_have_likelihoods_alone(stage):
