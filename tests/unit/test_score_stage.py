@@ -182,8 +182,10 @@ def test_shares_are_of_what_there_is_to_lose(stage):
     rows = {row["outcome"]: row for row in stage()[1] if row["set_name"] == "image"}
     assert rows["beside"]["measurable"]
     assert (rows["beside"]["chance"], rows["beside"]["share"]) == pytest.approx((1 / 6, 0.6))
-    clean = -0.1 - 15 / 18
-    assert rows["content"]["share"] == pytest.approx(0.5 / (clean - math.log(1 / 6)))
+    assert not rows["content"]["measurable"], "-0.93 nats of 3 clusters, from -0.1 to -1.8: log(1/6) is not excluded"
+    nearer = [row | {"gold_log_likelihood": row["gold_log_likelihood"] / 10} for row in prediction_rows()]
+    content = stage(nearer)[1][0]
+    assert content["share"] == pytest.approx(0.05 / (-0.01 - 15 / 180 - math.log(1 / 6)))
 
 
 def test_where_a_guess_does_as_well_there_is_no_share(stage):
