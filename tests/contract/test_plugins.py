@@ -232,6 +232,13 @@ def test_a_score_of_the_gold_answer_knows_its_chance(name: str) -> None:
     assert is_legal(plugin.chance(rows[:1]), plugin.UNIT)
 
 
+def test_the_table_of_scores_says_of_each_whether_it_sees_stopping() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| (yes|no)", (ROOT / "docs/miner.md").read_text(), re.MULTILINE)
+    sees = {name: "yes" if import_module(f"lode.scoring.{name}").SEES_STOPPING else "no" for name in SCORES}
+    assert len(rows) == len(SCORES)
+    assert dict(rows) == sees
+
+
 @pytest.mark.parametrize("name", choices("dataset"))
 def test_a_headline_does_not_see_stopping(name: str) -> None:
     headline, *others = chosen("dataset", name).dataset.scores
