@@ -14,12 +14,23 @@ from io import BytesIO
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from lode.media.medium import Medium, Sampling
 
 #: No side is longer than this many times the other; vision models refuse more (Qwen2-VL does by name).
 MAX_ASPECT = 200
+
+#: How to turn an image upright, by its EXIF orientation; 1: it is.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def encode_image(image: Image.Image) -> Medium:
@@ -27,6 +38,12 @@ def encode_image(image: Image.Image) -> Medium:
     buffer = BytesIO()
     image.save(buffer, format="PNG")
     return Medium("image", buffer.getvalue(), "image/png")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An image as its orientation says; unlike Pillow's `exif_transpose`, it needs no other tag to be whole."""
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image.copy() if turn is None else image.transpose(turn)
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -74,7 +91,7 @@ def decode_image(data: bytes, sampling: Sampling) -> Image.Image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)  # too many pixels
         with Image.open(BytesIO(data)) as opened:
             opened.load()
-            image = ImageOps.exif_transpose(opened)
+            image = upright(opened)
     if max(image.size) > MAX_ASPECT * min(image.size):
         raise ValueError(
             f"{image.width} x {image.height} pixels; expected no side longer than {MAX_ASPECT} times the other"
