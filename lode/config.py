@@ -52,6 +52,7 @@ class ModelConfig:
     processor: dict[str, Any] = field(default_factory=dict)  # arguments of its call by modality: images_kwargs: ...
     video_rate: float = 1.0  # frames per second that the model is shown
     max_frames: int = 64  # of a longer video, so many evenly spaced
+    video_frames: str = "shown"  # or qwen_vl_utils: which frames (lode/media/video.py)
     attn_implementation: str = "sdpa"  # or eager, flash_attention_2
     dtype: str = "float32"
     trust_remote_code: bool = False

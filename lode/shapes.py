@@ -49,3 +49,6 @@ SPLITS = ("disjoint", "paper")
 ACTED_NEURONS = ("set", "others")
 ACTED_TOKENS = ("all", "own", "generated")
 ACTED_PASSES = ("both", "prefill", "decode")
+
+#: Which frames of a video a model is shown (`lode/media/video.py`).
+VIDEO_FRAMES = ("shown", "qwen_vl_utils")

@@ -25,6 +25,7 @@ from lode.shapes import (
     NORMALISATIONS,
     SPLITS,
     TOKEN_MODALITIES,
+    VIDEO_FRAMES,
 )
 
 TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts")
@@ -138,8 +139,8 @@ def check_model(cfg: Any) -> None:
     for part in model.processor:
         check_name("part of model.processor", part, PROCESSOR_PARTS)
     check_auto_class(model.auto_class)
-    check_name("model.dtype", model.dtype, DTYPES)
-    check_name("model.attn_implementation", model.attn_implementation, ATTENTIONS)
+    for key, known in (("dtype", DTYPES), ("attn_implementation", ATTENTIONS), ("video_frames", VIDEO_FRAMES)):
+        check_name(f"model.{key}", model[key], known)
     if model.attn_implementation == "flash_attention_2" and model.dtype == "float32":
         raise UserError(
             "model.attn_implementation = flash_attention_2 and model.dtype = float32: flash attention computes in half "

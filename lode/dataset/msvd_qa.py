@@ -5,7 +5,8 @@
 one `<YouTube id>_<start>_<end>.avi` each. A clip is read from the archive when a question needs it; nothing is
 unpacked. The cluster is the YouTube video, of which several clips may come, and the splits share none.
 
-The prompt is MINER's. It shows the model one frame a second of at most 360 x 420 pixels, which is the model's config.
+The prompt is MINER's. It shows the model one frame a second of at most 360 x 420 pixels, chosen by qwen_vl_utils, which
+is the model's config (`qwen2_vl_7b`).
 """
 
 import json

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from omegaconf import OmegaConf
 from torch import Tensor
 from torch.nn.functional import pad
+from transformers.video_utils import VideoMetadata
 
 from lode.errors import UserError
-from lode.media import DECODERS, Sampling
+from lode.media import Clip, Medium, Sampling, decode
 from lode.model.adapter import Adapter, token_id
 from lode.shapes import REPLY, TOKEN_MODALITIES
 
@@ -28,6 +30,9 @@ TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids
 
 #: Features that no model tells from padding: frames of videos.
 UNPADDED = ("pixel_values_videos",)
+
+#: Masks of sound features, by which a sound that was cut is known: one entry for every `hop_length` samples heard.
+SOUND_MASKS = ("feature_attention_mask", "input_features_mask")
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,10 @@ def chat(
 def decode_media(processor: Any, sample: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     """The media of one sample as keyword arguments of the processor.
 
-    Frames are sampled here, at a known rate, so the processor is told not to sample them again.
+    Frames are sampled here, at known times, so the processor is told these and not to sample again.
 
     Raises:
-        UserError: the processor has no such argument.
+        UserError: the processor has no such argument, or a medium does not decode.
     """
     taken = inspect.signature(processor.__call__).parameters
     media: dict[str, list[Any]] = {}
@@ -72,19 +77,23 @@ def decode_media(processor: Any, sample: Mapping[str, Any], sampling: Sampling) 
                 f"{type(processor).__name__} takes {', '.join(taken)} and no {ARGUMENTS[medium['kind']]!r}: the model "
                 "would not be shown it. Mend `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
             )
-        media.setdefault(medium["kind"], []).append(DECODERS[medium["kind"]](medium["bytes"], sampling))
+        media.setdefault(medium["kind"], []).append(decode(sample["sample_id"], Medium(**medium), sampling))
     arguments: dict[str, Any] = {ARGUMENTS[kind]: decoded for kind, decoded in media.items()}
     if "image" in media:
         arguments[ARGUMENTS["image"]] = [media["image"]]  # nested: one list a sample, which all processors take
     if "audio" in media:
         arguments["audio_kwargs"] = {"sampling_rate": sampling.audio_rate}
     if "video" in media:
-        timing = [
-            {"total_num_frames": len(v), "fps": sampling.video_rate, "frames_indices": list(range(len(v)))}
-            for v in media["video"]
-        ]
-        arguments["videos_kwargs"] = {"do_sample_frames": False, "fps": sampling.video_rate, "video_metadata": timing}
+        arguments[ARGUMENTS["video"]] = [clip.frames for clip in media["video"]]
+        arguments["videos_kwargs"] = timing(media["video"])
     return arguments
+
+
+def timing(clips: Sequence[Clip]) -> dict[str, Any]:
+    """The processor's arguments that say when the frames of one sample's videos are."""
+    grids = [clip.grid for clip in clips]
+    known = [{"total_num_frames": g.total, "fps": g.rate, "frames_indices": list(g.indices)} for g in grids]
+    return {"do_sample_frames": False, "fps": grids[0].sampled_rate, "video_metadata": known}
 
 
 def process_alone(
@@ -94,7 +103,7 @@ def process_alone(
 
     Raises:
         UserError: the processor does not take the sample (an image 200 times as wide as high, for one), or made
-            nothing of the media, so that the model would be blind or deaf (METHODS 1.7).
+            nothing of the media, so that the model would be blind or deaf (METHODS 1.7), or cut a sound.
     """
     arguments = decode_media(processor, sample, sampling)
     for name, value in options.items():
@@ -114,7 +123,27 @@ def process_alone(
             f"{type(processor).__name__} made nothing of {kinds}: it gave only {', '.join(inputs)}; expected features "
             "too. Mend `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
         )
+    if "video_second_per_grid" in inputs:  # the processor takes one rate for all videos of a sample
+        rates = [VideoMetadata(**known).sampled_fps for known in arguments["videos_kwargs"]["video_metadata"]]
+        inputs["video_second_per_grid"] = processor.video_processor.temporal_patch_size / torch.tensor(rates)
+    check_heard(processor, sample, arguments.get("audio", []), inputs)
     return inputs
+
+
+def check_heard(
+    processor: Any, sample: Mapping[str, Any], sounds: Sequence[np.ndarray], inputs: Mapping[str, Tensor]
+) -> None:
+    """Refuse a sound of which the feature extractor took only the beginning."""
+    for mask in (inputs[name] for name in SOUND_MASKS if name in inputs):
+        extractor = processor.feature_extractor
+        heard, whole = int(mask.sum()) * extractor.hop_length, sum(map(len, sounds))
+        if heard < whole:
+            rate = extractor.sampling_rate
+            raise UserError(
+                f"sample {sample['sample_id']}: its sound is {whole / rate:.2f} s long, and {type(processor).__name__} "
+                f"takes {heard / rate:.2f} s of it: the model would not hear the rest. Cut it into parts, or leave it "
+                "out (dataset.options.max_seconds, where the dataset has it)"
+            )
 
 
 def collate(rows: Sequence[Mapping[str, Tensor]], pad_token_id: int) -> dict[str, Tensor]:
@@ -172,26 +201,27 @@ def process(
     return collate(rows, processor.tokenizer.pad_token_id)
 
 
-def sampling_of(processor: Any, video_rate: float, max_frames: int) -> Sampling:
-    """How media are sampled: the sound rate of the feature extractor, where there is one, and the frame rate given."""
+def sampling_of(processor: Any, video_rate: float, max_frames: int, video_frames: str = "shown") -> Sampling:
+    """How media are sampled: the sound rate of the feature extractor, where there is one, and the frames given."""
     extractor = getattr(processor, "feature_extractor", None)
     rates = {} if extractor is None else {"audio_rate": extractor.sampling_rate}
-    return Sampling(video_rate=video_rate, max_frames=max_frames, **rates)
+    return Sampling(video_rate=video_rate, max_frames=max_frames, video_frames=video_frames, **rates)
 
 
 def encode(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Batch:
     """Prepare a batch on the model's device, its features in the model's number format.
 
     Raises:
-        UserError: a medium that this model has no token for, or that left no token in the prompt; no medium where
-            the model needs one; markup of the model in the text; more tokens than the model's context.
+        UserError: a medium that this model has no token for, or that left no token in the prompt; a sound of one
+            token; no medium where the model needs one; markup of the model in the text; more tokens than the model's
+            context.
     """
     config = adapter.config
     for sample in samples:
         check_media(config, sample)
         check_text(config, sample, "prompt", sample["prompt"])
     texts = [chat(adapter.processor, sample, config.system_prompt, config.chat_template) for sample in samples]
-    sampling = sampling_of(adapter.processor, config.video_rate, config.max_frames)
+    sampling = sampling_of(adapter.processor, config.video_rate, config.max_frames, config.video_frames)
     options: Any = OmegaConf.to_container(config.processor)
     inputs = process(adapter.processor, texts, samples, sampling, options)
     check_lengths(adapter, samples, inputs["attention_mask"].sum(1).tolist())
@@ -202,11 +232,22 @@ def encode(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Batch:
                 raise UserError(
                     f"sample {sample['sample_id']}: its {kind} left no token in the prompt: the model is not shown it"
                 )
+        check_sound_tokens(sample, codes[row])
     placed = {
         name: tensor.to(adapter.device, adapter.dtype if tensor.is_floating_point() else tensor.dtype)
         for name, tensor in inputs.items()
     }
     return Batch(placed, codes.to(adapter.device))
+
+
+def check_sound_tokens(sample: Mapping[str, Any], codes: Int[Tensor, " token"]) -> None:
+    """Refuse sounds of one token: Qwen2-Audio takes a lone token for one that is still to be expanded."""
+    heard = codes == TOKEN_MODALITIES.index("audio")
+    if heard.any() and not (heard[1:] & heard[:-1]).any():
+        raise UserError(
+            f"sample {sample['sample_id']}: its sound is too short, it makes one token; expected two or more (about "
+            "0.07 s, at 25 tokens a second). Lengthen it with silence, or remove the sample"
+        )
 
 
 def kinds_of(sample: Mapping[str, Any]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from lode.artifacts import write_rows
 from lode.dataset import Sample
 from lode.errors import UserError
-from lode.media import DECODERS, DECODING_ERRORS, Medium, Sampling
+from lode.media import DECODERS, Medium, Sampling, decode
 
 
 def row(sample: Sample) -> dict[str, Any]:
@@ -22,13 +22,7 @@ def check_medium(sample_id: str, medium: Medium) -> None:
     """Raise `UserError` naming the sample when a medium is of no known kind or does not decode."""
     if medium.kind not in DECODERS:
         raise UserError(f"sample {sample_id}: medium {medium.kind!r}; expected one of {', '.join(DECODERS)}")
-    try:
-        DECODERS[medium.kind](medium.bytes, Sampling())
-    except DECODING_ERRORS as error:
-        raise UserError(
-            f"sample {sample_id}: its {medium.kind} ({len(medium.bytes)} bytes, {medium.mime}) does not decode: "
-            f"{error}. Remove the sample or replace the file"
-        ) from error
+    decode(sample_id, medium, Sampling())
 
 
 def check_sample(sample: Sample, promised: set[str]) -> None:

@@ -129,7 +129,8 @@ def test_what_each_token_is(family: Adapter, samples: list[dict[str, Any]]) -> N
 
 def by_the_processor(adapter: Adapter, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
     """The batch that the processor itself makes of samples with one medium each, all of one kind."""
-    sampling = sampling_of(adapter.processor, adapter.config.video_rate, adapter.config.max_frames)
+    config = adapter.config
+    sampling = sampling_of(adapter.processor, config.video_rate, config.max_frames, config.video_frames)
     arguments: Any = OmegaConf.to_container(adapter.config.processor)
     for sample in samples:
         for name, value in decode_media(adapter.processor, sample, sampling).items():

@@ -19,7 +19,7 @@ from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.dataset import Sample
 from lode.errors import UserError
 from lode.importance.miner import sample_importance
-from lode.media import Medium, encode_image
+from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter
 from lode.model.answering import prepare_batch
 from lode.stages.ablate import CLEAN, predictions, untouched
@@ -90,8 +90,14 @@ def test_refused_or_right(tiny: Adapter, name: str, prompt: str, answer: str, im
 
 
 @pytest.mark.parametrize("shape", [(400, 1), (1, 400)])
-def test_an_image_that_the_processor_does_not_take(tiny: Adapter, shape: tuple[int, int]) -> None:
+def test_an_image_that_the_processor_does_not_take(
+    tiny: Adapter, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known before a model is: `check_medium` refuses it; what only the processor knows is refused there."""
     strip = row(sample_of("strip", "what?", "b", Image.new("RGB", shape)))
+    with pytest.raises(UserError, match=r"sample strip: its image .* pixels; expected no side longer than 200 times"):
+        check_medium("strip", Medium(**strip["media"][0]))
+    monkeypatch.setattr(picture, "MAX_ASPECT", 1000)
     with pytest.raises(UserError, match=r"sample strip: Qwen2VLProcessor does not take it.*aspect ratio"):
         replies(tiny, [strip])
 

@@ -148,6 +148,7 @@ WORKFLOW = [
     workflow("no shard", "ablation.shards=0", says=("ablation.shards = 0", "at least 1")),
     workflow("batch size", "ablation.batch_size=0", says=("ablation.batch_size = 0", "at least 1")),
     workflow("device", "runtime.device=gpu", says=("'gpu'", "auto, cpu, cuda")),
+    workflow("video frames", "model.video_frames=show", says=("'show'", "Did you mean shown", "qwen_vl_utils")),
     workflow("number format", "model.dtype=float33", says=("'float33'", "Did you mean float32", "bfloat16")),
     workflow("medium of a model", "+model.media_tokens.picture=x", says=("'picture'", "image")),
     workflow("kind of control", "controls.kinds=[layer_mached]",

@@ -227,6 +227,14 @@ def test_librispeech(copies: Path) -> None:
     assert [(m.kind, m.bytes, m.mime) for m in sample.media] == [("audio", sound(634)["bytes"], "audio/flac")]
 
 
+def test_librispeech_leaves_out_what_is_too_long(copies: Path) -> None:
+    """Every utterance lasts 0.1 s."""
+    folder = copies / "librispeech"
+    assert len(everything(folder, "librispeech", max_seconds=0.1)) == len(everything(folder, "librispeech"))
+    assert not everything(folder, "librispeech", max_seconds=0.099)
+    assert compose(["dataset=librispeech"]).dataset.options.max_seconds == 30
+
+
 def test_vocalsound(copies: Path, tmp_path: Path) -> None:
     sample = everything(copies / "vocalsound", "vocalsound")["vocalsound-00005"]
     assert sample.prompt == (

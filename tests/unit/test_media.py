@@ -98,14 +98,14 @@ def test_a_blank_video_has_black_frames_at_the_same_times(times: Sequence[int], 
     assert all(seen for *_, seen in before)
     assert not any(seen for *_, seen in after)
     for rate in (0.5, 1.0, 2.0, 8.0):
-        sampled = [decode_video(d, Sampling(video_rate=rate)).shape for d in (data, shown.bytes)]
+        sampled = [decode_video(d, Sampling(video_rate=rate)).grid for d in (data, shown.bytes)]
         assert sampled[0] == sampled[1]
 
 
 def test_blanks_of_our_own_encoders() -> None:
     video = blank(encode_video([picture(64, 48) for _ in range(5)], rate=2))
-    assert decode_video(video.bytes, Sampling(video_rate=2.0)).shape == (5, 48, 64, 3)
-    assert not decode_video(video.bytes, Sampling()).any()
+    assert decode_video(video.bytes, Sampling(video_rate=2.0)).frames.shape == (5, 48, 64, 3)
+    assert not decode_video(video.bytes, Sampling()).frames.any()
     assert blank(encode_image(picture(8, 9))) == encode_image(Image.new("RGB", (8, 9)))
     assert blank(encode_audio(RNG.uniform(-1, 1, 100), 16_000)) == encode_audio(np.zeros(100), 16_000)
 
