@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lode.statistics.verdict import conclusion, is_specific, verdicts
+from lode.statistics.run_verdict import conclusion, is_specific, verdicts
 
 
 def row(name: str = "image", **changes: Any) -> dict[str, Any]:

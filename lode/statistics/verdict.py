@@ -1,0 +1,164 @@
+"""Three verdicts on each set of a report: specific, not specific, or cannot be told here, with the reason.
+
+A set is *specific* where two things hold at once, both over all tests of the report: no more than 5 in 100 reports of
+random sets alone have a set as selective as this (`report_p_values`), and the interval of its selectivity lies above 0
+at the level that holds for the best of many (`simultaneous_interval`).
+
+Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one.
+
+Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 2.8 % of
+null reports name a set, 4.6 % under heavy tails, 0.4 % where sets overlap. A set that loses 0.2 more on its own
+benchmarks is found in 38 % of such reports; in 82 % of reports of one selection (4 tests), in 94 % with 40 controls.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lode.statistics.intervals import simultaneous_interval
+from lode.statistics.significance import rank_p_value, report_p_values
+
+Row = Mapping[str, Any]
+
+SPECIFIC = "specific"
+NOT_SPECIFIC = "not_specific"
+CANNOT_BE_TOLD = "cannot_be_told"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a report says of one set in one run.
+
+    Attributes:
+        row: of the selectivity table: which set, in which run, and its selectivity.
+        verdict: `specific`, `not_specific` or `cannot_be_told`.
+        reason: in words, why.
+        p_value: rank of the selectivity among its controls; None where it cannot be told, as for all below.
+        p_corrected: after correction over all tests of the report.
+        num_tests: how many sets of the report could be told, over all runs and models.
+        simultaneous_low: lower end of the interval that holds for the best of that many.
+        simultaneous_high: its upper end.
+    """
+
+    row: Row
+    verdict: str
+    reason: str
+    p_value: float | None
+    p_corrected: float | None
+    num_tests: int
+    simultaneous_low: float | None
+    simultaneous_high: float | None
+
+
+def why_untold(row: Row, level: float = 0.05) -> str | None:
+    """Why nothing that this run could have measured would tell whether the set is specific; None where it would.
+
+    Args:
+        row: of the selectivity table.
+        level: the largest p that counts.
+    """
+    if not row["own"] or not row["others"]:
+        return "no benchmark without it" if row["own"] else "no benchmark of its own"
+    unmeasurable = set(row["unmeasurable"])
+    for names in (row["own"], row["others"]):
+        if unmeasurable.issuperset(names):
+            return f"clean model not above chance on {', '.join(names)}"
+    if not row["num_controls"]:
+        return "no controls were drawn"
+    smallest = 1 / (1 + row["num_controls"])
+    if smallest >= level:
+        needed = int(1 / level + 1e-9)
+        return f"{row['num_controls']} controls: no p below {smallest:.2f} can come out, {needed} or more are needed"
+    return None
+
+
+def judge(rows: Sequence[Row], level: float = 0.05) -> list[Verdict]:
+    """A verdict on every primary row of a report: one outcome, the headline kind of control, all runs and models.
+
+    Args:
+        rows: of the selectivity tables, with the columns `model`, `selection`, `intervention`, `set_name`, `own`,
+            `others`, `unmeasurable` (benchmarks where the clean model is not above chance), `num_controls`, and, where
+            it can be told, `selectivity`, `interval_low` and `interval_high` (at 1 - level), `wide_low` and `wide_high`
+            (at `WIDE_LEVEL`), `num_clusters` (of the benchmark that has fewest) and `control_values` (in the order of
+            draws).
+        level: the share of null reports that may name a set.
+
+    Returns:
+        In the order of the rows.
+    """
+    reasons = [why_untold(row, level) for row in rows]
+    tests = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
+    corrected = report_p_values([row["selectivity"] for row in tests], [row["control_values"] for row in tests])
+    remaining = iter(corrected.tolist())
+    return [
+        _judged(row, next(remaining), len(tests), level)
+        if reason is None
+        else Verdict(row, CANNOT_BE_TOLD, reason, None, None, len(tests), None, None)
+        for row, reason in zip(rows, reasons, strict=True)
+    ]
+
+
+def _judged(row: Row, p_corrected: float, num_tests: int, level: float) -> Verdict:
+    """The verdict on a set that can be told."""
+    low, high = simultaneous_interval(
+        row["selectivity"],
+        (row["interval_low"], row["interval_high"]),
+        (row["wide_low"], row["wide_high"]),
+        row["num_clusters"],
+        1 - level,
+        num_tests,
+    )
+    by_chance = f"of {num_tests} random sets the best does as well with p = {p_corrected:.2g}"
+    if p_corrected >= level:
+        verdict, reason = NOT_SPECIFIC, by_chance
+    elif low <= 0:
+        verdict, reason = NOT_SPECIFIC, f"its interval [{low:.2f}, {high:.2f}] does not lie above 0"
+    else:
+        verdict, reason = SPECIFIC, by_chance
+    p_value = rank_p_value(row["selectivity"], row["control_values"])
+    return Verdict(row, verdict, reason, p_value, p_corrected, num_tests, low, high)
+
+
+def conclusion(verdicts: Sequence[Verdict], model: str) -> str:
+    """What the verdicts come to for one model, in a sentence or two: the first line of its report.
+
+    Args:
+        verdicts: of the whole report.
+        model: whose verdicts to tell.
+    """
+    by_set: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.row["model"] == model:
+            by_set.setdefault(verdict.row["set_name"], []).append(verdict)
+    told = {name: [v for v in of if v.verdict != CANNOT_BE_TOLD] for name, of in by_set.items()}
+    specific = [_best(of) for of in told.values() if any(v.verdict == SPECIFIC for v in of)]
+    others = [_best(of) for of in told.values() if of and all(v.verdict == NOT_SPECIFIC for v in of)]
+    untold = {name: of for name, of in by_set.items() if not told[name]}
+    parts = []
+    if specific:
+        parts.append(f"Specific to its modality: {'; '.join(map(_described, specific))}")
+    if others:
+        names = ", ".join(verdict.row["set_name"] for verdict in others)
+        most = max(others, key=lambda verdict: verdict.row["selectivity"])
+        parts.append(f"{'Not specific' if specific else 'No set is specific to its modality'}: {names}")
+        if not specific:
+            parts[-1] += f"; the most selective is {_described(most)}"
+    if untold:
+        reasons = (f"{name} ({'; '.join(dict.fromkeys(v.reason for v in of))})" for name, of in untold.items())
+        parts.append(f"Cannot be told here: {', '.join(reasons)}")
+    return ". ".join(parts) + "." if parts else "No set was switched, so nothing can be told."
+
+
+def _best(of_set: Sequence[Verdict]) -> Verdict:
+    """The run in which a set is most selective, among those in which it is specific where there are any."""
+    return max(of_set, key=lambda verdict: (verdict.verdict == SPECIFIC, verdict.row["selectivity"]))
+
+
+def _described(verdict: Verdict) -> str:
+    """A set with its run, selectivity, simultaneous interval and corrected p."""
+    row, tests = verdict.row, "1 test" if verdict.num_tests == 1 else f"{verdict.num_tests} tests"
+    return (
+        f"{row['set_name']} in {row['selection']}, {row['intervention']} (selectivity {row['selectivity']:.2f}, "
+        f"{verdict.simultaneous_low:.2f} to {verdict.simultaneous_high:.2f}, p = {verdict.p_corrected:.2g} "
+        f"over {tests})"
+    )
