@@ -6,8 +6,8 @@ at the level that holds for the best of many (`simultaneous_interval`).
 
 Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one.
 
-Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 2.8 % of
-null reports name a set, 4.6 % under heavy tails, 0.4 % where sets overlap. A set that loses 0.2 more on its own
+Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 1.9 % of
+null reports name a set, at most 4.6 % under heavy tails, 0.9 % where sets overlap. A set that loses 0.2 more on its own
 benchmarks is found in 38 % of such reports; in 82 % of reports of one selection (4 tests), in 94 % with 40 controls.
 """
 
