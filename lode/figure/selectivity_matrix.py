@@ -31,8 +31,8 @@ from lode.figure import (
     in_order,
     marker,
 )
+from lode.statistics.run_verdict import is_specific
 from lode.statistics.significance import smallest_holm_p
-from lode.statistics.verdict import is_specific
 
 Row = dict[str, Any]
 LEVEL = 0.05

@@ -33,7 +33,7 @@ from lode.figure import (
     read_tables,
 )
 from lode.seal import BLANK
-from lode.statistics.verdict import conclusion, verdicts
+from lode.statistics.run_verdict import conclusion, verdicts
 
 #: Which step makes a kind of table.
 STEPS = {

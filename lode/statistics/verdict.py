@@ -1,76 +1,164 @@
-"""What the selectivity of the sets of one model comes to: which are specific, and how sure that is.
+"""Three verdicts on each set of a report: specific, not specific, or cannot be told here, with the reason.
 
-A mask counts as specific where three things hold at once: it costs more on the benchmarks of its own modality than on
-the others, the interval of that difference lies above 0, and none of its matched controls does the same as strongly.
+A set is *specific* where two things hold at once, both over all tests of the report: no more than 5 in 100 reports of
+random sets alone have a set as selective as this (`report_p_values`), and the interval of its selectivity lies above 0
+at the level that holds for the best of many (`simultaneous_interval`).
+
+Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one.
+
+Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 1.9 % of
+null reports name a set, at most 4.6 % under heavy tails, 0.9 % where sets overlap. A set that loses 0.2 more on its own
+benchmarks is found in 38 % of such reports; in 82 % of reports of one selection (4 tests), in 94 % with 40 controls.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lode.statistics.intervals import simultaneous_interval
+from lode.statistics.significance import rank_p_value, report_p_values
+
 Row = Mapping[str, Any]
 
-
-def is_specific(row: Row) -> bool:
-    """Whether the selectivity of a mask is above 0 with its interval, and above that of every control.
-
-    Args:
-        row: of a selectivity table. Without controls nothing is specific.
-    """
-    if row["selectivity"] is None or not row["num_controls"]:
-        return False
-    return bool(row["interval_low"] > 0 and row["selectivity"] > row["control_max"])
+SPECIFIC = "specific"
+NOT_SPECIFIC = "not_specific"
+CANNOT_BE_TOLD = "cannot_be_told"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What all runs of one model say of one mask.
+    """What a report says of one set in one run.
 
     Attributes:
-        set_name: the mask.
-        num_runs: selections and interventions in which its selectivity is defined.
-        num_specific: those in which it is specific.
-        where: the run in which it is most selective.
-        row: the row of the selectivity table there.
+        row: of the selectivity table: which set, in which run, and its selectivity.
+        verdict: `specific`, `not_specific` or `cannot_be_told`.
+        reason: in words, why.
+        p_value: rank of the selectivity among its controls; None where it cannot be told, as for all below.
+        p_corrected: after correction over all tests of the report.
+        num_tests: how many sets of the report could be told, over all runs and models.
+        simultaneous_low: lower end of the interval that holds for the best of that many.
+        simultaneous_high: its upper end.
     """
 
-    set_name: str
-    num_runs: int
-    num_specific: int
-    where: str
     row: Row
+    verdict: str
+    reason: str
+    p_value: float | None
+    p_corrected: float | None
+    num_tests: int
+    simultaneous_low: float | None
+    simultaneous_high: float | None
 
 
-def verdicts(rows: Iterable[tuple[str, Row]]) -> list[Verdict]:
-    """One verdict a mask that has a selectivity anywhere.
+def why_untold(row: Row, level: float = 0.05) -> str | None:
+    """Why nothing that this run could have measured would tell whether the set is specific; None where it would.
 
     Args:
-        rows: of the selectivity tables of one model, one a mask, each with the name of its run.
+        row: of the selectivity table.
+        level: the largest p that counts.
     """
-    found: dict[str, list[tuple[str, Row]]] = {}
-    for where, row in rows:
-        if row["selectivity"] is not None:
-            found.setdefault(row["set_name"], []).append((where, row))
-    return [_verdict(name, of_mask) for name, of_mask in found.items()]
+    if not row["own"] or not row["others"]:
+        return "no benchmark without it" if row["own"] else "no benchmark of its own"
+    unmeasurable = set(row["unmeasurable"])
+    for names in (row["own"], row["others"]):
+        if unmeasurable.issuperset(names):
+            return f"clean model not above chance on {', '.join(names)}"
+    if not row["num_controls"]:
+        return "no controls were drawn"
+    smallest = 1 / (1 + row["num_controls"])
+    if smallest >= level:
+        needed = int(1 / level + 1e-9)
+        return f"{row['num_controls']} controls: no p below {smallest:.2f} can come out, {needed} or more are needed"
+    return None
 
 
-def _verdict(name: str, rows: Sequence[tuple[str, Row]]) -> Verdict:
-    where, most = max(rows, key=lambda pair: (is_specific(pair[1]), pair[1]["selectivity"]))
-    return Verdict(name, len(rows), sum(is_specific(row) for _, row in rows), where, most)
+def judge(rows: Sequence[Row], level: float = 0.05) -> list[Verdict]:
+    """A verdict on every primary row of a report: one outcome, the headline kind of control, all runs and models.
+
+    Args:
+        rows: of the selectivity tables, with the columns `model`, `selection`, `intervention`, `set_name`, `own`,
+            `others`, `unmeasurable` (benchmarks where the clean model is not above chance), `num_controls`, and, where
+            it can be told, `selectivity`, `interval_low` and `interval_high` (at 1 - level), `wide_low` and `wide_high`
+            (at `WIDE_LEVEL`), `num_clusters` (of the benchmark that has fewest) and `control_values` (in the order of
+            draws).
+        level: the share of null reports that may name a set.
+
+    Returns:
+        In the order of the rows.
+    """
+    reasons = [why_untold(row, level) for row in rows]
+    tests = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
+    corrected = report_p_values([row["selectivity"] for row in tests], [row["control_values"] for row in tests])
+    remaining = iter(corrected.tolist())
+    return [
+        _judged(row, next(remaining), len(tests), level)
+        if reason is None
+        else Verdict(row, CANNOT_BE_TOLD, reason, None, None, len(tests), None, None)
+        for row, reason in zip(rows, reasons, strict=True)
+    ]
 
 
-def conclusion(found: Sequence[Verdict]) -> str:
-    """One sentence on one model; it says so when nothing is specific."""
-    if not found:
-        return "No mask has both benchmarks of its own and others, so nothing can be said about specificity."
-    if not any(verdict.row["num_controls"] for verdict in found):
-        return "No controls were drawn, so nothing can be said about specificity."
-    specific = [verdict.set_name for verdict in found if verdict.num_specific]
-    never = [verdict.set_name for verdict in found if not verdict.num_specific]
-    runs = max(verdict.num_runs for verdict in found)
-    scope = f"in any of {runs} runs" if runs > 1 else "here"
-    if not specific:
-        return f"No set is specific to its modality {scope}: not {', '.join(never)}."
-    kinds = "is a set" if len(specific) == 1 else "are sets"
-    rest = f"; not {', '.join(never)}" if never else "; all that could be tested"
-    return f"Specific to its modality {scope} {kinds} of {', '.join(specific)}{rest}."
+def _judged(row: Row, p_corrected: float, num_tests: int, level: float) -> Verdict:
+    """The verdict on a set that can be told."""
+    low, high = simultaneous_interval(
+        row["selectivity"],
+        (row["interval_low"], row["interval_high"]),
+        (row["wide_low"], row["wide_high"]),
+        row["num_clusters"],
+        1 - level,
+        num_tests,
+    )
+    by_chance = f"of {num_tests} random sets the best does as well with p = {p_corrected:.2g}"
+    if p_corrected >= level:
+        verdict, reason = NOT_SPECIFIC, by_chance
+    elif low <= 0:
+        verdict, reason = NOT_SPECIFIC, f"its interval [{low:.2f}, {high:.2f}] does not lie above 0"
+    else:
+        verdict, reason = SPECIFIC, by_chance
+    p_value = rank_p_value(row["selectivity"], row["control_values"])
+    return Verdict(row, verdict, reason, p_value, p_corrected, num_tests, low, high)
+
+
+def conclusion(verdicts: Sequence[Verdict], model: str) -> str:
+    """What the verdicts come to for one model, in a sentence or two: the first line of its report.
+
+    Args:
+        verdicts: of the whole report.
+        model: whose verdicts to tell.
+    """
+    by_set: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.row["model"] == model:
+            by_set.setdefault(verdict.row["set_name"], []).append(verdict)
+    told = {name: [v for v in of if v.verdict != CANNOT_BE_TOLD] for name, of in by_set.items()}
+    specific = [_best(of) for of in told.values() if any(v.verdict == SPECIFIC for v in of)]
+    others = [_best(of) for of in told.values() if of and all(v.verdict == NOT_SPECIFIC for v in of)]
+    untold = {name: of for name, of in by_set.items() if not told[name]}
+    parts = []
+    if specific:
+        parts.append(f"Specific to its modality: {'; '.join(map(_described, specific))}")
+    if others:
+        names = ", ".join(verdict.row["set_name"] for verdict in others)
+        most = max(others, key=lambda verdict: verdict.row["selectivity"])
+        parts.append(f"{'Not specific' if specific else 'No set is specific to its modality'}: {names}")
+        if not specific:
+            parts[-1] += f"; the most selective is {_described(most)}"
+    if untold:
+        reasons = (f"{name} ({'; '.join(dict.fromkeys(v.reason for v in of))})" for name, of in untold.items())
+        parts.append(f"Cannot be told here: {', '.join(reasons)}")
+    return ". ".join(parts) + "." if parts else "No set was switched, so nothing can be told."
+
+
+def _best(of_set: Sequence[Verdict]) -> Verdict:
+    """The run in which a set is most selective, among those in which it is specific where there are any."""
+    return max(of_set, key=lambda verdict: (verdict.verdict == SPECIFIC, verdict.row["selectivity"]))
+
+
+def _described(verdict: Verdict) -> str:
+    """A set with its run, selectivity, simultaneous interval and corrected p."""
+    row, tests = verdict.row, "1 test" if verdict.num_tests == 1 else f"{verdict.num_tests} tests"
+    return (
+        f"{row['set_name']} in {row['selection']}, {row['intervention']} (selectivity {row['selectivity']:.2f}, "
+        f"{verdict.simultaneous_low:.2f} to {verdict.simultaneous_high:.2f}, p = {verdict.p_corrected:.2g} "
+        f"over {tests})"
+    )

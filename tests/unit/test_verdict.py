@@ -1,56 +1,126 @@
-"""What counts as specific, and the sentence that a report begins with."""
+"""The three verdicts, and the sentence that a report begins with."""
 
 from typing import Any
 
 import pytest
 
-from lode.statistics.verdict import conclusion, is_specific, verdicts
+from lode.statistics.verdict import CANNOT_BE_TOLD, NOT_SPECIFIC, SPECIFIC, conclusion, judge, why_untold
+
+FLAT = [0.01 * (-1) ** i for i in range(20)]  # what 20 controls do
 
 
-def row(name: str = "image", **changes: Any) -> dict[str, Any]:
-    """A mask that is specific, unless changed."""
-    found = {"set_name": name, "selectivity": 0.3, "interval_low": 0.1, "num_controls": 20, "control_max": 0.2}
-    return {**found, **changes}
+def row(set_name: str = "image", **changes: Any) -> dict[str, Any]:
+    """A set that is specific, unless changed."""
+    found = {
+        "model": "m", "selection": "miner", "intervention": "zero", "set_name": set_name, "own": ["vqa"],
+        "others": ["mmlu", "speech"], "unmeasurable": [], "num_controls": 20, "control_values": FLAT,
+        "selectivity": 0.5, "interval_low": 0.4, "interval_high": 0.6, "wide_low": 0.3, "wide_high": 0.7,
+        "num_clusters": 80,
+    }  # fmt: skip
+    values = {} if "control_values" not in changes else {"num_controls": len(changes["control_values"])}
+    return {**found, **values, **changes}
+
+
+def verdict(**changes: Any) -> str:
+    return judge([row(**changes)])[0].verdict
+
+
+def untold(reason_of: str, **changes: Any) -> dict[str, Any]:
+    """A row that has no selectivity, as a table has it."""
+    nothing = dict.fromkeys(("selectivity", "interval_low", "interval_high", "wide_low", "wide_high"))
+    return row(reason_of, **{**nothing, "control_values": FLAT, **changes})
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, True),
-        ({"interval_low": 0.0}, False),  # the interval must lie above 0, not begin there
-        ({"interval_low": -0.1}, False),
-        ({"control_max": 0.3}, False),  # a control that does the same
-        ({"control_max": 0.299}, True),
-        ({"control_max": -0.5, "selectivity": -0.1, "interval_low": -0.2}, False),  # above controls, but harms others
-        ({"num_controls": 0, "control_max": None}, False),
-        ({"selectivity": None, "interval_low": None, "control_max": None}, False),
+        ({}, SPECIFIC),
+        ({"interval_low": 0.0, "wide_low": -0.2}, NOT_SPECIFIC),  # one test: the interval itself
+        ({"interval_low": 1e-9, "wide_low": -0.2}, SPECIFIC),
+        ({"control_values": [*FLAT[:19], 0.5]}, NOT_SPECIFIC),  # a control does the same: 2 / 21
+        ({"control_values": [*FLAT[:19], 0.49]}, SPECIFIC),
+        ({"control_values": [*FLAT, 0.5, *[0.0] * 39]}, SPECIFIC),  # 2 / 61
+        ({"selectivity": -0.1, "interval_low": -0.2, "wide_low": -0.3, "control_values": [-0.5] * 20}, NOT_SPECIFIC),
+        ({"control_values": FLAT[:19]}, CANNOT_BE_TOLD),  # 1 / 20 is not below 0.05
+        ({"control_values": []}, CANNOT_BE_TOLD),
     ],
 )
-def test_specific(changes: dict[str, Any], expected: bool) -> None:
-    assert is_specific(row(**changes)) is expected
+def test_specific_needs_a_rare_effect_and_an_interval_above_zero(changes: dict[str, Any], expected: str) -> None:
+    assert verdict(**changes) == expected
 
 
-def test_the_most_selective_run_is_shown_and_specific_ones_come_first() -> None:
-    larger = row(selectivity=0.5, control_max=0.6)
-    (found,) = verdicts([("miner", larger), ("lape", row()), ("random", row(selectivity=0.01, interval_low=-0.2))])
-    assert (found.set_name, found.num_runs, found.num_specific, found.where) == ("image", 3, 1, "lape")
-    assert found.row["selectivity"] == 0.3
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, None),
+        ({"own": []}, "no benchmark of its own"),
+        ({"own": ["vqa", "mmlu"], "others": []}, "no benchmark without it"),
+        ({"unmeasurable": ["vqa"]}, "clean model not above chance on vqa"),
+        ({"unmeasurable": ["speech", "mmlu"]}, "clean model not above chance on mmlu, speech"),
+        ({"unmeasurable": ["mmlu"]}, None),  # speech is left
+        ({"num_controls": 0}, "no controls were drawn"),
+        ({"num_controls": 2}, "2 controls: no p below 0.33 can come out, 20 or more are needed"),
+        ({"num_controls": 19}, "19 controls: no p below 0.05 can come out, 20 or more are needed"),
+    ],
+)
+def test_what_cannot_be_told_says_why(changes: dict[str, Any], expected: str | None) -> None:
+    assert why_untold(row(**changes)) == expected
 
 
-def test_a_mask_without_selectivity_has_no_verdict() -> None:
-    assert verdicts([("miner", row("all", selectivity=None))]) == []
-    assert conclusion([]).startswith("No mask has both")
+def test_a_stricter_level_needs_more_controls() -> None:
+    assert why_untold(row(), level=0.01) == "20 controls: no p below 0.05 can come out, 100 or more are needed"
+    assert why_untold(row(num_controls=100), level=0.01) is None
 
 
-def test_the_sentence() -> None:
-    null = row("text", interval_low=-0.1)
-    assert conclusion(verdicts([("a", row()), ("a", null)])) == (
-        "Specific to its modality here is a set of image; not text."
+def test_all_tests_of_a_report_are_corrected_for_and_what_cannot_be_told_is_none() -> None:
+    """z of the second set's controls: one stands out as far as the first set does, so that 2 of 21 rows do."""
+    lucky = row("text", selectivity=0.0, control_values=[1.0, *FLAT[:18], 0.0])
+    alone, both = judge([row()]), judge([untold("special", others=[]), row(), lucky])
+    assert (alone[0].p_value, alone[0].p_corrected, alone[0].num_tests) == (1 / 21, 1 / 21, 1)
+    assert [found.verdict for found in both] == [CANNOT_BE_TOLD, NOT_SPECIFIC, NOT_SPECIFIC]
+    assert (both[1].p_value, both[1].p_corrected, both[1].num_tests) == (1 / 21, 2 / 21, 2)
+    assert (both[0].p_value, both[0].p_corrected, both[0].reason) == (None, None, "no benchmark without it")
+    assert both[1].simultaneous_low < alone[0].simultaneous_low == pytest.approx(0.4)
+
+
+def test_the_interval_of_the_best_of_many_decides() -> None:
+    """Above 0 alone (0.02), not at the level that holds for 30 tests."""
+    rows = [row(selection=f"s{i}", selectivity=0.5, interval_low=0.02, wide_low=-0.4) for i in range(30)]
+    found = judge(rows)
+    assert judge(rows[:1])[0].verdict == SPECIFIC
+    assert {one.verdict for one in found} == {NOT_SPECIFIC}
+    assert found[0].p_corrected == 1 / 21
+    assert "does not lie above 0" in found[0].reason
+
+
+def test_conclusion_names_what_is_specific_what_is_not_and_what_cannot_be_told() -> None:
+    weak = row("text", selectivity=0.0, interval_low=-0.1, wide_low=-0.2)
+    judged = judge(
+        [row(), row(selection="lape", selectivity=0.4, interval_low=0.3), weak, untold("special", others=[])]
     )
-    assert conclusion(verdicts([("a", null), ("b", null)])) == (
-        "No set is specific to its modality in any of 2 runs: not text."
+    assert conclusion(judged, "m") == (
+        "Specific to its modality: image in miner, zero (selectivity 0.50, 0.38 to 0.62, p = 0.048 over 3 tests). "
+        "Not specific: text. Cannot be told here: special (no benchmark without it)."
     )
-    assert conclusion(verdicts([("a", row()), ("a", row("video"))])) == (
-        "Specific to its modality here are sets of image, video; all that could be tested."
+
+
+def test_conclusion_where_nothing_is_specific_shows_the_best_of_many() -> None:
+    weak = {"selectivity": 0.0, "interval_low": -0.1, "interval_high": 0.1, "wide_low": -0.2, "wide_high": 0.2}
+    judged = judge([row("text", **weak), row(**{**weak, "selectivity": 0.005}), row("audio", num_controls=2)])
+    assert conclusion(judged, "m").startswith(
+        "No set is specific to its modality: text, image; the most selective is im"
     )
-    assert conclusion(verdicts([("a", row(num_controls=0, control_max=None))])).startswith("No controls were drawn")
+    assert conclusion(judged, "m").endswith(
+        "Cannot be told here: audio (2 controls: no p below 0.33 can come out, 20 or more are needed)."
+    )
+
+
+def test_conclusion_is_about_one_model_and_its_runs() -> None:
+    rows = [untold("video", own=[], model="other"), untold("image", unmeasurable=["vqa"]), row(num_controls=2)]
+    judged = judge(rows)
+    assert conclusion(judged, "m") == (
+        "Cannot be told here: image (clean model not above chance on vqa; "
+        "2 controls: no p below 0.33 can come out, 20 or more are needed)."
+    )
+    assert conclusion(judged, "other") == "Cannot be told here: video (no benchmark of its own)."
+    assert conclusion(judged, "third") == "No set was switched, so nothing can be told."
