@@ -3,8 +3,8 @@
 Formula: log p(gold answer | prompt) = the sum over the answer's tokens of the log-probability of each, given those
 before it. Teacher-forced: one forward pass, nothing is decoded, and no end token is counted.
 
-Range: (-inf, 0] nats; a drop of 0.69 halves the probability of the answer. A guess that knows how often each answer
-occurs, and not the prompt, has the mean of log(relative frequency of the sample's answer).
+Range: (-inf, 0] nats; a drop of 0.69 halves the probability of the answer. Chance is a guess that knows the other
+samples' answers, and not the prompt (`chance`).
 
 Source: the field's usual measure of knowledge without a format (lm-evaluation-harness: `loglikelihood`).
 
@@ -37,10 +37,26 @@ def score(replies: Sequence[float], samples: Sequence[Mapping[str, Any]]) -> Flo
 
 
 def chance(samples: Sequence[Mapping[str, Any]]) -> float:
-    """The mean log-likelihood of a guess that says each answer as often as it is the first of a sample [nats].
+    """The mean log-likelihood of a guess that knows the other samples' answers, and not the prompt [nats].
+
+    Half of the time it says the answer of another sample, each as probable as the next; half of the time it puts
+    together words, each as frequent as among the other answers (plus one: it knows all words). So a guess of a class
+    has about the log of its frequency, and one of a sentence that no other sample has, that of its words.
 
     Args:
         samples: rows of the dataset table; `answers` is read.
     """
-    counts = Counter(sample["answers"][0] for sample in samples)
-    return sum(count * math.log(count / len(samples)) for count in counts.values()) / len(samples)
+    said = [sample["answers"][0] for sample in samples]
+    counts, words = Counter(said), Counter(word for answer in said for word in answer.split())
+    others = max(len(said) - 1, 1)
+    guessed = [
+        math.log((counts[answer] - 1) / others / 2 + _put_together(answer.split(), words) / 2) for answer in said
+    ]
+    return sum(guessed) / len(said)
+
+
+def _put_together(answer: Sequence[str], words: Counter[str]) -> float:
+    """The probability of an answer, word by word, given the words of the other answers."""
+    own = Counter(answer)
+    places = words.total() - len(answer) + len(words)
+    return math.prod((words[word] - own[word] + 1) / places for word in answer)

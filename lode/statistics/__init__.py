@@ -1,6 +1,6 @@
 """What results are judged by: numbers in, numbers out; no torch and no tables here.
 
-``bootstrap``     cluster bootstrap intervals, paired where the series are differences
+``clusters``      samples that err as one
 ``intervals``     intervals that hold at the boundary, with clusters; the interval of the best of many
 ``significance``  rank among controls, alone and corrected over a report; exact McNemar, Holm
 ``effect_size``   Cohen's d_z, risk difference, matched odds ratio

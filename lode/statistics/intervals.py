@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.stats import t as student
 
-from lode.statistics.bootstrap import cluster_totals
+from lode.statistics.clusters import cluster_totals
 
 Series = Float[np.ndarray, " series"]
 

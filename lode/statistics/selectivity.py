@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from lode.statistics.bootstrap import percentile_interval
 from lode.statistics.intervals import WIDE_LEVEL, Series, cluster_deviations, correlation_matrices, mover
 
 
@@ -48,7 +47,7 @@ def selectivity_intervals(
     drops: Sequence[Float[np.ndarray, "series _"]],
     clusters: Sequence[Shaped[np.ndarray, " _"]],
     weights: Float[np.ndarray, " benchmark"],
-    interval: Callable[..., tuple[Series, Series]],
+    intervals: Sequence[Callable[..., tuple[Series, Series]]],
     level: float,
 ) -> Selectivities:
     """Selectivity with an interval that holds at the boundary and keeps the pairing of benchmarks that share content.
@@ -65,7 +64,7 @@ def selectivity_intervals(
         drops: for each benchmark clean - switched of every sample (a row a set, the same sets everywhere).
         clusters: for each benchmark the cluster of each sample; equal ids mean equal content everywhere.
         weights: from `share_weights`.
-        interval: `drop_intervals` for scores in [0, 1], `mean_intervals` for nats.
+        intervals: for each benchmark `drop_intervals` for scores in [0, 1], `mean_intervals` for nats.
         level: such as 0.95.
     """
     ids, means, deviations = np.unique(np.concatenate(list(clusters))), [], []
@@ -79,40 +78,12 @@ def selectivity_intervals(
     correlations = correlation_matrices(joint)
 
     def ends(at: float) -> tuple[Series, Series]:
-        of_benchmarks = [interval(of, cluster, at) for of, cluster in zip(drops, clusters, strict=True)]
+        of_benchmarks = [interval(*given, at) for interval, *given in zip(intervals, drops, clusters, strict=True)]
         low, high = (np.stack(side, axis=1) for side in zip(*of_benchmarks, strict=True))
         return mover(values, low, high, correlations, weights)[1:]
 
     error = np.sqrt(np.square(np.einsum("bsc,b->sc", joint, weights)).sum(axis=1))
     return Selectivities(values @ weights, *ends(level), *ends(WIDE_LEVEL), error)
-
-
-def selectivity(
-    drops: Float[np.ndarray, "*series benchmark"], own: Bool[np.ndarray, " benchmark"]
-) -> Float[np.ndarray, "*series"]:
-    """Mean drop on the mask's own benchmarks minus mean drop on the others (METHODS 4).
-
-    Args:
-        drops: clean - switched, in points of score.
-        own: which benchmarks are the mask's own; at least one is and one is not.
-    """
-    assert 0 < own.sum() < len(own), "selectivity compares own benchmarks with others"
-    return np.asarray(drops[..., own].mean(axis=-1) - drops[..., ~own].mean(axis=-1))
-
-
-def selectivity_interval(
-    draws: Sequence[Float[np.ndarray, " draw"]], own: Bool[np.ndarray, " benchmark"], confidence_level: float
-) -> tuple[float, float]:
-    """Percentile interval of the selectivity of one mask.
-
-    Args:
-        draws: for each benchmark the resampled drops, from `cluster_draws`: clusters drawn independently in each
-            benchmark, and within one the same draws for every mask, so that masks can be compared.
-        own: as for `selectivity`.
-        confidence_level: the share of draws between the ends, in (0, 1).
-    """
-    low, high = percentile_interval(selectivity(np.stack(draws, axis=-1), own), confidence_level)
-    return float(low), float(high)
 
 
 def specificity_f(

@@ -71,11 +71,20 @@ def test_content_and_stopping_are_log_likelihoods_as_they_are():
 
 
 def test_chance_of_content_by_hand():
-    """Three of four say "yes": 3/4 log(3/4) + 1/4 log(1/4); only first answers count; four of a kind are certain."""
+    """Three of four say "yes", so 2 of the other 3 do, and 2 + 1 of their 3 + 2 words; nobody else says "no"."""
     rows = [sample("yes", "no")] * 3 + [sample("no")]
-    assert content.chance(rows) == pytest.approx(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    assert content.chance([sample("yes")] * 4) == 0
-    assert content.chance([sample(str(i)) for i in range(80)]) == pytest.approx(-math.log(80))
+    yes, no = (2 / 3 + 3 / 5) / 2, (0 + 1 / 5) / 2
+    assert content.chance(rows) == pytest.approx((3 * math.log(yes) + math.log(no)) / 4)
+    assert content.chance([sample("yes")] * 4) == 0, "four of a kind are certain"
+    # Of 80 different words each is new among 79 others: one of 79 + 80 places.
+    assert content.chance([sample(str(i)) for i in range(80)]) == pytest.approx(math.log(1 / 159 / 2))
+
+
+def test_chance_of_whole_sentences_is_that_of_their_words():
+    """FAULTS U4: no other caption is the same, and a guess does not know the list: 4 words of about 1 in 20 each."""
+    captions = [f"a {one} on {other}" for one in "cat dog cow fox".split() for other in "mats beds rugs tops".split()]
+    expected = -math.log(2) + math.log((15 + 1) ** 2 * (3 + 1) ** 2 / (15 * 4 + 10) ** 4)
+    assert content.chance([sample(caption) for caption in captions]) == pytest.approx(expected)
 
 
 def test_chance_of_stopping_by_hand():

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import kstest, ttest_rel
+from scipy.stats import ttest_rel
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from lode.statistics.bootstrap import cluster_draws, cluster_intervals, cluster_totals, percentile_interval
-from lode.statistics.dose import dose_area, dose_slope
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
-from lode.statistics.selectivity import selectivity, selectivity_interval, specificity_f
+from lode.statistics.selectivity import specificity_f
 from lode.statistics.significance import (
     discordant,
     holm,
@@ -234,17 +232,6 @@ def test_odds_ratio_by_hand():
 
 # --- selectivity
 
-OWN = np.array([True, True, False, False, False])
-
-
-def test_selectivity_by_hand():
-    drops = np.array([[0.5, 0.3, 0.1, 0.0, -0.1], [0.1, 0.1, 0.1, 0.1, 0.1]])
-    np.testing.assert_allclose(selectivity(drops, OWN), [0.4, 0.0], atol=1e-12)
-    np.testing.assert_allclose(selectivity(drops[0], ~OWN), -0.4)
-    for useless in (np.ones(5, dtype=bool), np.zeros(5, dtype=bool)):
-        with pytest.raises(AssertionError, match="compares own"):
-            selectivity(drops, useless)
-
 
 def test_specificity_by_hand():
     own, clean = np.array([True, False]), np.array([0.8, 0.9])
@@ -253,81 +240,3 @@ def test_specificity_by_hand():
     assert specificity_f(np.array([0.8, -0.2]), clean, own) == 1  # all of its own, nothing elsewhere (clipped)
     assert specificity_f(np.array([-0.1, 0.3]), clean, own) == 0
     assert specificity_f(np.array([0.0, 0.0]), np.array([0.0, 0.9]), own) == 0
-
-
-def test_selectivity_interval_of_one_benchmark_is_that_of_its_drop():
-    rng = np.random.default_rng(0)
-    totals, sizes = cluster_totals(rng.random((2, 60)), np.repeat(np.arange(20), 3))
-    draws = cluster_draws(totals, sizes, 1000, 9)
-    assert draws.shape == (2, 1000)
-    nothing = np.zeros(1000)
-    low, high = cluster_intervals(totals, sizes, 1000, 0.9, 9)
-    for series in range(2):
-        own = np.array([True, False])
-        assert selectivity_interval([draws[series], nothing], own, 0.9) == pytest.approx((low[series], high[series]))
-        ends = selectivity_interval([draws[series], nothing], ~own, 0.9)
-        assert ends == pytest.approx((-high[series], -low[series]))
-
-
-def test_draws_are_shared_by_masks_and_independent_between_benchmarks():
-    values = np.random.default_rng(0).random((1, 40))
-    totals, sizes = cluster_totals(np.concatenate([values, values]), np.arange(40))
-    one, other = cluster_draws(totals, sizes, 2000, [1, 11]), cluster_draws(totals, sizes, 2000, [1, 12])
-    np.testing.assert_array_equal(one[0], one[1])
-    assert abs(np.corrcoef(one[0], other[0])[0, 1]) < 0.08
-
-
-def drops_of_studies(rng, num_studies, true_drop):
-    """Series of paired differences, one a study: 40 clusters of 1 to 6 samples that share a part of their drop."""
-    clusters = np.repeat(np.arange(40), rng.integers(1, 7, 40))
-    shared = rng.normal(0, 0.3, (num_studies, 40))[:, clusters]
-    return true_drop + shared + rng.normal(0, 0.2, shared.shape), clusters
-
-
-def test_coverage_of_selectivity_is_near_nominal():
-    """1000 studies of three benchmarks; the true selectivity is 0.4 - (0.1 + 0.0) / 2 = 0.35."""
-    rng = np.random.default_rng(8)
-    studies = [drops_of_studies(rng, 1000, drop) for drop in (0.4, 0.1, 0.0)]
-    own = np.array([True, False, False])
-    covered = {}
-    for kind in ("cluster", "naive"):
-        draws = [
-            cluster_draws(*cluster_totals(values, clusters if kind == "cluster" else np.arange(len(clusters))), 400, i)
-            for i, (values, clusters) in enumerate(studies)
-        ]
-        low, high = percentile_interval(selectivity(np.stack(draws, axis=-1), own), 0.9)
-        covered[kind] = np.mean((low <= 0.35) & (high >= 0.35))
-    assert 0.86 <= covered["cluster"] <= 0.93  # a standard error is 0.01; percentile is a little short
-    assert covered["naive"] < 0.75  # ignoring the clusters fails, so the test can fail
-
-
-def test_p_of_selectivity_is_uniform_under_the_null():
-    """Masks that are draws like their controls, on benchmarks with noise and unequal difficulty."""
-    rng = np.random.default_rng(9)
-    drops = rng.normal(0, [0.05, 0.1, 0.02, 0.2], (3000, 20, 4))
-    values = selectivity(drops, np.array([True, False, False, True]))
-    p_values = np.array([rank_p_value(row[0], row[1:]) for row in values])
-    jitter = p_values - rng.random(3000) / 20  # spread over the step of 1/20, so that the null is continuous
-    assert kstest(jitter, "uniform").pvalue > 0.01
-    assert kstest(jitter**1.2, "uniform").pvalue < 1e-6  # a bias of this size would be seen
-
-
-# --- dose
-
-
-def test_dose_area_and_slope_by_hand():
-    doses = np.array([1.0, 2.0, 4.0])
-    drops = np.array([[0.1, 0.2, 0.4], [0.4, 0.4, 0.4], [0.0, 0.0, 0.0]])
-    # A line to 0.4: half of it. A step at 1: 0.4 * (1/2 + 3) / 4.
-    np.testing.assert_allclose(dose_area(doses, drops), [0.2, 0.35, 0])
-    # Sums of squares 21; dose * drop: 0.1 + 0.4 + 1.6 = 2.1, and 0.4 * 7.
-    np.testing.assert_allclose(dose_slope(doses, drops), [0.1, 2.8 / 21, 0])
-    assert dose_area(np.array([2.0]), np.array([0.3])) == pytest.approx(0.15)
-    np.testing.assert_allclose(dose_area(10 * doses, drops), dose_area(doses, drops))
-    np.testing.assert_allclose(dose_slope(10 * doses, drops), dose_slope(doses, drops) / 10)
-
-
-@pytest.mark.parametrize("doses", [[], [0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
-def test_doses_must_rise_from_above_zero(doses):
-    with pytest.raises(AssertionError, match="dose"):
-        dose_area(np.array(doses), np.zeros(len(doses)))

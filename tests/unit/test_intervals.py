@@ -213,8 +213,8 @@ def test_weights_of_shares_by_hand():
 def test_same_words_stay_paired_across_benchmarks():
     """FAULTS N10: of 20 words 6 are lost as text, the same 6 and 2 more as image; 2 of 20 words differ."""
     image, text, clusters = words(8), words(6), np.arange(20)
-    paired = selectivity_intervals([image, text], [clusters, clusters], OF_IMAGE, drop_intervals, 0.95)
-    apart = selectivity_intervals([image, text], [clusters, clusters + 20], OF_IMAGE, drop_intervals, 0.95)
+    paired = selectivity_intervals([image, text], [clusters, clusters], OF_IMAGE, [drop_intervals] * 2, 0.95)
+    apart = selectivity_intervals([image, text], [clusters, clusters + 20], OF_IMAGE, [drop_intervals] * 2, 0.95)
     assert paired.value[0] == apart.value[0] == pytest.approx(0.1)
     # The words that differ: 2 times 1 - 0.1, 18 times 0 - 0.1.
     assert paired.standard_error[0] == pytest.approx(np.sqrt(20 / 19 * (2 * 0.81 + 18 * 0.01)) / 20)
@@ -226,9 +226,9 @@ def test_same_words_stay_paired_across_benchmarks():
 def test_order_and_order_of_samples_do_not_matter():
     order = np.random.default_rng(3).permutation(20)
     clusters = np.array([f"word {i}" for i in range(20)])
-    one = selectivity_intervals([words(8), words(6)], [clusters, clusters], OF_IMAGE, drop_intervals, 0.95)
+    one = selectivity_intervals([words(8), words(6)], [clusters, clusters], OF_IMAGE, [drop_intervals] * 2, 0.95)
     other = selectivity_intervals(
-        [words(6), words(8)[:, order]], [clusters, clusters[order]], OF_IMAGE[::-1], drop_intervals, 0.95
+        [words(6), words(8)[:, order]], [clusters, clusters[order]], OF_IMAGE[::-1], [drop_intervals] * 2, 0.95
     )
     np.testing.assert_allclose(one, other, atol=1e-12)
 
@@ -240,14 +240,18 @@ def test_standard_error_is_that_of_joint_resampling():
     first, second = np.repeat(ids[:50], 2), np.repeat(ids[10:], 3)
     drops = [of_cluster[place] + rng.normal(0, 0.5, len(place)) for place in (first, second)]
     weights = share_weights(np.array([True, False]), np.array([1.0, 0.7]))
-    found = selectivity_intervals([d[None] for d in drops], [first, second], weights, mean_intervals, 0.95)
+    found = selectivity_intervals(
+        [d[None] for d in drops], [first, second], weights, [mean_intervals] * len(weights), 0.95
+    )
     draws = []
     for _ in range(4000):
         times = rng.multinomial(60, np.full(60, 1 / 60))
         means = [np.average(d, weights=times[place]) for d, place in zip(drops, (first, second), strict=True)]
         draws.append(np.dot(means, weights))
     assert found.standard_error[0] == pytest.approx(np.std(draws), rel=0.05)
-    unpaired = selectivity_intervals([d[None] for d in drops], [first, second + 99], weights, mean_intervals, 0.95)
+    unpaired = selectivity_intervals(
+        [d[None] for d in drops], [first, second + 99], weights, [mean_intervals] * len(weights), 0.95
+    )
     assert unpaired.standard_error[0] > 1.3 * np.std(draws)
 
 
@@ -259,7 +263,9 @@ def test_coverage_of_selectivity(truth):
     drops = [difficulty < truth[0], difficulty < truth[1], rng.random((2000, 80)) < truth[1]]
     clusters = [np.arange(80), np.arange(80), np.arange(80, 160)]
     weights = share_weights(np.array([True, False, False]), np.ones(3))
-    low, high = selectivity_intervals([d.astype(float) for d in drops], clusters, weights, drop_intervals, 0.95)[1:3]
+    low, high = selectivity_intervals(
+        [d.astype(float) for d in drops], clusters, weights, [drop_intervals] * len(weights), 0.95
+    )[1:3]
     expected = truth[0] - truth[1]
     assert np.mean((low <= expected) & (high >= expected)) >= 0.93
 

@@ -54,7 +54,7 @@ def runs_of_reports(
         controls = rng.binomial(SAMPLES, lost[:, :, 1:]) / SAMPLES @ weights
         of_sets = lost[:, :, 0].reshape(-1, 5)
         drops = [(rng.random((len(of_sets), SAMPLES)) < of_sets[:, [b]]).astype(float) for b in range(5)]
-        found = selectivity_intervals(drops, clusters, weights, drop_intervals, 0.95)
+        found = selectivity_intervals(drops, clusters, weights, [drop_intervals] * len(weights), 0.95)
         for i, (value, low, high, wide_low, wide_high, _) in enumerate(
             zip(*map(np.ndarray.tolist, found), strict=True)
         ):

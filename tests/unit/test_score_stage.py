@@ -169,8 +169,10 @@ def test_chance_is_a_guess_that_does_not_look(stage):
     assert (constant["set_name"], constant["num_samples"]) == ("constant", NUM_SAMPLES)
     # Of b and c, both twice, the first; the mined a does not count.
     assert of(scores, "exact_match")["constant"] == pytest.approx(2 / 6)
-    # Each of b c b c has the share 2/6, a and d 1/6. Answers have 1.5 tokens on average: one end in 2.5 tokens.
-    assert of(scores, "content")["constant"] == pytest.approx((4 * math.log(1 / 3) + 2 * math.log(1 / 6)) / 6)
+    # Each of b c b c is the answer of 1 of the other 5, and 1 + 1 of 5 + 4 words; a and d are new words.
+    often, once = (1 / 5 + 2 / 9) / 2, (1 / 9) / 2
+    assert of(scores, "content")["constant"] == pytest.approx((4 * math.log(often) + 2 * math.log(once)) / 6)
+    # Answers have 1.5 tokens on average: one end in 2.5 tokens.
     assert of(scores, "stopping")["constant"] == pytest.approx(math.log(1 / 2.5))
     assert {row["set_name"] for row in effects} == {"image", "text"}
     content = next(row for row in effects if row["outcome"] == "content")
@@ -182,10 +184,9 @@ def test_shares_are_of_what_there_is_to_lose(stage):
     rows = {row["outcome"]: row for row in stage()[1] if row["set_name"] == "image"}
     assert rows["beside"]["measurable"]
     assert (rows["beside"]["chance"], rows["beside"]["share"]) == pytest.approx((1 / 6, 0.6))
-    assert not rows["content"]["measurable"], "-0.93 nats of 3 clusters, from -0.1 to -1.8: log(1/6) is not excluded"
-    nearer = [row | {"gold_log_likelihood": row["gold_log_likelihood"] / 10} for row in prediction_rows()]
-    content = stage(nearer)[1][0]
-    assert content["share"] == pytest.approx(0.05 / (-0.01 - 15 / 180 - math.log(1 / 6)))
+    # Each answer is a new word, one of 5 + 6.
+    assert rows["content"]["chance"] == pytest.approx(-math.log(22))
+    assert rows["content"]["share"] == pytest.approx(0.5 / (-0.1 - 15 / 18 + math.log(22)))
 
 
 def test_where_a_guess_does_as_well_there_is_no_share(stage):

@@ -2,7 +2,6 @@
 
 import math
 from importlib import import_module
-from itertools import product
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from lode.scoring import (
     vqa_paper,
 )
 from lode.scoring.caption_bleu_paper import bleu
-from lode.statistics.bootstrap import cluster_intervals, cluster_totals
+from lode.statistics.clusters import cluster_totals
 from lode.statistics.significance import rank_p_value
 
 PLUGINS = ("exact_match", "vqa_paper", "mmlu_paper", "speech_paper", "caption_bleu_paper", "caption_cosine_paper")
@@ -230,100 +229,11 @@ def test_unequal_lengths_are_refused(name):
 # --- statistics
 
 
-def interval(values, clusters, num_resamples=2000, level=0.95, seed=0):
-    return cluster_intervals(*cluster_totals(values, clusters), num_resamples, level, seed)
-
-
-def all_resamples(values, clusters):
-    """The mean over samples of every possible draw of clusters, each equally likely, by plain loops."""
-    members = [[v for v, c in zip(values, clusters, strict=True) if c == label] for label in sorted(set(clusters))]
-    drawn = ([v for i in draw for v in members[i]] for draw in product(range(len(members)), repeat=len(members)))
-    return np.array([sum(pool) / len(pool) for pool in drawn])
-
-
 def test_cluster_totals_by_hand():
     values = np.array([[1.0, 2.0, 4.0, 8.0], [0.0, 1.0, 0.0, 1.0]])
     totals, sizes = cluster_totals(values, np.array(["b", "a", "b", "c"]))
     assert totals.tolist() == [[2, 5, 8], [1, 0, 1]]
     assert sizes.tolist() == [1, 2, 1]
-
-
-def test_intervals_and_paired_intervals_against_all_resamples():
-    rng = np.random.default_rng(1)
-    clusters = np.array([0, 0, 0, 0, 1, 2, 2, 3, 3, 4, 5])  # unequal, so a mean of cluster means would be off
-    clean, ablated = rng.random(11), rng.random(11)
-    low, high = interval(np.stack([clean, ablated, clean - ablated]), clusters, 40_000, 0.9)
-    for i, series in enumerate((clean, ablated, clean - ablated)):
-        exact = np.quantile(all_resamples(series, clusters), [0.05, 0.95])  # 6^6 draws
-        assert [low[i], high[i]] == pytest.approx(exact, abs=0.005)
-
-
-def test_interval_of_two_clusters_by_hand():
-    # Draws: 0 (1 of 4), 1 (1 of 4), and both clusters, (0 + 1) / (3 + 1) samples (2 of 4).
-    values, clusters = np.array([[0.0, 0.0, 0.0, 1.0]]), np.array(["b", "b", "b", "a"])
-    assert interval(values, clusters, level=0.6) == ([0], [1])
-    assert interval(values, clusters, level=0.4) == ([0.25], [0.25])
-
-
-def test_the_seed_decides_and_the_block_size_does_not(monkeypatch):
-    values, clusters = np.random.default_rng(0).random((3, 40)), np.arange(40) % 9
-    first = interval(values, clusters, seed=1)
-    np.testing.assert_array_equal(first, interval(values, clusters, seed=1))
-    assert not np.array_equal(first, interval(values, clusters, seed=2))
-    monkeypatch.setattr("lode.statistics.bootstrap._BLOCK", 7 * 27)
-    np.testing.assert_allclose(first, interval(values, clusters, seed=1), rtol=1e-12)
-
-
-def test_equal_series_have_equal_intervals_and_certain_differences_none():
-    series = np.random.default_rng(0).integers(0, 9, 40) / 8
-    low, high = interval(np.stack([series, series, series - series, series - (series - 0.25)]), np.arange(40) % 9)
-    assert low[0] == low[1] < high[0] == high[1]
-    assert low[2] == high[2] == 0
-    assert low[3] == high[3] == 0.25
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 8)), max_size=15),
-    order=st.randoms(),
-)
-def test_permuting_samples_and_duplicating_them_within_clusters_changes_nothing(rows, order):
-    rows = [*rows, (0, 3), (1, 5)]  # two clusters at least
-    clusters = np.array([c for c, _ in rows])
-    values = np.array([[v / 8 for _, v in rows]])  # eighths add without rounding
-    ends = interval(values, clusters, 40)
-    shuffled = order.sample(range(len(rows)), len(rows))
-    np.testing.assert_array_equal(ends, interval(values[:, shuffled], clusters[shuffled], 40))
-    np.testing.assert_array_equal(ends, interval(np.tile(values, 2), np.tile(clusters, 2), 40))
-    assert 0 <= ends[0][0] <= ends[1][0] <= 1
-
-
-def test_copies_within_clusters_do_not_narrow_the_interval_but_copied_samples_would():
-    values, clusters = (np.random.default_rng(0).random((1, 30)) > 0.5).astype(float), np.arange(30)
-
-    def width(v, c):
-        low, high = interval(v, c, 4000)
-        return float(high[0] - low[0])
-
-    plain, copied = width(values, clusters), np.tile(values, 4)
-    assert width(copied, np.tile(clusters, 4)) == plain
-    assert width(copied, np.arange(120)) == pytest.approx(plain / 2, rel=0.15)
-
-
-def test_coverage_on_clustered_data_is_near_nominal():
-    """400 studies of 40 clusters of 1 to 6 samples that share a cluster's rate; the true mean is known."""
-    rng = np.random.default_rng(7)
-    hits = {"cluster": 0, "naive": 0}
-    num_studies = 400
-    for study in range(num_studies):
-        clusters = np.repeat(np.arange(40), rng.integers(1, 7, 40))
-        rate = rng.choice([0.1, 0.9], 40)  # mean 0.5, independent of the size
-        values = (rng.random((1, len(clusters))) < rate[clusters]).astype(float)
-        for kind, labels in (("cluster", clusters), ("naive", np.arange(len(clusters)))):
-            low, high = interval(values, labels, 400, 0.9, study)
-            hits[kind] += bool(low[0] <= 0.5 <= high[0])
-    assert 0.85 <= hits["cluster"] / num_studies <= 0.94  # two standard errors are 0.03; percentile is a little short
-    assert hits["naive"] / num_studies < 0.78  # ignoring the clusters fails, so the test can fail
 
 
 @pytest.mark.parametrize(
