@@ -102,8 +102,8 @@ def test_the_wider_copy_attends_the_same(tiny: Adapter) -> None:
 
     def attention(adapter: Adapter) -> list[Tensor]:
         batch = encode(adapter, RECORDS[:2])
-        real, seen = batch.token_modality >= 0, []
-        with observed(adapter, lambda _layer, q, k, s: seen.append(head_mean_attention(q, k, s, real, causal=True))):
+        seen: list[Tensor] = []
+        with observed(adapter, lambda _layer, *products: seen.append(head_mean_attention(*products))):
             adapter.model(**batch.inputs, use_cache=False)
         return seen
 
