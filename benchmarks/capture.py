@@ -88,11 +88,11 @@ def straightforward(adapter: Adapter, batch: Batch, folder: Path, seen: dict[int
     """The importance of one sample, added to a table that is written anew; a reply is generated."""
     members = membership(batch.token_modality)[0]
     attention: dict[int, Tensor] = {}
-    real = batch.token_modality >= 0
+    real = (batch.token_modality >= 0)[:, None, None]
 
-    def see(layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
+    def see(layer: int, query: Tensor, key: Tensor, scaling: float, _visible: Tensor) -> None:
         if query.shape[2] > 1:
-            attention[layer] = head_mean_attention(query, key, scaling, real, causal=False)[0]
+            attention[layer] = head_mean_attention(query, key, scaling, real)[0]
 
     def metrics(layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, output: Tensor) -> None:

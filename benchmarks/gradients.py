@@ -26,6 +26,7 @@ from lode.model.batching import in_batches
 from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.loading import load
+from lode.model.manifest import describe
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture
 
@@ -37,7 +38,7 @@ def opened(name: str) -> Adapter:
     model = compose([f"model={name}"]).model
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / "manifest.json"
-        manifest.write_text(json.dumps({"folder": str(ROOT / model.source)}))
+        manifest.write_text(json.dumps({"folder": model.source, "files": describe(ROOT / model.source)}))
         return load(model, manifest, "cpu", 1)
 
 

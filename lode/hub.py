@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lode.checks.model_folder import is_local
 from lode.config import ROOT
 from lode.errors import UserError
 from lode.media import Medium
 from lode.splits import Draw, drawn_ids
-from lode.validation import is_local
 
 Record = Mapping[str, Any]
 #: Where a file says what it is, and its media type.

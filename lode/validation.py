@@ -5,7 +5,6 @@ module is left out of the code digest (`workflow/fingerprint.py`).
 """
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -15,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lode.checks.model_folder import check_chat_template, is_local, local_folder
 from lode.config import ROOT
 from lode.errors import UserError, unknown_name
 from lode.intervention_check import check_intervention
@@ -37,6 +37,8 @@ DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|spread")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 #: Arguments of a processor's call; it ignores any other with a mere warning.
 PROCESSOR_PARTS = ("text_kwargs", "images_kwargs", "videos_kwargs", "audio_kwargs")
+#: Options of a tokenizer that would cut prompts or pad them.
+CUTS = ("max_length", "padding", "stride", "truncation")
 #: What a name may hold: it becomes a folder, a wildcard and part of an override.
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -74,70 +76,22 @@ def check_keywords(what: str, function: Callable[..., Any], options: Mapping[str
             raise UserError(f"{what} needs the option {parameter.name!r}; set it in the YAML's `options`")
 
 
-def is_local(source: str) -> bool:
-    """Whether a model source is a folder; anything else is a hub id `owner/name`."""
-    return source.startswith((".", "/", "~")) or source.count("/") != 1 or (ROOT / source).is_dir()
-
-
-def check_weights(file: Path) -> None:
-    """Refuse a safetensors file whose length is not what its header promises: a Git LFS pointer, a broken download."""
-    size = file.stat().st_size
-    with file.open("rb") as opened:
-        start = opened.read(8)
-        length = int.from_bytes(start, "little")
-        header = opened.read(length) if len(start) == 8 and length <= size else b""
-    try:
-        tensors = json.loads(header)
-        promised = (
-            8 + length + max((t["data_offsets"][1] for k, t in tensors.items() if k != "__metadata__"), default=0)
-        )
-    except (ValueError, AttributeError, KeyError, TypeError):
-        promised = None
-    if promised != size:
-        what = "no safetensors header" if promised is None else f"{size} bytes, and its header promises {promised}"
-        raise UserError(
-            f"{file}: {what}; expected complete weights. A Git LFS pointer or a broken download? Fetch it again"
-        )
-
-
-def local_folder(source: str) -> Path:
-    """The folder of a local model.
-
-    Raises:
-        UserError: it is no folder, or holds no config or no complete safetensors weights.
-    """
-    folder = (ROOT / Path(source).expanduser()).resolve()
-    if not folder.is_dir():
-        raise UserError(f"model.source {source!r}: {folder} is not a folder, and a hub id has the form owner/name")
-    check_folder(folder, f"model.source {source!r}")
-    return folder
-
-
-def check_folder(folder: Path, what: str) -> None:
-    """Refuse a model folder without a config, or without complete safetensors weights; `what` names it."""
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{what}: no config.json; expected a Hugging Face model folder")
-    if not any(folder.glob("*.safetensors")):
-        held = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
-        raise UserError(
-            f"{what}: no weights (*.safetensors); the folder holds {held}. Pickled weights (.bin) "
-            "are never loaded: convert them with `save_pretrained(..., safe_serialization=True)`"
-        )
-    for file in folder.glob("*.safetensors"):
-        check_weights(file)
-
-
 def check_model(cfg: Any) -> None:
-    """Refuse a model folder without weights, an unknown medium or number format."""
+    """Refuse a model folder that cannot be loaded, an unknown medium or number format, and prompts that are cut."""
     model = cfg.model
     if is_local(model.source):
-        local_folder(model.source)
+        check_chat_template(local_folder(model.source), f"model.source {model.source!r}", model.chat_template)
     for medium in model.media_tokens:
         check_name("medium of a model", medium, set(TOKEN_MODALITIES) - {"text", "special"})
     for medium in (*model.towers, *model.required_media):
         check_name("medium without a token in model.media_tokens", medium, set(model.media_tokens) or {"(none)"})
     for part in model.processor:
         check_name("part of model.processor", part, PROCESSOR_PARTS)
+    for option in set(CUTS) & set(model.processor.get("text_kwargs") or ()):
+        raise UserError(
+            f"model.processor.text_kwargs.{option} = {model.processor.text_kwargs[option]}: a prompt is never cut or "
+            "padded to a length; take the option out. What is longer than the model's context is refused by name"
+        )
     check_auto_class(model.auto_class)
     for key, known in (("dtype", DTYPES), ("attn_implementation", ATTENTIONS), ("video_frames", VIDEO_FRAMES)):
         check_name(f"model.{key}", model[key], known)

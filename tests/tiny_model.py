@@ -13,6 +13,7 @@ from lode.config import compose
 from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.loading import load
+from lode.model.manifest import describe
 from lode.training.tiny_qwen2_vl import SPECIAL_TOKENS, build_model, build_processor
 
 NUM_LAYERS, NUM_NEURONS = 3, 48
@@ -63,8 +64,12 @@ def build_folder(folder: Path) -> Path:
     model.lm_head.weight.data[silent] = 0
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    manifest = folder / "manifest.json"
-    manifest.write_text(json.dumps({"folder": str(folder)}))
+    return write_manifest(folder, folder.parent / f"{folder.name}.json")
+
+
+def write_manifest(folder: Path, manifest: Path) -> Path:
+    """The manifest of a model folder, as `download_model` writes it."""
+    manifest.write_text(json.dumps({"folder": str(folder), "revision": None, "files": describe(folder)}))
     return manifest
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from lode.checks.model_folder import is_local, local_folder
 from lode.config import GROUPS, ROOT, digest
 from lode.errors import UserError, unknown_name, writing
 from lode.experiment import needs_gradients, validate_experiment, validate_pairs
 from lode.intervention_check import read_intervention
-from lode.validation import TABLES, is_local, local_folder, validate
+from lode.validation import TABLES, validate
 from workflow.recorded import SCRIPTS, code_of, composed, concerning, semantic_of
 
 #: Tables that the report reads for their provenance alone.

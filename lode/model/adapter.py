@@ -1,16 +1,12 @@
 """A loaded model and the places in it that Lode reads or changes: a table of facts."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
 from transformers.utils import is_flash_attn_2_available
 
-from lode.config import ROOT
 from lode.errors import UserError
 
 
@@ -68,7 +64,7 @@ def module_at(root: nn.Module, path: str, what: str) -> nn.Module:
             place = ".".join(path.split(".")[:done]) or type(root).__name__
             raise UserError(
                 f"{what} = {path!r}: {place} has no module {name!r}; it has {', '.join(children) or 'none'}. "
-                "Mend the path in the model's YAML."
+                "Fix the path in the model's YAML."
             )
         module = children[name]
     return module
@@ -132,42 +128,6 @@ def refuse_offload(config: Any, model: nn.Module) -> None:
         )
 
 
-def open_model(config: Any, manifest: str | Path, device: str, threads: int) -> Adapter:
-    """Load a model that `download_model` has recorded; `lode.model.loading.load` also proves its adapter.
-
-    Args:
-        config: the `model` section.
-        manifest: the manifest written by `download_model`.
-        device: `auto`, `spread` or a torch device.
-        threads: CPU threads; one number of threads gives one result.
-
-    Raises:
-        UserError: no such device, no flash attention, too little memory to spread over, or a path of the config
-            names no module.
-    """
-    check_attention(config, device)
-    device_map = placement(device)
-    torch.set_num_threads(threads)
-    transformers.utils.logging.disable_progress_bar()
-    folder = ROOT / json.loads(Path(manifest).read_text())["folder"]
-    options = {"trust_remote_code": config.trust_remote_code, "local_files_only": True}
-    processor = transformers.AutoProcessor.from_pretrained(folder, **options)
-    processor.tokenizer.padding_side = "left"
-    model = getattr(transformers, config.auto_class).from_pretrained(
-        folder,
-        **options,
-        dtype=getattr(torch, config.dtype),
-        use_safetensors=True,
-        attn_implementation=config.attn_implementation,
-        device_map=device_map,
-    )
-    refuse_offload(config, model)
-    model.eval().requires_grad_(False)
-    eos, pad = model.generation_config.eos_token_id, processor.tokenizer.pad_token_id
-    model.generation_config = transformers.GenerationConfig(do_sample=False, eos_token_id=eos, pad_token_id=pad)
-    return find_parts(config, model, processor)
-
-
 def find_parts(config: Any, model: Any, processor: Any) -> Adapter:
     """Look up every part that the config names; fail loudly where one is absent."""
     layers = tuple(module_at(model, config.layers, "model.layers").children())
@@ -184,6 +144,12 @@ def find_parts(config: Any, model: Any, processor: Any) -> Adapter:
         down_proj=parts(config.down_proj, "model.down_proj"),  # type: ignore[arg-type]
         towers={m: module_at(model, path, f"model.towers.{m}") for m, path in config.towers.items()},
     )
+    odd = next((module for module in adapter.down_proj if not isinstance(module, nn.Linear)), None)
+    if odd is not None:
+        raise UserError(
+            f"model.down_proj = {config.down_proj!r}: it is a {type(odd).__name__}; expected a Linear, whose columns "
+            "are what neurons write. Fix the path in the model's YAML"
+        )
     if len({id(module) for module in adapter.activation}) != len(layers):
         raise UserError(f"model.activation = {config.activation!r}: layers share one module, so hooks cannot tell them")
     return adapter
@@ -193,5 +159,5 @@ def token_id(adapter: Adapter, token: str) -> int:
     """The id of a special token; asked of the tokenizer, never typed."""
     ids = adapter.processor.tokenizer(token, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
-        raise UserError(f"{token!r} is not one token of {adapter.config.name} but {len(ids)}; mend the model's YAML")
+        raise UserError(f"{token!r} is not one token of {adapter.config.name} but {len(ids)}; fix the model's YAML")
     return ids[0]

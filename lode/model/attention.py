@@ -1,7 +1,7 @@
 """See queries and keys of the language model's attention, through transformers' own attention registry."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from lode.errors import UserError
 from lode.model.adapter import Adapter
 
 NAME = "lode_observed"
@@ -19,8 +20,12 @@ NAME = "lode_observed"
 #: Products of queries and keys that are looked at together on a CPU: what its cache holds.
 _BLOCK_BYTES = 4 * 2**20
 
-#: Called with (layer, query, key, scaling); query (batch, head, token, dim), key with fewer heads if grouped.
-Observer = Callable[[int, Tensor, Tensor, float], None]
+#: Called with (layer, query, key, scaling, visible); query (batch, head, token, dim), key with fewer heads if grouped,
+#: visible (batch, 1, query, key) as in `visible_keys`.
+Observer = Callable[[int, Tensor, Tensor, float, Tensor], None]
+
+#: What changes the weights of attention between products and softmax, or in it.
+OTHER_WEIGHTS = ("softcap", "s_aux")
 
 
 def attention_function(module: Any) -> Callable[..., Any]:
@@ -31,14 +36,20 @@ def attention_function(module: Any) -> Callable[..., Any]:
 
 @contextmanager
 def observed(adapter: Adapter, observer: Observer) -> Iterator[None]:
-    """Run `observer` at every language-model layer; the attention itself is computed as before."""
+    """Run `observer` at every language-model layer; the attention itself is computed as before.
+
+    Raises:
+        UserError: the weights of attention are not the softmax of scaled products.
+    """
     layer_of = {id(module): layer for layer, module in enumerate(adapter.attention)}
     config: Any = adapter.attention[0].config  # the language model's own; encoders have another
     original = config._attn_implementation
     compute = attention_function(adapter.attention[0])
 
     def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **options: Any) -> Any:
-        observer(layer_of[id(module)], query, key, options["scaling"])
+        refuse_other_weights(adapter, options)
+        visible = visible_keys(attention_mask, query, options.get("sliding_window"))
+        observer(layer_of[id(module)], query, key, options["scaling"], visible)
         return compute(module, query, key, value, attention_mask, **options)
 
     AttentionInterface.register(NAME, attention)
@@ -50,33 +61,65 @@ def observed(adapter: Adapter, observer: Observer) -> Iterator[None]:
         config._attn_implementation = original
 
 
+def refuse_other_weights(adapter: Adapter, options: Mapping[str, Any]) -> None:
+    """Refuse attention that `head_mean_attention` does not compute: capped products, or a sink.
+
+    Raises:
+        UserError: names the option.
+    """
+    for name in OTHER_WEIGHTS:
+        if options.get(name) is not None:
+            raise UserError(
+                f"model {adapter.config.name}: its attention takes {name}, so its weights are not the softmax of "
+                "scaled products of queries and keys, which importance is made of. Choose another model"
+            )
+
+
+def visible_keys(
+    mask: Tensor | None, query: Float[Tensor, "batch head query dim"], window: int | None
+) -> Bool[Tensor, "#batch 1 query key"]:
+    """Which keys a query of a prompt sees, by the mask that the model's attention is given.
+
+    Sliding windows and image tokens that see each other are in the mask; its form depends on the implementation.
+
+    Args:
+        mask: sdpa: booleans (batch, 1, query, key); eager: what is added to the products, 0 for a visible key; flash
+            attention: which tokens are no padding (batch, key), the rest is causal within the window; None: causal.
+        query: of a prompt, so the keys are as many.
+        window: how many keys a query sees where `mask` does not say, itself among them; None: all before it.
+    """
+    if mask is not None and mask.ndim == 4:
+        return mask if mask.dtype == torch.bool else mask >= 0
+    num_tokens = query.shape[2]
+    places = torch.arange(num_tokens, device=query.device)
+    distance = places[:, None] - places
+    visible = ((distance >= 0) & (distance < (window or num_tokens)))[None, None]
+    return visible if mask is None else visible & mask.bool()[:, None, None, :]
+
+
 def head_mean_attention(
     query: Float[Tensor, "batch head token dim"],
     key: Float[Tensor, "batch key_head token dim"],
     scaling: float,
-    real: Bool[Tensor, "batch token"],
-    causal: bool,
+    visible: Bool[Tensor, "#batch #head #token token"],
 ) -> Float[Tensor, "batch token token"]:
-    """S_l: softmax of the scaled products over real keys, averaged over heads (METHODS 0, 1.2).
+    """S_l: softmax of the scaled products over visible keys, averaged over heads (METHODS 0, 1.2).
 
     Args:
         query, key: after rotary embedding; grouped keys are repeated.
         scaling: 1 / sqrt(d_head).
-        real: False for padding, which no query attends to.
-        causal: whether a query sees only itself and earlier keys; the reference of MINER sees all.
+        visible: which keys a query attends to: as in `visible_keys`, or all that are no padding, as in the reference
+            of MINER.
     """
     num_samples, num_heads, num_tokens, _ = query.shape
     grouped = query.float().unflatten(1, (key.shape[1], -1)) * scaling
     keys = key.float().mT
     step = num_tokens if query.is_cuda else max(1, _BLOCK_BYTES // (4 * num_samples * num_heads * num_tokens))
-    places = torch.arange(num_tokens, device=query.device)
     lowest = torch.finfo(keys.dtype).min  # finite: a padded query without visible keys must not give NaN
     attention = keys.new_empty(num_samples, num_tokens, num_tokens)
     for start in range(0, num_tokens, step):
         some = grouped[:, :, :, start : start + step]
         logits = (some.flatten(2, 3) @ keys).view(num_samples, num_heads, -1, num_tokens)
-        visible = real[:, None, None, :]
-        if causal:
-            visible = visible & (places[start : start + step, None] >= places)
-        attention[:, start : start + step] = logits.masked_fill_(~visible, lowest).softmax(-1).mean(1)
+        seen = visible if visible.shape[2] == 1 else visible[:, :, start : start + step]
+        attention[:, start : start + step] = logits.masked_fill_(~seen, lowest).softmax(-1).mean(1)
     return attention

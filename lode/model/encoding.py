@@ -28,6 +28,9 @@ ARGUMENTS = {"image": "images", "audio": "audio", "video": "videos"}
 #: Inputs with one entry a token; every other input holds features of media.
 TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 
+#: Inputs with one row a text and, of a model that reads each image in the light of the prompt, one row an image.
+PAIRED = {"qformer_input_ids": "pixel_values"}
+
 #: Features that no model tells from padding: frames of videos.
 UNPADDED = ("pixel_values_videos",)
 
@@ -99,7 +102,10 @@ def timing(clips: Sequence[Clip]) -> dict[str, Any]:
 def process_alone(
     processor: Any, text: str, sample: Mapping[str, Any], sampling: Sampling, options: Mapping[str, Any]
 ) -> dict[str, Tensor]:
-    """Tokens of one text and features of its sample's media.
+    """Tokens of one text, never cut, and features of its sample's media.
+
+    A tokenizer may have kept a truncation from its training, in tokenizer.json or in tokenizer_config.json, which a
+    processor would take for its own; so it is told for every text.
 
     Raises:
         UserError: the processor does not take the sample (an image 200 times as wide as high, for one), or made
@@ -108,9 +114,10 @@ def process_alone(
     arguments = decode_media(processor, sample, sampling)
     for name, value in options.items():
         arguments[name] = {**value, **arguments.get(name, {})}
+    arguments["text_kwargs"] = {**arguments.get("text_kwargs", {}), "truncation": False}
     bos_token = processor.tokenizer.bos_token  # not twice, where the template says it
     if bos_token and text.startswith(bos_token):
-        arguments["text_kwargs"] = {"add_special_tokens": False, **arguments.get("text_kwargs", {})}
+        arguments["text_kwargs"] = {"add_special_tokens": False, **arguments["text_kwargs"]}
     try:
         inputs = dict(processor(text=[text], **arguments, return_tensors="pt"))
     except ValueError as error:
@@ -127,6 +134,7 @@ def process_alone(
         rates = [VideoMetadata(**known).sampled_fps for known in arguments["videos_kwargs"]["video_metadata"]]
         inputs["video_second_per_grid"] = processor.video_processor.temporal_patch_size / torch.tensor(rates)
     check_heard(processor, sample, arguments.get("audio", []), inputs)
+    refuse_unpaired(processor, sample, inputs)
     return inputs
 
 
@@ -143,6 +151,21 @@ def check_heard(
                 f"sample {sample['sample_id']}: its sound is {whole / rate:.2f} s long, and {type(processor).__name__} "
                 f"takes {heard / rate:.2f} s of it: the model would not hear the rest. Cut it into parts, or leave it "
                 "out (dataset.options.max_seconds, where the dataset has it)"
+            )
+
+
+def refuse_unpaired(processor: Any, sample: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> None:
+    """Refuse several images where the model takes one a prompt.
+
+    Raises:
+        UserError: names the sample.
+    """
+    for text, features in PAIRED.items():
+        if text in inputs and features in inputs and len(inputs[text]) != len(inputs[features]):
+            raise UserError(
+                f"sample {sample['sample_id']}: holds {len(inputs[features])} images, and a model with a "
+                f"{type(processor).__name__} takes {len(inputs[text])} in a prompt. Remove the sample, or all images "
+                "but one, or choose another model"
             )
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from lode.errors import UserError
 from lode.media import blank
-from lode.model.adapter import Adapter, open_model
+from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, encode
+from lode.model.opening import open_model
 from lode.model.probe import FeatureCount, noise, sample
 from lode.model.weights import zeroed_columns
 from lode.shapes import TOKEN_MODALITIES

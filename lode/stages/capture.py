@@ -50,9 +50,9 @@ def capture_batch(
     weights: dict[int, Tensor] = {}
     sums: dict[int, LayerSums] = {}
 
-    def see_attention(layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
-        seen = real.to(query.device)
-        attention = head_mean_attention(query, key, scaling, seen, causal=attention_kind == "causal")
+    def see_attention(layer: int, query: Tensor, key: Tensor, scaling: float, visible: Tensor) -> None:
+        seen = visible if attention_kind == "causal" else real.to(query.device)[:, None, None]
+        attention = head_mean_attention(query, key, scaling, seen)
         weights[layer] = attention_weights(attention, members.to(query.device).float(), attention_kind)
 
     def see_activations(layer: int) -> Any:

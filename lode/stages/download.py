@@ -7,45 +7,25 @@ or with `HF_HUB_OFFLINE=1`, the cached copy is used.
 
 import errno
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from lode.artifacts import replacing
+from lode.checks.model_folder import (
+    check_folder,
+    check_processor_names,
+    check_weight_names,
+    is_local,
+    local_folder,
+)
 from lode.config import ROOT
 from lode.errors import UserError
-from lode.seal import BLANK, file_sha256
-from lode.validation import check_folder, is_local, local_folder
+from lode.model.manifest import LOADED, NOT_LOADED, describe
+from lode.seal import BLANK
 
-#: What is fetched of a repository. Weights in its folders are other formats; tokenizers in them belong to the model.
-PATTERNS: dict[str, Any] = {
-    "allow_patterns": ["*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.safetensors"],
-    "ignore_patterns": ["*/*.safetensors", "*/*.py"],
-}
-SHA256 = re.compile("[0-9a-f]{64}")
-
-
-def describe(folder: Path) -> list[dict[str, Any]]:
-    """Name, size and SHA-256 of every file of a model folder."""
-    files = []
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        files.append({"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)})
-    return files
-
-
-def describe_snapshot(folder: Path) -> list[dict[str, Any]]:
-    """Name and size of every file of a snapshot, with the SHA-256 that the hub states for large files.
-
-    The cache links each file to a blob named by its ETag, which is the SHA-256 of a large (LFS) file and a Git object
-    id of any other; the commit stands for those.
-    """
-    files: list[dict[str, Any]] = []
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        blob = path.resolve().name
-        stated = {"sha256": blob} if SHA256.fullmatch(blob) else {}
-        files.append({"name": path.name, "size": path.stat().st_size, **stated})
-    return files
+#: What is fetched of a repository.
+PATTERNS: dict[str, Any] = {"allow_patterns": list(LOADED), "ignore_patterns": list(NOT_LOADED)}
 
 
 def gigabytes(num_bytes: int) -> str:
@@ -59,12 +39,12 @@ def free_space(folder: Path) -> int:
 
 
 def check_offer(source: str, revision: str | None, cache: Path) -> None:
-    """Before anything is fetched: does the repository hold weights of the right kind, and is there room for them?
+    """Before anything is fetched: does the repository hold a whole model of the right kind, and is there room for it?
 
     Where the hub does not answer, the download itself says so.
 
     Raises:
-        UserError: no safetensors weights, or too little space.
+        UserError: no safetensors weights, tokenizer or processor, or too little space.
     """
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
@@ -76,12 +56,8 @@ def check_offer(source: str, revision: str | None, cache: Path) -> None:
         return
     held = {file.rfilename: file.size or 0 for file in info.siblings or ()}
     wanted = list(filter_repo_objects(held, **PATTERNS))
-    if not any(name.endswith(".safetensors") for name in wanted):
-        raise UserError(
-            f"model {source!r} at revision {revision or 'main'!r}: no weights (*.safetensors) at the top of the "
-            f"repository; it holds {', '.join(sorted(held)) or 'nothing'}. Pickled weights (.bin) are never loaded: "
-            "take a revision or a conversion with safetensors"
-        )
+    check_weight_names(held, f"model {source!r} at revision {revision or 'main'!r}")
+    check_processor_names(wanted, f"model {source!r} at revision {revision or 'main'!r}")
     missing = [name for name in wanted if not isinstance(try_to_load_from_cache(source, name, revision=info.sha), str)]
     needed, free = sum(held[name] for name in missing), free_space(cache)
     if needed > free:
@@ -135,7 +111,7 @@ def fetch(source: str, revision: str | None) -> Path:
     """Download a hub model into the Hugging Face cache, or find it there; return its snapshot folder.
 
     Raises:
-        UserError: no such repository or revision, no permission, no network, no space, or no weights.
+        UserError: no such repository or revision, no permission, no network, no space, or not a whole model.
     """
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError, HTTPError
@@ -157,7 +133,7 @@ def origin(source: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
         return folder, {"revision": None, "files": describe(folder)}
     folder = fetch(source, revision)
     facts = {"requested_revision": revision or "main", "revision": folder.name}  # a snapshot is named by its commit
-    return folder, {**facts, "files": describe_snapshot(folder)}
+    return folder, {**facts, "files": describe(folder, stated=True)}
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:

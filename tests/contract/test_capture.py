@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lode.errors import UserError
 from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise
@@ -15,7 +16,7 @@ from lode.importance.statistics import Recording, Statistics
 from lode.mining import mining_split
 from lode.model import attention
 from lode.model.adapter import Adapter
-from lode.model.attention import head_mean_attention
+from lode.model.attention import head_mean_attention, visible_keys
 from lode.model.encoding import encode
 from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
 from lode.stages.capture import capture
@@ -205,14 +206,33 @@ def test_head_mean_attention_by_hand() -> None:
     """One head of one dimension: logits 0, ln 2, ln 3 give rows of 1/6, 2/6, 3/6; padding and the future get 0."""
     query = torch.ones(1, 1, 3, 1)
     key = torch.log(torch.tensor([1.0, 2.0, 3.0])).reshape(1, 1, 3, 1)
-    everyone = torch.ones(1, 3, dtype=torch.bool)
-    rows = head_mean_attention(query, key, 1.0, everyone, causal=False)[0]
+    everyone = torch.ones(1, 1, 1, 3, dtype=torch.bool)
+    rows = head_mean_attention(query, key, 1.0, everyone)[0]
     torch.testing.assert_close(rows, torch.tensor([[1.0, 2.0, 3.0]] * 3) / 6)
-    causal = head_mean_attention(query, key, 1.0, everyone, causal=True)[0]
+    causal = head_mean_attention(query, key, 1.0, visible_keys(None, query, None))[0]
     torch.testing.assert_close(causal, torch.tensor([[1, 0, 0], [1 / 3, 2 / 3, 0], [1 / 6, 2 / 6, 3 / 6]]))
-    padded = head_mean_attention(query, key, 1.0, torch.tensor([[False, True, True]]), causal=True)[0]
+    real = torch.tensor([[False, True, True]])
+    padded = head_mean_attention(query, key, 1.0, visible_keys(real, query, None))[0]
     torch.testing.assert_close(padded[1:], torch.tensor([[0, 1, 0], [0, 0.4, 0.6]]))
     assert padded.isfinite().all()
+
+
+def test_visible_keys_by_hand() -> None:
+    """Every implementation says in its own form what a query sees: itself and the key before; the first is padding."""
+    query = torch.ones(1, 2, 4, 1)
+    expected = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]).bool()
+    real = torch.tensor([[0, 1, 1, 1]])
+    added = torch.zeros(1, 1, 4, 4).masked_fill(~expected, torch.finfo(torch.float32).min)
+    for mask, window in ((real, 2), (expected[None, None], None), (added, None), (added, 1)):
+        assert torch.equal(visible_keys(mask, query, window)[0, 0], expected)
+    assert torch.equal(visible_keys(None, query, None)[0, 0], torch.ones(4, 4).tril().bool())
+
+
+@pytest.mark.parametrize("name", attention.OTHER_WEIGHTS)
+def test_other_weights_are_refused(tiny: Adapter, name: str) -> None:
+    attention.refuse_other_weights(tiny, {"scaling": 1.0, name: None})
+    with pytest.raises(UserError, match=f"model tiny_qwen2_vl: its attention takes {name}"):
+        attention.refuse_other_weights(tiny, {"scaling": 1.0, name: 50.0})
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -226,7 +246,7 @@ def test_head_mean_attention_by_blocks(causal: bool, monkeypatch: pytest.MonkeyP
     expected = logits.masked_fill(~visible, torch.finfo(logits.dtype).min).softmax(-1).mean(1)
     for num_bytes in (1, 4 * 2 * 6 * 7 * 2, 2**20):
         monkeypatch.setattr(attention, "_BLOCK_BYTES", num_bytes)
-        torch.testing.assert_close(head_mean_attention(query, key, 0.5, real, causal), expected)
+        torch.testing.assert_close(head_mean_attention(query, key, 0.5, visible), expected)
 
 
 @pytest.mark.parametrize("kind", ["reference", "causal"])

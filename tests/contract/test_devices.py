@@ -18,11 +18,12 @@ from lode.errors import UserError
 from lode.importance.statistics import home_of
 from lode.media import encode_audio
 from lode.model import adapter as adapters
-from lode.model.adapter import Adapter, choose_device, find_parts, open_model, placement, refuse_offload
+from lode.model.adapter import Adapter, choose_device, find_parts, placement, refuse_offload
 from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.loading import load, prove
+from lode.model.opening import open_model
 from lode.shapes import MODALITIES, TOKEN_MODALITIES
 from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch
 from lode.stages.attribute import attribute

@@ -16,7 +16,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 
+from lode.checks.model_folder import is_local
 from lode.config import CONFIG_DIR, compose
+from lode.errors import UserError
 from lode.media import encode_audio, encode_image, encode_video
 from lode.model.adapter import Adapter
 from lode.model.answering import generate, judge_gold, prepare_batch
@@ -28,7 +30,6 @@ from lode.model.weights import zeroed_columns
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture
-from lode.validation import is_local
 from tests.families import BUILDERS, load_family, save
 from tests.families.parts import NUM_LAYERS, NUM_NEURONS
 
@@ -206,32 +207,58 @@ def test_gold_likelihood_is_finite(family: Adapter, samples: list[dict[str, Any]
     assert max(likelihood) < 0
 
 
-def test_attention_is_observed_at_every_layer(family: Adapter, samples: list[dict[str, Any]]) -> None:
-    """Each layer once, in order; observing changes nothing; the last layer, which sees all keys in every family, has
-    the weights that `transformers` itself computes.
-    """
-    sample = [next(sample for sample in samples if len(sample["media"]) == len(family.config.required_media))]
-    inputs = encode(family, sample).inputs
-    seen: list[tuple[int, Tensor, Tensor, float]] = []
-    with observed(family, lambda *call: seen.append(call)):
-        watched = logits(family, inputs)
-    assert torch.equal(watched, logits(family, inputs))
-    assert [layer for layer, *_ in seen] == list(range(NUM_LAYERS))
-    real = inputs["attention_mask"].bool()
-    ours = head_mean_attention(*seen[-1][1:], real, causal=True)
+@contextmanager
+def weights_of(family: Adapter) -> Iterator[list[Tensor]]:
+    """The weights that `transformers` itself computes in its eager attention, averaged over heads, layer by layer."""
     config = family.attention[0].config
-    before, config._attn_implementation = config._attn_implementation, "eager"
     weights: list[Tensor] = []
-    hook = family.attention[-1].register_forward_hook(lambda *call: weights.append(call[2][1]))
-    try:
-        plain = logits(family, inputs)
-        with observed(family, lambda *call: seen.append(call)):
-            assert torch.equal(plain, logits(family, inputs))
-    finally:
-        hook.remove()
-        config._attn_implementation = before
-    assert [layer for layer, *_ in seen[NUM_LAYERS:]] == list(range(NUM_LAYERS))
-    torch.testing.assert_close(ours, weights[0].mean(1), rtol=1e-4, atol=1e-5)
+    with ExitStack() as stack:
+        for module in family.attention:
+            hook = module.register_forward_hook(lambda *call: weights.append(call[2][1].mean(1)))
+            stack.callback(hook.remove)
+        stack.callback(setattr, config, "_attn_implementation", config._attn_implementation)
+        config._attn_implementation = "eager"
+        yield weights
+
+
+def watched(family: Adapter, inputs: dict[str, Tensor]) -> tuple[list[int], list[Tensor]]:
+    """Layers in the order of their calls, and the attention of each; observing changes nothing."""
+    layers: list[int] = []
+    seen: list[Tensor] = []
+
+    def see(layer: int, *products: Any) -> None:
+        layers.append(layer)
+        seen.append(head_mean_attention(*products))
+
+    with observed(family, see):
+        result = logits(family, inputs)
+    assert torch.equal(result, logits(family, inputs))
+    return layers, seen
+
+
+def test_attention_is_that_of_the_model(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Each layer once, in order, with the weights of the model itself, for text and for each medium: Gemma 3 has a
+    sliding window, and image tokens that see each other.
+    """
+    for sample in samples[::2]:
+        inputs = encode(family, [sample]).inputs
+        layers, seen = watched(family, inputs)
+        with weights_of(family) as weights:
+            eager_layers, eager = watched(family, inputs)
+        assert layers == eager_layers == list(range(NUM_LAYERS))
+        for layer, expected in enumerate(weights[:NUM_LAYERS]):
+            torch.testing.assert_close(seen[layer], expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(eager[layer], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_several_images_where_the_model_takes_one(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Whatever an encoding lets pass, the model computes; InstructBLIP takes one image and says so."""
+    several = [{**sample, "media": sample["media"] * 2} for sample in samples if sample["media"]][:1]
+    if family.config.name == "instructblip_vicuna_7b":
+        with pytest.raises(UserError, match=r"sample 0: holds 2 images, .*InstructBlipProcessor takes 1 in a prompt"):
+            encode(family, several)
+    elif family.config.name != "audio_flamingo_3":  # its processor refuses several sounds
+        assert logits(family, encode(family, several).inputs).isfinite().all()
 
 
 def test_zero_is_a_zero_activation(family: Adapter, samples: list[dict[str, Any]]) -> None:

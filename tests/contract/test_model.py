@@ -151,6 +151,7 @@ def test_special_tokens_are_single(tiny: Adapter) -> None:
         ("model.towers.image=model.vision", ("model.towers.image", "has no module 'vision'", "visual")),
         ("model.activation=mlp.down_proj", ("model.activation", "expected 3", "48")),
         ("model.down_proj=mlp.gate_proj", ("model.activation", "expected 3", "32")),
+        ("model.down_proj=mlp.act_fn", ("model.down_proj", "expected a Linear")),
     ],
 )
 def test_a_wrong_path_is_named(tiny: Adapter, override: str, says: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
 from lode.artifacts import read_provenance, read_table, write_table
-from lode.config import compose
+from lode.config import ROOT, compose
 from lode.errors import UserError
 from lode.importance.statistics import Statistics
 from lode.model.adapter import Adapter, find_parts
@@ -31,7 +31,7 @@ from lode.shapes import TOKEN_MODALITIES
 from lode.stages import plant as stage
 from lode.stages.capture import capture
 from lode.stages.prepare import row
-from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
+from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, write_manifest
 
 MODALITIES = ["text", "special", "image"]
 Rows = list[dict[str, Any]]
@@ -102,8 +102,8 @@ def test_the_wider_copy_attends_the_same(tiny: Adapter) -> None:
 
     def attention(adapter: Adapter) -> list[Tensor]:
         batch = encode(adapter, RECORDS[:2])
-        real, seen = batch.token_modality >= 0, []
-        with observed(adapter, lambda _layer, q, k, s: seen.append(head_mean_attention(q, k, s, real, causal=True))):
+        seen: list[Tensor] = []
+        with observed(adapter, lambda _layer, *products: seen.append(head_mean_attention(*products))):
             adapter.model(**batch.inputs, use_cache=False)
         return seen
 
@@ -283,8 +283,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
         write_table(path, "dataset", rows, {})
         unseen[name] = [entry for entry in read_table(path, "dataset").to_pylist() if entry["split"] == "report"]
         datasets.append(str(path))
-    manifest = folder / "manifest.json"
-    manifest.write_text('{"folder": "resources/models/tiny_qwen2_vl"}')
+    manifest = write_manifest(ROOT / "resources" / "models" / "tiny_qwen2_vl", folder / "manifest.json")
     io = {"manifest": str(manifest), "datasets": datasets, "output": str(folder / "model")}
     io |= {name: str(folder / f"{name}.parquet") for name in ("truth", "proof")}
     cfg = OmegaConf.create({"planting": {**compose().planting, "num_samples": 8}, "io": io})
@@ -302,9 +301,7 @@ def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
     """
     folder, unseen = shipped
     truth = read_table(folder / "truth.parquet", "truth").to_pylist()
-    manifest = folder / "planted.json"
-    manifest.write_text(f'{{"folder": "{folder / "model"}"}}')
-    after = load(compose().model, manifest, "cpu", 1)
+    after = load(compose().model, write_manifest(folder / "model", folder / "planted.json"), "cpu", 1)
     before = load(compose().model, folder / "manifest.json", "cpu", 1)
     assert isinstance(AutoModelForImageTextToText.from_pretrained(folder / "model"), type(after.model))
     likelihood = {}

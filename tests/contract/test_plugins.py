@@ -15,13 +15,14 @@ import pytest
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
+from lode.checks.model_folder import is_local
 from lode.config import CONFIG_DIR, GROUPS, ROOT, compose, restrict
 from lode.dataset import Sample
 from lode.figure import house_style, read_tables
 from lode.scoring import UNITS
 from lode.stages import plot
 from lode.stages.prepare import check_samples
-from lode.validation import is_local, known_plugins, validate
+from lode.validation import known_plugins, validate
 from tests.tables import write_retests, write_run, write_scoreboard
 from workflow.pipeline import Pipeline
 

@@ -4,7 +4,6 @@ A builder returns a model and its processor; the facts about them are those of `
 wrong path in a YAML fails here. A new YAML needs an entry in `BUILDERS`.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from lode.model.adapter import Adapter
 from lode.model.loading import load
 from tests.families import llava, qwen, sound, vision
 from tests.families.parts import randomise
+from tests.tiny_model import write_manifest
 
 #: Builder of each hub model.
 BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
@@ -46,9 +46,7 @@ def save(name: str, folder: Path) -> Path:
     randomise(model)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    manifest = folder / "manifest.json"
-    manifest.write_text(json.dumps({"folder": str(folder)}))
-    return manifest
+    return write_manifest(folder, folder.parent / f"{folder.name}.json")
 
 
 def load_family(name: str, manifest: Path, *overrides: str) -> Adapter:

@@ -32,13 +32,15 @@ NAME = "owner/tiny"
 WEIGHTS = weights(3000)
 FILES = {
     "config.json": b"{}",
+    "preprocessor_config.json": b'{"size": 1}',
+    "chat_template.jinja": b"{{ messages }}",
     "tokenizer.json": b'{"tokens": 1}',
     "model.safetensors": WEIGHTS,
     "README.md": b"not needed",
     "pytorch_model.bin": b"pickle",
     "original/model.safetensors": WEIGHTS,
 }
-FETCHED = ["config.json", "model.safetensors", "tokenizer.json"]
+FETCHED = ["chat_template.jinja", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"]
 
 #: Fetches in a process of its own, since huggingface_hub reads its environment on import.
 DRIVER = """
@@ -128,6 +130,8 @@ def test_a_lost_connection_goes_on_where_it_stopped(fetch: Fetch, hub: ModelHub)
 
 def test_a_later_run_fetches_only_the_files_that_lack(fetch: Fetch, hub: ModelHub) -> None:
     gone = hub.repositories[NAME].files.pop("model.safetensors")
+    where = {"a": "model-1.safetensors", "b": "model-2.safetensors"}
+    hub.repositories[NAME].files["model.safetensors.index.json"] = json.dumps({"weight_map": where}).encode()
     hub.repositories[NAME].files["model-1.safetensors"] = gone
     hub.repositories[NAME].files["model-2.safetensors"] = gone[:-8] + b"otherend"
     folder = folder_of(fetch())
@@ -140,7 +144,7 @@ def test_a_later_run_fetches_only_the_files_that_lack(fetch: Fetch, hub: ModelHu
 
 
 def test_the_manifest_says_what_arrived(environment: dict[str, str], tmp_path: Path) -> None:
-    """The whole script, as the workflow runs it: sizes of all files, SHA-256 where the hub states it."""
+    """The whole script, as the workflow runs it: size and SHA-256 of every file."""
     output = tmp_path / "out" / "manifest.json"
     script = [sys.executable, "scripts/download_model.py", f"model.source={NAME}", "model.revision=main"]
     command = [*script, f"io.output={output}"]
@@ -151,15 +155,16 @@ def test_the_manifest_says_what_arrived(environment: dict[str, str], tmp_path: P
     assert manifest.pop("seal")
     assert made_by["config"] == {"model": {"name": "tiny_qwen2_vl", "source": NAME, "revision": "main"}}
     folder = tmp_path / "cache" / "hub" / "models--owner--tiny" / "snapshots" / COMMIT
-    sizes = [{"name": name, "size": len(FILES[name])} for name in FETCHED]
-    sizes[1]["sha256"] = hashlib.sha256(WEIGHTS).hexdigest()
+    files = [
+        {"name": name, "size": len(FILES[name]), "sha256": hashlib.sha256(FILES[name]).hexdigest()} for name in FETCHED
+    ]
     assert manifest == {
         "name": "tiny_qwen2_vl",
         "source": NAME,
         "requested_revision": "main",
         "revision": COMMIT,
         "folder": str(folder),
-        "files": sizes,
+        "files": files,
     }
 
 
@@ -216,8 +221,23 @@ def test_a_name_that_is_not_there(fetch: Fetch, source: str, revision: str, says
 def test_no_safetensors(fetch: Fetch, hub: ModelHub) -> None:
     """Found out before anything is fetched; weights in a folder of the repository do not count."""
     del hub.repositories[NAME].files["model.safetensors"]
-    held = "README.md, config.json, original/model.safetensors, pytorch_model.bin, tokenizer.json"
+    held = "README.md, chat_template.jinja, config.json, original/model.safetensors, preprocessor_config.json"
     refused(fetch(), f"model '{NAME}'", "no weights (*.safetensors)", held, "never loaded")
+    assert not hub.sent
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tokenizer.json", "no tokenizer"),
+        ("preprocessor_config.json", "no processor"),
+        ("config.json", "no config.json"),
+    ],
+)
+def test_a_repository_that_lacks_a_part(fetch: Fetch, hub: ModelHub, name: str, says: str) -> None:
+    """Found out before anything is fetched."""
+    del hub.repositories[NAME].files[name]
+    refused(fetch(), f"model '{NAME}' at revision 'main'", says)
     assert not hub.sent
 
 
@@ -241,6 +261,7 @@ def test_both_sizes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     class Api:
         def model_info(self, *_: Any, **__: Any) -> SimpleNamespace:
             sizes = {"config.json": 10**9, "model.safetensors": 15 * 10**9, "model.bin": 15 * 10**9}
+            sizes |= {"tokenizer.json": 0, "processor_config.json": 0}
             return SimpleNamespace(
                 sha=COMMIT, siblings=[SimpleNamespace(rfilename=n, size=s) for n, s in sizes.items()]
             )

@@ -102,6 +102,7 @@ def test_a_package_counts_as_its_init(tree: Path) -> None:
     "module",
     [
         "lode/validation.py",
+        "lode/checks/model_folder.py",
         "lode/errors.py",
         "lode/stages/plot.py",
         "lode/stages/capture.py",

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from lode.artifacts import SCHEMAS
+from lode.checks.model_folder import check_weights
 from lode.config import compose
 from lode.dataset.local_table import samples
 from lode.errors import UserError
@@ -25,7 +26,7 @@ from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS
 from lode.stages.prepare import check_medium, check_samples, row
-from lode.validation import check_weights, validate
+from lode.validation import validate
 from tests.broken import COLUMNS, safetensors, sample_table
 
 CONFIG = compose()

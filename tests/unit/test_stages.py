@@ -47,12 +47,17 @@ def config(step: str, *overrides: str) -> DictConfig:
 # --- download ---------------------------------------------------------------------------------------------------------
 
 
+#: The files of a model beside its weights.
+LIGHT = ("chat_template.jinja", "config.json", "processor_config.json", "tokenizer.json")
+
+
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(safetensors())
+    for name in LIGHT:
+        (folder / name).write_bytes(b"{}")
     (folder / "onnx").mkdir()
     return folder
 
@@ -76,7 +81,7 @@ def test_manifest_of_a_folder(tmp_path: Path, model_folder: Path) -> None:
         "folder": str(model_folder),
         "files": [
             {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            for name, content in (("config.json", b"{}"), ("model.safetensors", safetensors()))
+            for name, content in sorted({"model.safetensors": safetensors(), **dict.fromkeys(LIGHT, b"{}")}.items())
         ],
         "made_by": MADE_BY,
     }
@@ -91,11 +96,11 @@ def test_manifest_of_a_project_folder_names_no_place_of_this_machine(tmp_path: P
 
 
 def test_manifest_of_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
-    """A snapshot folder is named by its commit; its files are not digested again."""
+    """A snapshot folder is named by its commit."""
     monkeypatch.setattr(download, "fetch", lambda source, revision: model_folder)
     manifest = manifest_of(tmp_path, "someone/something")
     assert manifest["revision"] == "model"
-    assert [sorted(file) for file in manifest["files"]] == [["name", "size"]] * 2
+    assert [sorted(file) for file in manifest["files"]] == [["name", "sha256", "size"]] * 5
 
 
 # --- prepare ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Refusals while the graph is built, one file a noun."""
