@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from math import floor
 from typing import Any
 
 from lode.errors import UserError
@@ -103,3 +104,19 @@ def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compos
                 f"model {model} takes the media of none of the experiment's `{kind}` ({', '.join(cfg[kind])}); "
                 "add a dataset for it"
             )
+
+
+def advise(cfg: Any) -> list[str]:
+    """What a person should know of an experiment before it runs: what it cannot tell, however the data turn out.
+
+    Args:
+        cfg: the experiment's config.
+    """
+    level, draws = 1 - cfg.scoring.confidence_level, cfg.controls.num_draws
+    smallest = 1 / (1 + draws)
+    if smallest < level:
+        return []
+    return [
+        f"controls.num_draws = {draws}: no set can be called specific, as no p below {smallest:.2g} can come out; "
+        f"{floor(1 / level + 1e-9)} draws or more can do"
+    ]
