@@ -36,8 +36,6 @@ DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|spread")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 #: Arguments of a processor's call; it ignores any other with a mere warning.
 PROCESSOR_PARTS = ("text_kwargs", "images_kwargs", "videos_kwargs", "audio_kwargs")
-#: What a name may hold: it becomes a folder, a wildcard and part of an override.
-NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def known_plugins(group: str) -> list[str]:
