@@ -35,9 +35,6 @@ def check_contents(run: "Pipeline") -> None:
 
 def content_of(cfg: Any, section: str) -> str:
     """What a name of a section stands for: all that the step which it is made for reads, but the name."""
-    own = {
-        str(key): value for key, value in OmegaConf.to_container(cfg[section], resolve=True).items() if key != "name"
-    }
     read: dict[str, Any] = json.loads(semantic_json(cfg, MADE_FOR[section]))
     own: Any = OmegaConf.to_container(cfg[section], resolve=True)
     return json.dumps({**read, section: {**own, "name": ""}}, sort_keys=True)

@@ -21,8 +21,9 @@ def check_overrides(overrides: object) -> tuple[str, ...]:
     Raises:
         UserError: they are no list of Hydra overrides, or one of them chooses or renames what the experiment names.
     """
-    given = overrides if isinstance(overrides, list | tuple) else [None]
-    if not all(isinstance(o, str) and ("=" in o or o[:1] == "~") for o in given):
+    listed = overrides if isinstance(overrides, list | tuple) else [overrides]
+    given = tuple(o for o in listed if isinstance(o, str) and ("=" in o or o[:1] == "~"))
+    if listed is not overrides or len(given) < len(listed):
         raise UserError(
             f"overrides = {overrides!r}: expected a list of Hydra overrides, such as "
             "--config \"overrides=['selection.ratio=0.05']\""
@@ -34,7 +35,7 @@ def check_overrides(overrides: object) -> tuple[str, ...]:
                 f"override {override!r}: the workflow chooses {group} itself, for every name the experiment lists; "
                 "override the experiment's lists instead, such as models=[tiny_qwen2_vl]"
             )
-    return tuple(given)
+    return given
 
 
 def key_of(override: str) -> str:
