@@ -1,29 +1,35 @@
 # Everything sets itself up: python3 >= 3.11 is all that is needed.
 EXPERIMENT ?= default
+# Hydra overrides with blanks between them: OVERRIDES="seed=7 selection.ratio=0.05"
+OVERRIDES ?=
 KILLS ?= 30
 MODEL ?= tiny_qwen2_vl
 PROFILE ?= workflow/profiles/local
 RUN = bash workflow/with_env.sh
+comma := ,
+# As text, or Snakemake would read the experiment 2024_01 as the number 202401.
+CONFIG = "experiment=!!str $(EXPERIMENT)" $(if $(OVERRIDES),"overrides=[$(foreach o,$(OVERRIDES),'$(subst ','',$o)'$(comma))]")
+WORDS = "$(EXPERIMENT)" $(foreach o,$(OVERRIDES),"$o")
 
 .PHONY: help reproduce scoreboard plan verify test test-browser test-slurm test-faults unlock check retrain clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-reproduce: ## run an experiment to its report: make reproduce EXPERIMENT=default
-	@$(RUN) snakemake --profile $(PROFILE) --logger rich --config experiment=$(EXPERIMENT)
-	@echo "Open results/$(EXPERIMENT)/report.html"
+reproduce: ## run an experiment to its report: make reproduce EXPERIMENT=default OVERRIDES="seed=7"
+	@$(RUN) snakemake --profile $(PROFILE) --config $(CONFIG)
+	@$(RUN) python -m workflow.verify --where $(WORDS)
 
 scoreboard: ## which selector finds planted neurons: results/scoreboard/scoreboard.md
-	@$(RUN) snakemake --profile $(PROFILE) --logger rich --config experiment=scoreboard \
+	@$(RUN) snakemake --profile $(PROFILE) --config experiment=scoreboard \
 		-- results/scoreboard/scoreboard.md results/scoreboard/figures/scoreboard.png
 	@cat results/scoreboard/scoreboard.md
 
 plan: ## say what `make reproduce` would run, and why
-	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT) --dry-run
+	@$(RUN) snakemake --profile $(PROFILE) --config $(CONFIG) --dry-run
 
 verify: ## compare every result of an experiment with the plan: make verify EXPERIMENT=default
-	@$(RUN) python -m workflow.verify $(EXPERIMENT)
+	@$(RUN) python -m workflow.verify $(WORDS)
 
 test: ## all tests
 	@$(RUN) pytest
@@ -38,7 +44,7 @@ test-faults: ## kill -9 at 30 random moments, a full disk (root): make test-faul
 	@$(RUN) pytest tests/faults -m faults --experiment=$(EXPERIMENT) --kills=$(KILLS)
 
 unlock: ## after Snakemake itself was killed: allow the next call (make sure that none is running)
-	@$(RUN) snakemake --profile $(PROFILE) --config experiment=$(EXPERIMENT) --unlock
+	@$(RUN) snakemake --profile $(PROFILE) --config $(CONFIG) --unlock
 
 check: ## style, types, workflow lint
 	@$(RUN) ruff check .

@@ -3,6 +3,8 @@
 Configured by Hydra (`config/`). Snakemake's own config carries only `experiment` and `overrides`:
 
     snakemake --config experiment=default "overrides=['selection.ratio=0.05']"
+
+A run with overrides has a folder of results of its own. A name that reads as a number needs 'experiment=!!str 2024'.
 """
 
 import sys
@@ -30,13 +32,7 @@ pathvars:
 
 
 wildcard_constraints:
-    model=r"[A-Za-z0-9_.-]+",
-    planting=r"[A-Za-z0-9_.-]+",
-    dataset=r"[A-Za-z0-9_-]+",
-    selection=r"[A-Za-z0-9_.-]+",
-    intervention=r"[A-Za-z0-9_.-]+",
-    figure=r"[A-Za-z0-9_-]+",
-    shard=r"\d+",
+    **run.constraints,
 
 
 onstart:
@@ -55,3 +51,9 @@ include: "workflow/rules/3_aggregate.smk"
 include: "workflow/rules/4_select.smk"
 include: "workflow/rules/5_ablate.smk"
 include: "workflow/rules/6_plot.smk"
+
+
+run.check_targets(sys.argv, list(workflow.rules))
+
+if workflow.is_main_process:
+    run.advise()

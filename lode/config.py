@@ -23,7 +23,9 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
+from lode.config_file import check_choice, refusal
 from lode.errors import UserError, unknown_name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -300,9 +302,8 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     """
     for override in overrides:
         group, _, choice = override.partition("=")
-        if group in GROUPS and not (CONFIG_DIR / group / f"{choice}.yaml").is_file():
-            known = [p.stem for p in (CONFIG_DIR / group).glob("*.yaml")]
-            raise unknown_name(group, choice, known, f"To add it, create config/{group}/{choice}.yaml.")
+        if group in GROUPS:
+            check_choice(CONFIG_DIR, group, choice.strip("'"))
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         choices = tuple(override.input_line or "" for override in parsed if chooses(override))
@@ -310,6 +311,8 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         cfg = copied(choices, {override.key_or_group.partition(".")[0] for override in values})
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         return cfg
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise refusal(error, CONFIG_DIR) from error
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         if (

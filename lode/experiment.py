@@ -7,8 +7,50 @@ from math import floor
 from typing import Any
 
 from lode.errors import UserError
+from lode.names import check_legal
 from lode.shapes import MEMBERS, MODALITIES, MODALITY_SPLITS
-from lode.validation import NAME, check_media, check_name, check_plugin
+from lode.validation import check_media, check_name, check_plugin
+
+#: The lists of names of an experiment, and those that may be empty.
+LISTS = ("models", "mining_datasets", "benchmarks", "selections", "interventions")
+MAY_BE_EMPTY = ("plantings", "own_interventions", "figures")
+
+
+def validate_names(cfg: Any) -> None:
+    """Refuse a list without names, a name twice, and a name that no rule would match.
+
+    Raises:
+        UserError: names the list and the name.
+    """
+    for key in (*LISTS, *MAY_BE_EMPTY):
+        if not cfg[key] and key not in MAY_BE_EMPTY:
+            raise UserError(f"the experiment's `{key}` is empty; name at least one")
+        for name, times in Counter(list(cfg[key])).items():
+            if times > 1:
+                raise UserError(f"the experiment's `{key}` names {name} {times} times; once is enough")
+            check_legal(f"the experiment's `{key}`", name)
+
+
+def validate_contents(kind: str, contents: Mapping[str, str], overrides: Sequence[str]) -> None:
+    """Refuse two names of an experiment for one and the same thing: it would be paid for twice, and told apart.
+
+    Args:
+        kind: what they name.
+        contents: by name, what it stands for, as text.
+        overrides: what the user changed on the command line.
+
+    Raises:
+        UserError: names both.
+    """
+    first: dict[str, str] = {}
+    for name, content in contents.items():
+        other = first.setdefault(content, name)
+        if other != name:
+            cause = f", with {' '.join(overrides)}," if overrides else ""
+            raise UserError(
+                f"{kind} {other} and {name} of the experiment{cause} are one and the same; expected that each name "
+                "stands for something of its own. Leave one out, or change one in the experiment's YAML"
+            )
 
 
 def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mapping[str, Any]) -> None:
@@ -19,15 +61,6 @@ def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mappin
         mined_modalities: token modalities that the mining datasets hold.
         selections: the composed config of each named selection.
     """
-    may_be_empty = ("plantings", "own_interventions")
-    for key in ("models", "mining_datasets", "benchmarks", "selections", "interventions", *may_be_empty):
-        if not cfg[key] and key not in may_be_empty:
-            raise UserError(f"the experiment's `{key}` is empty; name at least one")
-        for name, times in Counter(list(cfg[key])).items():
-            if times > 1:
-                raise UserError(f"the experiment's `{key}` names {name} {times} times; once is enough")
-            if not NAME.fullmatch(name):
-                raise UserError(f"the experiment's `{key}`: {name!r} may hold letters, digits and . _ - only")
     for name, selected in selections.items():
         for modality in selected.selection.modalities or ():
             check_name("modality", modality, MODALITIES)

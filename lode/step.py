@@ -8,8 +8,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from lode.artifacts import provenance
-from lode.config import compose, digest, restrict, semantic_json
+from lode.config import compose, digest, restrict
 from lode.errors import UserError
+from lode.sources import recorded
 from lode.validation import validate
 
 
@@ -23,9 +24,12 @@ def run_step(step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> No
     try:
         cfg = compose(sys.argv[1:])
         validate(cfg, step)
-        semantic = semantic_json(cfg, step)
+        semantic = recorded(cfg, step)
         if cfg.expect_digest not in (None, digest(semantic)):
-            raise UserError(f"the config of `{step}` changed since the jobs were planned; run the command again")
+            raise UserError(
+                f"the config of `{step}`, or a file of yours that it reads, changed since the jobs were planned; run "
+                "the command again"
+            )
         run(restrict(cfg, step, ("io", "runtime")), provenance(semantic, cfg.code_digest))
     except UserError as error:
         sys.exit(f"error: {printable(str(error))}")

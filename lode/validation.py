@@ -39,8 +39,6 @@ ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 PROCESSOR_PARTS = ("text_kwargs", "images_kwargs", "videos_kwargs", "audio_kwargs")
 #: Options of a tokenizer that would cut prompts or pad them.
 CUTS = ("max_length", "padding", "stride", "truncation")
-#: What a name may hold: it becomes a folder, a wildcard and part of an override.
-NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def known_plugins(group: str) -> list[str]:

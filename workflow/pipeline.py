@@ -1,21 +1,25 @@
 """One experiment as the workflow sees it: which jobs it has, their paths, and the params of every rule."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from omegaconf import DictConfig
 
-from lode.checks.model_folder import is_local, local_folder
+from lode.checks.model_folder import is_local
 from lode.config import GROUPS, ROOT, digest
 from lode.errors import UserError, unknown_name, writing
-from lode.experiment import needs_gradients, validate_experiment, validate_pairs
+from lode.experiment import advise, needs_gradients, validate_experiment, validate_names, validate_pairs
 from lode.intervention_check import read_intervention
+from lode.names import NAME, check_experiment_name, check_path, chosen_experiment
+from lode.sources import model_files, place, sources, with_sources
 from lode.validation import TABLES, validate
+from workflow.contents import check_contents
+from workflow.overrides import check_overrides, refuse_overruled, results_folder
 from workflow.recorded import SCRIPTS, code_of, composed, concerning, semantic_of
 
 #: Tables that the report reads for their provenance alone.
@@ -26,6 +30,9 @@ MINED = {"statistics": "activations", "gradients": "gradients"}
 
 #: Tables that compare all benchmarks of a model, selection and intervention.
 COMPARED = ("comparisons", "selectivity")
+
+#: Wildcards of the rules that hold a name.
+NAMES = ("model", "planting", "dataset", "selection", "intervention", "figure", "training")
 
 
 def in_project(path: Path) -> str:
@@ -50,27 +57,17 @@ class Pipeline:
             sys.exit(f"error: {error}")
 
     def _open(self, config: Mapping[str, Any]) -> None:
-        self.name = config.get("experiment", "default")
-        overrides = config.get("overrides", [])
-        if isinstance(overrides, str) or not all(isinstance(o, str) and ("=" in o or o[:1] == "~") for o in overrides):
-            raise UserError(
-                f"overrides = {overrides!r}: expected a list of Hydra overrides, such as "
-                "--config \"overrides=['selection.ratio=0.05']\""
-            )
-        for override in overrides:
-            group = override.partition("=")[0]
-            if group in GROUPS:
-                raise UserError(
-                    f"override {override!r}: the workflow chooses {group} itself, for every name the experiment lists; "
-                    "override the experiment's lists instead, such as models=[tiny_qwen2_vl]"
-                )
-        self.user = (f"experiment={self.name}", *overrides)
+        self.name = check_experiment_name(config.get("experiment", "default"))
+        self.overrides = check_overrides(config.get("overrides", []))
+        self.user = (chosen_experiment(self.name), *self.overrides)
         self.cfg = composed(self.user)
-        self.root = f"results/{self.name}"
+        self.root = results_folder(self.name, self.overrides)
         self._check()
 
     def _check(self) -> None:
         """Compose every part once, so that a wrong name fails before any job."""
+        validate_names(self.cfg)
+        refuse_overruled(self.overrides, self.entries())
         for dataset in self.datasets():
             validate(self.compose(f"dataset={dataset}"), "prepare")
         mined = {m for name in self.cfg.mining_datasets for m in self.compose(f"dataset={name}").dataset.modalities}
@@ -103,6 +100,44 @@ class Pipeline:
                     f"figure {figure} with capture.shards = {self.cfg.capture.shards}: there is no part of the samples "
                     "to select again from; expected 2 or more, such as capture.shards=10"
                 )
+
+        check_contents(self)
+
+    def entries(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """By section, what each name of the experiment stands for, as overrides."""
+        return {
+            "selection": {name: tuple(chosen) for name, chosen in self.cfg.selections.items()},
+            "intervention": {name: self.intervention(name) for name in self.cfg.interventions},
+            "planting": {name: tuple(self.cfg.plantings[name]) for name in self.planted()},
+        }
+
+    @property
+    def constraints(self) -> dict[str, str]:
+        """What the wildcards of the rules match."""
+        return {**dict.fromkeys(NAMES, NAME), "shard": r"\d+"}
+
+    def check_targets(self, command: Sequence[str], rules: Sequence[Any]) -> None:
+        """Refuse a file of results that no rule makes: where it lies there already, it would pass for up to date.
+
+        Args:
+            command: the command line of Snakemake; what it asks for is not known elsewhere while the rules are read.
+            rules: those of Snakemake.
+
+        Raises:
+            SystemExit: one message, no traceback.
+        """
+        for option, target in pairwise(command):
+            asked = target.startswith("results/") and not option.startswith("--report")
+            if asked and not any(rule.is_producer(target) for rule in rules):
+                sys.exit(
+                    f"error: no rule makes {target}; expected a file in {self.root}/, where the results of this "
+                    "experiment and these overrides lie. `make plan` lists them"
+                )
+
+    def advise(self) -> None:
+        """Say, before anything runs, what the experiment cannot tell."""
+        for note in advise(self.cfg):
+            print(f"note: {note}", file=sys.stderr)
 
     def open_results(self) -> None:
         """Make the folder of the results, and refuse one that cannot be written to before any job starts.
@@ -166,8 +201,8 @@ class Pipeline:
         return ()
 
     def compose(self, *choices: str) -> DictConfig:
-        """The config with group choices made; what the user typed has the last word."""
-        return composed((*choices, *self.user))
+        """The config with group choices made; what a name of the experiment sets comes before what the user typed."""
+        return composed((*self.user, *choices))
 
     def choices(self, wildcards: Mapping[str, str]) -> tuple[str, ...]:
         """The group choices that a job's wildcards stand for."""
@@ -198,13 +233,17 @@ class Pipeline:
 
         @cache
         def overrides_of(*wildcards: tuple[str, str]) -> tuple[str, ...]:
-            return (*self.choices(dict(wildcards)), *self.user, *self.derived(step, dict(wildcards)))
+            return (*self.user, *self.choices(dict(wildcards)), *self.derived(step, dict(wildcards)))
 
         def overrides(wildcards: Any) -> tuple[str, ...]:
             return overrides_of(*dict(wildcards).items())
 
+        @cache
+        def recorded_of(concerned: tuple[str, ...]) -> str:
+            return with_sources(semantic_of(step, concerned), sources(composed(concerned), step))
+
         def semantic(wildcards: Any) -> str:
-            return semantic_of(step, concerning(step, overrides(wildcards)))
+            return recorded_of(concerning(step, overrides(wildcards)))
 
         def code(wildcards: Any) -> str:
             return code_of(step, script, concerning(step, overrides(wildcards)))
@@ -224,19 +263,22 @@ class Pipeline:
         """Where `plant_neurons` writes a model."""
         return f"{self.root}/planted/{model}/model"
 
+    def planted_model(self, wildcards: Any) -> list[str]:
+        """The folder of a planted model, which a job makes; none for any other."""
+        return [self.planted_folder(wildcards.model)] if wildcards.model in self.cfg.plantings else []
+
     def model_files(self, wildcards: Any) -> list[str]:
         """The files of a local model folder; none for a hub model."""
-        if wildcards.model in self.cfg.plantings:
-            return [self.planted_folder(wildcards.model)]
-        source = self.compose(f"model={wildcards.model}").model.source
-        if not is_local(source):
+        source = self.compose(*self.choices({"model": wildcards.model})).model.source
+        if wildcards.model in self.cfg.plantings or not is_local(source):
             return []
-        return [in_project(path) for path in sorted(local_folder(source).iterdir()) if path.is_file()]
+        return [check_path(f"model {wildcards.model}", in_project(path)) for path in model_files(source)]
 
     def dataset_files(self, wildcards: Any) -> list[str]:
-        """The local file that a dataset is read from, if any."""
-        path = self.compose(f"dataset={wildcards.dataset}").dataset.options.get("path")
-        return [in_project(ROOT / path)] if path else []
+        """The files and folders at hand that a dataset is read from, if any."""
+        options = self.compose(f"dataset={wildcards.dataset}").dataset.options
+        found = [path for path in map(place, options.values()) if path]
+        return [check_path(f"dataset {wildcards.dataset}", in_project(path)) for path in found]
 
     def datasets(self) -> list[str]:
         """Every dataset of the experiment once."""

@@ -67,9 +67,10 @@ def section_of(override: str) -> str:
 def concerning(step: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """The overrides that touch a section which a step reads; the others cannot change what is recorded of it.
 
-    So a plan takes one digest per dataset for the scores of all selections and interventions, not one per job.
+    So a plan takes one digest per dataset for the scores of all selections and interventions, not one per job. What
+    a planted model is, `lode/sources.py` must know.
     """
-    read = {"experiment", *(key.partition(".")[0] for key in SECTIONS[step])}
+    read = {"experiment", "plantings", *(key.partition(".")[0] for key in SECTIONS[step])}
     return tuple(override for override in overrides if section_of(override) in read)
 
 

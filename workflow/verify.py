@@ -19,7 +19,9 @@ from xml.etree import ElementTree
 from lode.artifacts import read_provenance
 from lode.config import ROOT, digest
 from lode.errors import UserError
+from lode.names import is_text
 from lode.seal import damage, file_sha256
+from workflow.overrides import results_folder
 from workflow.pipeline import Pipeline
 from workflow.products import Product, missing, products
 
@@ -93,23 +95,29 @@ def problems(run: Pipeline, product: Product) -> list[str]:
     return found
 
 
-def remedy(run: Pipeline, bad: Sequence[Product], overrides: Sequence[str]) -> str:
+def remedy(run: Pipeline, bad: Sequence[Product]) -> str:
     """The command that makes files again, and all that is made from them."""
     names = [product.path for product in bad]
     if len(names) > NAMED:
         names = list(dict.fromkeys(product.step.script.removesuffix(".py") for product in bad))
-    config = [f"experiment={run.name}", *([f"overrides={list(overrides)!r}"] if overrides else [])]
+    name = run.name if is_text(run.name) else f"!!str {run.name}"
+    config = [f"experiment={name}", *([f"overrides={list(run.overrides)!r}"] if run.overrides else [])]
     command = ["snakemake", "--profile", "workflow/profiles/local", "--forcerun", *names, "--config", *config]
     return shlex.join(command)
 
 
-def verify(experiment: str, overrides: Sequence[str]) -> int:
+def reproduce(run: Pipeline) -> str:
+    """The command that makes what is not there yet."""
+    changed = f" OVERRIDES={shlex.quote(' '.join(run.overrides))}" if run.overrides else ""
+    return f"make reproduce EXPERIMENT={shlex.quote(run.name)}{changed}"
+
+
+def verify(run: Pipeline) -> int:
     """Print what is wrong with the results of an experiment; return the exit code."""
-    run = Pipeline({"experiment": experiment, "overrides": list(overrides)})
     planned = list(products(run))
     made = [product for product in planned if (ROOT / product.path).is_file()]
     if not made:
-        raise UserError(f"{run.root}: no result of this experiment; run `make reproduce EXPERIMENT={experiment}`")
+        raise UserError(f"{run.root}: no result of this experiment; run `{reproduce(run)}`")
     absent = [product for product in planned if not (ROOT / product.path).is_file()]
     gone = missing(absent, made)
     found = {product.path: ["missing, though files made from it are there"] for product in gone}
@@ -118,10 +126,10 @@ def verify(experiment: str, overrides: Sequence[str]) -> int:
     for product in bad:
         print(f"{product.path}: {'; '.join(found[product.path])}")
     left = len(absent) - len(gone)
-    unfinished = f"; {left} more are not made yet: make reproduce EXPERIMENT={experiment}" if left else ""
+    unfinished = f"; {left} more are not made yet: {reproduce(run)}" if left else ""
     if bad:
         print(f"error: {len(bad)} of {len(planned)} files are not as planned{unfinished}. To make them again:")
-        print(remedy(run, bad, overrides))
+        print(remedy(run, bad))
         return 1
     print(f"ok: {len(made)} files{unfinished}")
     return 0
@@ -132,9 +140,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m workflow.verify", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("experiment", nargs="?", default="default")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides that the experiment was run with")
+    parser.add_argument("--where", action="store_true", help="say only where the report is")
     arguments = parser.parse_args()
+    if arguments.where:
+        print(f"Open {results_folder(arguments.experiment, arguments.overrides)}/report.html")
+        return
+    run = Pipeline({"experiment": arguments.experiment, "overrides": arguments.overrides})
     try:
-        sys.exit(verify(arguments.experiment, arguments.overrides))
+        sys.exit(verify(run))
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -18,10 +18,16 @@ import pytest
 
 from lode.seal import damage
 from tests.project_tree import copy_project, environment, tables
+from workflow.overrides import results_folder
 
 pytestmark = pytest.mark.faults
 SHARDS = ["capture.shards=2", "ablation.shards=2"]
 KINDS = ("job", "snakemake", "writing")
+
+
+def folder_of(experiment: str) -> str:
+    """The folder of results of these calls."""
+    return results_folder(experiment, SHARDS).removeprefix("results/")
 
 
 def command(experiment: str, *arguments: str) -> list[str]:
@@ -103,7 +109,7 @@ def undisturbed(trees: dict[str, Path], experiment: str) -> tuple[dict[str, byte
     tree = trees["undisturbed"]
     started = time.perf_counter()
     subprocess.run(command(experiment), cwd=tree, env=environment(tree), check=True, capture_output=True)
-    return tables(tree, experiment), time.perf_counter() - started
+    return tables(tree, folder_of(experiment)), time.perf_counter() - started
 
 
 def test_whatever_is_killed_the_next_calls_end_in_the_same_tables(
@@ -133,7 +139,7 @@ def test_whatever_is_killed_the_next_calls_end_in_the_same_tables(
         known = now
         assert code == 0 or killed.total() > before, (tree / "said.txt").read_text()[-3000:]
         if code == 0:
-            assert tables(tree, experiment) == expected
+            assert tables(tree, folder_of(experiment)) == expected
             runs += 1
             known = {}
             shutil.rmtree(tree / "results")

@@ -8,8 +8,9 @@ from hydra import compose as hydra_compose
 from omegaconf import OmegaConf
 from omegaconf.errors import ReadonlyConfigError
 
-from lode.config import CONFIG_DIR, GROUPS, compose, digest, fixed, semantic_json
+from lode.config import CONFIG_DIR, GROUPS, compose, digest, fixed
 from lode.errors import UserError
+from lode.sources import recorded
 from workflow.pipeline import Pipeline
 from workflow.products import products
 from workflow.recorded import concerning
@@ -22,8 +23,8 @@ def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
     planned = random.Random(0).sample(list(products(run)), 25)
     for product in planned:
         name, wildcards = product.step.name, product.wildcards
-        everything = (*run.choices(wildcards), *run.user, *run.derived(name, wildcards))
-        expected = semantic_json(compose(everything), name)
+        everything = (*run.user, *run.choices(wildcards), *run.derived(name, wildcards))
+        expected = recorded(compose(everything), name)
         params = run.step(name, product.step.script)
         assert params["semantic"](wildcards) == expected, product.path
         assert f"expect_digest={digest(expected)}" in params["args"](wildcards, None)

@@ -4,6 +4,7 @@ One small run is finished once; each case copies its tree, makes one edit, and c
 written down here. The experiment has two models, one dataset, two selections and three figures.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -60,6 +61,16 @@ def replace(name: str, old: str, new: str) -> Edit:
     return edit
 
 
+def setting(text: str) -> Edit:
+    """A value that the experiment sets."""
+    return append("config/experiment/rerun.yaml", f"{text}\n")
+
+
+def setting_instead(old: str, new: str) -> Edit:
+    """A value of the experiment, changed."""
+    return replace("config/experiment/rerun.yaml", old, new)
+
+
 def override(*overrides: str) -> Edit:
     """Hydra overrides on the command line."""
     return lambda tree: list(overrides)
@@ -78,6 +89,20 @@ def touch_everything(tree: Path) -> None:
                 path.touch()
 
 
+def swap_config_of_model(tree: Path) -> None:
+    """Put another file in the place of one, with an older time stamp, as `cp -p` does."""
+    path = tree / "resources/models/tiny_qwen2_vl/config.json"
+    old = path.stat().st_mtime - 1e6
+    path.write_text(path.read_text() + " ")
+    os.utime(path, (old, old))
+
+
+def touch_model(tree: Path) -> None:
+    """Give every file of the model a new time stamp."""
+    for path in (tree / "resources/models/tiny_qwen2_vl").iterdir():
+        path.touch()
+
+
 def corrupt_importance(tree: Path) -> None:
     """Change the content of one intermediate table."""
     path = tree / "results/rerun/importance/second.parquet"
@@ -94,6 +119,8 @@ def after(step: str, **changed: int) -> dict[str, int]:
     return {**{name: ALL[name] for name in steps[steps.index(step) :]}, **changed}
 
 
+ALL_OF_MODELS = {name: count for name, count in ALL.items() if name != "prepare"}
+ONE_SELECTION = dict(select=2, ablate=2, score=2, measure=2, plot=2, report=1)
 CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     # nothing that a result depends on
     "nothing": (lambda tree: None, {}),
@@ -104,7 +131,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
         {},
     ),
     "device": (override("runtime.device=cpu"), {}),
-    "same value as override": (override("seed=2024"), {}),
+    "same value in the experiment": (setting("seed: 2024"), {}),
     "comment in a script": (append("scripts/capture_activations.py", "# a comment\n"), {}),
     "docstring in the library": (replace("lode/stages/select.py", '"""Stage 4:', '"""The fourth stage:'), {}),
     "memory of a rule": (replace("workflow/rules/2_capture.smk", "4000 * attempt", "5000 * attempt"), {}),
@@ -115,40 +142,47 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "workflow/recorded.py": (append("workflow/recorded.py", CODE), {}),
     "lode/validation.py": (append("lode/validation.py", CODE), {}),
     # config values
-    "seed": (override("seed=7"), after("prepare")),
-    "capture value": (override("capture.attention=causal"), after("capture")),
-    "ratio of all selections": (override("selection.ratio=0.03"), after("select", plot=2)),
+    "seed": (setting("seed: 7"), after("prepare")),
+    "override": (override("seed=7"), ALL),
+    "capture value": (setting("capture: {attention: causal}"), after("capture")),
+    "ratio of the selections that set none": (setting("selection: {ratio: 0.03}"), ONE_SELECTION),
     "ratio of one selection": (
-        replace("config/experiment/rerun.yaml", "selection.ratio=0.05", "selection.ratio=0.04"),
-        dict(select=2, ablate=2, score=2, measure=2, plot=2, report=1),
+        setting_instead("selection.ratio=0.05", "selection.ratio=0.04"),
+        ONE_SELECTION,
     ),
     "one model": (
         append("config/model/second.yaml", "system_prompt: Be brief.\n"),
         dict(capture=1, aggregate=1, select=2, ablate=2, score=2, measure=2, plot=3, report=1),
     ),
-    "token limit of a benchmark": (override("dataset.max_new_tokens=3"), after("ablate", plot=1)),
-    "shards of an ablation": (override("ablation.shards=2"), after("ablate", ablate=8, plot=1)),
+    "token limit of a benchmark": (
+        setting_instead("dataset: {", "dataset: {max_new_tokens: 3, "),
+        after("ablate", plot=1),
+    ),
+    "shards of an ablation": (setting("ablation: {shards: 2}"), after("ablate", ablate=8, plot=1)),
     "score of a benchmark": (
-        override("dataset.scores=[mmlu_paper,exact_match]"),
+        setting_instead("dataset: {", "dataset: {scores: [mmlu_paper, exact_match], "),
         after("score", plot=1),
     ),
-    "kinds of controls": (override("controls.kinds=[layer_matched,uniform]"), after("select", plot=2)),
-    "resamples": (override("scoring.num_resamples=60"), after("score", plot=1)),
+    "kinds of controls": (
+        setting_instead("controls: {", "controls: {kinds: [layer_matched, uniform], "),
+        after("select", plot=2),
+    ),
+    "resamples": (setting_instead("num_resamples: 50", "num_resamples: 60"), after("score", plot=1)),
     "caption of a figure": (
         replace("config/figure/metric_correlation.yaml", "Rank correlation", "Spearman correlation"),
         dict(plot=1, report=1),
     ),
     "one selection more": (
-        replace("config/experiment/rerun.yaml", "interventions:", "  more: [selection.ratio=0.1]\ninterventions:"),
-        dict(select=2, ablate=2, score=2, measure=2, plot=2, report=1),
+        setting_instead("interventions:", "  more: [selection.ratio=0.1]\ninterventions:"),
+        ONE_SELECTION,
     ),
     "one selection more, that needs gradients": (
-        override("+selections.can=['selection=can']", "gradients.enabled=true"),
+        setting_instead("interventions:", "  can: [selection=can]\ngradients: {enabled: true}\ninterventions:"),
         dict(attribute=2, pool=2, select=2, ablate=2, score=2, measure=2, plot=2, report=1),
     ),
-    "exponent of attributions that nobody needs": (override("gradients.alpha=1"), {}),
+    "exponent of attributions that nobody needs": (setting("gradients: {alpha: 1}"), {}),
     "stage of attributions that nobody needs": (append("lode/stages/attribute.py", CODE), {}),
-    "one model less": (override("models=[tiny_qwen2_vl]"), dict(plot=3, report=1)),
+    "one model less": (setting_instead("[tiny_qwen2_vl, second]", "[tiny_qwen2_vl]"), dict(plot=3, report=1)),
     # code
     "capture stage": (append("lode/stages/capture.py", CODE), after("capture")),
     "shell of a rule": (
@@ -164,12 +198,17 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "control plug-in": (append("lode/control/layer_matched.py", CODE), after("select", plot=2)),
     "control plug-in that is not used": (append("lode/control/uniform.py", CODE), {}),
     "selectivity": (append("lode/statistics/selectivity.py", CODE), dict(measure=4, report=1)),
-    "modalities of a benchmark": (override("dataset.modalities=[text]"), after("prepare")),
+    "modalities of a benchmark": (setting_instead("dataset: {", "dataset: {modalities: [text], "), after("prepare")),
     "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), after("score", plot=1)),
     "figure plug-in": (append("lode/figure/metric_correlation.py", CODE), dict(plot=1, report=1)),
     "house style of figures": (append("lode/figure/__init__.py", CODE), dict(plot=3, report=1)),
     "report template": (append("lode/stages/report.html.jinja", "<!-- new -->"), dict(report=1)),
     # files
+    "model file swapped under an older time stamp": (
+        swap_config_of_model,
+        {k: n for k, n in ALL.items() if k != "prepare"},
+    ),
+    "model files touched": (touch_model, {}),
     "report deleted": (delete("results/rerun/report.html"), dict(report=1)),
     "intermediate deleted": (delete("results/rerun/importance/second.parquet"), {}),
     "intermediate corrupted": (corrupt_importance, dict(select=2, ablate=2, score=2, measure=2, plot=3, report=1)),

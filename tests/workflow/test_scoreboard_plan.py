@@ -54,8 +54,9 @@ def test_a_planted_model_is_the_one_it_was_made_from_and_another() -> None:
     assert run.mined("hidden_1") == ["toy_textvqa", "toy_caption", "toy_mmlu"]
     facts = semantic(run, "capture", "capture_activations.py", model="hidden_1", dataset="toy_mmlu", shard="0")
     assert '"name": "hidden_1"' in facts
-    assert '"source": "results/scoreboard/planted/hidden_1/model"' in facts
-    assert run.model_files(Wildcards(model="hidden_1")) == ["results/scoreboard/planted/hidden_1/model"]
+    assert f'"source": "{run.root}/planted/hidden_1/model"' in facts
+    assert run.planted_model(Wildcards(model="hidden_1")) == [f"{run.root}/planted/hidden_1/model"]
+    assert run.model_files(Wildcards(model="hidden_1")) == []
     planting = semantic(run, "plant", "plant_neurons.py", planting="hidden_1")
     assert '"source": "resources/models/tiny_qwen2_vl"' in planting
     assert '"strength": 0.5' in planting

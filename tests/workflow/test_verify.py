@@ -1,5 +1,6 @@
 """`make verify` finds and names every result that is not as planned, and nothing else."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from lode.config import ROOT
 from tests.project_tree import environment, snakemake
+from workflow.overrides import results_folder
 from workflow.pipeline import Pipeline
 from workflow.products import missing, products
 
@@ -118,13 +120,15 @@ def test_what_the_command_says_makes_it_well_again(tree: Path) -> None:
 
 
 def test_a_stale_config_is_named_with_both_values(tree: Path) -> None:
-    code, said = verified(tree, "scoring.num_resamples=60")
+    experiment = tree / "config/experiment/rerun.yaml"
+    experiment.write_text(experiment.read_text().replace("num_resamples: 50", "num_resamples: 60"))
+    code, said = verified(tree)
     assert code == 1
     stale = [line for line in said.splitlines() if "stale" in line]
     assert len(stale) == 20  # three tables of 4 scored runs and two of their comparisons
     assert all("scoring.num_resamples was 50 and is now 60" in line for line in stale)
     assert all(re.search(r"\.(scores|effects|sample_scores)|/(comparisons|selectivity)\.parquet", x) for x in stale)
-    assert said.endswith("""--config experiment=rerun 'overrides=['"'"'scoring.num_resamples=60'"'"']'\n""")
+    assert said.endswith("--config experiment=rerun\n")
 
 
 def test_stale_code_is_named(tree: Path) -> None:
@@ -141,6 +145,29 @@ def test_an_unfinished_run_is_as_planned_so_far(tree: Path) -> None:
     code, said = verified(tree)
     assert code == 0
     assert re.fullmatch(r"ok: \d+ files; 1 more are not made yet: make reproduce EXPERIMENT=rerun\n", said)
+
+
+def test_a_run_with_overrides_is_another_run(tree: Path) -> None:
+    command = [sys.executable, "-m", "workflow.verify", "rerun", "seed=7"]
+    done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    folder = results_folder("rerun", ["seed=7"])
+    assert folder != "results/rerun"
+    assert done.stderr == (
+        f"error: {folder}: no result of this experiment; run `make reproduce EXPERIMENT=rerun OVERRIDES=seed=7`\n"
+    )
+
+
+def test_a_model_file_swapped_under_an_older_time_stamp_is_named(tree: Path) -> None:
+    path = tree / "resources/models/tiny_qwen2_vl/config.json"
+    old = path.stat().st_mtime - 1e6
+    path.write_text(path.read_text() + " ")
+    os.utime(path, (old, old))
+    code, said = verified(tree)
+    assert code == 1
+    for model in ("second", "tiny_qwen2_vl"):
+        assert re.search(rf"models/{model}/manifest.json: .*sources\.config\.json was '\w+' and is now '\w+'", said)
+    assert "error: 2 of " in said
 
 
 def test_no_result_at_all_is_an_error(tree: Path) -> None:

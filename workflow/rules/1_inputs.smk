@@ -1,4 +1,4 @@
-"""Stage 1: models and datasets.
+"""Stage 1: models and datasets. What is not made here is `ancient`: its content is among the recorded params.
 
 download_model    resources/ or hub        -> models/{model}/manifest.json
 prepare_dataset   a dataset plug-in        -> datasets/{dataset}.parquet
@@ -9,7 +9,8 @@ train_model       the recipe of a model    -> trained/{training}/   (only when a
 
 rule download_model:
     input:
-        run.model_files,
+        planted=run.planted_model,
+        files=ancient(run.model_files),
     output:
         "<results>/models/{model}/manifest.json",
     log:
@@ -29,7 +30,7 @@ rule download_model:
 
 rule prepare_dataset:
     input:
-        run.dataset_files,
+        ancient(run.dataset_files),
     output:
         "<results>/datasets/{dataset}.parquet",
     log:
