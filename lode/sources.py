@@ -13,9 +13,9 @@ from time import time_ns
 from typing import Any
 
 from lode.artifacts import replacing
+from lode.checks.model_folder import is_local
 from lode.config import ROOT, semantic_json
 from lode.seal import file_sha256
-from lode.validation import is_local
 
 #: Files from this size on are read once and then known by path, inode, size and both times of the file system.
 LARGE = 2**20

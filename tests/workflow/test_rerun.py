@@ -25,6 +25,7 @@ RULES = {
     "ablate": "benchmark_ablation",
     "score": "score_ablation",
     "measure": "measure_selectivity",
+    "judge": "judge_sets",
     "plot": "plot_figures",
     "report": "build_report",
 }
@@ -110,7 +111,9 @@ def corrupt_importance(tree: Path) -> None:
 
 
 CODE = "\n_UNUSED = 1\n"
-ALL = dict(download=2, prepare=1, capture=2, aggregate=2, select=4, ablate=4, score=4, measure=4, plot=3, report=1)
+ALL = dict(
+    download=2, prepare=1, capture=2, aggregate=2, select=4, ablate=4, score=4, measure=4, judge=1, plot=3, report=1
+)
 
 
 def after(step: str, **changed: int) -> dict[str, int]:
@@ -120,7 +123,7 @@ def after(step: str, **changed: int) -> dict[str, int]:
 
 
 ALL_OF_MODELS = {name: count for name, count in ALL.items() if name != "prepare"}
-ONE_SELECTION = dict(select=2, ablate=2, score=2, measure=2, plot=2, report=1)
+ONE_SELECTION = dict(select=2, ablate=2, score=2, measure=2, judge=1, plot=2, report=1)
 CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     # nothing that a result depends on
     "nothing": (lambda tree: None, {}),
@@ -152,7 +155,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "one model": (
         append("config/model/second.yaml", "system_prompt: Be brief.\n"),
-        dict(capture=1, aggregate=1, select=2, ablate=2, score=2, measure=2, plot=3, report=1),
+        dict(capture=1, aggregate=1, select=2, ablate=2, score=2, measure=2, judge=1, plot=3, report=1),
     ),
     "token limit of a benchmark": (
         setting_instead("dataset: {", "dataset: {max_new_tokens: 3, "),
@@ -160,14 +163,14 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "shards of an ablation": (setting("ablation: {shards: 2}"), after("ablate", ablate=8, plot=1)),
     "score of a benchmark": (
-        setting_instead("dataset: {", "dataset: {scores: [mmlu_paper, exact_match], "),
+        setting_instead("dataset: {", "dataset: {scores: [mmlu_paper, choice_likelihood], "),
         after("score", plot=1),
     ),
     "kinds of controls": (
         setting_instead("controls: {", "controls: {kinds: [layer_matched, uniform], "),
         after("select", plot=2),
     ),
-    "resamples": (setting_instead("num_resamples: 50", "num_resamples: 60"), after("score", plot=1)),
+    "level of intervals": (setting_instead("confidence_level: 0.9", "confidence_level: 0.8"), after("score", plot=1)),
     "caption of a figure": (
         replace("config/figure/metric_correlation.yaml", "Rank correlation", "Spearman correlation"),
         dict(plot=1, report=1),
@@ -178,11 +181,11 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "one selection more, that needs gradients": (
         setting_instead("interventions:", "  can: [selection=can]\ngradients: {enabled: true}\ninterventions:"),
-        dict(attribute=2, pool=2, select=2, ablate=2, score=2, measure=2, plot=2, report=1),
+        dict(attribute=2, pool=2, select=2, ablate=2, score=2, measure=2, judge=1, plot=2, report=1),
     ),
     "exponent of attributions that nobody needs": (setting("gradients: {alpha: 1}"), {}),
     "stage of attributions that nobody needs": (append("lode/stages/attribute.py", CODE), {}),
-    "one model less": (setting_instead("[tiny_qwen2_vl, second]", "[tiny_qwen2_vl]"), dict(plot=3, report=1)),
+    "one model less": (setting_instead("[tiny_qwen2_vl, second]", "[tiny_qwen2_vl]"), dict(judge=1, plot=3, report=1)),
     # code
     "capture stage": (append("lode/stages/capture.py", CODE), after("capture")),
     "shell of a rule": (
@@ -197,7 +200,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "intervention plug-in": (append("lode/intervention/zero.py", CODE), after("ablate", plot=1)),
     "control plug-in": (append("lode/control/layer_matched.py", CODE), after("select", plot=2)),
     "control plug-in that is not used": (append("lode/control/uniform.py", CODE), {}),
-    "selectivity": (append("lode/statistics/selectivity.py", CODE), dict(measure=4, report=1)),
+    "selectivity": (append("lode/statistics/selectivity.py", CODE), dict(measure=4, judge=1, report=1)),
     "modalities of a benchmark": (setting_instead("dataset: {", "dataset: {modalities: [text], "), after("prepare")),
     "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), after("score", plot=1)),
     "figure plug-in": (append("lode/figure/metric_correlation.py", CODE), dict(plot=1, report=1)),
@@ -211,7 +214,10 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "model files touched": (touch_model, {}),
     "report deleted": (delete("results/rerun/report.html"), dict(report=1)),
     "intermediate deleted": (delete("results/rerun/importance/second.parquet"), {}),
-    "intermediate corrupted": (corrupt_importance, dict(select=2, ablate=2, score=2, measure=2, plot=3, report=1)),
+    "intermediate corrupted": (
+        corrupt_importance,
+        dict(select=2, ablate=2, score=2, measure=2, judge=1, plot=3, report=1),
+    ),
 }
 
 
