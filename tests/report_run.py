@@ -10,28 +10,43 @@ from tests.tables import HOSTILE, write_datasets, write_manifest, write_run
 
 MADE_BY = provenance('{"seed": 1}', "abc")
 BENCHMARKS = ("toy_mmlu", "digits_vqa")
+_FIGURES = {"set_overlap": ["neurons"], "neurons_per_layer": ["neurons"]}
 
 
-def make_config(folder: Path) -> DictConfig:
-    """Write a run under `folder`; its report's config."""
-    paths = write_run(folder, benchmarks=BENCHMARKS, num_controls=3)
-    figures = []
-    for name in ("set_overlap", "neurons_per_layer"):
-        figure = {"name": name, "plugin": name, "tables": ["neurons"], "caption": f"{HOSTILE} of {name}"}
+def make_config(
+    folder: Path,
+    benchmarks: tuple[str, ...] = BENCHMARKS,
+    figures: dict[str, list[str]] = _FIGURES,
+    num_controls: int = 3,
+    **run: tuple[str, ...],
+) -> DictConfig:
+    """Write a run under `folder`; its report's config.
+
+    Args:
+        folder: where the run goes.
+        benchmarks: of the run.
+        figures: by name the tables of each.
+        num_controls: of each set.
+        **run: further arguments of `write_run`.
+    """
+    paths = write_run(folder, benchmarks=benchmarks, num_controls=num_controls, **run)
+    images = []
+    for name, tables in figures.items():
+        figure = {"name": name, "plugin": name, "tables": tables, "caption": f"{HOSTILE} of {name}"}
         svg = folder / f"figures/{name}.svg"
         io = {"tables": paths, "svg": str(svg), "png": str(svg.with_suffix(".png"))}
         plot.run(OmegaConf.create({"figure": figure, "io": io}), MADE_BY)
-        figures.append(str(svg))
+        images.append(str(svg))
     io = {
         "tables": paths,
-        "figures": figures,
-        "datasets": write_datasets(folder, BENCHMARKS),
+        "figures": images,
+        "datasets": write_datasets(folder, benchmarks),
         "manifests": [write_manifest(folder)],
         "output": str(folder / "report.html"),
     }
-    run = {
+    told = {
         "title": f"A run {HOSTILE}", "seed": 2024, "split": "disjoint", "models": ["tiny_qwen2_vl"],
-        "mining_datasets": list(BENCHMARKS), "benchmarks": list(BENCHMARKS), "interventions": ["zero"],
-        "selections": {"miner": ["selection=miner"]}, "figures": ["set_overlap", "neurons_per_layer"],
+        "mining_datasets": list(benchmarks), "benchmarks": list(benchmarks), "interventions": ["zero"],
+        "selections": {"miner": ["selection=miner"]}, "figures": list(figures),
     }  # fmt: skip
-    return OmegaConf.create({**run, "io": io})
+    return OmegaConf.create({**told, "io": io})

@@ -13,6 +13,16 @@ from lode.shapes import METRICS, MODALITIES
 
 _SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,
               "options": {"strategy": "LA_MU"}}  # fmt: skip
+#: By outcome the score's name, its unit, and what chance gives.
+OUTCOMES = {
+    "content": ("content", "nats", -2.0),
+    "stopping": ("stopping", "nats", -1.4),
+    "score": ("begins_with_answer", "score in [0, 1]", 0.1),
+    "beside": ("exact_match", "score in [0, 1]", 0.1),
+}
+WITHOUT_OWN = ("special", "all")
+#: How many controls of a set write replies.
+NUM_WRITTEN = 20
 HOSTILE = (
     "<script>document.title = 'taken'</script><img src=x onerror=\"document.title='taken'\"> "
     'What is <b>this</b>? "&amp;"'
@@ -121,44 +131,63 @@ def neuron_rows(sets: dict[str, list[tuple[int, int]]], num_controls: int = 2) -
     return rows
 
 
+def scored_row(
+    key: dict[str, Any], name: str, kind: str, of: str, draw: int, size: int, value: float
+) -> dict[str, Any]:
+    """A row of a scores table; of controls only the first `NUM_WRITTEN` draws have replies."""
+    half = 0.07 if key["unit"] != "nats" else 0.2
+    row = {**key, "set_name": name, "kind": kind, "control_of": of, "control_draw": draw, "num_neurons": size}
+    row |= {"control_kind": "layer_matched" if of else "", "num_samples": 150, "value": value}
+    row |= {"interval_low": value - half, "interval_high": value + half}
+    row |= {"gold_log_likelihood": -1.25, "end_log_likelihood": -0.35}
+    if draw < NUM_WRITTEN:
+        row |= {"begins_frac": 0.81, "runs_on_frac": 0.12, "empty_frac": 0.0, "truncated_frac": 0.01}
+        row |= {"parse_frac": 1.0, "loop_frac": 0.02, "num_reply_tokens": None if kind == "constant" else 2.5}
+    return row
+
+
 def benchmark_rows(
-    dataset: str, score_name: str, clean: float, drops: dict[str, tuple[float, list[float]]], sizes: dict[str, int]
+    dataset: str,
+    outcome: str,
+    clean: float,
+    drops: dict[str, tuple[float, list[float]]],
+    sizes: dict[str, int],
+    measurable: bool = True,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of the scores and effects of one benchmark.
+    """Rows of the scores and effects of one benchmark, by one outcome.
 
     Args:
         dataset: the benchmark.
-        score_name: the scoring rule.
-        clean: score of the unmodified model.
+        outcome: a key of `OUTCOMES`.
+        clean: what the unmodified model comes to.
         drops: by set its drop and the drops of its controls.
         sizes: by set how many neurons it has.
+        measurable: whether the unmodified model is above chance.
     """
-    diagnostics = {"num_samples": 150, "gold_log_likelihood": -1.25, "empty_frac": 0.0, "truncated_frac": 0.01}
-    diagnostics |= {"parse_frac": 1.0, "loop_frac": 0.02, "num_reply_tokens": 2.5}
-    key = {"dataset": dataset, "score_name": score_name}
-
-    def scored(name: str, kind: str, of: str, draw: int, num_neurons: int, value: float) -> dict[str, Any]:
-        names = {"set_name": name, "kind": kind, "control_of": of, "control_draw": draw, "num_neurons": num_neurons}
-        names["control_kind"] = "layer_matched" if of else ""
-        interval = {"value": value, "interval_low": max(0.0, value - 0.07), "interval_high": min(1.0, value + 0.07)}
-        return {**key, **names, **interval, **diagnostics}
-
-    scores = [scored("none", "clean", "", -1, 0, clean), scored("blank", "blanked", "", -1, 0, 0.3)]
-    unknown = {"gold_log_likelihood": None, "num_reply_tokens": None}
-    scores.append({**scored("constant", "constant", "", -1, 0, 0.1), **unknown})
+    score_name, unit, chance = OUTCOMES[outcome]
+    chance = chance if measurable else clean - 0.01
+    key = {"dataset": dataset, "score_name": score_name, "outcome": outcome, "unit": unit}
+    scores = [
+        scored_row(key, "none", "clean", "", -1, 0, clean),
+        scored_row(key, "blank", "blanked", "", -1, 0, chance + 0.2),
+        scored_row(key, "constant", "constant", "", -1, 0, chance),
+    ]
     effects = []
     for name, (drop, controls) in drops.items():
-        scores.append(scored(name, "method", "", -1, sizes[name], clean - drop))
+        scores.append(scored_row(key, name, "method", "", -1, sizes[name], clean - drop))
+        if unit != "nats":
+            controls = controls[:NUM_WRITTEN]
         scores += [
-            scored(f"{name}_layer_matched_{i:02d}", "control", name, i, sizes[name], clean - c)
+            scored_row(key, f"{name}_layer_matched_{i:02d}", "control", name, i, sizes[name], clean - c)
             for i, c in enumerate(controls)
         ]
         effects.append(
             {
                 **key, "set_name": name, "num_neurons": sizes[name],
-                "clean": clean, "value": clean - drop, "drop": drop,
+                "clean": clean, "chance": chance, "measurable": measurable, "value": clean - drop, "drop": drop,
                 "interval_low": drop - 0.0613, "interval_high": drop + 0.0617,
-                "cohen_d": drop / 0.4, "odds_ratio": None, "mcnemar_p": None,
+                "share": drop / (clean - chance) if measurable else None,
+                "cohen_d": drop / 0.4, "odds_ratio": None, "mcnemar_p": None if unit == "nats" else 0.01,
                 "control_kind": "layer_matched", "num_controls": len(controls),
                 "control_drop_mean": float(np.mean(controls)), "control_drop_min": min(controls),
                 "control_drop_max": max(controls),
@@ -168,30 +197,68 @@ def benchmark_rows(
     return scores, effects
 
 
-def compared_rows(effects: dict[str, list[dict[str, Any]]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of the comparisons and the selectivity of one run, from the headline effects of its benchmarks.
+def compared_rows(effects: list[dict[str, Any]], own: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the comparisons and the selectivity of one run, from the effects of its benchmarks.
 
-    Masks other than `all` have the first benchmark for their own. P-values after Holm are made up.
+    Args:
+        effects: of all outcomes that are compared.
+        own: the benchmark of their own of all sets but `special` and `all`, which have none. P after Holm is made up.
     """
-    names = list(effects)
     comparisons = []
-    for rows in effects.values():
-        for row in rows:
-            further = {"own": None if row["set_name"] == "all" else row["dataset"] == names[0], "num_tests": 16}
-            further |= {"p_holm": min(1.0, 3 * row["p_value"]), "mcnemar_p": 0.01, "mcnemar_p_holm": 0.16}
-            comparisons.append({n: {**row, **further}[n] for n in SCHEMAS["comparisons"].names})
-    selectivity = []
-    for name in dict.fromkeys(row["set_name"] for row in comparisons):
-        drops = [row["drop"] for row in comparisons if row["set_name"] == name]
-        row = {"set_name": name, "num_neurons": 5, "control_kind": "layer_matched", "num_controls": 20}
-        row |= dict.fromkeys(f.name for f in SCHEMAS["selectivity"] if f.nullable) | {"own": [], "others": names}
-        if name != "all" and len(names) > 1:
-            value = drops[0] - float(np.mean(drops[1:]))
-            row |= {"own": names[:1], "others": names[1:], "drop_own": drops[0], "drop_others": drops[0] - value}
-            row |= {"selectivity": value, "interval_low": value - 0.08, "interval_high": value + 0.08}
-            row |= {"specificity_f": 0.4, "control_mean": 0.01, "control_max": 0.06, "p_value": 1 / 21, "p_holm": 0.14}
-        selectivity.append(row)
-    return comparisons, selectivity
+    for row in effects:
+        further: dict[str, Any] = {"own": None if row["set_name"] in WITHOUT_OWN else row["dataset"] == own}
+        further |= {"p_holm": min(1.0, 3 * row["p_value"]), "num_tests": 16, "mcnemar_p_holm": None}
+        comparisons.append({n: {**row, **further}[n] for n in SCHEMAS["comparisons"].names})
+    groups = dict.fromkeys((row["outcome"], row["set_name"]) for row in effects)
+    of = {key: [row for row in effects if (row["outcome"], row["set_name"]) == key] for key in groups}
+    return comparisons, [selectivity_row(rows, own) for rows in of.values()]
+
+
+def selectivity_row(effects: list[dict[str, Any]], own: str) -> dict[str, Any]:
+    """The selectivity of one set by one outcome, with controls spread around 0."""
+    first = effects[0]
+    told = {row["dataset"]: row["share"] for row in effects if row["measurable"]}
+    row = dict.fromkeys(SCHEMAS["selectivity"].names) | {n: first[n] for n in ("set_name", "num_neurons", "outcome")}
+    row |= {"own": [], "others": list(told), "control_kind": "layer_matched", "num_controls": first["num_controls"]}
+    row["unmeasurable"] = [other["dataset"] for other in effects if not other["measurable"]]
+    if first["set_name"] in WITHOUT_OWN or own not in told or len(told) < 2:
+        return row
+    others = float(np.mean([share for name, share in told.items() if name != own]))
+    value, controls = told[own] - others, 0.06 * np.linspace(-1, 1, first["num_controls"])
+    row |= {"own": [own], "others": [name for name in told if name != own]}
+    row |= {"share_own": told[own], "share_others": others, "selectivity": value, "standard_error": 0.04}
+    row |= {"interval_low": value - 0.08, "interval_high": value + 0.08, "specificity_f": 0.4}
+    return row | {"control_values": controls.tolist(), "control_mean": 0.0, "control_max": float(controls.max())}
+
+
+def verdict_rows(selectivity: list[dict[str, Any]], keys: dict[str, str], num_tests: int = 8) -> list[dict[str, Any]]:
+    """The verdicts on the sets of one run: specific are those whose interval lies 0.04 above 0; p-values are made up.
+
+    Args:
+        selectivity: rows of the run.
+        keys: its model, selection and intervention.
+        num_tests: of the whole report.
+    """
+    found = []
+    for row in selectivity:
+        judged: dict[str, Any] = {"verdict": "cannot_be_told", "reason": "no benchmark of its own", "p_value": None}
+        judged |= {"p_corrected": None, "simultaneous_low": None, "simultaneous_high": None}
+        if row["selectivity"] is not None:
+            specific = row["interval_low"] > 0.04
+            p_corrected, reason = (0.01, "") if specific else (0.6, "its interval over all tests reaches 0")
+            judged |= {"verdict": "specific" if specific else "not_specific", "reason": reason, "p_value": 0.0025}
+            judged |= {"p_corrected": p_corrected}
+            judged |= {"simultaneous_low": row["interval_low"] - 0.04, "simultaneous_high": row["interval_high"] + 0.04}
+        ratio = 0.61 if row["set_name"] == "text" else 0.98
+        found.append({**keys, **row, "magnitude_ratio": ratio, "num_tests": num_tests, **judged})
+    return found
+
+
+def random_drop(rng: np.random.Generator, scale: float, strong: bool, num_controls: int) -> tuple[float, list[float]]:
+    """The drop of a set, in multiples of 1/150 of the scale, and those of its controls."""
+    drop = float(rng.uniform(0.15, 0.5) if strong else rng.uniform(-0.02, 0.05))
+    controls = rng.normal(0.02, 0.02, num_controls)
+    return scale * round(drop * 150) / 150, [scale * round(c * 150) / 150 for c in controls]
 
 
 def write_run(
@@ -202,8 +269,12 @@ def write_run(
     num_controls: int = 20,
     num_layers: int = 6,
     num_neurons: int = 512,
+    unmeasurable: tuple[str, ...] = (),
 ) -> dict[str, list[str]]:
     """Write a whole run under `folder`.
+
+    Sets cost stopping on every other benchmark, and content on few; on those named `unmeasurable` the model knows
+    nothing.
 
     Returns:
         Paths of the tables by kind.
@@ -212,6 +283,7 @@ def write_run(
     paths: dict[str, list[str]] = {kind: [] for kind in ("neurons", "scores", "effects", "comparisons", "selectivity")}
     model = "tiny_qwen2_vl"
     paths["importance"] = [write_importance(folder / "importance" / f"{model}.parquet", modalities, num_layers, 64)]
+    verdicts: list[dict[str, Any]] = []
     for selection in selections:
         shallow = np.exp(-np.arange(num_layers) / (num_layers / 4))
         sets = {}
@@ -223,29 +295,28 @@ def write_run(
         neurons = folder / "neurons" / model / f"{selection}.parquet"
         record = {"config": {"selection": _SELECTION}, "num_total": num_layers * num_neurons}
         paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select", **record))
-        headline: dict[str, list[dict[str, Any]]] = {}
+        compared: list[dict[str, Any]] = []
         place = folder / "ablation" / model / selection / "zero"
-        for dataset in benchmarks:
-            clean = 0.6 + 0.35 * benchmarks.index(dataset) / len(benchmarks)
-            drops = {}
-            for name in sets:
-                strong = rng.random() < 0.4 or name == "all"
-                drop = float(rng.uniform(0.15, 0.5) if strong else rng.uniform(-0.02, 0.05))
-                drops[name] = (
-                    round(drop * 150) / 150,
-                    [round(c * 150) / 150 for c in rng.normal(0.02, 0.02, num_controls)],
-                )
+        for i, dataset in enumerate(benchmarks):
             rows: tuple[list[Any], list[Any]] = ([], [])
-            for score_name, scale in (("exact_match", 1.0), ("vqa_paper", 0.9)):
-                scaled = {n: (d * scale, [c * scale for c in cs]) for n, (d, cs) in drops.items()}
-                for total, part in zip(rows, benchmark_rows(dataset, score_name, clean, scaled, sizes), strict=True):
+            for outcome, (_, unit, chance) in OUTCOMES.items():
+                clean = -0.05 - 0.2 * i if unit == "nats" else 0.98 - 0.1 * i
+                weak = outcome != "stopping" and rng.random() < 0.7
+                drops = {
+                    name: random_drop(rng, clean - chance, (name == "all" or i % 2 == 0) and not weak, num_controls)
+                    for name in sets
+                }
+                told = dataset not in unmeasurable
+                for total, part in zip(rows, benchmark_rows(dataset, outcome, clean, drops, sizes, told), strict=True):
                     total += part
-            headline[dataset] = [row for row in rows[1] if row["score_name"] == "exact_match"]
+            compared += [row for row in rows[1] if row["outcome"] != "beside"]
             paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score"))
             paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score"))
-        for kind, found in zip(("comparisons", "selectivity"), compared_rows(headline), strict=True):
-            paths[kind].append(_write(place / f"{kind}.parquet", kind, found, "measure"))
-    return paths
+        found = compared_rows(compared, benchmarks[0])
+        for kind, of_kind in zip(("comparisons", "selectivity"), found, strict=True):
+            paths[kind].append(_write(place / f"{kind}.parquet", kind, of_kind, "measure"))
+        verdicts += verdict_rows(found[1], {"model": model, "selection": selection, "intervention": "zero"})
+    return {**paths, "verdicts": [_write(folder / "verdicts.parquet", "verdicts", verdicts, "judge")]}
 
 
 def write_scoreboard(folder: Path) -> str:
@@ -285,7 +356,7 @@ def write_retests(folder: Path) -> list[str]:
 
 
 def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
-    """Two samples mined and three reported a dataset, with hostile text."""
+    """Two samples mined and 40 reported a dataset, two in a cluster, with hostile text."""
     paths = []
     for name in names:
         rows = [
@@ -294,9 +365,11 @@ def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
                 "prompt": HOSTILE, "media": [{"kind": "image", "bytes": b"x", "mime": "image/png"}],
                 "answers": ["<i>yes</i>"], "choices": [], "answer_index": -1, "meta": "{}",
             }
-            for i in range(5)
+            for i in range(42)
         ]  # fmt: skip
-        paths.append(_write(folder / "datasets" / f"{name}.parquet", "dataset", rows, "prepare"))
+        config = {"dataset": {"name": name, "plugin": name, "options": {"voice": "formant", "look": HOSTILE}}}
+        place = folder / "datasets" / f"{name}.parquet"
+        paths.append(_write(place, "dataset", rows, "prepare", config=config))
     return paths
 
 

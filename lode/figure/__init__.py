@@ -152,10 +152,9 @@ def heading(keys: Mapping[str, str]) -> str:
     return " · ".join(value for name, value in keys.items() if name != "dataset")
 
 
-def headline_rows(table: Table) -> list[dict[str, Any]]:
-    """The rows of the score that comes first in a scores or effects table."""
-    data = table.data
-    return data.filter(pc.equal(data["score_name"], data["score_name"][0])).to_pylist() if data.num_rows else []
+def outcome_rows(table: Table, outcome: str) -> list[dict[str, Any]]:
+    """The rows of one outcome (`content`, `stopping`, `score`) in a table that has several."""
+    return table.data.filter(pc.equal(table.data["outcome"], outcome)).to_pylist()
 
 
 def first_controls(effects: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
-"""Dose and response: the drop over the share of neurons switched, a row a set, a column a benchmark.
+"""Dose and response: what is lost over the share of neurons switched, a row a set, a column a benchmark.
 
-Selections that differ in their ratio alone are points of one curve, which begins at no neuron and no drop. The band is
-the range of the matched controls, drawn anew at each dose; the light lines are its ends and the dark line its mean. In
-each panel the area under the curve (the mean drop over doses) and its rank among the areas of the controls, draw by
-draw: one test for a curve. The dose is the share of *unique* neurons in the set, which for a set of one modality is
-less than the ratio asked for; of selections that come to the same number, the first is drawn. It does not tell which
-dose to choose.
+A block for content (the share of the gold answer's log-likelihood above chance that is lost; it may pass 1) and a block
+for stopping (nats of the end token after it), never one curve for both. Selections that differ in their ratio alone are
+points of one curve, which begins at no neuron and no drop. The band is the range of the matched controls, drawn anew at
+each dose; the light lines are its ends and the dark line its mean. In each panel the area under the curve (the mean drop
+over doses) and its rank among the areas of the controls, draw by draw: one test for a curve. A benchmark on which the
+unmodified model is not above chance is hatched. The dose is the share of *unique* neurons in the set, which for a set of
+one modality is less than the ratio asked for; of selections that come to the same number, the first is drawn. It does
+not tell which dose to choose.
 """
 
 import json
@@ -15,9 +17,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
-from lode.artifacts import PROVENANCE_KEY, label
+from lode.artifacts import PROVENANCE_KEY
 from lode.figure import (
     CONTROL,
     INK,
@@ -28,27 +30,30 @@ from lode.figure import (
     colour,
     first_controls,
     grid_columns,
-    headline_rows,
     in_order,
     marker,
+    outcome_rows,
 )
 from lode.statistics.dose import dose_area
 from lode.statistics.significance import rank_p_value
 
 Row = dict[str, Any]
 Curve = list[tuple[float, Row, dict[int, float]]]  # dose [%], the effect, and drops of the controls by draw
+#: What is lost, by outcome, and its unit.
+LOST = {"content": "content lost [share]", "stopping": "stopping lost [nats]"}
 
 
 def draw(tables: dict[str, list[Table]]) -> Figure:
     """One block of panels for every model, kind of selection and intervention."""
     parts = [
-        (title, panels, in_order(name for name, _ in panels), columns)
-        for title, panels in curves(tables).items()
+        (f"{title} · {LOST[outcome]}", panels, in_order(name for name, _ in panels), columns)
+        for outcome in LOST
+        for title, panels in curves(tables, outcome).items()
         for columns in _columns(list(dict.fromkeys(dataset for _, dataset in panels)))
     ]
     heights = [0.3 + 1.05 * len(names) for *_, names, _ in parts]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.7), layout="constrained")
-    figure.legend(handles=_legend(), loc="outside upper center", ncols=3, handletextpad=0.5)
+    figure.legend(handles=_legend(), loc="outside upper center", ncols=2, handletextpad=0.5)
     for block, (_, panels, names, columns) in zip(
         blocks(figure, [part[0] for part in parts], heights), parts, strict=True
     ):
@@ -60,7 +65,7 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
         for axes, dataset in zip(grid[0], columns, strict=True):
             axes.set_title(dataset, loc="left", pad=9)
     figure.supxlabel("unique neurons switched [% of all]", fontsize=8)
-    figure.supylabel(label("effects", "drop"), fontsize=8)
+    figure.supylabel("lost, in the unit of its block", fontsize=8)
     return figure
 
 
@@ -70,7 +75,7 @@ def _columns(datasets: list[str]) -> list[list[str]]:
     return [datasets[start : start + width] for start in range(0, len(datasets), width)]
 
 
-def curves(tables: dict[str, list[Table]]) -> dict[str, dict[tuple[str, str], Curve]]:
+def curves(tables: dict[str, list[Table]], outcome: str) -> dict[str, dict[tuple[str, str], Curve]]:
     """By title of a family, by (set, benchmark): its points, the dose rising."""
     selections = {tuple(table.keys.values()): _record(table) for table in tables["neurons"]}
     scores = {tuple(table.keys.values()): table for table in tables["scores"]}
@@ -78,8 +83,8 @@ def curves(tables: dict[str, list[Table]]) -> dict[str, dict[tuple[str, str], Cu
     for table in tables["effects"]:
         record = selections[table.keys["model"], table.keys["selection"]]
         panels = families.setdefault(_title(table, record["config"]["selection"]), {})
-        controls = headline_rows(scores[tuple(table.keys.values())])
-        for row in first_controls(headline_rows(table)):
+        controls = outcome_rows(scores[tuple(table.keys.values())], outcome)
+        for row in first_controls(outcome_rows(table, outcome)):
             drops = {
                 other["control_draw"]: row["clean"] - other["value"]
                 for other in controls
@@ -91,6 +96,11 @@ def curves(tables: dict[str, list[Table]]) -> dict[str, dict[tuple[str, str], Cu
         for points in panels.values():
             points.sort(key=lambda point: point[0])
     return families
+
+
+def unit_of(row: Row) -> float:
+    """What a drop is divided by: content by what there is to lose, which makes it a share."""
+    return float(row["clean"] - row["chance"]) if row["outcome"] == "content" else 1.0
 
 
 def _record(table: Table) -> Row:
@@ -107,17 +117,22 @@ def _title(table: Table, selection: Row) -> str:
 
 def _draw_panel(axes: Axes, name: str, points: Curve) -> None:
     points = [point for place, point in enumerate(points) if not place or point[0] > points[place - 1][0]]
+    if not all(row["measurable"] for _, row, _ in points):
+        axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor="#efefef", edgecolor=CONTROL,
+                                 hatch="////", linewidth=0, label="_unmeasurable"))  # fmt: skip
+        return
     doses = np.array([dose for dose, *_ in points])
-    drops = np.array([row["drop"] for _, row, _ in points])
+    units = np.array([unit_of(row) for _, row, _ in points])
+    drops = np.array([row["drop"] for _, row, _ in points]) / units
     x = np.concatenate([[0], doses])
     draws = sorted(set.intersection(*(set(of) for *_, of in points)))
-    controls = np.array([[of[draw] for *_, of in points] for draw in draws]).reshape(len(draws), len(doses))
+    controls = np.array([[of[draw] for *_, of in points] for draw in draws]).reshape(len(draws), len(doses)) / units
     axes.axhline(0, color=MUTED, linewidth=0.6, zorder=1)
     if draws:
         ends = [np.concatenate([[0], pick]) for pick in (controls.min(0), controls.max(0), controls.mean(0))]
         axes.fill_between(x, ends[0], ends[1], color=CONTROL, alpha=0.35, linewidth=0, zorder=2)
         axes.plot(x, ends[2], color=CONTROL, linewidth=1.1, label="_controls", zorder=3)
-    low, high = ([row[f"interval_{end}"] for _, row, _ in points] for end in ("low", "high"))
+    low, high = (np.array([row[f"interval_{end}"] for _, row, _ in points]) / units for end in ("low", "high"))
     axes.vlines(doses, low, high, color=colour(name), linewidth=0.9, zorder=4)
     axes.plot(x, np.concatenate([[0], drops]), color=colour(name), linewidth=1.1, zorder=5)
     axes.plot(doses, drops, marker(name), color=colour(name), markersize=3.5, label="_drop", zorder=6)
@@ -136,4 +151,5 @@ def _legend() -> list[Any]:
         Line2D([], [], color=MUTED, marker="o", markersize=3.5, linewidth=1.1, label="set, with 95 % intervals"),
         Line2D([], [], color=CONTROL, linewidth=1.1, label="matched controls, mean"),
         Patch(facecolor=CONTROL, alpha=0.35, label="smallest to largest control"),
+        Patch(facecolor="#efefef", edgecolor=CONTROL, hatch="////", linewidth=0, label="clean is not above chance"),
     ]

@@ -1,19 +1,27 @@
-"""Is a set selective? A row a mask, a column a benchmark, and in the cell the drop with its 95 % interval.
+"""Is a set selective? A row a set, a column a benchmark: above, the content that is lost, below, the stopping.
 
-Colour is the drop, on one scale for the whole figure. A frame marks the mask's own benchmarks; a dot a drop above every
-one of its matched controls, a star one that survives Holm's correction (whether any could is said below). To the right
-the selectivity: the mean drop on the mask's own benchmarks minus that on the others, and in grey that of the controls,
-from their mean to their largest. A mask that is damaging everywhere has a dark row and no selectivity. It does not tell
-whether a benchmark measures the modality: see the scores without the medium.
+Content is the log-likelihood of the gold answer; a cell holds the share that is lost of what the unmodified model has
+above chance, with its 95 % interval. A share may pass 1 (the model comes to prefer wrong answers): the colour then
+stays at its end, the number tells. Stopping is the log-likelihood of an end token after the gold answer; a cell holds
+nats. A benchmark on which the unmodified model is not above chance is hatched. A frame marks the set's own benchmarks;
+a dot a drop above every one of its matched controls, a star one that survives Holm's correction (whether any could is
+said below).
+
+To the right the selectivity: the share lost on the set's own benchmarks minus that on the others, among that of every
+control (grey ticks). The thick line is its 95 % interval, the thin one the interval that holds for all tests of the
+report; the marker is filled where the verdict over the report is `specific`, a cross where it cannot be told. The
+column beside it gives the smallest selectivity that could be told from none. It does not tell whether a benchmark
+measures the modality: see the scores without the medium.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
@@ -30,58 +38,62 @@ from lode.figure import (
     heading,
     in_order,
     marker,
+    outcome_rows,
 )
 from lode.statistics.run_verdict import is_specific
 from lode.statistics.significance import smallest_holm_p
 
 Row = dict[str, Any]
 LEVEL = 0.05
+#: By outcome: the column that a cell shows, and what it is.
+CELLS = {"content": ("share", "content lost [share]"), "stopping": ("drop", "stopping lost [nats]")}
 _COLOURS = "PuOr_r"  # orange for a loss: no pair relies on red against green
 
 
 def draw(tables: dict[str, list[Table]]) -> Figure:
-    """One block of cells and one panel of selectivities for every model, selection and intervention."""
-    selective = {tuple(table.keys.values()): _first(table.data.to_pylist()) for table in tables["selectivity"]}
-    runs = [
-        (heading(table.keys), first_controls(table.data.to_pylist()), selective[tuple(table.keys.values())])
-        for table in tables["comparisons"]
-    ]
-    heights = [0.75 + 0.36 * len({row["set_name"] for row in rows}) for _, rows, _ in runs]
+    """One block for every model, selection and intervention: cells and selectivities of content and of stopping."""
+    judged = [row for table in tables["verdicts"] for row in table.data.to_pylist()]
+    runs = {heading(table.keys): (table, _of_run(judged, table)) for table in tables["comparisons"]}
+    num_sets = [len(set(table.data["set_name"].to_pylist())) for table, _ in runs.values()]
+    heights = [1.35 + 2 * 0.32 * sets for sets in num_sets]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.75), layout="constrained")
-    figure.legend(handles=_legend(), loc="outside upper center", ncols=3, handletextpad=0.5, columnspacing=1.6)
-    norm = _scale([row["drop"] for _, rows, _ in runs for row in rows])
-    limits = _limits([row for *_, rows in runs for row in rows])
-    for part, (_, rows, masks) in zip(blocks(figure, [run[0] for run in runs], heights), runs, strict=True):
-        num_columns = len({row["dataset"] for row in rows})
-        cells, forest = part.subplots(1, 2, width_ratios=[max(3, num_columns), 1.7], squeeze=False)[0]
-        names = in_order(row["set_name"] for row in rows)
-        _draw_cells(cells, names, rows, norm)
-        _draw_forest(forest, names, {row["set_name"]: row for row in masks}, limits)
-        bar = part.colorbar(ScalarMappable(norm, _COLOURS), ax=cells, pad=0.02, aspect=18)
-        bar.set_label("drop [score]", fontsize=7)
-        part.supxlabel(_attainable(rows), fontsize=7, color=MUTED, x=0.01, ha="left")
+    figure.legend(handles=_legend(), loc="outside upper center", ncols=4, handletextpad=0.5, columnspacing=1.2)
+    norms = {outcome: _scale(runs.values(), outcome) for outcome in CELLS}
+    limits = _limits([row for _, verdicts in runs.values() for row in verdicts if row["outcome"] in CELLS])
+    for part, (table, verdicts) in zip(blocks(figure, list(runs), heights), runs.values(), strict=True):
+        num_columns = len(set(table.data["dataset"].to_pylist()))
+        grid = part.subplots(2, 2, width_ratios=[max(3, num_columns), 1.9], sharex="col", squeeze=False)
+        for (cells, forest), outcome in zip(grid, CELLS, strict=True):
+            rows = first_controls(outcome_rows(table, outcome))
+            names = in_order(row["set_name"] for row in rows)
+            _draw_cells(cells, names, rows, outcome, norms[outcome])
+            _draw_forest(forest, names, {row["set_name"]: row for row in verdicts if row["outcome"] == outcome}, limits)
+            _bar(part, cells, outcome, norms[outcome])
+        forest.set_xlabel("selectivity [share]")
+        part.supxlabel(_attainable(first_controls(outcome_rows(table, "content"))), fontsize=7, color=MUTED, x=0.01,
+                       ha="left")  # fmt: skip
     return figure
 
 
-def _first(rows: list[Row]) -> list[Row]:
-    """The row of the headline kind of control for each mask."""
-    found: dict[str, Row] = {}
-    for row in rows:
-        found.setdefault(row["set_name"], row)
-    return list(found.values())
+def _of_run(judged: Sequence[Row], table: Table) -> list[Row]:
+    """The verdicts on the sets of one run."""
+    return [row for row in judged if all(row[name] == value for name, value in table.keys.items())]
 
 
-def _scale(drops: list[float]) -> Normalize:
-    """White at a drop of 0, and as far to either side as the largest drop or gain."""
-    most = max(0.1, *map(abs, drops))
-    return Normalize(-most, most)
+def _scale(runs: Any, outcome: str) -> Normalize:
+    """White at a drop of 0, and as far to either side as the largest drop or gain; a share no further than 1."""
+    column = CELLS[outcome][0]
+    values = [row[column] for table, _ in runs for row in outcome_rows(table, outcome) if row["measurable"]]
+    most = max([0.1, *map(abs, values)])
+    return Normalize(-min(most, 1.0), min(most, 1.0)) if column == "share" else Normalize(-most, most)
 
 
-def _limits(rows: list[Row]) -> tuple[float, float]:
+def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     """One scale for all selectivities: tenths around all that is drawn."""
-    names = ("interval_low", "interval_high", "control_mean", "control_max")
-    ends = [row[name] for row in rows for name in names if row[name] is not None] or [0.0]
-    return float(np.floor(min(-0.1, *ends, 0) * 10) / 10), float(np.ceil(max(0.1, *ends, 0) * 10) / 10)
+    names = ("selectivity", "interval_low", "interval_high", "simultaneous_low", "simultaneous_high")
+    ends = [row[name] for row in rows for name in names if row[name] is not None]
+    ends += [value for row in rows for value in row["control_values"] or []]
+    return float(np.floor(min([-0.1, *ends]) * 10) / 10), float(np.ceil(max([0.1, *ends]) * 10) / 10)
 
 
 def short(value: float) -> str:
@@ -90,29 +102,44 @@ def short(value: float) -> str:
     return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.995 else text.replace("-", "−")
 
 
-def _draw_cells(axes: Axes, names: list[str], rows: list[Row], norm: Normalize) -> None:
+def _draw_cells(axes: Axes, names: list[str], rows: list[Row], outcome: str, norm: Normalize) -> None:
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    drops = np.full((len(names), len(datasets)), np.nan)
+    values = np.full((len(names), len(datasets)), np.nan)
     for row in rows:
-        drops[names.index(row["set_name"]), datasets.index(row["dataset"])] = row["drop"]
-    axes.imshow(drops, cmap=_COLOURS, norm=norm, aspect="auto")
-    size = 7 if len(datasets) <= 6 else 5.5
-    for row in rows:
-        x, y = datasets.index(row["dataset"]), names.index(row["set_name"])
-        shade = "white" if abs(row["drop"]) > 0.62 * norm.vmax else INK  # type: ignore[operator]
-        axes.text(x, y - 0.16, short(row["drop"]) + mark(row), ha="center", va="center", fontsize=size + 1, color=shade)
-        ends = f"{short(row['interval_low'])} to {short(row['interval_high'])}"
-        axes.text(x, y + 0.24, ends, ha="center", va="center", fontsize=size - 0.5, color=shade)
-        if row["own"]:
-            axes.add_patch(Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=INK, linewidth=1.3))
-    axes.set_xticks(range(len(datasets)), datasets, rotation=0 if len(datasets) <= 4 else 25, rotation_mode="anchor",
-                    ha="center" if len(datasets) <= 4 else "right")  # fmt: skip
+        place = names.index(row["set_name"]), datasets.index(row["dataset"])
+        if row["measurable"]:
+            values[place] = row[CELLS[outcome][0]]
+        _draw_cell(axes, place, row, outcome, norm)
+    axes.imshow(values, cmap=_COLOURS, norm=norm, aspect="auto", zorder=0)
+    few = len(datasets) <= 4
+    axes.set_xticks(range(len(datasets)), datasets, rotation=0 if few else 25, rotation_mode="anchor",
+                    ha="center" if few else "right")  # fmt: skip
     sizes = {row["set_name"]: row["num_neurons"] for row in rows}
     axes.set_yticks(range(len(names)), [f"{name} ({sizes[name]})" for name in names])
-    axes.set_ylabel("mask (unique neurons)")
+    axes.set_ylabel("set (unique neurons)")
+    axes.set_title(CELLS[outcome][1], loc="left", pad=3)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _draw_cell(axes: Axes, place: tuple[int, int], row: Row, outcome: str, norm: Normalize) -> None:
+    """The drop and its interval in words, the frame of an own benchmark; hatched where there is nothing to lose."""
+    y, x = place
+    if row["own"]:
+        axes.add_patch(Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=INK, linewidth=1.3,
+                                 label="_own"))  # fmt: skip
+    if not row["measurable"]:
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor="#efefef", edgecolor=CONTROL, hatch="////",
+                                 linewidth=0, label="_unmeasurable"))  # fmt: skip
+        return
+    column, full = CELLS[outcome][0], row["clean"] - row["chance"]
+    unit = full if column == "share" else 1.0
+    shade = "white" if abs(row[column]) > 0.62 * norm.vmax else INK  # type: ignore[operator]
+    size = 7.0 if len(short(row[column])) <= 5 else 6.5
+    axes.text(x, y - 0.18, short(row[column]) + mark(row), ha="center", va="center", fontsize=size + 1, color=shade)
+    ends = f"{short(row['interval_low'] / unit)} to {short(row['interval_high'] / unit)}"
+    axes.text(x, y + 0.26, ends, ha="center", va="center", fontsize=size - 1.3, color=shade)
 
 
 def mark(row: Row) -> str:
@@ -121,27 +148,48 @@ def mark(row: Row) -> str:
     return " ★" if beats and row["p_holm"] < LEVEL else " •" if beats else ""
 
 
-def _draw_forest(axes: Axes, names: list[str], masks: dict[str, Row], limits: tuple[float, float]) -> None:
-    """The selectivity of each mask with its interval, beside its controls."""
+def _bar(part: SubFigure, cells: Axes, outcome: str, norm: Normalize) -> None:
+    """The scale of the colours; pointed where shares pass its ends."""
+    extend = "both" if CELLS[outcome][0] == "share" and norm.vmax == 1 else "neither"
+    part.colorbar(ScalarMappable(norm, _COLOURS), ax=cells, pad=0.02, aspect=18, extend=extend)
+
+
+def _draw_forest(axes: Axes, names: list[str], verdicts: dict[str, Row], limits: tuple[float, float]) -> None:
+    """The selectivity of each set with its intervals, among its controls, and what could be seen."""
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     for y, name in enumerate(names):
-        row = masks[name]
+        row = verdicts[name]
         if row["selectivity"] is None:
-            axes.text(0, y, " undefined", va="center", fontsize=6.5, color=MUTED)
+            axes.plot(0, y, "x", color=MUTED, markersize=5, zorder=4, label="_untold")
             continue
-        if row["num_controls"]:
-            axes.plot([row["control_mean"], row["control_max"]], [y + 0.2, y + 0.2], color=CONTROL, linewidth=3,
-                      solid_capstyle="butt", label="_controls", zorder=2)  # fmt: skip
+        values = row["control_values"]
+        axes.plot(values, np.full(len(values), y + 0.24), "|", color=CONTROL, markersize=6, markeredgewidth=0.6,
+                  alpha=0.7, label="_controls", zorder=2)  # fmt: skip
+        if row["simultaneous_low"] is not None:
+            ends = [row["simultaneous_low"], row["simultaneous_high"]]
+            axes.plot(ends, [y - 0.1, y - 0.1], color=colour(name), linewidth=0.6, label="_simultaneous", zorder=3)
+        untold = row["verdict"] == "cannot_be_told"
+        shade = MUTED if untold else colour(name)
         ends = [row["interval_low"], row["interval_high"]]
-        axes.plot(ends, [y - 0.08, y - 0.08], color=colour(name), linewidth=1.1, label="_interval", zorder=3)
-        axes.plot(row["selectivity"], y - 0.08, marker(name), color=colour(name), markersize=5, zorder=4,
-                  markerfacecolor=colour(name) if is_specific(row) else "white", label="_selectivity")  # fmt: skip
+        axes.plot(ends, [y - 0.1, y - 0.1], color=shade, linewidth=1.6, label="_interval", zorder=3)
+        face = shade if row["verdict"] == "specific" else "white"
+        axes.plot(row["selectivity"], y - 0.1, "x" if untold else marker(name), color=shade, markersize=5, zorder=4,
+                  markerfacecolor=face, label="_untold" if untold else "_selectivity")  # fmt: skip
     axes.set_xlim(*limits)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks([])
+    axes.yaxis.tick_right()
+    axes.set_yticks(range(len(names)), [smallest_visible(verdicts[name]) for name in names], color=MUTED)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title("visible from", loc="right", fontsize=6.5, color=MUTED, pad=2)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    axes.set_xlabel("selectivity [score]")
+
+
+def smallest_visible(row: Row) -> str:
+    """The smallest selectivity whose interval for all tests would lie above 0; a dash where it cannot be told."""
+    if row["simultaneous_low"] is None:
+        return "–"
+    return f"≥ {short(row['selectivity'] - row['simultaneous_low'])}"
 
 
 def _attainable(rows: list[Row]) -> str:
@@ -149,17 +197,22 @@ def _attainable(rows: list[Row]) -> str:
     draws, tests = min(row["num_controls"] for row in rows), rows[0]["num_tests"]
     smallest = smallest_holm_p(draws, tests)
     enough = "" if smallest < LEVEL else f": no star can appear; {round(tests / LEVEL)} draws would allow one"
-    return f"{tests} comparisons, {draws} controls each; the smallest p after Holm is {smallest:.2g}{enough}"
+    return f"{tests} comparisons of content, {draws} controls each; the smallest p after Holm is {smallest:.2g}{enough}"
 
 
 def _legend() -> list[Any]:
+    def dot(label: str, **style: Any) -> Line2D:
+        return Line2D([], [], linestyle="", label=label, **style)
+
     return [
-        Patch(facecolor="white", edgecolor=INK, linewidth=1.3, label="a benchmark of the mask's own"),
-        Line2D(
-            [], [], linestyle="", marker="$\\bullet$", color=INK, markersize=5, label="lost more than every control"
-        ),
-        Line2D([], [], linestyle="", marker="*", color=INK, markersize=7, label=f"and p < {LEVEL:g} after Holm"),
-        Line2D([], [], color=MUTED, marker="o", markersize=5, label="selectivity, filled: specific"),
-        Line2D([], [], color=MUTED, linewidth=1.1, label="95 % interval"),
-        Line2D([], [], color=CONTROL, linewidth=3, label="controls: mean to largest"),
+        Patch(facecolor="white", edgecolor=INK, linewidth=1.3, label="a benchmark of the set's own"),
+        Patch(facecolor="#efefef", edgecolor=CONTROL, hatch="////", linewidth=0, label="clean is not above chance"),
+        dot("lost more than every control", marker="$\\bullet$", color=INK, markersize=5),
+        dot(f"and p < {LEVEL:g} after Holm", marker="*", color=INK, markersize=7),
+        dot("specific", marker="o", color=MUTED, markersize=5),
+        dot("not specific", marker="o", color=MUTED, markerfacecolor="white", markersize=5),
+        dot("cannot be told", marker="x", color=MUTED, markersize=5),
+        dot("a control", marker="|", color=CONTROL, markersize=6),
+        Line2D([], [], color=MUTED, linewidth=1.6, label="95 % interval"),
+        Line2D([], [], color=MUTED, linewidth=0.6, label="that of all tests together"),
     ]

@@ -5,13 +5,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from matplotlib.axes import Axes
 from omegaconf import OmegaConf
 from PIL import Image
 
-from lode.artifacts import SCHEMAS, provenance, write_table
+from lode.artifacts import provenance, write_table
 from lode.errors import UserError
 from lode.figure import (
     COLOURS,
@@ -28,47 +26,33 @@ from lode.figure import (
     method_sets,
     metric_correlation,
     neurons_per_layer,
+    outcome_rows,
     read_tables,
-    selectivity_matrix,
     selector_agreement,
     set_overlap,
 )
 from lode.seal import file_sha256
 from lode.shapes import MODALITIES
 from lode.stages.plot import run
-from tests.tables import benchmark_rows, compared_rows, neuron_rows, write_run
+from tests.panels import KEYS, Drops, as_table, panels_of, points_of
+from tests.tables import OUTCOMES, benchmark_rows, neuron_rows, write_run
 
-KEYS = {"model": "m", "selection": "s", "intervention": "zero", "dataset": "d"}
 MADE_BY = provenance('{"seed": 1}', "abc")
 FIGURES = {
     "neurons_per_layer": ["neurons"],
     "set_overlap": ["neurons"],
     "ablation_scores": ["scores", "effects"],
     "metric_correlation": ["importance"],
-    "selectivity_matrix": ["comparisons", "selectivity"],
+    "selectivity_matrix": ["comparisons", "verdicts"],
     "dose_curve": ["effects", "scores", "neurons"],
     "selector_agreement": ["neurons"],
 }
-
-
-def _table(kind: str, rows: list[dict], keys: dict[str, str] = KEYS) -> Table:
-    names = ("model", "selection") if kind == "neurons" else tuple(keys)
-    return Table({name: keys[name] for name in names}, pa.Table.from_pylist(rows, schema=SCHEMAS[kind]))
 
 
 def _config(name: str, paths: dict[str, list[str]], folder: Path) -> OmegaConf:
     figure = {"name": name, "plugin": name, "tables": FIGURES[name], "caption": "a <caption> & more"}
     io = {"tables": paths, "svg": str(folder / f"{name}.svg"), "png": str(folder / f"{name}.png")}
     return OmegaConf.create({"figure": figure, "io": io})
-
-
-def _panels(figure: object, title: str) -> list[Axes]:
-    return [axes for axes in figure.axes if axes.get_title("left") == title]  # type: ignore[attr-defined]
-
-
-def _points(axes: Axes, label: str) -> list[float]:
-    lines = [line for line in axes.lines if line.get_label() == label]
-    return [float(x) for line in lines for x in np.ravel(line.get_xdata())]
 
 
 def test_every_modality_has_its_own_colour_and_marker() -> None:
@@ -122,18 +106,18 @@ def test_beats_controls(drop: float, p_value: float, num_controls: int, expected
 
 
 def test_method_sets_are_unique_and_without_controls() -> None:
-    table = _table("neurons", neuron_rows({"image": [(1, 5), (0, 3), (1, 5)], "text": [(2, 0)]}))
+    table = as_table("neurons", neuron_rows({"image": [(1, 5), (0, 3), (1, 5)], "text": [(2, 0)]}))
     sets = method_sets(table.data)
     assert list(sets) == ["text", "image"]
     assert sets["image"].tolist() == [[0, 3], [1, 5]]
     with pytest.raises(UserError, match="no selected neuron"):
-        method_sets(_table("neurons", []).data)
+        method_sets(as_table("neurons", []).data)
 
 
 def test_neurons_per_layer_draws_the_counts() -> None:
     sets = {"text": [(0, 1), (0, 2), (3, 1)], "image": [(1, 1)], "all": [(0, 1), (0, 2), (1, 1), (3, 1)]}
     with house_style("test"):
-        figure = neurons_per_layer.draw({"neurons": [_table("neurons", neuron_rows(sets))]})
+        figure = neurons_per_layer.draw({"neurons": [as_table("neurons", neuron_rows(sets))]})
     heights = {axes.get_title("left"): [bar.get_height() for bar in axes.patches] for axes in figure.axes}
     assert heights == {"text: 3": [2, 0, 0, 1], "image: 1": [0, 1, 0, 0], "all: 4": [2, 1, 0, 1]}
 
@@ -145,128 +129,90 @@ def test_set_overlap_counts_every_neuron_once() -> None:
     assert counts == {("text",): 1, ("image",): 1, ("text", "image"): 1, ("text", "special", "image"): 1}
     assert list(counts)[:2] == [("text",), ("image",)]
     with house_style("test"):
-        figure = set_overlap.draw({"neurons": [_table("neurons", neuron_rows({**sets, "all": union}))]})
+        figure = set_overlap.draw({"neurons": [as_table("neurons", neuron_rows({**sets, "all": union}))]})
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == len(union)
     assert "7 chosen, 4 unique" in [text.get_text() for text in figure.axes[0].texts]
     assert [tick.get_text() for tick in figure.axes[1].get_yticklabels()] == ["text: 3", "special: 1", "image: 3"]
 
 
-def test_ablation_scores_draws_scores_intervals_and_own_controls() -> None:
+CLEAN = {"content": -0.2, "stopping": -0.1, "score": 0.9, "beside": 0.9}
+
+
+def all_outcomes(drops: Drops, sizes: dict[str, int], **other: Drops) -> tuple[list[dict], list[dict]]:
+    """Scores and effects of benchmark `d` by every outcome, with equal drops but for those named."""
+    rows: tuple[list[dict], list[dict]] = ([], [])
+    for outcome in OUTCOMES:
+        parts = benchmark_rows("d", outcome, CLEAN[outcome], other.get(outcome, drops), sizes)
+        for total, part in zip(rows, parts, strict=True):
+            total += part
+    return rows
+
+
+def test_ablation_scores_draws_content_stopping_and_own_controls() -> None:
     drops = {"text": (0.01, [0.0, 0.02, 0.03]), "image": (0.30, [0.01, 0.04])}
-    scores, effects = benchmark_rows("d", "first", 0.8, drops, {"text": 12, "image": 7})
-    others, other_effects = benchmark_rows("d", "second", 0.1, drops, {"text": 12, "image": 7})
-    tables = {"scores": [_table("scores", scores + others)], "effects": [_table("effects", effects + other_effects)]}
+    stopping = {"text": (0.50, [0.1, 0.2, 0.3]), "image": (0.05, [0.06, 0.07])}
+    scores, effects = all_outcomes(drops, {"text": 12, "image": 7}, stopping=stopping)
+    tables = {"scores": [as_table("scores", scores)], "effects": [as_table("effects", effects)]}
     with house_style("test"):
         figure = ablation_scores.draw(tables)
-    (axes,) = _panels(figure, "d")
-    assert _points(axes, "_score") == pytest.approx([0.8, 0.3, 0.79, 0.5])  # clean, blank, and the two sets
-    assert [line.get_xdata()[0] for line in axes.lines[:2]] == pytest.approx([0.8, 0.1])  # clean, chance
-    assert _points(axes, "_interval") == pytest.approx([0.73, 0.87, 0.23, 0.37, 0.72, 0.86, 0.43, 0.57])
-    assert _points(axes, "_controls") == pytest.approx([0.8, 0.78, 0.77, 0.79, 0.76])
+    (axes,) = panels_of(figure, "d")
+    # Clean, blank (0.2 above chance), and the two sets.
+    assert points_of(axes, "_content") == pytest.approx([-0.2, -1.8, -0.21, -0.5])
+    assert points_of(axes, "_stopping") == pytest.approx([-0.1, -1.2, -0.6, -0.15])
+    assert [line.get_xdata()[0] for line in axes.lines[:2]] == pytest.approx([-0.2, -2.0])  # content: clean, chance
+    assert points_of(axes, "_interval_content")[-2:] == pytest.approx([-0.7, -0.3])
+    assert points_of(axes, "_controls_content") == pytest.approx([-0.2, -0.22, -0.23, -0.21, -0.24])
+    assert points_of(axes, "_controls_stopping") == pytest.approx([-0.2, -0.3, -0.4, -0.16, -0.17])
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["clean", "blank", "text (12)", "image (7)"]
-    assert axes.get_xlabel() == "first"
-    faces = [line.get_markerfacecolor() for line in axes.lines if line.get_label() == "_score"]
-    assert faces[2:] == ["white", COLOURS["image"]], "only the image set lost more than all its controls"
+    faces = {
+        name: [line.get_markerfacecolor() for line in axes.lines if line.get_label() == name]
+        for name in ("_content", "_stopping")
+    }
+    assert faces["_content"][2:] == ["white", COLOURS["image"]], "the image set lost more content than its controls"
+    assert [face != "white" for face in faces["_stopping"][2:]] == [True, False], "and the text set more stopping"
+    column = [text.get_text() for text in axes.texts if text.get_label() == "_headline"]
+    assert column == ["0.90", "0.30", "0.89", "0.60 •"], "the headline score of each row"
+    assert axes.get_title("right") == "begins_with_answer"
     low, high = axes.get_xlim()
-    assert low < 0.43
-    assert high > 0.87
+    assert low < -2.0
+    assert high > 0.1
 
 
 def test_ablation_scores_needs_the_effects_of_every_benchmark() -> None:
-    scores, effects = benchmark_rows("d", "first", 0.8, {"text": (0.1, [0.0])}, {"text": 1})
-    elsewhere = _table("effects", effects, {**KEYS, "dataset": "other"})
+    scores, effects = all_outcomes({"text": (0.1, [0.0])}, {"text": 1})
+    elsewhere = as_table("effects", effects, {**KEYS, "dataset": "other"})
     with pytest.raises(UserError, match="no effects of m/s/zero/d"):
-        ablation_scores.draw({"scores": [_table("scores", scores)], "effects": [elsewhere]})
+        ablation_scores.draw({"scores": [as_table("scores", scores)], "effects": [elsewhere]})
+
+
+def test_rows_are_chosen_by_outcome_whatever_their_order() -> None:
+    _, effects = all_outcomes({"text": (0.1, [0.0])}, {"text": 1})
+    table = as_table("effects", effects[::-1])
+    assert [row["score_name"] for row in outcome_rows(table, "score")] == ["begins_with_answer"]
+    assert [row["unit"] for row in outcome_rows(table, "content")] == ["nats"]
+    assert outcome_rows(as_table("effects", []), "content") == []
 
 
 def test_the_first_kind_of_control_of_a_set_is_the_headline() -> None:
-    _, effects = benchmark_rows(
-        "d", "first", 0.8, {"text": (0.1, [0.0]), "image": (0.2, [0.0])}, {"text": 1, "image": 1}
-    )
+    drops = {"text": (0.1, [0.0]), "image": (0.2, [0.0])}
+    _, effects = benchmark_rows("d", "content", -0.2, drops, {"text": 1, "image": 1})
     others = [{**row, "control_kind": "uniform", "p_value": 0.9} for row in effects]
     assert first_controls([effects[0], others[0], effects[1], others[1]]) == effects
 
 
-SIZES = {"text": 12, "image": 7, "all": 15}
-
-
-def matrix(num_controls: int = 20) -> tuple[list[dict], list[dict]]:
-    """Comparisons and selectivity of two benchmarks, of which `first` is the own one of all masks but `all`."""
-    drops = {
-        "text": (0.01, [0.0] * num_controls),
-        "image": (0.30, [0.1] * num_controls),
-        "all": (0.4, [0.5] * num_controls),
-    }
-    others = {
-        "text": (0.31, [0.0] * num_controls),
-        "image": (-0.02, [0.1] * num_controls),
-        "all": (0.5, [0.5] * num_controls),
-    }
-    parts = (("first", drops), ("second", others))
-    return compared_rows({name: benchmark_rows(name, "exact", 0.8, of, SIZES)[1] for name, of in parts})
-
-
-def draw_matrix(comparisons: list[dict], selectivity: list[dict]) -> list[Axes]:
-    keys = {name: KEYS[name] for name in ("model", "selection", "intervention")}
-    tables = {"comparisons": [_table("comparisons", comparisons, keys)]}
-    tables["selectivity"] = [_table("selectivity", selectivity, keys)]
-    with house_style("test"):
-        return selectivity_matrix.draw(tables).axes
-
-
-def test_selectivity_matrix_draws_drops_marks_and_own_benchmarks() -> None:
-    comparisons, selectivity = matrix()
-    comparisons[1]["p_holm"] = 0.03  # image on `first`
-    cells, forest = draw_matrix(comparisons, selectivity)[:2]
-    assert [tick.get_text() for tick in cells.get_yticklabels()] == ["text (12)", "image (7)", "all (15)"]
-    assert [tick.get_text() for tick in cells.get_xticklabels()] == ["first", "second"]
-    np.testing.assert_allclose(cells.images[0].get_array(), [[0.01, 0.31], [0.3, -0.02], [0.4, 0.5]])
-    texts = {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in cells.texts[::2]}
-    assert texts[0, 0] == ".01 •"
-    assert texts[0, 1] == ".30 ★"
-    assert texts[1, 1] == "−.02"
-    assert texts[0, 2] == ".40", "its controls cost more"
-    assert cells.texts[1].get_text() == "−.05 to .07"
-    assert sorted(round(patch.get_y() + 0.46) for patch in cells.patches) == [0, 1]
-    assert all(round(patch.get_x() + 0.47) == 0 for patch in cells.patches)
-    assert _points(forest, "_selectivity") == pytest.approx([-0.3, 0.32])
-    assert _points(forest, "_interval") == pytest.approx([-0.38, -0.22, 0.24, 0.4])
-    assert [text.get_text().strip() for text in forest.texts] == ["undefined"]
-    faces = [line.get_markerfacecolor() for line in forest.lines if line.get_label() == "_selectivity"]
-    assert faces == ["white", COLOURS["image"]]
-
-
-def test_a_selectivity_that_may_be_nothing_is_not_filled() -> None:
-    comparisons, selectivity = matrix()
-    selectivity[1]["interval_low"] = -0.001
-    forest = draw_matrix(comparisons, selectivity)[1]
-    faces = [line.get_markerfacecolor() for line in forest.lines if line.get_label() == "_selectivity"]
-    assert faces == ["white", "white"]
-
-
-@pytest.mark.parametrize(("num_controls", "says"), [(20, "no star can appear; 320 draws"), (400, "is 0.04")])
-def test_selectivity_matrix_says_whether_holm_can_be_passed(num_controls: int, says: str) -> None:
-    comparisons, _ = matrix()
-    rows = [{**row, "num_controls": num_controls} for row in comparisons]
-    assert says in selectivity_matrix._attainable(rows)
-    assert ("star" in selectivity_matrix._attainable(rows)) == (num_controls == 20)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [(0.126, ".13"), (-0.5, "−.50"), (-0.001, ".00"), (1.0, "1.00"), (-0.999, "−1.00")]
-)
-def test_short_numbers(value: float, expected: str) -> None:
-    assert selectivity_matrix.short(value) == expected
-
-
-def dose_tables(folder: Path, ratios: tuple[float, ...], drops: dict[float, tuple[float, list[float]]]) -> dict:
-    """Effects, scores and neurons of one set `image` of 100 neurons times the ratio, on benchmark `d`."""
+def dose_tables(folder: Path, drops: dict[float, tuple[float, list[float]]], measurable: bool = True) -> dict:
+    """Tables of one set `image` of 100 neurons times the ratio, on `d`; content has 1.8 nats to lose."""
     tables: dict[str, list[Table]] = {"effects": [], "scores": [], "neurons": []}
-    for ratio in ratios:
+    for ratio, of_ratio in drops.items():
         keys = {**KEYS, "selection": f"s{ratio}"}
-        scores, effects = benchmark_rows("d", "first", 0.9, {"image": drops[ratio]}, {"image": round(100 * ratio)})
-        tables["scores"].append(_table("scores", scores, keys))
-        tables["effects"].append(_table("effects", effects, keys))
+        rows: tuple[list[dict], list[dict]] = ([], [])
+        for outcome in ("content", "stopping"):
+            sizes = {"image": round(100 * ratio)}
+            parts = benchmark_rows("d", outcome, -0.2, {"image": of_ratio}, sizes, measurable)
+            for total, part in zip(rows, parts, strict=True):
+                total += part
+        tables["scores"].append(as_table("scores", rows[0], keys))
+        tables["effects"].append(as_table("effects", rows[1], keys))
         path = folder / "m" / f"s{ratio}.parquet"
         options = {"plugin": "p", "modality_split": "x", "modalities": None, "options": {"mix": "y"}, "ratio": ratio}
         record = {**MADE_BY, "config": {"selection": options}, "num_total": 100}
@@ -275,27 +221,37 @@ def dose_tables(folder: Path, ratios: tuple[float, ...], drops: dict[float, tupl
     return tables
 
 
-def test_dose_curve_draws_drops_over_unique_neurons_and_its_area(tmp_path: Path) -> None:
-    drops = {0.04: (0.4, [0.1, 0.0]), 0.02: (0.2, [0.0, 0.1])}
+def test_dose_curve_draws_content_in_shares_and_stopping_in_nats(tmp_path: Path) -> None:
+    drops = {0.04: (0.36, [0.18, 0.0]), 0.02: (0.18, [0.0, 0.18])}
     with house_style("test"):
-        (axes,) = dose_curve.draw(dose_tables(tmp_path, (0.04, 0.02), drops)).axes
-    marks = next(line for line in axes.lines if line.get_label() == "_drop")
-    np.testing.assert_allclose(marks.get_xdata(), [2, 4])  # rising, whatever the order of the selections
-    np.testing.assert_allclose(marks.get_ydata(), [0.2, 0.4])
-    mean = next(line for line in axes.lines if line.get_label() == "_controls")
-    np.testing.assert_allclose(mean.get_ydata(), [0, 0.05, 0.05])
-    # A straight line to 0.4: half of it. Both controls have less.
-    assert [text.get_text() for text in axes.texts] == ["area 0.20, p = 0.33"]
+        content, stopping = dose_curve.draw(dose_tables(tmp_path, drops)).axes
+    for axes, unit in ((content, 1.8), (stopping, 1.0)):
+        marks = next(line for line in axes.lines if line.get_label() == "_drop")
+        np.testing.assert_allclose(marks.get_xdata(), [2, 4])  # rising, whatever the order of the selections
+        np.testing.assert_allclose(marks.get_ydata(), np.array([0.18, 0.36]) / unit)
+        mean = next(line for line in axes.lines if line.get_label() == "_controls")
+        np.testing.assert_allclose(mean.get_ydata(), np.array([0, 0.09, 0.09]) / unit)
+    # A straight line to 0.2 (0.36): half of it. Both controls have less.
+    assert [text.get_text() for text in content.texts] == ["area 0.10, p = 0.33"]
+    assert [text.get_text() for text in stopping.texts] == ["area 0.18, p = 0.33"]
+
+
+def test_dose_curve_hatches_what_cannot_be_measured(tmp_path: Path) -> None:
+    with house_style("test"):
+        axes = dose_curve.draw(dose_tables(tmp_path, {0.02: (0.2, [0.0])}, measurable=False)).axes
+    assert [[patch.get_label() for patch in of.patches] for of in axes] == [["_unmeasurable"]] * 2
+    assert not any(of.lines for of in axes)
 
 
 def test_selections_that_differ_in_more_than_the_ratio_are_curves_of_their_own(tmp_path: Path) -> None:
-    tables = dose_tables(tmp_path, (0.02, 0.04), {0.02: (0.2, [0.0]), 0.04: (0.4, [0.1])})
-    assert [len(points) for panels in dose_curve.curves(tables).values() for points in panels.values()] == [2]
+    tables = dose_tables(tmp_path, {0.02: (0.2, [0.0]), 0.04: (0.4, [0.1])})
+    found = dose_curve.curves(tables, "content")
+    assert [len(points) for panels in found.values() for points in panels.values()] == [2]
     record = json.loads(tables["neurons"][1].data.schema.metadata[b"lode"])
     record["config"]["selection"]["options"]["mix"] = "z"
     data = tables["neurons"][1].data.replace_schema_metadata({b"lode": json.dumps(record)})
     tables["neurons"][1] = Table(tables["neurons"][1].keys, data)
-    assert list(dose_curve.curves(tables)) == ["m · p x y · zero", "m · p x z · zero"]
+    assert list(dose_curve.curves(tables, "content")) == ["m · p x y · zero", "m · p x z · zero"]
 
 
 def test_rank_correlation_by_hand() -> None:
@@ -315,7 +271,7 @@ def test_metric_correlation_writes_the_numbers(tmp_path: Path) -> None:
     data = tables["importance"][0].data
     chosen = np.array(data["modality"].to_pylist()) == "image"
     pair = np.stack([data[name].to_numpy()[chosen] for name in ("mean", "attn_q")])
-    (axes,) = _panels(figure, "image")
+    (axes,) = panels_of(figure, "image")
     texts = {text.get_position(): text.get_text() for text in axes.texts}
     assert len(texts) == 10
     # Row attn_q is the last of four, column mean the second.
@@ -325,10 +281,12 @@ def test_metric_correlation_writes_the_numbers(tmp_path: Path) -> None:
 def test_selector_agreement_writes_the_numbers() -> None:
     """Four neurons against one that shares three, in the order 0 2 1: Jaccard 3/5, Spearman 1/2."""
     chosen = {"a": [(0, 0), (0, 1), (0, 2), (0, 3)], "b": [(0, 0), (9, 9), (0, 2), (0, 1)], "c": [(5, 5)]}
-    tables = [_table("neurons", neuron_rows({"image": pairs}), {**KEYS, "selection": s}) for s, pairs in chosen.items()]
+    tables = [
+        as_table("neurons", neuron_rows({"image": pairs}), {**KEYS, "selection": s}) for s, pairs in chosen.items()
+    ]
     with house_style("test"):
         figure = selector_agreement.draw({"neurons": tables})
-    (axes,) = _panels(figure, "image")
+    (axes,) = panels_of(figure, "image")
     texts = {text.get_position(): text.get_text() for text in axes.texts}
     assert texts == {(0, 1): "0.60", (1, 0): "0.50", (0, 2): "0.00", (2, 0): "–", (1, 2): "0.00", (2, 1): "–"}
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
@@ -370,7 +328,7 @@ def test_images_carry_caption_and_provenance_but_no_date(tmp_path: Path) -> None
 @pytest.mark.parametrize("modalities", [("text",), ("text", "special", "image", "video", "audio")])
 def test_nothing_is_clipped_and_no_warning(modalities: tuple[str, ...], tmp_path: Path) -> None:
     benchmarks = tuple(f"a_longer_benchmark_{i}" for i in range(6))
-    paths = write_run(tmp_path, ("miner", "welch_t", "lape"), benchmarks, modalities, num_controls=2)
+    paths = write_run(tmp_path, ("miner", "welch_t"), benchmarks, modalities, num_controls=2)
     for name in FIGURES:
         with house_style(name):
             figure = __import__(f"lode.figure.{name}", fromlist=["draw"]).draw(read_tables(paths, FIGURES[name]))

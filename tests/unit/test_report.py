@@ -7,11 +7,19 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from lode.artifacts import read_table
+from lode.artifacts import read_provenance, read_table
 from lode.errors import UserError
+from lode.figure import Table, read_tables
+from lode.page.clean import clean_scores, finding, smallest_visible
+from lode.page.datasets import cluster_sizes, dataset_facts
+from lode.page.numbers import interval, number, spread
+from lode.page.opening import conclusion, costs, openings, unmatchable
+from lode.page.record import read_figure
+from lode.page.runs import cells, chance, largest_drops, runs, sentence
+from lode.page.sets import num_asked, set_sizes
 from lode.stages import report
 from tests.report_run import BENCHMARKS, MADE_BY, make_config
-from tests.tables import HOSTILE, benchmark_rows
+from tests.tables import HOSTILE, benchmark_rows, compared_rows, verdict_rows
 
 
 @pytest.fixture(scope="module")
@@ -51,53 +59,90 @@ class Tags(HTMLParser):
     [(0.1234567, "0.123"), (-0.25, "−0.250"), (-0.0001, "0.000"), (12345, "12,345"), (float("nan"), "–"), (None, "–")],
 )
 def test_number(value: float | None, expected: str) -> None:
-    assert report.number(value) == expected
+    assert number(value) == expected
 
 
-def test_every_effect_is_on_the_page(cfg: DictConfig, page: str) -> None:
-    text = " ".join(Tags(page).words)
-    columns = ("clean", "value", "drop", "control_drop_mean", "control_drop_min", "control_drop_max", "p_value")
+@pytest.fixture(scope="module")
+def text(page: str) -> str:
+    """What a reader sees, with single blanks."""
+    return " ".join(" ".join(Tags(page).words).split(None))
+
+
+def shown(value: str) -> str:
+    """As in `text`, where a blank that no line breaks at is a blank."""
+    return " ".join(value.split())
+
+
+def test_every_effect_is_on_the_page(cfg: DictConfig, text: str) -> None:
     rows = [row for path in cfg.io.tables.effects for row in read_table(path, "effects").to_pylist()]
-    assert len(rows) == 2 * len(BENCHMARKS) * 4 * 2  # selections, benchmarks, sets, scores
+    assert len(rows) == 2 * len(BENCHMARKS) * 4 * 4  # selections, benchmarks, sets, outcomes
     for row in rows:
-        drop = f"drop {report.number(row['drop'])} {report.interval(row)}"
-        controls = "controls {} [{}, {}]".format(*(report.number(row[column]) for column in columns[3:6]))
+        drop = shown(f"drop {number(row['drop'])} {interval(row)}")
         assert drop in text
-        assert controls in text
-        assert all(report.number(row[column]) in text for column in columns)
+        assert shown(f"controls {number(row['control_drop_mean'])} {spread(row)}") in text
+        assert all(number(row[column]) in text for column in ("clean", "chance", "p_value"))
+        assert row["unit"] == "nats" or shown(f"{number(row['value'])} {drop}") in text
         assert f"{row['num_neurons']} unique neurons" in text
+        if row["outcome"] == "content":
+            assert f"{number(row['share'])} of it [" in text
+    assert {row["outcome"] for row in rows} == {"content", "stopping", "score", "beside"}
 
 
-def test_selectivity_and_p_after_holm_are_on_the_page(cfg: DictConfig, page: str) -> None:
-    text = " ".join(" ".join(Tags(page).words).split())
-    rows = [row for path in cfg.io.tables.selectivity for row in read_table(path, "selectivity").to_pylist()]
-    assert len(rows) == 2 * 4  # selections, masks
+def test_verdicts_and_corrected_p_are_on_the_page(cfg: DictConfig, text: str) -> None:
+    rows = read_table(cfg.io.tables.verdicts[0], "verdicts").to_pylist()
+    assert len(rows) == 2 * 4 * 3  # selections, sets, outcomes
     for row in rows:
         if row["selectivity"] is None:
-            assert f"{row['set_name']} none, or no other: undefined – –" in text
+            assert f"{row['set_name']} {row['outcome']} cannot be told here: no benchmark of its own none – –" in text
         else:
-            numbers = [report.number(row[name]) for name in ("drop_own", "drop_others", "selectivity")]
-            assert f"{row['own'][0]} {' '.join(numbers)} {report.interval(row)}" in text
+            shares = f"{row['own'][0]} {number(row['share_own'])} {number(row['share_others'])}"
+            found = f"{number(row['selectivity'])} {interval(row)} {interval(row, 'simultaneous')}"
+            assert shown(f"{shares} {found}") in text
+            assert f"{number(row['p_value'])} {number(row['p_corrected'])}" in text
     for path in cfg.io.tables.comparisons:
         for row in read_table(path, "comparisons").to_pylist():
-            p_values = f"p = {report.number(row['p_value'])}, after Holm {report.number(row['p_holm'])}"
-            assert p_values in text
+            assert f"p = {number(row['p_value'])}, Holm {number(row['p_holm'])}" in text
     assert "Against every kind of control" not in text, "there is one kind"
 
 
-def test_further_kinds_of_controls_have_a_table(cfg: DictConfig) -> None:
-    from lode.figure import Table, read_tables
+def test_the_word_is_set(page: str) -> None:
+    assert "mask" not in page.lower()
+    folder = Path(report.__file__).parents[2] / "config" / "figure"
+    assert not [path.name for path in folder.iterdir() if "mask" in path.read_text().lower()]
 
-    tables = read_tables(OmegaConf.to_container(cfg.io.tables), report.READ)
+
+def test_replies_tell_who_begins_right_and_runs_on(text: str) -> None:
+    # Content and stopping in nats, replies that begin with an answer, those that run on, and so forth.
+    assert "image −1.250 −0.350 0.810 0.120 1.000 0.000 0.020 0.010 2.500" in text
+
+
+def test_what_the_data_are_is_told(cfg: DictConfig, text: str) -> None:
+    path = cfg.io.datasets[0]
+    facts = dataset_facts("toy_mmlu", read_table(path, "dataset"), read_provenance(path))
+    assert facts["options"] == [f"look = {HOSTILE}", "voice = formant"]
+    assert facts["splits"] == {
+        "mine": {"num_samples": 2, "num_clusters": 1},
+        "report": {"num_samples": 40, "num_clusters": 20},
+    }
+    assert "toy_mmlu: look = <script>" in text
+    assert "voice = formant mine 2 1" in text
+    assert cluster_sizes(read_table(path, "dataset")) == {"mine": [2], "report": [2] * 20}
+
+
+def tables_of(cfg: DictConfig) -> dict[str, list[Table]]:
+    return read_tables(OmegaConf.to_container(cfg.io.tables), report.READ)
+
+
+def test_further_kinds_of_controls_have_a_table(cfg: DictConfig) -> None:
+    tables = tables_of(cfg)
     first = tables["effects"][0]
     others = [row | {"control_kind": "uniform"} for row in first.data.to_pylist()]
     both = first.data.from_pylist([*first.data.to_pylist(), *others], schema=first.data.schema)
     tables["effects"][0] = Table(first.keys, both)
-    run = report.runs(*(tables[kind] for kind in report.READ[1:]))[0]
+    run = runs(tables)[0]
     assert run["kinds"] == ["layer_matched", "uniform"]
-    assert len(run["by_kind"]) == 4 * (len(BENCHMARKS) + 1)
-    assert len(run["effects"]) == 4 * 2 * len(BENCHMARKS), "the headline counts once"
-    assert len(run["headline"]) == 4 * len(BENCHMARKS)
+    assert len(run["by_kind"]) == 4 * 4 * (len(BENCHMARKS) + 1)
+    assert len(run["effects"]) == 4 * 4 * len(BENCHMARKS), "the headline counts once"
 
 
 def test_clean_scores_come_before_effects(page: str) -> None:
@@ -151,34 +196,146 @@ def test_what_was_run_is_told(page: str) -> None:
         assert f"{library} {version}" in text
 
 
+def parts(content: dict, stopping: dict, measurable: bool = True) -> list[dict]:
+    """Effects of benchmark `d` on content (1.8 nats to lose) and stopping (1.2), in run `r`."""
+    sizes = dict.fromkeys([*content, *stopping], 3)
+    rows = [
+        *benchmark_rows("d", "content", -0.2, content, sizes, measurable)[1],
+        *benchmark_rows("d", "stopping", -0.2, stopping, sizes, measurable)[1],
+    ]
+    return [{**row, "where": "r"} for row in rows]
+
+
+LOSSES = {"text": (0.01, [0.0, 0.02]), "image": (0.3, [0.01, 0.04]), "all": (0.5, [0.1, 0.2])}
+NONE = {"text": (0.0, [0.0, 0.02]), "image": (0.0, [0.01, 0.04]), "all": (0.0, [0.1, 0.2])}
+
+
 def test_sentence_names_what_beats_controls_and_what_does_not() -> None:
-    drops = {"text": (0.01, [0.0, 0.02]), "image": (0.3, [0.01, 0.04]), "all": (0.5, [0.1, 0.2])}
-    _, effects = benchmark_rows("d", "s", 0.8, drops, {"text": 1, "image": 1, "all": 2})
-    assert report.sentence(effects, "zero") == (
-        "Switching off a set cost more than each of its matched random controls on 1 of 1 benchmarks for image, "
+    effects = parts(LOSSES, NONE)
+    assert sentence(effects, "content", "zero") == (
+        "Switching off a set cost more content than each of its matched controls on 1 of 1 benchmarks for image, "
         "1 of 1 for all sets together; never for text."
     )
-    assert report.largest_drops(effects)[1] == (
-        "image: most on d, from 0.800 to 0.500, a drop of 0.300 [0.239, 0.362]; its 2 controls lose at most 0.040"
+    assert sentence(effects, "stopping", "zero") == (
+        "Switching off a set never cost more stopping than each of its matched controls, on any benchmark."
     )
-    assert report.chance(effects).startswith(
-        "2 of 3 comparisons beat every control; random sets would do so in at most 1.000"
+    assert shown(largest_drops(effects)[1]) == (
+        "image: most content on d, 0.300 nats [0.239, 0.362] of 1.800 above chance, its 2 controls at most 0.040; "
+        "most stopping on d, 0.000 nats [−0.061, 0.062] of 1.200 above chance, its 2 controls at most 0.040"
     )
+    assert chance(effects).startswith("2 of 6 comparisons of content and stopping beat every control; random sets ")
+    assert "at most 2.000 of them" in chance(effects)
 
 
 def test_sentence_is_honest_when_null() -> None:
-    _, effects = benchmark_rows("d", "s", 0.8, {"text": (0.01, [0.0, 0.02])}, {"text": 1})
-    assert "never cost more" in report.sentence(effects, "zero")
-    assert "Applying minimum to" in report.sentence(effects, "minimum")
+    effects = parts(NONE, NONE)
+    assert "never cost more content" in sentence(effects, "content", "zero")
+    assert "Applying minimum to" in sentence(effects, "content", "minimum")
     uncontrolled = [{**row, "num_controls": 0, "p_value": float("nan")} for row in effects]
-    assert report.sentence(uncontrolled, "zero").startswith("No controls were drawn")
+    assert sentence(uncontrolled, "content", "zero").startswith("No controls were drawn")
+    untold = parts(LOSSES, LOSSES, measurable=False)
+    assert sentence(untold, "content", "zero").startswith("The unmodified model is not above chance in content")
+    assert largest_drops(untold) == []
+    assert chance(untold).startswith("0 of 0")
+
+
+@pytest.mark.parametrize(
+    ("content", "stopping", "says"),
+    [
+        (0.0, 1.2, "costs stopping, not content: content by at most 0.000 nats (0.000 of it, on d in r), "
+                   "stopping by at most 1.200 nats (1.000 of it, on d in r)"),
+        (0.9, 0.0, "costs content, not stopping: content by at most 0.900 nats (0.500 of it, on d in r)"),
+        (0.9, 0.6, "costs content and stopping: "),
+        (0.0, 0.1, "costs neither content nor stopping beyond its controls: "),
+        (0.03, 0.0, "costs neither content nor stopping beyond its controls: "),
+    ],
+)  # fmt: skip
+def test_costs_tell_content_from_stopping(content: float, stopping: float, says: str) -> None:
+    """Controls lose 0.2 of stopping and nothing of content; 0.03 nats have an interval that reaches below 0."""
+    effects = parts({"image": (content, [0.0, 0.0])}, {"image": (stopping, [0.2, 0.1])})
+    assert costs(effects).startswith(says)
+    assert costs([{**row, "num_controls": 0} for row in effects]).startswith("no controls, so")
+    untold = parts({"image": (content, [0.0])}, {"image": (stopping, [0.2])}, measurable=False)
+    assert costs(untold) == "costs nothing that can be told: the unmodified model is above chance nowhere"
+
+
+def verdict(set_name: str, called: str, selectivity: float | None, selection: str = "s", reason: str = "") -> dict:
+    keys = {"model": "m", "selection": selection, "intervention": "zero"}
+    return {**keys, "set_name": set_name, "verdict": called, "selectivity": selectivity, "reason": reason}
+
+
+def test_conclusion_has_three_verdicts_over_all_runs() -> None:
+    rows = [
+        verdict("text", "not_specific", 0.1),
+        verdict("image", "not_specific", 0.2),
+        verdict("image", "specific", 0.3, "s2"),
+        verdict("special", "cannot_be_told", None, reason="no benchmark of its own"),
+        {**verdict("video", "specific", 0.9), "model": "other"},
+    ]
+    assert conclusion(rows, "m") == (
+        "Specific to its modality: image (s2 · zero). Not specific: text. "
+        "Cannot be told here: special (no benchmark of its own)."
+    )
+    assert conclusion(rows[:2], "m") == "No set is specific to its modality: text, image."
+    assert conclusion(rows[3:], "m") == "Cannot be told here: special (no benchmark of its own)."
+
+
+def test_the_page_opens_with_the_verdict_and_what_it_was_corrected_over(cfg: DictConfig, text: str) -> None:
+    (opening,) = openings(runs(tables_of(cfg)))
+    rows = [row for row in read_table(cfg.io.tables.verdicts[0], "verdicts").to_pylist() if row["outcome"] == "content"]
+    told = [row for row in rows if row["selectivity"] is not None]
+    best = max(told, key=lambda row: row["selectivity"])
+    assert opening["sentence"] in text
+    assert text.index(opening["sentence"]) < text.index("Clean scores first")
+    assert opening["best"].startswith("Corrected over 8 tests together, ")
+    place = f"{best['set_name']} in {best['selection']} · zero, {number(best['selectivity'])}"
+    assert f"{place}; as the best of so many, {interval(best, 'simultaneous')}." in opening["best"]
+    assert [of["name"] for of in opening["sets"]] == ["text", "special", "image", "all"]
+    assert "Unmatchable: its controls reach only 0.610 of what the set writes." in text
+    assert "cannot be told here. The reason: no benchmark of its own." in text
+    assert f"a loss of less than {number(smallest_visible([2] * 20))} of a benchmark's score" in text
+
+
+@pytest.mark.parametrize(("ratio", "says"), [(0.6, True), (0.89, True), (0.9, False), (1.2, False), (None, False)])
+def test_controls_that_write_less_are_called_unmatchable(ratio: float | None, says: bool) -> None:
+    assert bool(unmatchable({"magnitude_ratio": ratio})) == says
+
+
+def test_rows_of_nothing_and_of_what_cannot_be_told_stand_apart() -> None:
+    effects = parts(LOSSES, NONE) + [{**row, "dataset": "e"} for row in parts(LOSSES, NONE, measurable=False)]
+    comparisons, selectivity = compared_rows(effects, "d")
+    rows = cells(effects, comparisons)
+    assert [(row["dataset"], row["outcome"], row["measurable"], row["loses"]) for row in rows] == [
+        ("d", "content", True, True), ("d", "stopping", True, False),
+        ("e", "content", False, True), ("e", "stopping", False, False),
+    ]  # fmt: skip
+    assert [row["by_set"]["image"]["beats"] for row in rows] == [True, False, False, False]
+    assert rows[0]["by_set"]["image"]["own"] is True
+    judged = verdict_rows(selectivity, {"model": "m", "selection": "s", "intervention": "zero"})
+    assert {tuple(row["unmeasurable"]) for row in judged} == {("e",)}
+
+
+def test_smallest_visible_drop_by_hand() -> None:
+    # 80 samples, each a cluster: t = 1.990 at 79 degrees, k = 1.990^2 / 80 = 0.0495, k / (1 + k) = 0.0472.
+    assert smallest_visible([1] * 80) == pytest.approx(0.0472, abs=5e-5)
+    # 20 clusters of 4: t = 2.093, samples count 1 + 0.2 * 3 = 1.6 times less: k = 4.381 * 1.6 / 80 = 0.0876.
+    assert smallest_visible([4] * 20) == pytest.approx(0.0806, abs=5e-5)
+
+
+def test_a_clean_score_is_worth_something_above_chance_and_with_its_medium() -> None:
+    scores, _ = benchmark_rows("d", "content", -0.2, {}, {})
+    clean, blank, constant = scores
+    beside = {"blanked": blank, "constant": constant}
+    assert finding(clean, beside) == ""
+    assert finding({**clean, "interval_low": -2.0}, beside) == "not above chance: nothing can be told here"
+    same = {**beside, "blanked": {**blank, "interval_high": -0.1}}
+    assert finding(clean, same) == "no worse without its medium: says nothing about it"
+    assert finding({**clean, "outcome": "stopping"}, same) == "", "no medium is needed to stop"
 
 
 def test_set_sizes_tell_asked_from_unique(cfg: DictConfig) -> None:
-    from lode.figure import read_tables
-
     table = read_tables(OmegaConf.to_container(cfg.io.tables), ["neurons"])["neurons"][0]
-    sizes = report.set_sizes(table, 61)
+    sizes = set_sizes(table, 61)
     assert sizes["num_chosen"] == sum(row["num_neurons"] for row in sizes["rows"])
     method = [row for row in table.data.to_pylist() if row["kind"] == "method" and row["set_name"] == "all"]
     assert sizes["num_unique"] == len(method) < sizes["num_chosen"]
@@ -187,36 +344,36 @@ def test_set_sizes_tell_asked_from_unique(cfg: DictConfig) -> None:
 
 
 def test_clean_scores_that_differ_between_selections_all_stay(cfg: DictConfig) -> None:
-    from lode.figure import Table, read_tables
-
-    tables = read_tables(OmegaConf.to_container(cfg.io.tables), ["scores"])["scores"]
-    assert len(report.clean_scores(tables)) == len(BENCHMARKS) * 2
+    tables = tables_of(cfg)["scores"]
+    visible = dict.fromkeys(BENCHMARKS, 0.05)
+    num_rows = 4 * len(BENCHMARKS)  # outcomes
+    assert len(clean_scores(tables, visible)) == num_rows
     changed = tables[0].data.to_pydict()
     changed["value"] = [value + 0.001 for value in changed["value"]]
     other = Table(tables[0].keys, type(tables[0].data).from_pydict(changed, schema=tables[0].data.schema))
-    assert len(report.clean_scores([*tables, other])) == len(BENCHMARKS) * 2 + 2
+    found = clean_scores([*tables, other], visible)
+    assert len(found) == num_rows + 4
+    assert {(row["unit"] == "nats", row["visible"]) for row in found} == {(True, None), (False, 0.05)}
 
 
 def test_number_of_asked_neurons_is_what_the_select_stage_recorded(cfg: DictConfig) -> None:
-    from lode.figure import read_tables
-
     table = read_tables(OmegaConf.to_container(cfg.io.tables), ["neurons"])["neurons"][0]
     record = {"kind": "neurons", "what": "tiny_qwen2_vl/miner", "num_asked": 7}
     other = {"kind": "neurons", "what": "tiny_qwen2_vl/other", "num_asked": 8}
-    assert report._num_asked(table, [other, record]) == 7
+    assert num_asked(table, [other, record]) == 7
 
 
 def test_figure_without_provenance_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.svg"
     path.write_text("<svg/>")
     with pytest.raises(UserError, match="no provenance"):
-        report.read_figure(str(path))
+        read_figure(str(path))
     path.write_text("<svg>")
     with pytest.raises(UserError, match="not a readable SVG"):
-        report.read_figure(str(path))
+        read_figure(str(path))
 
 
 def test_caption_is_read_from_the_figure(cfg: DictConfig) -> None:
-    figure = report.read_figure(cfg.io.figures[0])
+    figure = read_figure(cfg.io.figures[0])
     assert figure["caption"] == f"{HOSTILE} of set_overlap"
     assert figure["record"]["versions"] == MADE_BY["versions"]
