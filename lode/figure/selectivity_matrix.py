@@ -40,7 +40,6 @@ from lode.figure import (
     marker,
     outcome_rows,
 )
-from lode.statistics.run_verdict import is_specific
 from lode.statistics.significance import smallest_holm_p
 
 Row = dict[str, Any]

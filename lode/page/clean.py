@@ -1,31 +1,12 @@
 """The unmodified model on every benchmark: what there is to lose, and how small a loss could be seen."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from scipy.stats import t as student
 
 from lode.figure import Table
 
 Row = dict[str, Any]
-LEVEL = 0.95
-#: How alike samples of one cluster are taken to be where nothing was lost, so that nothing can be estimated.
-_CORRELATION = 0.2
-
-
-def smallest_visible(sizes: Sequence[int]) -> float:
-    """The largest true drop of a score in [0, 1] that goes together with nothing lost at all.
-
-    Wilson's upper end at 0 lost, with Student's t of clusters - 1 degrees, at the effective number of samples.
-
-    Args:
-        sizes: samples in each cluster; at least two clusters.
-    """
-    num_samples = sum(sizes)
-    alike = 1 + _CORRELATION * (sum(size**2 for size in sizes) / num_samples - 1)
-    k = float(student.ppf((1 + LEVEL) / 2, len(sizes) - 1)) ** 2 * alike / num_samples
-    return k / (1 + k)
 
 
 def clean_scores(scores: Iterable[Table], visible: Mapping[str, float]) -> list[Row]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, replacing
 from lode.figure import read_tables
-from lode.page.clean import clean_scores, smallest_visible
+from lode.page.clean import clean_scores
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, share_interval, spread
 from lode.page.opening import VERDICTS, openings
@@ -24,11 +25,14 @@ from lode.page.runs import runs
 from lode.page.sets import num_asked, set_sizes
 from lode.paths import keys_of
 from lode.seal import BLANK
+from lode.statistics.intervals import smallest_visible_drop
 
 #: The tables whose rows are on the page; of others it shows the provenance.
 READ = ("neurons", "effects", "scores", "comparisons", "selectivity", "verdicts")
 #: What the page shows first.
 LEAD_FIGURE = "selectivity_matrix"
+#: Of the intervals on the page.
+LEVEL = 0.95
 #: The split that effects are measured on.
 _MEASURED = "report"
 Row = dict[str, Any]
@@ -67,7 +71,10 @@ def content(cfg: Any, made_by: Mapping[str, Any]) -> Row:
     of_datasets = {Path(path).stem: table_record("dataset", Path(path).stem, path) for path in cfg.io.datasets}
     records += of_datasets.values()
     records += [{**figure["record"], "kind": "figure", "what": figure["name"]} for figure in figures]
-    visible = {name: smallest_visible(cluster_sizes(datasets[name])[_MEASURED]) for name in cfg.benchmarks}
+    visible = {
+        name: smallest_visible_drop(np.array(cluster_sizes(datasets[name])[_MEASURED]), LEVEL)
+        for name in cfg.benchmarks
+    }
     clean = clean_scores(tables["scores"], visible)
     found = runs(tables)
     return {

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from lode.artifacts import read_provenance, read_table
 from lode.errors import UserError
 from lode.figure import Table, read_tables
-from lode.page.clean import clean_scores, finding, smallest_visible
+from lode.page.clean import clean_scores, finding
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, spread
 from lode.page.opening import conclusion, costs, openings, unmatchable
@@ -18,6 +18,7 @@ from lode.page.record import read_figure
 from lode.page.runs import cells, chance, largest_drops, runs, sentence
 from lode.page.sets import num_asked, set_sizes
 from lode.stages import report
+from lode.statistics.intervals import smallest_visible_drop
 from tests.report_run import BENCHMARKS, MADE_BY, make_config
 from tests.tables import HOSTILE, benchmark_rows, compared_rows, verdict_rows
 
@@ -293,7 +294,7 @@ def test_the_page_opens_with_the_verdict_and_what_it_was_corrected_over(cfg: Dic
     assert [of["name"] for of in opening["sets"]] == ["text", "special", "image", "all"]
     assert "Unmatchable: its controls reach only 0.610 of what the set writes." in text
     assert "cannot be told here. The reason: no benchmark of its own." in text
-    assert f"a loss of less than {number(smallest_visible([2] * 20))} of a benchmark's score" in text
+    assert f"a loss of less than {number(smallest_visible_drop(np.full(20, 2), 0.95))} of a benchmark's score" in text
 
 
 @pytest.mark.parametrize(("ratio", "says"), [(0.6, True), (0.89, True), (0.9, False), (1.2, False), (None, False)])
@@ -313,13 +314,6 @@ def test_rows_of_nothing_and_of_what_cannot_be_told_stand_apart() -> None:
     assert rows[0]["by_set"]["image"]["own"] is True
     judged = verdict_rows(selectivity, {"model": "m", "selection": "s", "intervention": "zero"})
     assert {tuple(row["unmeasurable"]) for row in judged} == {("e",)}
-
-
-def test_smallest_visible_drop_by_hand() -> None:
-    # 80 samples, each a cluster: t = 1.990 at 79 degrees, k = 1.990^2 / 80 = 0.0495, k / (1 + k) = 0.0472.
-    assert smallest_visible([1] * 80) == pytest.approx(0.0472, abs=5e-5)
-    # 20 clusters of 4: t = 2.093, samples count 1 + 0.2 * 3 = 1.6 times less: k = 4.381 * 1.6 / 80 = 0.0876.
-    assert smallest_visible([4] * 20) == pytest.approx(0.0806, abs=5e-5)
 
 
 def test_a_clean_score_is_worth_something_above_chance_and_with_its_medium() -> None:

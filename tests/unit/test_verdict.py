@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lode.statistics.verdict import CANNOT_BE_TOLD, NOT_SPECIFIC, SPECIFIC, conclusion, judge, why_untold
+from lode.statistics.verdict import CANNOT_BE_TOLD, NOT_SPECIFIC, SPECIFIC, judge, why_untold
 
 FLAT = [0.01 * (-1) ** i for i in range(20)]  # what 20 controls do
 
@@ -91,36 +91,3 @@ def test_the_interval_of_the_best_of_many_decides() -> None:
     assert {one.verdict for one in found} == {NOT_SPECIFIC}
     assert found[0].p_corrected == 1 / 21
     assert "does not lie above 0" in found[0].reason
-
-
-def test_conclusion_names_what_is_specific_what_is_not_and_what_cannot_be_told() -> None:
-    weak = row("text", selectivity=0.0, interval_low=-0.1, wide_low=-0.2)
-    judged = judge(
-        [row(), row(selection="lape", selectivity=0.4, interval_low=0.3), weak, untold("special", others=[])]
-    )
-    assert conclusion(judged, "m") == (
-        "Specific to its modality: image in miner, zero (selectivity 0.50, 0.38 to 0.62, p = 0.048 over 3 tests). "
-        "Not specific: text. Cannot be told here: special (no benchmark without it)."
-    )
-
-
-def test_conclusion_where_nothing_is_specific_shows_the_best_of_many() -> None:
-    weak = {"selectivity": 0.0, "interval_low": -0.1, "interval_high": 0.1, "wide_low": -0.2, "wide_high": 0.2}
-    judged = judge([row("text", **weak), row(**{**weak, "selectivity": 0.005}), row("audio", num_controls=2)])
-    assert conclusion(judged, "m").startswith(
-        "No set is specific to its modality: text, image; the most selective is im"
-    )
-    assert conclusion(judged, "m").endswith(
-        "Cannot be told here: audio (2 controls: no p below 0.33 can come out, 20 or more are needed)."
-    )
-
-
-def test_conclusion_is_about_one_model_and_its_runs() -> None:
-    rows = [untold("video", own=[], model="other"), untold("image", unmeasurable=["vqa"]), row(num_controls=2)]
-    judged = judge(rows)
-    assert conclusion(judged, "m") == (
-        "Cannot be told here: image (clean model not above chance on vqa; "
-        "2 controls: no p below 0.33 can come out, 20 or more are needed)."
-    )
-    assert conclusion(judged, "other") == "Cannot be told here: video (no benchmark of its own)."
-    assert conclusion(judged, "third") == "No set was switched, so nothing can be told."
