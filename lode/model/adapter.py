@@ -135,21 +135,22 @@ def find_parts(config: Any, model: Any, processor: Any) -> Adapter:
     def parts(path: str, what: str) -> tuple[nn.Module, ...]:
         return tuple(module_at(layer, path, what) for layer in layers)
 
+    down_proj = parts(config.down_proj, "model.down_proj")
+    odd = next((module for module in down_proj if not isinstance(module, nn.Linear)), None)
+    if odd is not None:
+        raise UserError(
+            f"model.down_proj = {config.down_proj!r}: it is a {type(odd).__name__}; expected a Linear, whose columns "
+            "are what neurons write. Fix the path in the model's YAML"
+        )
     adapter = Adapter(
         config=config,
         model=model,
         processor=processor,
         attention=parts(config.attention, "model.attention"),
         activation=parts(config.activation, "model.activation"),
-        down_proj=parts(config.down_proj, "model.down_proj"),  # type: ignore[arg-type]
+        down_proj=down_proj,  # type: ignore[arg-type]
         towers={m: module_at(model, path, f"model.towers.{m}") for m, path in config.towers.items()},
     )
-    odd = next((module for module in adapter.down_proj if not isinstance(module, nn.Linear)), None)
-    if odd is not None:
-        raise UserError(
-            f"model.down_proj = {config.down_proj!r}: it is a {type(odd).__name__}; expected a Linear, whose columns "
-            "are what neurons write. Fix the path in the model's YAML"
-        )
     if len({id(module) for module in adapter.activation}) != len(layers):
         raise UserError(f"model.activation = {config.activation!r}: layers share one module, so hooks cannot tell them")
     return adapter
