@@ -18,9 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from lode.config import CONFIG_DIR, GROUPS, ROOT, compose, restrict
 from lode.dataset import Sample
 from lode.figure import house_style, read_tables
+from lode.paths import is_local
 from lode.stages import plot
 from lode.stages.prepare import check_samples
-from lode.validation import is_local, known_plugins, validate
+from lode.validation import known_plugins, validate
 from tests.tables import write_retests, write_run, write_scoreboard
 from workflow.pipeline import Pipeline
 
@@ -172,7 +173,14 @@ def test_training_recipe_names_datasets_and_shares(name: str) -> None:
 #: What each column may hold that is scored: nothing, right, nonsense, right by its letter, strange.
 REPLIES: dict[str, list[Any]] = {
     "reply": ["", "red fox", "zzz", "A", "ß 数字 🙂", ""],
-    "choice_log_likelihoods": [None, (-0.1, -3.0), (-3.0, -0.1), (-0.1, -0.2), (float("-inf"), -1.0), None],
+    "choice_log_likelihoods": [
+        (-1.0, -0.9),
+        (-0.1, -3.0),
+        (-3.0, -0.1),
+        (-0.1, -0.2),
+        (float("-inf"), -1.0),
+        (-1.0, -1.0),
+    ],
 }
 ANSWERS = {"answers": ["red fox"] * 10, "choices": ["red fox", "cat"], "answer_index": 0, "meta": "{}"}
 
