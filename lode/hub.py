@@ -13,11 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lode.config import ROOT
 from lode.errors import UserError
 from lode.media import Medium
+from lode.paths import is_local, user_path
 from lode.splits import Draw, drawn_ids
-from lode.validation import is_local
 
 Record = Mapping[str, Any]
 #: Where a file says what it is, and its media type.
@@ -104,7 +103,7 @@ def locate(source: Source) -> tuple[str, str | None]:
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     if is_local(source.name):
-        folder = (ROOT / Path(source.name).expanduser()).resolve()
+        folder = user_path(source.name).resolve()
         if not folder.is_dir():
             raise UserError(f"{source}: {folder} is not a folder, and a hub id has the form owner/name")
         return str(folder), None

@@ -14,7 +14,8 @@ from lode.config import GROUPS, ROOT, digest
 from lode.errors import UserError, unknown_name, writing
 from lode.experiment import needs_gradients, validate_experiment, validate_pairs
 from lode.intervention_check import read_intervention
-from lode.validation import TABLES, is_local, local_folder, validate
+from lode.paths import is_local, user_path
+from lode.validation import TABLES, local_folder, validate
 from workflow.recorded import SCRIPTS, code_of, composed, concerning, semantic_of
 
 #: Tables that the report reads for their provenance alone.
@@ -235,7 +236,7 @@ class Pipeline:
     def dataset_files(self, wildcards: Any) -> list[str]:
         """The local file that a dataset is read from, if any."""
         path = self.compose(f"dataset={wildcards.dataset}").dataset.options.get("path")
-        return [in_project(ROOT / path)] if path else []
+        return [in_project(user_path(path))] if path else []
 
     def datasets(self) -> list[str]:
         """Every dataset of the experiment once."""

@@ -6,18 +6,20 @@ counted: `max_prompt_chars` is 4 a token. The prompts that come near hold long p
 prose has more than 4 characters a token, so that they stay below; denser subjects (mathematics) are far shorter. The
 predictions table has the true lengths. One blank less than in his code stands before the subject.
 
-The cluster is the subject. The split is by question, so that both splits hold all subjects. Records of `cais/mmlu`,
+The cluster is the subject. The split is by question, so that both splits hold all subjects: held out are questions, and
+no subject. Records of `cais/mmlu`,
 configuration `all`.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from lode.dataset import Sample
+from lode.dataset import BY_LETTER, Sample
 from lode.errors import UserError
 from lode.hub import Record, Source, commit_of, drawn, records
 from lode.splits import Draw
 
+HELD_OUT = "samples"
 LETTERS = "ABCD"
 KEYS = ("question",)
 COLUMNS = ("question", "subject", "choices", "answer")
@@ -98,5 +100,5 @@ def samples(
             answers=(LETTERS[answer],),
             choices=tuple(record["choices"]),
             answer_index=answer,
-            meta={"revision": commit_of(origin)},
+            meta={"revision": commit_of(origin), **BY_LETTER},
         )

@@ -4,10 +4,10 @@ One model load, one preparation and one encoder pass of every batch serve all se
 model with every medium blank, tells what the medium is worth to the task at all.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_table, write_table
+from lode.dataset import spoken_options
 from lode.errors import UserError
 from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.media import blanked
@@ -100,12 +101,13 @@ def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_ne
 def option_tokens(tokenizer: Any, sample: Mapping[str, Any]) -> list[int] | None:
     """The token of each option of a multiple choice; None where there are no options, or one is several tokens.
 
-    The reply is a letter where the answer is one (MMLU), else the text of an option.
+    The reply is a letter where the dataset says so (MMLU), else the text of an option.
     """
-    letters = ascii_uppercase[: len(sample["choices"])]
-    options = list(letters) if sample["answers"][0] in list(letters) else list(sample["choices"])
+    if not sample["choices"]:
+        return None
+    options = spoken_options(sample["choices"], json.loads(sample["meta"]))
     ids = [tokenizer(option, add_special_tokens=False)["input_ids"] for option in options]
-    return [token for (token,) in ids] if ids and all(len(tokens) == 1 for tokens in ids) else None
+    return [token for (token,) in ids] if all(len(tokens) == 1 for tokens in ids) else None
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from typing import Any
 from lode.artifacts import replacing
 from lode.config import ROOT
 from lode.errors import UserError
+from lode.paths import is_local
 from lode.seal import BLANK, file_sha256
-from lode.validation import check_folder, is_local, local_folder
+from lode.training_data import training_data
+from lode.validation import check_folder, local_folder
 
 #: What is fetched of a repository. Weights in its folders are other formats; tokenizers in them belong to the model.
 PATTERNS: dict[str, Any] = {
@@ -168,6 +170,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "source": cfg.model.source,
         "folder": str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder),
         **facts,
+        "trained_on": training_data(folder),
         "made_by": made_by,
         "seal": BLANK,
     }

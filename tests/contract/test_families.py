@@ -24,11 +24,11 @@ from lode.model.encoding import chat, decode_media, encode, sampling_of
 from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
+from lode.paths import is_local
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.ablate import generate, judge_gold, prepare_batch
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture
-from lode.validation import is_local
 from tests.families import BUILDERS, load_family, save
 from tests.families.parts import NUM_LAYERS, NUM_NEURONS
 

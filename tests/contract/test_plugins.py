@@ -146,6 +146,13 @@ def test_dataset_splits_share_no_content(name: str) -> None:
         assert len(held[split]) == len(samples[split])
 
 
+@pytest.mark.parametrize("name", GENERATED)
+def test_clusters_are_held_out_where_it_is_said(name: str) -> None:
+    mined, tested = ({sample.cluster_id for sample in drawn(name, split, 300)} for split in ("mine", "report"))
+    assert bool(mined & tested) == (plugin_of("dataset", name).HELD_OUT == "samples")
+    assert len(tested) >= 20, "too few for an interval over clusters"
+
+
 def test_scans_of_digits_are_in_one_split_for_good() -> None:
     """Training turns and shifts a scan, so its bytes alone would not show a leak."""
     clusters = {split: {sample.cluster_id for sample in drawn("digits_vqa", split, 5000)} for split in SPLITS}

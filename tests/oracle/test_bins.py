@@ -33,8 +33,8 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
     adapter = load(cfg.model, str(manifest), "cpu", 1)
     rows = [
         {**made, "media": [dict(medium) for medium in made["media"]]}
-        for name in ("toy_textvqa", "digits_vqa", "toy_mmlu")
-        for made in map(row, import_module(f"lode.dataset.{name}").samples("mine", 16, 2024))
+        for name in ("toy_textvqa", "toy_caption", "digits_vqa", "toy_mmlu")
+        for made in map(row, import_module(f"lode.dataset.{name}").samples("mine", 20, 2024))
     ]
     seen: Captured = []
 

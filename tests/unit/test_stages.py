@@ -78,6 +78,7 @@ def test_manifest_of_a_folder(tmp_path: Path, model_folder: Path) -> None:
             {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for name, content in (("config.json", b"{}"), ("model.safetensors", safetensors()))
         ],
+        "trained_on": None,
         "made_by": MADE_BY,
     }
 

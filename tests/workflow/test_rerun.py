@@ -115,7 +115,8 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "workflow/recorded.py": (append("workflow/recorded.py", CODE), {}),
     "lode/validation.py": (append("lode/validation.py", CODE), {}),
     # config values
-    "seed": (override("seed=7"), after("prepare")),
+    "seed": (override("seed=7"), after("select", plot=2)),
+    "split": (override("split=paper"), after("prepare")),
     "capture value": (override("capture.attention=causal"), after("capture")),
     "ratio of all selections": (override("selection.ratio=0.03"), after("select", plot=2)),
     "ratio of one selection": (
