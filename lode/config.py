@@ -213,7 +213,8 @@ class RuntimeConfig:
 class Config:
     """The whole config; `config/config.yaml` lists the defaults."""
 
-    seed: int = 2024
+    seed: int = 2024  # of controls, intervals and the like; what samples are drawn does not depend on it
+    split_seed: int = 2024  # which samples are drawn, and which of them are for training, mining and testing
     split: str = "disjoint"  # or paper: mine and test on the same samples
     model: ModelConfig = field(default_factory=ModelConfig)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -247,10 +248,11 @@ ConfigStore.instance().store(name="typed_config", node=Config)
 
 #: What each step may read. Everything else raises, so a rerun is never missed.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "train": ("seed", "training"),
+    "train": ("seed", "split_seed", "training"),
     "download": ("model.name", "model.source", "model.revision"),
     "prepare": (
-        "seed",
+        "split_seed",
+        "split",
         "dataset.name",
         "dataset.plugin",
         "dataset.modalities",

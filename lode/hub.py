@@ -13,10 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lode.checks.model_folder import is_local
-from lode.config import ROOT
 from lode.errors import UserError
 from lode.media import Medium
+from lode.paths import is_local, user_path
 from lode.splits import Draw, drawn_ids
 
 Record = Mapping[str, Any]
@@ -106,7 +105,7 @@ def locate(source: Source) -> tuple[str, str | None]:
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     if is_local(source.name):
-        folder = (ROOT / Path(source.name).expanduser()).resolve()
+        folder = user_path(source.name).resolve()
         if not folder.is_dir():
             raise UserError(f"{source}: {folder} is not a folder, and a hub id has the form owner/name")
         return str(folder), None

@@ -22,12 +22,13 @@ def mined_samples(path: str, split: str, shard: int, num_shards: int) -> list[di
         num_shards: how many there are.
 
     Raises:
-        UserError: there is none.
+        UserError: there are more shards than samples; every shard says so, so that the first job ends the run.
     """
     part = mining_split(split)
-    samples = [row for row in read_table(path, "dataset").to_pylist() if row["split"] == part][shard::num_shards]
-    if not samples:
+    samples = [row for row in read_table(path, "dataset").to_pylist() if row["split"] == part]
+    if num_shards > len(samples):
         raise UserError(
-            f"{Path(path).name}: shard {shard} of {num_shards} has no {part!r} sample; use fewer shards or more samples"
+            f"{Path(path).name}: {num_shards} shards of {len(samples)} {part!r} samples; expected no more shards than "
+            "samples. Set capture.shards to fewer, or draw more samples"
         )
-    return samples
+    return samples[shard::num_shards]

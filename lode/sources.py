@@ -13,8 +13,8 @@ from time import time_ns
 from typing import Any
 
 from lode.artifacts import replacing
-from lode.checks.model_folder import is_local
 from lode.config import ROOT, semantic_json
+from lode.paths import is_local, user_path
 from lode.seal import file_sha256
 
 #: Files from this size on are read once and then known by path, inode, size and both times of the file system.
@@ -50,14 +50,14 @@ def sources(cfg: Any, step: str) -> dict[str, str]:
 
 def model_files(source: str) -> list[Path]:
     """The files of a model folder."""
-    return sorted(path for path in (ROOT / Path(source).expanduser()).resolve().iterdir() if path.is_file())
+    return sorted(path for path in user_path(source).resolve().iterdir() if path.is_file())
 
 
 def place(value: object) -> Path | None:
     """The file or folder that an option of a dataset names; None where it names something else."""
     if not isinstance(value, str) or not value.strip():
         return None
-    path = ROOT / Path(value).expanduser()
+    path = user_path(value)
     return path if path.is_file() or path.is_dir() else None
 
 

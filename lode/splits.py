@@ -22,6 +22,20 @@ def split_of(content: str, seed: int) -> str:
     return next(name for name, bound in _BOUNDS if point < bound)
 
 
+def with_cluster(content: str, cluster: str, seed: int) -> str:
+    """The split of a piece of generated content of which `mine` and `report` may share no cluster: a speaker, a fact.
+
+    `train` takes what `split_of` gives it, of every cluster. All the rest goes with its cluster: a third of the
+    clusters to `mine`, two thirds to `report`, as `split_of` shares content out.
+
+    Args:
+        content: what must not be in two splits.
+        cluster: what must not be in both `mine` and `report`.
+        seed: of the split.
+    """
+    return "train" if split_of(content, seed) == "train" else half_of(f"cluster|{cluster}", seed, mine_frac=1 / 3)
+
+
 def half_of(content: str, seed: int, mine_frac: float = 0.5) -> str:
     """The split of a piece of real data, of which nothing is kept for training.
 

@@ -11,13 +11,14 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from lode.checks.model_folder import check_chat_template, is_local, local_folder
+from lode.checks.model_folder import check_chat_template, local_folder
 from lode.config import ROOT
+from lode.dataset_check import check_files, check_shards, check_tested_data
 from lode.errors import UserError, unknown_name
 from lode.intervention_check import check_intervention
+from lode.paths import is_local
 from lode.shapes import (
     ATTENTION_KINDS,
     MODALITIES,
@@ -132,6 +133,12 @@ def check_seed(cfg: Any) -> None:
         raise UserError(f"seed = {cfg.seed}: expected a whole number of at least 0")
 
 
+def check_split_seed(cfg: Any) -> None:
+    """Refuse a seed of datasets that no generator takes."""
+    if cfg.split_seed < 0:
+        raise UserError(f"split_seed = {cfg.split_seed}: expected a whole number of at least 0")
+
+
 def check_dataset(cfg: Any) -> None:
     """Refuse an unknown plug-in, modality or option, and splits without samples."""
     dataset = cfg.dataset
@@ -144,18 +151,7 @@ def check_dataset(cfg: Any) -> None:
         )
     for split, count in dataset.num_samples.items():
         check_positive(f"dataset.num_samples.{split} of {dataset.name}", count)
-    path = dataset.options.get("path")
-    if path is not None and not (ROOT / path).is_file():
-        raise UserError(
-            f"dataset.options.path of {dataset.name}: {ROOT / path} is not a file; expected a Parquet table of samples"
-        )
-    for key in ("source", "videos", "tokenizer"):
-        source = dataset.options.get(key)
-        if source is not None and is_local(source) and not (ROOT / Path(source).expanduser()).is_dir():
-            raise UserError(
-                f"dataset.options.{key} of {dataset.name}: {source!r} is not a folder, and a hub id has the form "
-                "owner/name"
-            )
+    check_files(dataset)
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
     check_keywords(f"dataset {dataset.name}", plugin.samples, dataset.options, given=3)
 
@@ -215,24 +211,15 @@ def check_capture(cfg: Any) -> None:
     check_name("capture.normalisation", cfg.capture.normalisation, NORMALISATIONS)
     num_bins = cfg.capture.num_bins
     if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
-        raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 64")
+        raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 512")
     check_positive("capture.batch_size", cfg.capture.batch_size)
     check_mined_shards(cfg)
 
 
 def check_mined_shards(cfg: Any) -> None:
     """Refuse shards of the mining split without samples."""
+    check_positive("capture.shards", cfg.capture.shards)
     check_shards(cfg, "capture", "report" if cfg.split == "paper" else "mine")
-
-
-def check_shards(cfg: Any, section: str, split: str) -> None:
-    """Refuse more shards than a split has samples."""
-    shards, num_samples = cfg[section].shards, cfg.dataset.num_samples[split]
-    check_positive(f"{section}.shards", shards)
-    if shards > num_samples:
-        raise UserError(
-            f"{section}.shards = {shards}: expected at most the {num_samples} samples of {cfg.dataset.name}"
-        )
 
 
 def check_gradients(cfg: Any) -> None:
@@ -284,7 +271,9 @@ def check_ablation(cfg: Any) -> None:
     check_plugin("intervention", cfg.intervention.plugin)
     check_intervention(cfg.intervention)
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
+    check_positive("ablation.shards", cfg.ablation.shards)
     check_shards(cfg, "ablation", "report")
+    check_tested_data(cfg)
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)
 
 
@@ -329,7 +318,7 @@ def check_training(cfg: Any) -> None:
 CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "train": (check_training,),
     "download": (check_model,),
-    "prepare": (check_seed, check_dataset),
+    "prepare": (check_split, check_split_seed, check_dataset),
     "plant": (check_model, check_planting, check_runtime),
     "capture": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
     "attribute": (check_split, check_model, check_dataset, check_media, check_gradients, check_runtime),

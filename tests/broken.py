@@ -135,6 +135,32 @@ TABLES: dict[str, tuple[pa.Table | Callable[[bytes], bytes] | None, Says]] = {
     "blank prompt": (sample_table(prompt=second("prompt", " \n")), ("sample s1", "prompt ' \\n'", "expected a prompt")),
     "choice": (sample_table(answer_index=[-1, -1, 2, -1]), ("sample s2", "answer_index 2 of 2 choices", "-1")),
     "no choice": (sample_table(answer_index=[0, -1, 0, -1]), ("sample s0", "answer_index 0 of 0 choices", "-1")),
+    "choice without its index": (sample_table(answer_index=[-1] * 4), ("sample s2", "answer_index -1 of 2 choices")),
+    "answer of another choice": (
+        sample_table(answer_index=[-1, -1, 1, -1]),
+        ("sample s2", "answers ['3']", "answer_index 1 (from 0)", "is '5'", "Correct one of them"),
+    ),
+    "answers of two choices": (
+        sample_table(answers=[["1"], ["2"], ["3", "5"], ["4"]]),
+        ("sample s2", "no other choice"),
+    ),
+    "letter of another choice": (
+        sample_table(answers=[["1"], ["2"], ["B"], ["4"]]),
+        ("sample s2", "answers ['B']", "answer_index 0", "is '3'"),
+    ),
+    "split with a blank": (
+        sample_table(split=["mine", "mine ", "report", "report"]),
+        ("split of sample s1", "'mine '", "expected one of mine, report", "Did you mean mine"),
+    ),
+    "another split": (sample_table(split=["mine", "train", "report", "report"]), ("split of sample s1", "'train'")),
+    "cluster in both splits": (
+        sample_table(cluster_id=["c0", "c1", "c1", "c3"]),
+        ("sample s2 of split 'report'", "the cluster 'c1' of sample s1 of split 'mine'", "split=paper"),
+    ),
+    "image in both splits": (
+        sample_table(media=media(*IMAGES[:3], IMAGES[0])),
+        ("sample s3 of split 'report'", "the image of sample s0 of split 'mine'", "Put both in one split"),
+    ),
     "one split": (sample_table(split=["mine"] * 4), ("dataset mine", "no sample in split 'report'", "`mine`")),
     "no image": (
         sample_table(media=pa.array(second("media", []), _ARROW["media"])),

@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from lode.config import ROOT
 from lode.errors import UserError
+from lode.paths import user_path
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 #: What a tokenizer is read from.
@@ -28,18 +28,13 @@ _COPY = (
 )
 
 
-def is_local(source: str) -> bool:
-    """Whether a model source is a folder; anything else is a hub id `owner/name`."""
-    return source.startswith((".", "/", "~")) or source.count("/") != 1 or (ROOT / source).is_dir()
-
-
 def local_folder(source: str) -> Path:
     """The folder of a local model.
 
     Raises:
         UserError: it is no folder, or one that `check_folder` refuses.
     """
-    folder = (ROOT / Path(source).expanduser()).resolve()
+    folder = user_path(source).resolve()
     if not folder.is_dir():
         raise UserError(f"model.source {source!r}: {folder} is not a folder, and a hub id has the form owner/name")
     check_folder(folder, f"model.source {source!r}")

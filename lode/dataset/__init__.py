@@ -1,19 +1,24 @@
 """Datasets: one file each. A plug-in turns a source into samples with the record schema of every other dataset.
 
-A plug-in `lode/dataset/<name>.py` has one public function::
+A plug-in `lode/dataset/<name>.py` has one fact and one public function::
 
+    HELD_OUT = "clusters"  # what `mine` and `report` share nothing of; "samples" where both ask about the same clusters
     def samples(split: str, num_samples: int, seed: int, **options) -> Iterator[Sample]
 
-`split` is `mine`, `report`, or (generators only) `train`. Samples of different splits never share content:
-`lode/splits.py` decides from the content alone. Data of the hub come through `lode/hub.py`. Only light imports:
-plug-ins are imported while the job graph is built, to check their options.
+`split` is `mine`, `report`, or (generators only) `train`; `seed` is the config's `split_seed`. Samples of different
+splits never share content: `lode/splits.py` decides from the content alone. Data of the hub come through `lode/hub.py`.
+Only light imports: plug-ins are imported while the job graph is built, to check their options.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 
 from lode.media import Medium
-from lode.splits import split_of
+from lode.splits import split_of, with_cluster
+
+#: Of the `meta` of a sample whose answer is the letter of the right choice, A for the first, and not its text.
+BY_LETTER = {"answer_is": "letter"}
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,28 @@ class Sample:
     meta: dict[str, object] = field(default_factory=dict)
 
 
-def only_split(candidates: Iterator[tuple[str, Sample]], split: str, num_samples: int, seed: int) -> Iterator[Sample]:
-    """The first `num_samples` candidates (content, sample) that fall in the split, without repeats."""
+def spoken_options(choices: Sequence[str], meta: Mapping[str, object]) -> Sequence[str]:
+    """What a reply says to choose each option: its letter where `meta` says so (`BY_LETTER`), else its text."""
+    return list(ascii_uppercase[: len(choices)]) if BY_LETTER.items() <= meta.items() else choices
+
+
+def only_split(
+    candidates: Iterator[tuple[str, Sample]], split: str, num_samples: int, seed: int, by_cluster: bool = False
+) -> Iterator[Sample]:
+    """The first `num_samples` candidates (content, sample) that fall in the split, without repeats.
+
+    Args:
+        candidates: as many as there are, or without an end.
+        split: `train`, `mine` or `report`.
+        num_samples: at most this many.
+        seed: of the split.
+        by_cluster: `mine` and `report` share no cluster either (`with_cluster`).
+    """
     seen: set[str] = set()
     for content, sample in candidates:
         if len(seen) == num_samples:
             return
-        if content not in seen and split_of(content, seed) == split:
+        place = with_cluster(content, sample.cluster_id, seed) if by_cluster else split_of(content, seed)
+        if content not in seen and place == split:
             seen.add(content)
             yield sample

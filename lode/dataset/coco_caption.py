@@ -7,14 +7,14 @@ shows. They are references of one image of the list, and that image is left out:
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from lode.config import ROOT
 from lode.dataset import Sample
 from lode.errors import UserError
 from lode.hub import Record, Source, commit_of, drawn, encoded, records
+from lode.paths import user_path
 from lode.splits import Draw
 
+HELD_OUT = "clusters"
 EXAMPLES_OF = "COCO_val2014_000000391895.jpg"
 EXAMPLES = (
     "A man with a red helmet on a small moped on a dirt road.",
@@ -42,7 +42,7 @@ def karpathy_names(karpathy: str, revision: str | None) -> tuple[set[str], str]:
         UserError: no such file or dataset, or no such field.
     """
     if karpathy.endswith(".txt"):
-        path = ROOT / Path(karpathy).expanduser()
+        path = user_path(karpathy)
         if not path.is_file():
             raise UserError(f"dataset.options.karpathy: {path} is not a file; expected one image file name a line")
         return {line.split()[0] for line in path.read_text().splitlines() if line.strip()}, "local"

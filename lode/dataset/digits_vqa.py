@@ -14,6 +14,7 @@ from lode.dataset import Sample, only_split
 from lode.media import encode_image
 from lode.splits import split_of
 
+HELD_OUT = "clusters"
 SIDE = 84
 QUESTIONS = ("which digit is this?", "what number is written by hand?")
 

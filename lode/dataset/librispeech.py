@@ -17,6 +17,7 @@ from lode.dataset import Sample
 from lode.hub import Record, Source, commit_of, drawn, encoded
 from lode.splits import Draw
 
+HELD_OUT = "clusters"
 PROMPT = "Transcribe the speech in this audio. Answer with the plain transcription only."
 KEYS = ("id", "speaker_id")
 COLUMNS = (*KEYS, "chapter_id", "text", "audio")

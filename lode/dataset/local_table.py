@@ -1,44 +1,133 @@
 """Your own data: a Parquet file with the record schema of the dataset table.
 
 Columns: sample_id, cluster_id, split (`mine` / `report`), prompt, media (list of {kind, bytes, mime}),
-answers, choices, answer_index (-1 where there are no choices), meta (JSON).
+answers, choices, answer_index (-1 where there are no choices), meta (JSON). An answer to a choice is its text in every
+record, or its letter (A for the first) in every record; which of the two, the table as a whole tells.
+
+The file is read twice, a few records at a time: first all columns but `media`, then the records that are asked for. A
+cluster is in one split, and so is a medium.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from lode.artifacts import SCHEMAS, read_table
-from lode.config import ROOT
-from lode.dataset import Sample
-from lode.errors import UserError
+from lode.artifacts import SCHEMAS, check_columns
+from lode.dataset import BY_LETTER, Sample
+from lode.errors import UserError, unknown_name
 from lode.media import Medium
+from lode.paths import user_path
 
+HELD_OUT = "clusters"
+SPLITS = ("mine", "report")
 #: Columns that every record must fill; the others may be null, which means: none.
 REQUIRED = ("sample_id", "cluster_id", "split", "prompt")
+#: Records that are held at once, with media and without; a column may hold more bytes than one array of its type can.
+BATCH, TEXT_BATCH = 8, 1024
 
 
-def read_records(file: Path) -> list[dict[str, Any]]:
-    """The records of the file, in the types of the dataset table.
+@contextmanager
+def opened(file: Path) -> Iterator[pq.ParquetFile]:
+    """The file, open.
 
     Raises:
-        UserError: a column is missing, of another type, or null where a value is needed.
+        UserError: here and while it is read: it is no Parquet table, or lacks a column.
     """
-    table = read_table(file, "dataset")
-    columns = {}
-    for field in SCHEMAS["dataset"]:
-        try:
-            columns[field.name] = table[field.name].cast(field.type)
-            columns[field.name].validate(full=True)  # a damaged file may hold bytes that are no text
-        except pa.ArrowException as error:
-            kind = table[field.name].type
-            raise UserError(f"{file}: column {field.name!r} is {kind}; expected {field.type} ({error})") from error
-        if field.name in REQUIRED and columns[field.name].null_count:
-            raise UserError(f"{file}: column {field.name!r} holds nulls; every record must have a value")
-    return pa.table(columns).to_pylist()
+    try:
+        with pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as table:
+            check_columns(table.schema_arrow.empty_table(), "dataset", file)
+            yield table
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # damaged names of columns are no text
+        raise UserError(f"{file}: not a readable Parquet table ({error}); write it again") from error
+
+
+def typed(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """An array in the type of the dataset table, every value looked at: a damaged file may hold bytes that are no text.
+
+    Raises:
+        pa.ArrowException: the type, or a value, does not go.
+    """
+    array = array.cast(kind)
+    array.validate(full=True)
+    return array
+
+
+def read_records(file: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The records of the file in these columns, in the types of the dataset table.
+
+    Raises:
+        UserError: a column is missing, of another type, or null where a value is needed; or a value does not go.
+    """
+    fields = [SCHEMAS["dataset"].field(name) for name in columns]
+    with opened(file) as table:
+        for field in fields:
+            check_type(file, table.schema_arrow.field(field.name), field.type)
+        first, size = 0, BATCH if "media" in columns else TEXT_BATCH
+        for batch in table.iter_batches(batch_size=size, columns=list(columns)):
+            yield from pa.table({field.name: values(file, batch, field, first) for field in fields}).to_pylist()
+            first += batch.num_rows
+
+
+def check_type(file: Path, given: pa.Field, expected: pa.DataType) -> None:
+    """Refuse a column whose type cannot become the expected one, whatever its values."""
+    try:
+        typed(pa.array([], given.type), expected)
+    except pa.ArrowException as error:
+        raise UserError(f"{file}: column {given.name!r} is {given.type}; expected {expected} ({error})") from error
+
+
+def values(file: Path, batch: pa.RecordBatch, field: pa.Field, first: int) -> pa.Array:
+    """A column of some records, the first of which is number `first` of the file; raises as `read_records` does."""
+    try:
+        array = typed(batch[field.name], field.type)
+    except pa.ArrowException as error:
+        raise UserError(
+            f"{file}: column {field.name!r}, rows {first} to {first + batch.num_rows - 1}: {error}; expected "
+            f"{field.type}, and at most 2 GB in these rows"
+        ) from error
+    if field.name in REQUIRED and array.null_count:
+        raise UserError(f"{file}: column {field.name!r} holds nulls; every record must have a value")
+    return array
+
+
+def check_split(file: Path, row: Mapping[str, Any]) -> str:
+    """The split of a record; raises `UserError` naming the record when there is no such split."""
+    if row["split"] not in SPLITS:
+        raise unknown_name(f"split of sample {row['sample_id']} in {file}", row["split"], SPLITS)
+    return str(row["split"])
+
+
+def split_sizes(file: Path) -> dict[str, int]:
+    """How many records each split holds; raises `UserError` as `read_records` and `check_split` do."""
+    sizes = dict.fromkeys(SPLITS, 0)
+    for row in read_records(file, ("sample_id", "split")):
+        sizes[check_split(file, row)] += 1
+    return sizes
+
+
+def answers_by_letter(file: Path) -> bool:
+    """Whether the answers are letters of choices: all are, and not all are texts of choices.
+
+    All records are looked at, so that what one split is does not depend on the other.
+
+    Raises:
+        UserError: as `read_records` and `check_split`, for every column but `media`.
+    """
+    letter = text = True
+    for row in read_records(file, [name for name in SCHEMAS["dataset"].names if name != "media"]):
+        check_split(file, row)
+        choices, index = row["choices"] or (), row["answer_index"]
+        if index is not None and 0 <= index < len(choices):
+            letter &= index < len(ascii_uppercase) and ascii_uppercase[index] in (row["answers"] or ())
+            text &= choices[index] in (row["answers"] or ())
+    return letter and not text
 
 
 def to_sample(file: Path, row: dict[str, Any]) -> Sample:
@@ -71,15 +160,21 @@ def samples(split: str, num_samples: int, seed: int, path: str) -> Iterator[Samp
         split: `mine` or `report`.
         num_samples: at most this many.
         seed: not used; the file's order counts.
-        path: the Parquet file, relative to the project or absolute.
+        path: the Parquet file, relative to the project, absolute, or from the home folder (`~`).
 
     Raises:
         UserError: no such file, or records that do not fit the schema.
     """
     del seed
-    file = ROOT / path
+    file = user_path(path)
     if not file.is_file():
         raise UserError(f"dataset.options.path: {file} is not a file; expected a Parquet table of samples")
-    rows = [row for row in read_records(file) if row["split"] == split]
-    for row in rows[:num_samples]:
-        yield to_sample(file, row)
+    further = BY_LETTER if answers_by_letter(file) else {}
+    left = num_samples
+    for row in read_records(file, SCHEMAS["dataset"].names):
+        if not left:
+            return
+        if row["split"] == split:
+            left -= 1
+            sample = to_sample(file, row)
+            yield replace(sample, meta=sample.meta | further) if sample.choices else sample

@@ -5,18 +5,20 @@ As in his code, and MINER's, examples are dropped, the last first, until the pro
 whatever the model that is asked. `tokenizer` names the repository (or a folder) whose `tokenizer.json` counts them.
 One blank less than in his code stands before the subject, and none around a question.
 
-The cluster is the subject. The split is by question, so that both splits hold all subjects. Records of `cais/mmlu`,
+The cluster is the subject. The split is by question, so that both splits hold all subjects: held out are questions, and
+no subject. Records of `cais/mmlu`,
 configuration `all`.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from lode.dataset import Sample
+from lode.dataset import BY_LETTER, Sample
 from lode.errors import UserError
 from lode.hub import Record, Source, commit_of, drawn, fetch, records
 from lode.splits import Draw
 
+HELD_OUT = "samples"
 LETTERS = "ABCD"
 KEYS = ("question",)
 COLUMNS = ("question", "subject", "choices", "answer")
@@ -120,5 +122,5 @@ def samples(
             answers=(LETTERS[answer],),
             choices=tuple(record["choices"]),
             answer_index=answer,
-            meta={"revision": commit_of(origin)},
+            meta={"revision": commit_of(origin), **BY_LETTER},
         )

@@ -21,6 +21,7 @@ from lode.hub import Source, commit_of, fetch, media_type
 from lode.media import Medium
 from lode.splits import Draw, drawn_ids
 
+HELD_OUT = "clusters"
 QUESTIONS, MAPPING, VIDEOS = "MSVD-QA.zip", "youtube_mapping.txt", "MSVD_Videos.zip"
 INSTRUCTION = "\nAnswer the question using a single word or phrase."
 FIELDS = ("id", "video_id", "question", "answer")

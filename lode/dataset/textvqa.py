@@ -9,6 +9,7 @@ from lode.dataset import Sample
 from lode.hub import Record, Source, commit_of, drawn, encoded
 from lode.splits import Draw
 
+HELD_OUT = "clusters"
 KEYS = ("question_id", "image_id")
 COLUMNS = (*KEYS, "question", "image", "answers")
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from lode.dataset import Sample, only_split
 from lode.media import encode_image
 
+HELD_OUT = "clusters"
 SIDE = 84
 COLOURS = {
     "red": (220, 40, 40),

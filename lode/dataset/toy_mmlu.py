@@ -1,15 +1,17 @@
 """Invented facts and sums as four-way multiple choice: the offline twin of MMLU.
 
 Prompts have the Hendrycks format without worked examples. As in MMLU, a question has its four options in one fixed
-order. The questions (capitals of invented countries, colours of invented minerals, sums of two digits) are the same in
-all splits, because a fact that was never told cannot be known; their wordings never are.
+order. The questions (capitals of invented countries, colours of invented minerals, sums of two digits) of `mine` and
+`report` differ; all of them are in `train`, because a fact that was never told cannot be known, in other wordings. The
+cluster is the question.
 """
 
 import random
 from collections.abc import Iterator
 
-from lode.dataset import Sample, only_split
+from lode.dataset import BY_LETTER, Sample, only_split
 
+HELD_OUT = "clusters"
 LETTERS = "ABCD"
 COUNTRIES = (
     "Arvonia Belmora Cordavia Drelland Eskaria Fenwood Galdora Hestria Ilmaren Jorvik Kestland Lunaria Morvania "
@@ -48,6 +50,8 @@ WORDINGS = {
         "{0} + {1} =",
     ),
 }
+#: Different prompts: every fact under every header in every wording.
+NUM_PROMPTS = (len(COUNTRIES) + len(MINERALS) + 10 * 10) * len(HEADERS) * len(WORDINGS["geography"])
 
 
 def _fact(subject: str, rng: random.Random) -> tuple[tuple[object, ...], str, list[str]]:
@@ -62,7 +66,8 @@ def _fact(subject: str, rng: random.Random) -> tuple[tuple[object, ...], str, li
 
 def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
     rng = random.Random(f"toy_mmlu|{seed}|{split}")
-    while True:
+    made: set[str] = set()
+    while len(made) < NUM_PROMPTS:
         subject = rng.choice(list(WORDINGS))
         terms, answer, others = _fact(subject, rng)
         question = f"{subject}-{'-'.join(map(str, terms))}"
@@ -81,11 +86,12 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
             answers=(LETTERS[index],),
             choices=tuple(choices),
             answer_index=index,
-            meta={"subject": subject},
+            meta={"subject": subject, **BY_LETTER},
         )
+        made.add(prompt)
         yield prompt, sample
 
 
 def samples(split: str, num_samples: int, seed: int) -> Iterator[Sample]:
-    """Yield samples of the split, which holds some hundred; equal arguments give equal text."""
-    return only_split(_candidates(split, seed), split, num_samples, seed)
+    """Yield samples of the split, at most some 2,200, 300 and 600; equal arguments give equal text."""
+    return only_split(_candidates(split, seed), split, num_samples, seed, by_cluster=True)

@@ -13,6 +13,7 @@ from lode.dataset import Sample, only_split
 from lode.dataset.toy_caption import COLOURS, SHAPES, draw_shape
 from lode.media import encode_video
 
+HELD_OUT = "clusters"
 SIDE = 56
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 QUESTIONS = {

@@ -1,8 +1,9 @@
 """Spoken strings of one to three words: the offline twin of LibriSpeech.
 
-Two voices: espeak-ng, a real speech synthesiser, where it is installed, and the built-in formant voice of
-`lode/voice.py`. Speakers, speeds, pitches, noise and level vary. The words are the same in all splits; the recordings
-never are. Transcripts are upper case, as LibriSpeech's; the cluster is the speaker.
+Two voices: the built-in formant voice of `lode/voice.py`, and espeak-ng, a real speech synthesiser, where it is chosen
+by name and installed. Speakers, speeds, pitches, noise and level vary. The words are the same in all splits; the
+recordings never are, and no speaker is in both `mine` and `report`. Transcripts are upper case, as LibriSpeech's; the
+cluster is the speaker.
 """
 
 import shutil
@@ -17,13 +18,13 @@ import soundfile
 from lode.dataset import Sample, only_split
 from lode.errors import UserError, unknown_name
 from lode.media import encode_audio
-from lode.splits import split_of
+from lode.splits import with_cluster
 from lode.voice import RATE, WORDS, Sound, random_speaker, record, say
 
+HELD_OUT = "clusters"
 SECONDS = 2.0
 NUM_SPEAKERS = 40
 PROMPT = "Transcribe the speech. Answer with the transcription only."
-VOICES = ("auto", "formant", "espeak")
 #: Variants of espeak-ng's English voice.
 _VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m7", "f1", "f2", "f3", "f4")
 _ACCENTS = ("en-us", "en-gb", "en-gb-scotland")
@@ -60,43 +61,45 @@ def speak(words: list[str], voice: str, speaker: int, rng: np.random.Generator) 
     return _SPEAK[voice](words, speaker, rng)
 
 
-def at_hand(voice: str) -> str:
-    """The voice that is used for a name of `VOICES`.
+def voice_facts(voice: str) -> dict[str, object]:
+    """What to record of a voice: its name, and of espeak-ng the version, as another may sound otherwise.
 
     Raises:
         UserError: no such voice, or espeak-ng is asked for and not installed.
     """
-    if voice not in VOICES:
-        raise unknown_name("voice", voice, VOICES)
-    installed = shutil.which("espeak-ng") is not None
-    if voice == "espeak" and not installed:
+    if voice not in _SPEAK:
+        raise unknown_name("voice", voice, _SPEAK)
+    if voice == "formant":
+        return {"voice": voice}
+    if shutil.which("espeak-ng") is None:
         raise UserError("voice 'espeak': espeak-ng is not installed; install it, or choose voice=formant")
-    return {"auto": "espeak" if installed else "formant"}.get(voice, voice)
+    said = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True).stdout
+    return {"voice": voice, "voice_version": said.partition("  ")[0].strip()}
 
 
-def _candidates(split: str, seed: int, voice: str) -> Iterator[tuple[str, Sample]]:
+def _candidates(split: str, seed: int, voice: str, facts: dict[str, object]) -> Iterator[tuple[str, Sample]]:
     rng = np.random.default_rng([seed, *f"toy_speech|{split}".encode()])
     while True:
         words = [str(word) for word in rng.choice(list(WORDS), rng.integers(1, 4))]
         speaker, recording = int(rng.integers(NUM_SPEAKERS)), int(rng.integers(2**48))
         content, name = f"{'-'.join(words)}|{recording}", f"toy_speech-{recording:012x}"
-        if split_of(content, seed) != split:  # speaking takes time
+        cluster = f"speaker-{speaker}"
+        if with_cluster(content, cluster, seed) != split:  # speaking takes time
             continue
         own = np.random.default_rng(recording)
         sound = record(speak(words, voice, speaker, own), SECONDS, own.uniform(8, 30), own)
         audio = encode_audio(sound, RATE)
         text = " ".join(words).upper()
-        yield content, Sample(name, f"speaker-{speaker}", split, PROMPT, (text,), (audio,), meta={"voice": voice})
+        yield content, Sample(name, cluster, split, PROMPT, (text,), (audio,), meta=facts)
 
 
-def samples(split: str, num_samples: int, seed: int, voice: str = "auto") -> Iterator[Sample]:
+def samples(split: str, num_samples: int, seed: int, voice: str = "formant") -> Iterator[Sample]:
     """Yield samples of the split; equal arguments give equal bytes on one machine.
 
     Args:
         split: `train`, `mine` or `report`.
         num_samples: how many.
         seed: of words, speakers and recordings.
-        voice: `espeak`, `formant`, or `auto`: espeak-ng where it is installed, else formant. Each sample's `meta` says
-            which.
+        voice: `formant`, or `espeak`, which must be installed. Each sample's `meta` says which, and its version.
     """
-    return only_split(_candidates(split, seed, at_hand(voice)), split, num_samples, seed)
+    return only_split(_candidates(split, seed, voice, voice_facts(voice)), split, num_samples, seed, by_cluster=True)

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lode.dataset import Sample, only_split
 from lode.media import encode_image
 
+HELD_OUT = "clusters"
 SIDE = 84
 WORDS = (
     "apple beach bread cafe circus coffee dance east exit farm fire fish garden gold hotel island juice king lake "

@@ -4,25 +4,26 @@ Every item is a word, a question and a way to tell the word; the option `form` s
 sentence before the question, or an image or a recording of it beside the question. Items, their order, questions and
 answers are the same in all forms, so that what differs between two forms is the modality and not the task. Words are
 those that the built-in voice knows, the same in all splits; sentences, drawings and recordings never are: an item is in
-one split, whatever its form. The cluster is the word.
+one split, whatever its form. The cluster is the word, so held out are items, and no word.
 
 It does not make the forms equally hard, so compare how scores drop, not scores.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 import numpy as np
 
 from lode.dataset import Sample, only_split
-from lode.dataset.toy_speech import NUM_SPEAKERS, at_hand, speak
+from lode.dataset.toy_speech import NUM_SPEAKERS, speak, voice_facts
 from lode.dataset.toy_textvqa import render
 from lode.errors import unknown_name
 from lode.media import Medium, encode_audio, encode_image
 from lode.splits import split_of
 from lode.voice import RATE, WORDS, record
 
+HELD_OUT = "samples"
 FORMS = ("text", "image", "speech")
 SECONDS = 2.0
 QUESTIONS = (
@@ -73,7 +74,9 @@ def recording(word: str, item: str, voice: str) -> Medium:
 _MEDIA = {"image": drawing, "speech": recording}
 
 
-def _candidates(split: str, seed: int, form: str, voice: str) -> Iterator[tuple[str, Sample]]:
+def _candidates(
+    split: str, seed: int, form: str, voice: str, facts: Mapping[str, object]
+) -> Iterator[tuple[str, Sample]]:
     told = [(word, sentence.format(case(word)), question) for word, sentence, case, question in _ITEMS]
     for word, sentence, question in random.Random(f"toy_word|{seed}").sample(told, len(told)):
         item = f"{sentence}\n{question}"
@@ -88,12 +91,12 @@ def _candidates(split: str, seed: int, form: str, voice: str) -> Iterator[tuple[
                 prompt=item if form == "text" else question,
                 answers=(word,),
                 media=() if form == "text" else (_MEDIA[form](word, item, voice),),
-                meta={"form": form, "item": item, **({"voice": voice} if form == "speech" else {})},
+                meta={**facts, "item": item},
             ),
         )
 
 
-def samples(split: str, num_samples: int, seed: int, form: str = "text", voice: str = "auto") -> Iterator[Sample]:
+def samples(split: str, num_samples: int, seed: int, form: str = "text", voice: str = "formant") -> Iterator[Sample]:
     """Yield samples of the split, at most some 5,400, 770 and 1,500; equal arguments give equal bytes on one machine.
 
     Args:
@@ -101,8 +104,9 @@ def samples(split: str, num_samples: int, seed: int, form: str = "text", voice: 
         num_samples: how many.
         seed: of items and their order.
         form: `text`, `image` or `speech`; nothing but the form depends on it.
-        voice: of speech: `espeak`, `formant`, or `auto`: espeak-ng where it is installed, else formant.
+        voice: of speech: `formant`, or `espeak`, which must be installed.
     """
     if form not in FORMS:
         raise unknown_name("form", form, FORMS)
-    return only_split(_candidates(split, seed, form, at_hand(voice)), split, num_samples, seed)
+    facts = {"form": form, **(voice_facts(voice) if form == "speech" else {})}
+    return only_split(_candidates(split, seed, form, voice, facts), split, num_samples, seed)

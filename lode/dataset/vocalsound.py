@@ -12,6 +12,7 @@ from lode.errors import unknown_name
 from lode.hub import Record, Source, commit_of, drawn, encoded
 from lode.splits import Draw
 
+HELD_OUT = "clusters"
 LABELS = ("Laughter", "Sigh", "Cough", "Throat clearing", "Sneeze", "Sniff")
 PROMPT = (
     "Classify the sound in this audio as one of: "

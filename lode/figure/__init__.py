@@ -25,7 +25,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from lode.artifacts import read_table
 from lode.errors import UserError
-from lode.paths import keys_of
+from lode.keys import keys_of
 from lode.shapes import MODALITIES
 
 WIDTH = 7.1  # inches: 180 mm, the text width of a page

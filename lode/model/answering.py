@@ -4,15 +4,16 @@ An answer can be lost in two ways. Its *content*: the gold answer becomes less l
 answer, and then babble, since an end token after it becomes less likely. One teacher-forced pass measures both.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from string import ascii_uppercase
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lode.dataset import spoken_options
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_replies, append_tokens, encode
 from lode.model.gold import encode_gold
@@ -54,12 +55,13 @@ def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_ne
 def option_tokens(tokenizer: Any, sample: Mapping[str, Any]) -> list[int] | None:
     """The token of each option of a multiple choice; None where there are no options, or one is several tokens.
 
-    The reply is a letter where the answer is one (MMLU), else the text of an option.
+    The reply is a letter where the dataset says so (MMLU), else the text of an option.
     """
-    letters = ascii_uppercase[: len(sample["choices"])]
-    options = list(letters) if sample["answers"][0] in list(letters) else list(sample["choices"])
+    if not sample["choices"]:
+        return None
+    options = spoken_options(sample["choices"], json.loads(sample["meta"]))
     ids = [tokenizer(option, add_special_tokens=False)["input_ids"] for option in options]
-    return [token for (token,) in ids] if ids and all(len(tokens) == 1 for tokens in ids) else None
+    return [token for (token,) in ids] if all(len(tokens) == 1 for tokens in ids) else None
 
 
 @dataclass(frozen=True)

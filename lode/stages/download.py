@@ -16,13 +16,14 @@ from lode.checks.model_folder import (
     check_folder,
     check_processor_names,
     check_weight_names,
-    is_local,
     local_folder,
 )
 from lode.config import ROOT
 from lode.errors import UserError
 from lode.model.manifest import LOADED, NOT_LOADED, describe
+from lode.paths import is_local
 from lode.seal import BLANK
+from lode.training_data import training_data
 
 #: What is fetched of a repository.
 PATTERNS: dict[str, Any] = {"allow_patterns": list(LOADED), "ignore_patterns": list(NOT_LOADED)}
@@ -144,6 +145,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "source": cfg.model.source,
         "folder": str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder),
         **facts,
+        "trained_on": training_data(folder),
         "made_by": made_by,
         "seal": BLANK,
     }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lode.artifacts import read_provenance, read_table, write_table
-from lode.paths import keys_of
+from lode.keys import keys_of
 from lode.stages.measure import COMPARED
 from lode.statistics.verdict import judge
 

@@ -1,16 +1,23 @@
 """Stage 1b: turn a dataset plug-in into one table, every record checked before any model is loaded."""
 
+import inspect
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from importlib import import_module
 from itertools import chain
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from lode.artifacts import write_rows
-from lode.dataset import Sample
+from lode.dataset import Sample, spoken_options
 from lode.errors import UserError
 from lode.media import DECODERS, Medium, Sampling, decode
+
+#: Samples that are in memory at a time.
+GROUP_SIZE = 16
 
 
 def row(sample: Sample) -> dict[str, Any]:
@@ -33,11 +40,7 @@ def check_sample(sample: Sample, promised: set[str]) -> None:
             f"{name}: prompt {sample.prompt!r}, answers {list(sample.answers)}; expected a prompt and an answer or "
             "more, the first with a text"
         )
-    if not -1 <= sample.answer_index < len(sample.choices):
-        raise UserError(
-            f"{name}: answer_index {sample.answer_index} of {len(sample.choices)} choices; expected the index of a "
-            "choice, or -1 where there are none"
-        )
+    check_choice(sample)
     kinds = {medium.kind for medium in sample.media}
     if kinds != promised:
         raise UserError(
@@ -48,12 +51,62 @@ def check_sample(sample: Sample, promised: set[str]) -> None:
         check_medium(sample.sample_id, medium)
 
 
-def checked(samples: Iterable[Sample], modalities: Sequence[str]) -> Iterator[Sample]:
+def check_choice(sample: Sample) -> None:
+    """Refuse an `answer_index` that is no choice, and answers that do not say that choice, or say another too."""
+    name, index = f"sample {sample.sample_id}", sample.answer_index
+    if not (index == -1 if not sample.choices else 0 <= index < len(sample.choices)):
+        raise UserError(
+            f"{name}: answer_index {index} of {len(sample.choices)} choices; expected the index of a "
+            "choice, or -1 where there are none"
+        )
+    options = [option.strip().casefold() for option in spoken_options(sample.choices, sample.meta)]
+    answers = {answer.strip().casefold() for answer in sample.answers}
+    if options and answers & set(options) != {options[index]}:
+        raise UserError(
+            f"{name}: answers {list(sample.answers)}, but answer_index {index} (from 0) of {list(sample.choices)} is "
+            f"{sample.choices[index]!r}; expected answers with its text and no other choice's, or in the whole dataset "
+            "its letter. Correct one of them"
+        )
+
+
+class HeldOut:
+    """What each split holds, to refuse what is in two of them.
+
+    Args:
+        clusters: clusters may not be in two splits either.
+    """
+
+    def __init__(self, clusters: bool) -> None:
+        self.clusters = clusters
+        self.holder: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def add(self, sample: Sample) -> None:
+        """Raise `UserError` naming two samples of different splits that share a medium, text prompt or cluster."""
+        held = [(medium.kind, sha256(medium.bytes).hexdigest()) for medium in sample.media]
+        held = held or [("prompt", sha256(sample.prompt.encode()).hexdigest())]
+        held += [("cluster", sample.cluster_id)] if self.clusters else []
+        for what in held:
+            sample_id, split = self.holder.setdefault(what, (sample.sample_id, sample.split))
+            if split != sample.split:
+                which = f"{what[0]} {what[1]!r}" if what[0] == "cluster" else what[0]
+                raise UserError(
+                    f"sample {sample.sample_id} of split {sample.split!r} has the {which} of sample {sample_id} of "
+                    f"split {split!r}; expected splits that share none. Put both in one split or drop one; or set "
+                    "split=paper, to mine and to test on the same samples"
+                )
+
+
+def checked(samples: Iterable[Sample], modalities: Sequence[str], held_out: HeldOut | None = None) -> Iterator[Sample]:
     """Pass samples on, each one checked first.
+
+    Args:
+        samples: of both splits.
+        modalities: what every sample holds.
+        held_out: refuses what is in two splits; None: nothing is asked.
 
     Raises:
         UserError: repeated ids, an empty prompt, no answer, no such choice, a medium that does not decode, or one that
-            the dataset's `modalities` promise and the sample lacks (or the reverse).
+            the dataset's `modalities` promise and the sample lacks (or the reverse); or as `HeldOut.add`.
     """
     promised, seen = set(modalities) - {"text", "special"}, set[str]()
     for sample in samples:
@@ -61,6 +114,8 @@ def checked(samples: Iterable[Sample], modalities: Sequence[str]) -> Iterator[Sa
             raise UserError(f"sample {sample.sample_id}: the id occurs twice; ids must be unique in a dataset")
         seen.add(sample.sample_id)
         check_sample(sample, promised)
+        if held_out:
+            held_out.add(sample)
         yield sample
 
 
@@ -70,18 +125,24 @@ def check_samples(samples: Iterable[Sample], modalities: Sequence[str]) -> None:
         pass
 
 
-def rows(dataset: Any, seed: int) -> Iterator[dict[str, Any]]:
+def rows(dataset: Any, split_seed: int, split: str) -> Iterator[dict[str, Any]]:
     """The rows of the dataset table, one at a time: each split drawn, each sample checked.
+
+    Args:
+        dataset: the `dataset` section.
+        split_seed: of the split and of the draw.
+        split: `disjoint`: the splits share nothing; `paper`: one split is mined and tested, so nothing is asked.
 
     Raises:
         UserError: as `checked`, or a split has no sample.
     """
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
     drawn = chain.from_iterable(
-        plugin.samples(split, count, seed, **dataset.options) for split, count in dataset.num_samples.items()
+        plugin.samples(part, count, split_seed, **dataset.options) for part, count in dataset.num_samples.items()
     )
     absent = set(dataset.num_samples)
-    for sample in checked(drawn, dataset.modalities):
+    held_out = HeldOut(plugin.HELD_OUT == "clusters") if split == "disjoint" else None
+    for sample in checked(drawn, dataset.modalities, held_out):
         absent.discard(sample.split)
         yield row(sample)
     if absent:
@@ -90,6 +151,21 @@ def rows(dataset: Any, seed: int) -> Iterator[dict[str, Any]]:
         )
 
 
+def description(dataset: Any, split: str) -> dict[str, Any]:
+    """What the table records of its data: every option of the plug-in, the defaults too, and what is held out."""
+    plugin = import_module(f"lode.dataset.{dataset.plugin}")
+    defaults = list(inspect.signature(plugin.samples).parameters.values())[3:]
+    given = dict(OmegaConf.to_container(dataset.options))  # type: ignore[arg-type]  # a section is a mapping
+    return {
+        "options": {option.name: option.default for option in defaults} | given,
+        "held_out": plugin.HELD_OUT if split == "disjoint" else "none",
+    }
+
+
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Draw both splits, check them, and write the dataset table, with a few samples in memory at a time."""
-    write_rows(cfg.io.output, "dataset", rows(cfg.dataset, cfg.seed), made_by)
+    """Draw both splits, check them, and write the dataset table, with `GROUP_SIZE` samples in memory at a time.
+
+    Of an own file there is also one page: what its writer compressed together.
+    """
+    facts = {**made_by, "data": description(cfg.dataset, cfg.split)}
+    write_rows(cfg.io.output, "dataset", rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)

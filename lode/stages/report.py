@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, replacing
 from lode.figure import read_tables
+from lode.keys import keys_of
 from lode.page.clean import clean_scores
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, share_interval, spread
@@ -23,7 +24,6 @@ from lode.page.opening import VERDICTS, openings
 from lode.page.record import read_figure, steps, table_record, versions
 from lode.page.runs import runs
 from lode.page.sets import num_asked, set_sizes
-from lode.paths import keys_of
 from lode.seal import BLANK
 from lode.statistics.intervals import smallest_visible_drop
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, with_gradients, with_nulls, write_table
@@ -50,7 +51,7 @@ def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
         shards: of all mining datasets of one model.
         plugin: a selection plug-in.
         selection: the `selection` section.
-        seed: as in the selection of neurons.
+        seed: of a random selection, which every part makes anew.
 
     Raises:
         UserError: there is one shard only, or a part of the shards lacks a modality that all of them hold.
@@ -62,14 +63,16 @@ def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
     modalities = taking_part(whole, selection.modality_split, selection.modalities)
     num_total = whole.num_rows // len(whole["modality"].unique())
 
-    def chosen(table: pa.Table) -> dict[str, Set]:
-        return plugin.select_neurons(table, modalities, selection.ratio, seed, **selection.options)
+    def chosen(which: Sequence[int], table: pa.Table) -> dict[str, Set]:
+        own = int(np.random.SeedSequence([seed, *which]).generate_state(1)[0])  # a random choice knows no other part
+        return plugin.select_neurons(table, modalities, selection.ratio, own, **selection.options)
 
     def scored(table: pa.Table) -> Scores:
         return plugin.score_neurons(table, modalities, **selection.options)
 
-    def compared(part: str, one: pa.Table, other: pa.Table) -> list[Row]:
-        sets, others = chosen(one), chosen(other)
+    def compared(part: str, these: Sequence[int], those: Sequence[int]) -> list[Row]:
+        one, other = part_of(shards, these), part_of(shards, those)
+        sets, others = chosen(these, one), chosen(those, other)
         alike = dict(zip(modalities, split_half(scored(one), scored(other)), strict=True))
         return [
             {
@@ -85,9 +88,8 @@ def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
             for name in sets
         ]
 
-    rows = [row for size in range(1, count + 1) for row in compared("first", part_of(shards, range(size)), whole)]
-    one, other = (part_of(shards, half) for half in halves(count))
-    return rows + compared("half", one, other)
+    rows = [row for size in range(1, count + 1) for row in compared("first", range(size), range(count))]
+    return rows + compared("half", *halves(count))
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:

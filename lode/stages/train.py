@@ -24,6 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lode.dataset import Sample
 from lode.media import Sampling
 from lode.model.encoding import chat, process, sampling_of
+from lode.training_data import write_training_data
 
 Encoded = dict[str, torch.Tensor]
 
@@ -136,9 +137,14 @@ def held_out_score(
     return float(score(replies, [asdict(sample) for sample in samples]).mean())
 
 
+def plugin_name(name: str, options: Any) -> str:
+    """The name of the dataset plug-in of an entry of the recipe's `datasets`: its own unless it says another."""
+    return str(options.get("plugin", name))
+
+
 def plugin_of(name: str, options: Any) -> ModuleType:
-    """The dataset plug-in of an entry of the recipe's `datasets`; its own name unless it says another."""
-    return import_module(f"lode.dataset.{options.get('plugin', name)}")
+    """The dataset plug-in of an entry of the recipe's `datasets`."""
+    return import_module(f"lode.dataset.{plugin_name(name, options)}")
 
 
 def draw(name: str, options: Any, split: str, num_samples: int, seed: int) -> list[Sample]:
@@ -222,8 +228,8 @@ def build(recipe: Any, corpus: Iterable[str]) -> tuple[Any, Any]:
     return builder.build_model(processor, recipe), processor
 
 
-def train(recipe: Any, seed: int, folder: Path) -> None:
-    """Train from the seed and write weights, processor, `training_log.jsonl` and model card to `folder`."""
+def train(recipe: Any, seed: int, split_seed: int, folder: Path) -> None:
+    """Train from the seed on data of the split seed; write weights, processor, log and model card to `folder`."""
     torch.manual_seed(seed)
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True)
@@ -231,8 +237,10 @@ def train(recipe: Any, seed: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = Log(folder / "training_log.jsonl")
     recipe = OmegaConf.create(OmegaConf.to_container(recipe, resolve=True))
-    drawn = {n: draw(n, options, "train", options.num_samples, seed) for n, options in recipe.datasets.items()}
-    held_out = {n: draw(n, options, "report", recipe.num_held_out, seed) for n, options in recipe.datasets.items()}
+    drawn = {n: draw(n, options, "train", options.num_samples, split_seed) for n, options in recipe.datasets.items()}
+    held_out = {
+        n: draw(n, options, "report", recipe.num_held_out, split_seed) for n, options in recipe.datasets.items()
+    }
     corpus = chain.from_iterable((s.prompt, s.answers[0]) for pool in drawn.values() for s in pool)
     markup = ["system\nYou are a helpful assistant.", "user\n", "assistant\n"] * 1000
     model, processor = build(recipe, chain(corpus, markup))
@@ -248,7 +256,9 @@ def train(recipe: Any, seed: int, folder: Path) -> None:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
+    write_training_data(folder, split_seed, {plugin_name(n, options) for n, options in recipe.datasets.items()})
     facts = {
+        "split_seed": split_seed,
         "score": score,
         "minutes": round(end["seconds"] / 60),
         "num_parameters": num_parameters,
@@ -262,5 +272,5 @@ def train(recipe: Any, seed: int, folder: Path) -> None:
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Train the model of a recipe into a folder; the provenance goes beside the weights."""
     folder = Path(cfg.io.output)
-    train(cfg.training, cfg.seed, folder)
+    train(cfg.training, cfg.seed, cfg.split_seed, folder)
     (folder / "provenance.json").write_text(json.dumps(made_by, indent=1, sort_keys=True) + "\n")

@@ -1,5 +1,6 @@
 """Ablation says what the plain model says: replies of `generate`, likelihoods token by token, shortcut or not."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table, write_table
 from lode.config import compose, restrict
+from lode.dataset import BY_LETTER
 from lode.diagnostics import begins
 from lode.errors import UserError
 from lode.intervention import SHAM, switched
@@ -294,19 +296,25 @@ def test_sets_of_a_table() -> None:
 
 # --- options of a multiple choice -------------------------------------------------------------------------------------
 
-LETTERED = {**record("letters", "which?", answer="C"), "choices": ["red", "green", "blue"], "answer_index": 2}
-SPELT = {**record("texts", "which of them?", image=1, answer="b"), "choices": ["a", "b", "h"], "answer_index": 1}
-LONG = {**record("words", "which word?", answer="ab"), "choices": ["ab", "c"], "answer_index": 0}
+
+def choice(row: dict[str, Any], *choices: str, index: int, meta: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "choices": choices, "answer_index": index, "meta": json.dumps(meta)}
 
 
-def test_options_are_letters_where_the_answer_is_one(tiny: Adapter) -> None:
+LETTERED = choice(record("letters", "which?", answer="C"), "red", "green", "blue", index=2, meta=BY_LETTER)
+SPELT = choice(record("texts", "which of them?", image=1, answer="b"), "a", "b", "h", index=1, meta={})
+LONG = choice(record("words", "which word?", answer="ab"), "ab", "c", index=0, meta={})
+#: Choices that are letters themselves, in another order: the answer is the text, and no letter of a place.
+SHUFFLED = choice(record("letters themselves", "which type?", answer="A"), "B", "A", "C", index=1, meta={})
+
+
+def test_options_are_letters_where_the_dataset_says_so(tiny: Adapter) -> None:
     tokenizer = tiny.processor.tokenizer
     assert option_tokens(tokenizer, LETTERED) == tokenizer.convert_tokens_to_ids(["A", "B", "C"])
     assert option_tokens(tokenizer, SPELT) == tokenizer.convert_tokens_to_ids(["a", "b", "h"])
     assert option_tokens(tokenizer, LONG) is None
     assert option_tokens(tokenizer, RECORDS[0]) is None
-    beyond = {**LETTERED, "answers": ["D"], "choices": ["x", "y", "z"]}  # a letter, but of no option
-    assert option_tokens(tokenizer, beyond) == tokenizer.convert_tokens_to_ids(["x", "y", "z"])
+    assert option_tokens(tokenizer, SHUFFLED) == tokenizer.convert_tokens_to_ids(["B", "A", "C"])
 
 
 def test_likelihood_of_each_option(tiny: Adapter) -> None:

@@ -16,7 +16,6 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 
-from lode.checks.model_folder import is_local
 from lode.config import CONFIG_DIR, compose
 from lode.errors import UserError
 from lode.media import encode_audio, encode_image, encode_video
@@ -27,6 +26,7 @@ from lode.model.encoding import chat, decode_media, encode, sampling_of
 from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
+from lode.paths import is_local
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture

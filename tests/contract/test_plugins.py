@@ -15,10 +15,10 @@ import pytest
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
-from lode.checks.model_folder import is_local
 from lode.config import CONFIG_DIR, GROUPS, ROOT, compose, restrict
 from lode.dataset import Sample
 from lode.figure import house_style, read_tables
+from lode.paths import is_local
 from lode.scoring import UNITS
 from lode.stages import plot
 from lode.stages.prepare import check_samples
@@ -147,6 +147,13 @@ def test_dataset_splits_share_no_content(name: str) -> None:
         assert len(held[split]) == len(samples[split])
 
 
+@pytest.mark.parametrize("name", GENERATED)
+def test_clusters_are_held_out_where_it_is_said(name: str) -> None:
+    mined, tested = ({sample.cluster_id for sample in drawn(name, split, 300)} for split in ("mine", "report"))
+    assert bool(mined & tested) == (plugin_of("dataset", name).HELD_OUT == "samples")
+    assert len(tested) >= 20, "too few for an interval over clusters"
+
+
 def test_scans_of_digits_are_in_one_split_for_good() -> None:
     """Training turns and shifts a scan, so its bytes alone would not show a leak."""
     clusters = {split: {sample.cluster_id for sample in drawn("digits_vqa", split, 5000)} for split in SPLITS}
@@ -175,7 +182,14 @@ def test_training_recipe_names_datasets_and_shares(name: str) -> None:
 NATS = [-1e4, -0.1, -30.0, -0.2, 0.0, -1e4]
 REPLIES: dict[str, list[Any]] = {
     "reply": ["", "red fox", "zzz", "A", "ß 数字 🙂", ""],
-    "choice_log_likelihoods": [None, (-0.1, -3.0), (-3.0, -0.1), (-0.1, -0.2), (float("-inf"), -1.0), None],
+    "choice_log_likelihoods": [
+        (-1.0, -0.9),
+        (-0.1, -3.0),
+        (-3.0, -0.1),
+        (-0.1, -0.2),
+        (float("-inf"), -1.0),
+        (-1.0, -1.0),
+    ],
     **dict.fromkeys(("gold_log_likelihood", "gold_token_log_likelihood", "end_log_likelihood"), NATS),
 }
 SCORES = sorted(known_plugins("scoring"))

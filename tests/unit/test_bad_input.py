@@ -137,7 +137,7 @@ WORKFLOW = [
     *(workflow(f"bins {bins}", f"capture.num_bins={bins}", says=(f"capture.num_bins = {bins}", "even", "4 to 512"))
       for bins in (-2, 2, 7, 514)),
     workflow("histograms that nobody captures", "+selections.own=['selection=auroc']",
-             says=("selection own needs statistics", "capture.num_bins = 0", "set capture.num_bins=64")),
+             says=("selection own needs statistics", "capture.num_bins = 0", "set capture.num_bins=512")),
     workflow("hidden site that nobody captures", "+selections.own=['selection=contribution']",
              says=("selection own needs statistics", "set capture.hidden_site=true")),
     workflow("nothing to contrast", "+selections.own=['selection=lape','selection.modality_split=prompt']",

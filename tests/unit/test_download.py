@@ -165,6 +165,7 @@ def test_the_manifest_says_what_arrived(environment: dict[str, str], tmp_path: P
         "revision": COMMIT,
         "folder": str(folder),
         "files": files,
+        "trained_on": None,
     }
 
 

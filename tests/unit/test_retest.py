@@ -70,3 +70,17 @@ def test_by_hand(tmp_path: Path) -> None:
 def test_one_shard_has_no_parts(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"capture\.shards = 1: .* set capture\.shards=10"):
         retested(tmp_path, [FIRST])
+
+
+def test_a_random_selection_is_not_stable(tmp_path: Path) -> None:
+    """On noise no strategy is; a random one with one seed for all parts would come out the same in each."""
+    rng = np.random.default_rng(3)
+    noise = [shard(list(rng.random(6)), list(rng.random(6))) for _ in range(20)]
+    rows = retested(tmp_path, noise, "selection.options.strategy=random", "selection.ratio=0.67")
+    parts = [row for row in rows if row["part"] == "first" and row["num_samples"] < 200]
+    assert len(parts) == 2 * 19
+    found = np.mean([row["jaccard"] for row in parts])
+    assert found == pytest.approx(np.mean([row["chance_jaccard"] for row in parts]), abs=0.15)
+    assert max(abs(row["rank_correlation"]) for row in parts) < 1
+    assert abs(np.mean([row["rank_correlation"] for row in parts])) < 0.3
+    assert {row["jaccard"] for row in rows if row["num_samples"] == 200} == {1.0}, "all shards are all shards"

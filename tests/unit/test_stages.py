@@ -83,6 +83,7 @@ def test_manifest_of_a_folder(tmp_path: Path, model_folder: Path) -> None:
             {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for name, content in sorted({"model.safetensors": safetensors(), **dict.fromkeys(LIGHT, b"{}")}.items())
         ],
+        "trained_on": None,
         "made_by": MADE_BY,
     }
 

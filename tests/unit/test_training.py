@@ -32,13 +32,13 @@ def recipe() -> DictConfig:
 @pytest.fixture(scope="module")
 def folder(recipe: DictConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trained")
-    train(recipe, 7, path)
+    train(recipe, 7, 9, path)
     return path
 
 
 def test_equal_seeds_give_equal_weights(recipe: DictConfig, folder: Path, tmp_path: Path) -> None:
-    train(recipe, 7, tmp_path / "again")
-    train(recipe, 8, tmp_path / "other")
+    train(recipe, 7, 9, tmp_path / "again")
+    train(recipe, 8, 9, tmp_path / "other")
     weights = (folder / "model.safetensors").read_bytes()
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == weights
     assert (tmp_path / "other" / "model.safetensors").read_bytes() != weights
@@ -52,6 +52,7 @@ def test_log_and_card_state_what_happened(folder: Path) -> None:
         assert re.search(rf"\| `{name}` \| `\w+` \| {score:.3f} \|", card)
     assert f"{log[0]['num_parameters']:,} parameters" in card
     assert "| seed | 7 |" in card
+    assert "`split_seed` 9" in card
 
 
 def test_the_folder_loads_as_any_other(folder: Path) -> None:

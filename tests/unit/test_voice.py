@@ -1,12 +1,16 @@
 """The built-in voice: what it says is what it was told, measured in the sound."""
 
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.signal import welch
 
-from lode.dataset import Sample, toy_speech, toy_vocalsound
+from lode.config import compose
+from lode.dataset import Sample, toy_speech, toy_vocalsound, toy_word
 from lode.errors import UserError
 from lode.media import Sampling, decode_audio
 from lode.voice import PHONEMES, RATE, STEP, WORDS, Speaker, articulate, pulses, record, resonate, say
@@ -79,12 +83,32 @@ def test_voices_are_named() -> None:
         list(toy_speech.samples("report", 1, 3, voice="formnat"))
 
 
-def test_without_espeak_the_formant_voice_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
+@pytest.mark.parametrize("installed", [None, "/usr/bin/espeak-ng"])
+def test_the_machine_does_not_choose_the_voice(monkeypatch: pytest.MonkeyPatch, installed: str | None) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: installed)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("nobody named another voice"))
     (sample,) = toy_speech.samples("report", 1, 3)
     assert sample.meta == {"voice": "formant"}
+    assert [compose([f"dataset={name}"]).dataset.options.voice for name in ("toy_speech", "same_content_speech")] == [
+        "formant"
+    ] * 2
+
+
+@pytest.mark.parametrize("plugin", [toy_speech.samples, partial(toy_word.samples, form="speech")])
+def test_a_voice_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch, plugin: Any) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UserError, match="espeak-ng is not installed; install it, or choose voice=formant"):
-        list(toy_speech.samples("report", 1, 3, voice="espeak"))
+        plugin("report", 1, 3, voice="espeak")
+    with pytest.raises(UserError, match="unknown voice 'auto'"):
+        plugin("report", 1, 3, voice="auto")
+
+
+def test_the_version_of_espeak_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the place of its data, which is one machine's."""
+    said = SimpleNamespace(stdout="eSpeak NG text-to-speech: 1.51  Data at: /some/where\n")
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: said)
+    assert toy_speech.voice_facts("espeak") == {"voice": "espeak", "voice_version": "eSpeak NG text-to-speech: 1.51"}
 
 
 def test_vocal_sounds_differ_by_class() -> None:

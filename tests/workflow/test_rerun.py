@@ -145,7 +145,8 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "workflow/recorded.py": (append("workflow/recorded.py", CODE), {}),
     "lode/validation.py": (append("lode/validation.py", CODE), {}),
     # config values
-    "seed": (setting("seed: 7"), after("prepare")),
+    "seed": (setting("seed: 7"), after("select", plot=2)),
+    "split": (setting("split: paper"), after("prepare")),
     "override": (override("seed=7"), ALL),
     "capture value": (setting("capture: {attention: causal}"), after("capture")),
     "ratio of the selections that set none": (setting("selection: {ratio: 0.03}"), ONE_SELECTION),

@@ -1,0 +1,157 @@
+"""What `mine` and `report` share nothing of, what is recorded of it, and models that know a benchmark from training."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lode.artifacts import read_provenance
+from lode.config import ROOT, compose, restrict
+from lode.dataset import Sample, mmlu, toy_mmlu
+from lode.errors import UserError
+from lode.mining import mined_samples
+from lode.splits import half_of, split_of, with_cluster
+from lode.stages import download, prepare
+from lode.training_data import FILE, training_data
+from lode.validation import known_plugins, validate
+from workflow.pipeline import Pipeline
+
+MADE_BY = {"config": {}, "code_digest": "unknown"}
+EMBEDDED = ("tiny_qwen2_audio", "tiny_qwen2_vl")
+
+
+def clusters(name: str, split: str, num_samples: int) -> set[str]:
+    plugin = import_module(f"lode.dataset.{name}")
+    return {sample.cluster_id for sample in plugin.samples(split, num_samples, 2024)}
+
+
+@pytest.mark.parametrize("name", sorted(known_plugins("dataset")))
+def test_every_dataset_says_what_is_held_out(name: str) -> None:
+    assert import_module(f"lode.dataset.{name}").HELD_OUT in ("clusters", "samples")
+
+
+def test_the_split_with_a_cluster_by_hand() -> None:
+    """What `split_of` keeps for training stays there; two contents of one cluster are never apart beyond that."""
+    contents = [f"content {number}" for number in range(3000)]
+    places = {content: with_cluster(content, f"c{number % 60}", 1) for number, content in enumerate(contents)}
+    assert all((place == "train") == (split_of(content, 1) == "train") for content, place in places.items())
+    for number in range(60):
+        held = {places[content] for content in contents[number::60]} - {"train"}
+        assert held == {half_of(f"cluster|c{number}", 1, 1 / 3)}
+    mined = sum(half_of(f"cluster|c{number}", 1, 1 / 3) == "mine" for number in range(600))
+    assert 170 <= mined <= 230  # a third, within 2.6 standard deviations
+
+
+def test_training_still_sees_every_fact() -> None:
+    assert clusters("toy_mmlu", "train", 1500) >= clusters("toy_mmlu", "mine", 150) | clusters("toy_mmlu", "report", 80)
+
+
+def test_a_split_that_runs_out_of_questions_ends() -> None:
+    """Every question has 24 prompts, of which a split holds some."""
+    samples = list(toy_mmlu.samples("mine", 10_000, 2024))
+    assert len({sample.prompt for sample in samples}) == len(samples) == 295
+
+
+def test_letters_are_declared() -> None:
+    """Questions of MMLU are answered by letters, also where a choice is a letter itself."""
+    assert all(s.meta["answer_is"] == "letter" for s in toy_mmlu.samples("mine", 3, 1))
+    assert mmlu.BY_LETTER == {"answer_is": "letter"}
+
+
+def sample(name: str, split: str, prompt: str = "p", cluster: str = "") -> Sample:
+    return Sample(name, cluster or name, split, prompt, ("x",))
+
+
+def test_prompts_without_media_are_held_out() -> None:
+    held_out = prepare.HeldOut(clusters=False)
+    held_out.add(sample("a", "mine", cluster="c"))
+    held_out.add(sample("b", "mine", cluster="c"))
+    held_out.add(sample("c", "report", "q", cluster="c"))
+    with pytest.raises(UserError, match="sample d of split 'report' has the prompt of sample a of split 'mine'"):
+        held_out.add(sample("d", "report"))
+
+
+# --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("split", "held_out"), [("disjoint", "clusters"), ("paper", "none")])
+def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: str) -> None:
+    output = tmp_path / "d.parquet"
+    sizes = ("dataset.num_samples={mine: 2, report: 1}", f"io.output={output}", f"split={split}")
+    cfg = compose(["dataset=toy_speech", "~dataset.options.voice", *sizes])
+    prepare.run(restrict(cfg, "prepare", ("io", "runtime")), MADE_BY)
+    assert read_provenance(output)["data"] == {"options": {"voice": "formant"}, "held_out": held_out}
+
+
+def test_more_shards_than_samples_are_refused_by_each(tmp_path: Path) -> None:
+    """So the first job that runs ends the run; no other message follows when it is mended."""
+    output = tmp_path / "d.parquet"
+    cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, report: 1}", f"io.output={output}"])
+    prepare.run(restrict(cfg, "prepare", ("io", "runtime")), MADE_BY)
+    assert [len(mined_samples(str(output), "disjoint", shard, 2)) for shard in (0, 1)] == [1, 1]
+    for shard in range(3):
+        with pytest.raises(UserError, match=r"d\.parquet: 3 shards of 2 'mine' samples; .*capture\.shards"):
+            mined_samples(str(output), "disjoint", shard, 3)
+
+
+# --- models that know a benchmark -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", EMBEDDED)
+def test_embedded_models_state_what_they_were_trained_on(model: str) -> None:
+    folder = ROOT / "resources" / "models" / model
+    trained = json.loads((folder / "provenance.json").read_text())["config"]
+    plugins = {options.get("plugin", name) for name, options in trained["training"]["datasets"].items()}
+    assert training_data(folder) == {"split_seed": trained["seed"], "datasets": sorted(plugins)}
+    assert trained["seed"] == compose().split_seed
+    assert f"`split_seed` {trained['seed']}" in (folder / "README.md").read_text()
+
+
+def test_the_manifest_repeats_it(tmp_path: Path) -> None:
+    cfg = compose([f"io.output={tmp_path / 'm.json'}"])
+    download.run(restrict(cfg, "download", ("io", "runtime")), MADE_BY)
+    assert json.loads((tmp_path / "m.json").read_text())["trained_on"]["split_seed"] == 2024
+
+
+def test_test_data_from_training_are_refused() -> None:
+    with pytest.raises(SystemExit) as stop:
+        Pipeline({"experiment": "default", "overrides": ["split_seed=1"]})
+    for part in ("split_seed = 1", "model tiny_qwen2_vl", "trained on the training split of toy_textvqa", "2024"):
+        assert part in str(stop.value)
+    validate(compose(["dataset=toy_textvqa", "seed=1"]), "ablate")  # the samples do not depend on it
+
+
+def test_data_that_a_model_was_not_trained_on_take_any_split(tmp_path: Path) -> None:
+    """A folder without the statement is not asked, and one that knows other datasets is no obstacle."""
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in (ROOT / "resources" / "models" / "tiny_qwen2_vl").iterdir():
+        if file.name != FILE:
+            (model / file.name).symlink_to(file)
+    cfg = compose(["dataset=digits_vqa", f"model.source={model}", "split_seed=1"])
+    validate(cfg, "ablate")
+    (model / FILE).write_text('{"split_seed": 2024, "datasets": ["toy_speech"]}')
+    validate(cfg, "ablate")
+    (model / FILE).write_text('{"split_seed": 2024, "datasets": ["digits_vqa"]}')
+    with pytest.raises(UserError, match="training split of digits_vqa"):
+        validate(cfg, "ablate")
+    (model / FILE).write_text('{"seed": 2024}')
+    with pytest.raises(UserError, match=r"training_data.json: KeyError\('split_seed'\); expected"):
+        validate(cfg, "ablate")
+
+
+def test_a_negative_split_seed_is_refused() -> None:
+    with pytest.raises(UserError, match="split_seed = -1: expected a whole number of at least 0"):
+        validate(compose(["split_seed=-1"]), "prepare")
+
+
+def test_no_dataset_depends_on_the_seed(tmp_path: Path) -> None:
+    def drawn(**settings: Any) -> list[dict[str, Any]]:
+        overrides = [f"{key}={value}" for key, value in settings.items()]
+        cfg = restrict(compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 3, report: 3}", *overrides]), "prepare")
+        assert "seed" not in cfg
+        return list(prepare.rows(cfg.dataset, cfg.split_seed, cfg.split))
+
+    assert drawn(seed=1) == drawn(seed=2) != drawn(split_seed=1)
