@@ -3,11 +3,11 @@
 A block for content (the share of the gold answer's log-likelihood above chance that is lost; it may pass 1) and a block
 for stopping (nats of the end token after it), never one curve for both. Selections that differ in their ratio alone are
 points of one curve, which begins at no neuron and no drop. The band is the range of the matched controls, drawn anew at
-each dose; the light lines are its ends and the dark line its mean. In each panel the area under the curve (the mean drop
-over doses) and its rank among the areas of the controls, draw by draw: one test for a curve. A benchmark on which the
-unmodified model is not above chance is hatched. The dose is the share of *unique* neurons in the set, which for a set of
-one modality is less than the ratio asked for; of selections that come to the same number, the first is drawn. It does
-not tell which dose to choose.
+each dose; the light lines are its ends and the dark line its mean. In each panel the area under the curve (the mean
+drop over doses) and its rank among the areas of the controls, draw by draw: one test for a curve. A benchmark on which
+the unmodified model is not above chance is hatched. The dose is the share of *unique* neurons in the set, which for a
+set of one modality is less than the ratio asked for; of selections that come to the same number, the first is drawn. It
+does not tell which dose to choose.
 """
 
 import json
