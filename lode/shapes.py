@@ -3,6 +3,8 @@
 Axis words: ``sample token layer neuron head modality metric batch query key bin``.
 """
 
+from collections.abc import Iterable
+
 #: Order of the metric axis of every importance tensor (METRICS[0] is index 0).
 METRICS = ("prob", "mean", "max", "attn_k", "attn_q")
 
@@ -36,8 +38,8 @@ MEMBERS = {
 #: How attention weighs tokens: as MINER's code does, or once and causally (METHODS 1.2).
 ATTENTION_KINDS = ("reference", "causal")
 
-#: The kind of control that a headline p-value is against, where it was drawn (`lode/control/`).
-HEADLINE_CONTROL = "layer_matched"
+#: The kinds of control that a headline p-value is against: the first of them that a set has (`lode/control/`).
+HEADLINE_CONTROLS = ("magnitude_matched", "layer_matched")
 
 #: How the metrics of one sample are made comparable over neurons (METHODS 1.7).
 NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")
@@ -49,3 +51,9 @@ SPLITS = ("disjoint", "paper")
 ACTED_NEURONS = ("set", "others")
 ACTED_TOKENS = ("all", "own", "generated")
 ACTED_PASSES = ("both", "prefill", "decode")
+
+
+def headline_first(kinds: Iterable[str]) -> list[str]:
+    """Kinds of control, each once, in the order of `HEADLINE_CONTROLS` and then of the alphabet."""
+    order = {kind: place for place, kind in enumerate(HEADLINE_CONTROLS)}
+    return sorted(set(kinds), key=lambda kind: (order.get(kind, len(order)), kind))

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.errors import UserError
-from lode.shapes import HEADLINE_CONTROL, TOKEN_MODALITIES
+from lode.shapes import TOKEN_MODALITIES, headline_first
 from lode.statistics.bootstrap import cluster_draws, cluster_totals
 from lode.statistics.selectivity import selectivity, selectivity_interval, specificity_f
 from lode.statistics.significance import holm, rank_p_value
@@ -150,7 +150,7 @@ def selectivity_rows(
         own = own_benchmarks(name, modalities)
         controls = [other for other in keys.values() if other["control_of"] == name]
         kinds = {other["control_kind"] for other in controls} or {""}
-        for kind in sorted(kinds, key=lambda kind: (kind != HEADLINE_CONTROL, kind)):
+        for kind in headline_first(kinds):
             of_kind = [other["set_name"] for other in controls if other["control_kind"] == kind]
             row = {"set_name": name, "num_neurons": key["num_neurons"], "control_kind": kind}
             rows.append(

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from lode.artifacts import read_table, write_table
 from lode.diagnostics import loops, parses
 from lode.errors import UserError
-from lode.shapes import HEADLINE_CONTROL
+from lode.shapes import headline_first
 from lode.statistics.bootstrap import cluster_intervals, cluster_totals
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
@@ -188,7 +188,7 @@ def effect_sizes(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, 
 def kinds_of_controls(sets: Sequence[NeuronSet], set_name: str) -> list[str]:
     """The kinds of control that a set has, the headline first; one without a name where it has none."""
     kinds = {key.control_kind for key in sets if key.control_of == set_name} or {""}
-    return sorted(kinds, key=lambda kind: (kind != HEADLINE_CONTROL, kind))
+    return headline_first(kinds)
 
 
 def control_summary(drop: float, control_drops: Float[np.ndarray, " control"]) -> dict[str, float | int]:
