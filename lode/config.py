@@ -116,12 +116,13 @@ class PlantingConfig:
     seed: int = 1
     modalities: list[str] = field(default_factory=lambda: ["text", "special", "image"])
     strength: float = 3.0  # how far gates are pushed down outside their modality [standard deviations]
-    effect: float = 3.0  # how long what planted neurons write is [mean lengths of the residual stream]
+    effect: float = 30.0  # how long what sentinels write is, once both of a pair are off [mean lengths of the residual]
     host_frac: float = 0.25  # planted neurons look like this share of the layer, the most active on the modality
     num_planted: int = 2  # for each modality
     num_pairs: int = 1  # of redundant neurons, for each modality; none in the last layer
     num_mute: int = 1  # for each modality: specific, and writing nothing
-    num_unspecific: int = 1  # pairs
+    num_unspecific: int = 1  # for each modality: active on it, and large on all
+    num_cancelling: int = 1  # pairs of large neurons that undo each other
     num_samples: int = 24  # of each dataset, to measure by and to prove on
 
 

@@ -370,7 +370,7 @@ SCHEMAS: dict[str, pa.Schema] = {
                 "role",
                 pa.string(),
                 "name",
-                "planted, redundant, specific_mute, large_unspecific, sentinel, dead, host, or existing",
+                "planted, redundant, specific_mute, large_unspecific, cancelling, sentinel, dead, host, or existing",
             ),
             field("modality", pa.string(), "name", "the only modality that the neuron serves, else empty"),
             field("pair", pa.int32(), "index", "partners share a number; -1 for a neuron without partner"),
@@ -380,7 +380,12 @@ SCHEMAS: dict[str, pa.Schema] = {
     "proof": pa.schema(
         [
             field("dataset", pa.string(), "name", "whose samples were run"),
-            field("role", pa.string(), "name", "what was switched off; `none` compares with the model before planting"),
+            field(
+                "role",
+                pa.string(),
+                "name",
+                "what was switched off; `none`: planting itself; `_peers`: neurons that were there, of the same size",
+            ),
             field("modality", pa.string(), "name", "of the neurons that were switched off"),
             field("num_neurons", pa.int32(), "neurons", "how many were switched off"),
             field("holds_modality", pa.bool_(), "flag", "the dataset holds that modality"),

@@ -3,6 +3,8 @@
 Axis words: ``sample token layer neuron head modality metric batch query key bin``.
 """
 
+from collections.abc import Iterable
+
 #: Order of the metric axis of every importance tensor (METRICS[0] is index 0).
 METRICS = ("prob", "mean", "max", "attn_k", "attn_q")
 
@@ -36,8 +38,11 @@ MEMBERS = {
 #: How attention weighs tokens: as MINER's code does, or once and causally (METHODS 1.2).
 ATTENTION_KINDS = ("reference", "causal")
 
-#: The kind of control that a headline is against (`lode/control/`): the first of these that was drawn.
+#: The kinds of control that a headline p-value is against: the first of them that a set has (`lode/control/`).
 HEADLINE_CONTROLS = ("magnitude_matched", "layer_matched")
+
+#: The outcomes that are compared across benchmarks; the first is the primary one.
+COMPARED = ("content", "stopping", "score")
 
 #: How the metrics of one sample are made comparable over neurons (METHODS 1.7).
 NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")
@@ -52,3 +57,9 @@ ACTED_PASSES = ("both", "prefill", "decode")
 
 #: Which frames of a video a model is shown (`lode/media/video.py`).
 VIDEO_FRAMES = ("shown", "qwen_vl_utils")
+
+
+def headline_first(kinds: Iterable[str]) -> list[str]:
+    """Kinds of control, each once, in the order of `HEADLINE_CONTROLS` and then of the alphabet."""
+    order = {kind: place for place, kind in enumerate(HEADLINE_CONTROLS)}
+    return sorted(set(kinds), key=lambda kind: (order.get(kind, len(order)), kind))

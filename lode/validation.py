@@ -293,7 +293,7 @@ def check_planting(cfg: Any) -> None:
         raise UserError("planting.modalities: name at least two, or there is nothing to be specific against")
     for key in ("num_planted", "num_samples"):
         check_positive(f"planting.{key}", planting[key])
-    for key in ("seed", "num_pairs", "num_mute", "num_unspecific", "strength"):
+    for key in ("seed", "num_pairs", "num_mute", "num_unspecific", "num_cancelling", "strength"):
         if planting[key] < 0:
             raise UserError(f"planting.{key} = {planting[key]}: expected at least 0")
     if not 0 < planting.host_frac <= 1 or planting.effect <= 0:

@@ -10,7 +10,7 @@ match is left out. The docstring of the module says what is matched, what is not
 Only light imports: plug-ins are imported while the job graph is built.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -19,7 +19,9 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 
 from lode.artifacts import dense
-from lode.shapes import HEADLINE_CONTROLS
+
+#: Below this `magnitude_ratio` the set is unmatchable: there are no neurons that write as much as its own.
+UNMATCHABLE = 0.9
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 
@@ -48,12 +50,6 @@ class Selected:
         return 1 + int(np.max(self.table["layer"].to_numpy())), 1 + int(np.max(self.table["neuron"].to_numpy()))
 
 
-def by_preference(kinds: Iterable[str]) -> list[str]:
-    """Kinds of control in the order of the headline: those that match more first, the rest by name."""
-    known = list(HEADLINE_CONTROLS)
-    return sorted(kinds, key=lambda kind: (known.index(kind) if kind in known else len(known), kind))
-
-
 def stream(seed: int, set_name: str, draw: int) -> np.random.Generator:
     """The random numbers of one control: they depend on no other set and no other draw."""
     return np.random.default_rng([seed, crc32(set_name.encode()), draw])
@@ -74,3 +70,16 @@ def over_prompts(table: pa.Table, column: str) -> Float[np.ndarray, "layer neuro
     names, values = dense(table, (column, "num_samples"))
     sums, counts = values[:, names.index("prompt")]
     return sums / counts
+
+
+def magnitude(table: pa.Table) -> Float[np.ndarray, "layer neuron"]:
+    """Mean over samples of the mean |a| over the prompt's tokens, times the norm of the neuron's down_proj column."""
+    names, values = dense(table, ("abs_mean_sum", "num_samples", "down_norm"))
+    sums, counts, norms = values[:, names.index("prompt")]
+    return sums / counts * norms
+
+
+def magnitude_ratio(values: Float[np.ndarray, "layer neuron"], pairs: Pairs, controls: Sequence[Pairs]) -> float | None:
+    """The mean magnitude of the neurons of all controls over that of the set; None for a set that writes nothing."""
+    own = float(values[tuple(pairs.T)].mean())
+    return float(values[tuple(np.concatenate(controls).T)].mean()) / own if own else None

@@ -1,50 +1,66 @@
-"""Magnitude-matched random neurons: from the same layer and the same tenth of it by activation.
+"""Magnitude-matched random neurons: from the same layer, nearest in how much they write. The headline where it exists.
 
-Each layer is cut into ten bins of equal size by magnitude; a control has as many neurons in every layer and bin as the
-set. A set that beats it matters for more than firing strongly.
+Magnitude of neuron n: mean over mining samples of the mean |a_n| over the prompt's tokens, times ||w_n||, where w_n is
+its column of down_proj. Each neuron of the set, in random order, takes one of the `NUM_NEAREST` neurons of its layer
+that are nearest in magnitude, outside the set and not yet taken; which one is chance. More of them would make draws
+differ more, and match them worse.
 
-Magnitude: the root mean square over mining samples of the mean activation over the prompt's tokens. METHODS 3 asks for
-mean |a| * ||w||, where w is the neuron's column of down_proj; the importance table does not hold that norm yet, and
-`magnitude` is the one place to put it. A set that takes most of a bin shares neurons with its controls, which makes the
-comparison cautious; the provenance of the neurons table says how many.
+A set that beats these controls matters for more than writing much. But a set that took the largest neurons of a layer
+leaves smaller ones only. So the ratio controls / set of mean magnitudes is recorded (`magnitude_ratio` in the
+provenance of the neurons table, by kind of control and set); below `UNMATCHABLE` there are no neurons like those of the
+set, and a difference may be one of magnitude. A set with more neurons in a layer than there are others is left out.
+
+Source: METHODS 3.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 
-from lode.control import Pairs, Selected, over_prompts, stream
+from lode.control import Pairs, Selected, magnitude, stream
 
-NUM_BINS = 10
+NUM_NEAREST = 8
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:
-    """Draw from all neurons of a layer and bin, those of the set included."""
-    bins = magnitude_bins(magnitude(selected.table))
+    """Draw from the neurons outside each set."""
+    values = magnitude(selected.table)
+    chosen = {name: _flags(pairs, selected.shape) for name, pairs in selected.sets.items()}
+    fits = [name for name, flags in chosen.items() if (2 * flags.sum(1) <= flags.shape[1]).all()]
     for draw in range(num_draws):
-        yield {name: bin_matched(pairs, bins, stream(seed, name, draw)) for name, pairs in selected.sets.items()}
+        yield {name: nearest(selected.sets[name], chosen[name], values, stream(seed, name, draw)) for name in fits}
 
 
-def magnitude(table: pa.Table) -> Float[np.ndarray, "layer neuron"]:
-    """How strongly each neuron acts [activation]."""
-    return np.sqrt(over_prompts(table, "mean_sumsq"))
+def nearest(
+    pairs: Pairs,
+    chosen: Bool[np.ndarray, "layer neuron"],
+    values: Float[np.ndarray, "layer neuron"],
+    rng: np.random.Generator,
+    num_nearest: int = NUM_NEAREST,
+) -> Pairs:
+    """For every neuron of the set another one of its layer, near in value, each at most once.
+
+    Args:
+        pairs: the set.
+        chosen: the set as flags.
+        values: what to match.
+        rng: where chance comes from.
+        num_nearest: of how many that are left one is drawn.
+    """
+    free = ~chosen
+    drawn = np.empty_like(pairs)
+    for place in rng.permutation(len(pairs)):
+        layer, neuron = pairs[place]
+        left = np.flatnonzero(free[layer])
+        distance = np.abs(values[layer, left] - values[layer, neuron])
+        taken = rng.choice(left[np.argsort(distance, kind="stable")[:num_nearest]])
+        free[layer, taken] = False
+        drawn[place] = layer, taken
+    return drawn
 
 
-def magnitude_bins(values: Float[np.ndarray, "layer neuron"]) -> Int[np.ndarray, "layer neuron"]:
-    """The bin of each neuron within its layer, 0 for the weakest; bins are of equal size up to one neuron."""
-    ranks = values.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    return ranks * NUM_BINS // values.shape[1]
-
-
-def bin_matched(pairs: Pairs, bins: Int[np.ndarray, "layer neuron"], rng: np.random.Generator) -> Pairs:
-    """As many neurons in every layer and bin as `pairs` has, drawn uniformly without replacement."""
-    if not len(pairs):
-        return pairs
-    keys = np.stack([pairs[:, 0], bins[pairs[:, 0], pairs[:, 1]]], axis=1)
-    draws = []
-    for (layer, number), count in zip(*np.unique(keys, axis=0, return_counts=True), strict=True):
-        chosen = np.sort(rng.choice(np.flatnonzero(bins[layer] == number), count, replace=False))
-        draws.append(np.stack([np.full(count, layer), chosen], axis=1))
-    return np.concatenate(draws)
+def _flags(pairs: Pairs, shape: tuple[int, int]) -> Bool[np.ndarray, "layer neuron"]:
+    flags = np.zeros(shape, dtype=bool)
+    flags[tuple(pairs.T)] = True
+    return flags

@@ -6,6 +6,7 @@ The primary outcome is the content of the gold answer. What a set costs in stopp
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lode.control import UNMATCHABLE
 from lode.figure import beats_controls, in_order
 from lode.page.numbers import interval, number
 from lode.page.runs import PARTS, where
@@ -13,8 +14,6 @@ from lode.page.runs import PARTS, where
 Row = dict[str, Any]
 #: How a verdict is written; of several runs of a set the first counts.
 VERDICTS = {"specific": "specific", "not_specific": "not specific", "cannot_be_told": "cannot be told here"}
-#: Controls that write less than this share of what the set writes are not matched to it.
-MATCHED = 0.9
 
 
 def openings(found: Sequence[Row]) -> list[Row]:
@@ -110,7 +109,7 @@ def set_line(verdicts: Sequence[Row], effects: Sequence[Row]) -> Row:
 def unmatchable(row: Mapping[str, Any]) -> str:
     """Says so where the controls write much less than the set; else empty."""
     ratio = row["magnitude_ratio"]
-    if ratio is None or ratio >= MATCHED:
+    if ratio is None or ratio >= UNMATCHABLE:
         return ""
     return f"unmatchable: its controls reach only {number(ratio)} of what the set writes"
 

@@ -5,13 +5,19 @@ but planted neurons. After the norm of a feed-forward layer it reads 1 on averag
 elsewhere. A neuron adds act(gate) * up * down, so one whose up row is c e_m writes exactly nothing outside m,
 whatever its gate shows there. How much the gate shows is the `strength` of the planting.
 
+The *size* of a neuron on m is the mean over the tokens of m of |h| * ||w||, where h is its hidden activation and w its
+down column. Planted and redundant neurons have an ordinary one: it is drawn from the middle of what the neurons of the
+layer have on m.
+
 - *planted* p, with a host n that is already there: gate_p = gate_n - strength * sd(gate_n) * (other channels),
   up_p = c e_m, down_p = down_n, and up_n loses c e_m. On m both gates agree, so the two add up to what n wrote alone;
   off m, p writes nothing. The model computes what it did; without p, n is wrong by c on the tokens of m.
-- *redundant* pair: each writes to a channel of the pair on every token of m. A *sentinel* in the next layer is silent
-  while it hears one of them, and else destroys the tokens of m. Switching one changes nothing, both a lot.
+- *redundant* pair: each writes to a channel of the pair on every token of m, and beside it the opposite of what the
+  other writes, of ordinary size. A *sentinel* in the next layer is silent while it hears one of them, and else destroys
+  the tokens of m. Switching one changes as little as an ordinary neuron does, both a lot.
 - *specific_mute*: the gate of a planted neuron, and a down column of zeros.
-- *large_unspecific* pair: a large gate on all modalities, and down columns that cancel each other.
+- *large_unspecific* q, with a host n: as a planted neuron, but on every modality, and larger than ordinary on each.
+- *cancelling* pair: a large gate on all modalities, and down columns that cancel each other.
 - *dead*: zeros, to fill up layers.
 """
 
@@ -31,6 +37,12 @@ from lode.planting.calibration import LayerTokens
 _SILENT = -120.0
 #: How far above 0 a redundant neuron's gate is kept, as a share of its mean.
 _MARGIN = 0.1
+#: So many times further down than on the samples a gate may be on other tokens before a redundant neuron is silent.
+_ROOM = 4.0
+#: Ordinary sizes lie between these quantiles of a layer's: well inside the middle half, which the proof asks for.
+_ORDINARY = (0.3, 0.7)
+#: How large a large neuron is on every modality, in third quartiles of the layer's sizes.
+_LARGE = 2.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,8 @@ class Layer:
         num_pool = max(1, round(host_frac * len(self.gate)))
         self.mean = {m: activations[tokens.members(m)].mean(0) for m in self.modalities}
         self.pool = {m: mean.topk(num_pool).indices.tolist() for m, mean in self.mean.items()}
+        written = (activations * (tokens.inputs @ self.up.T)).abs() * self.down.norm(dim=1)
+        self.size = {m: written[tokens.members(m)].mean(0) for m in self.modalities}
         self.used: set[int] = set()
 
     def pick(self, modality: str) -> int:
@@ -96,6 +110,10 @@ class Layer:
         chosen = int(self.rng.choice(free))
         self.used.add(chosen)
         return chosen
+
+    def ordinary_size(self, modality: str) -> float:
+        """A size as the neurons of the layer have it on the modality."""
+        return float(self.size[modality].quantile(self.rng.uniform(*_ORDINARY)))
 
     def channel(self, index: int) -> Float[Tensor, " wide"]:
         """The direction of a reserved channel; those of the modalities come first."""
@@ -126,19 +144,20 @@ class Layer:
         return self.widened(self.gate[host]) - push * others
 
 
-def add_planted(layer: Layer, design: Design, modality: str, effect: float) -> None:
-    """A neuron that writes c e_m down_n times its gate, which its host n takes back.
-
-    c makes that `effect` times as long as the tokens of the modality are, so without the neuron they are as far off.
-    """
-    host = layer.pick(modality)
+def share(layer: Layer, modality: str, host: int, size: float) -> Float[Tensor, " wide"]:
+    """The up row c e_m of a neuron that has the host's gate and down column, and this size on the modality."""
     inside = layer.tokens.members(modality)
     shown = torch.nn.functional.silu(layer.tokens.inputs[inside] @ layer.gate[host]) * layer.tokens.unit[inside]
-    written = float(shown.abs().mean() * layer.down[host].norm())
-    share = effect * layer.length(modality) / written * layer.own(modality)
+    return size / float(shown.abs().mean() * layer.down[host].norm()) * layer.own(modality)
+
+
+def add_planted(layer: Layer, design: Design, modality: str) -> None:
+    """A neuron of ordinary size that writes c down_n times its gate on the modality, which its host n takes back."""
+    host = layer.pick(modality)
+    up = share(layer, modality, host, layer.ordinary_size(modality))
     gate, down = layer.specific_gate(modality, host), layer.widened(layer.down[host])
-    design.added.append(Neuron("planted", modality, gate, share, down))
-    design.hosts[host] = share
+    design.added.append(Neuron("planted", modality, gate, up, down))
+    design.hosts[host] = up
 
 
 def add_mute(layer: Layer, design: Design, modality: str) -> None:
@@ -148,36 +167,51 @@ def add_mute(layer: Layer, design: Design, modality: str) -> None:
     design.added.append(Neuron("specific_mute", modality, gate, up, torch.zeros(2 * layer.width)))
 
 
-def add_unspecific(layer: Layer, design: Design, pair: int) -> None:
+def add_unspecific(layer: Layer, design: Design, like: str) -> None:
+    """A neuron that is larger than ordinary on every modality, which its host, active on one of them, takes back."""
+    host = layer.pick(like)
+    large = {m: _LARGE * float(size.quantile(0.75)) for m, size in layer.size.items()}
+    up = torch.stack([share(layer, m, host, size) for m, size in large.items()]).sum(0)
+    gate, down = layer.widened(layer.gate[host]), layer.widened(layer.down[host])
+    design.added.append(Neuron("large_unspecific", "", gate, up, down))
+    design.hosts[host] = up
+
+
+def add_cancelling(layer: Layer, design: Design, pair: int) -> None:
     """Two neurons, more active on every modality than any of the layer, that write the opposite of each other."""
     like = layer.pick(layer.modalities[pair % len(layer.modalities)])
-    level = torch.stack([2 * float(mean.max()) * layer.mark(m) for m, mean in layer.mean.items()]).sum(0)
+    level = torch.stack([3 * float(mean.max()) * layer.mark(m) for m, mean in layer.mean.items()]).sum(0)
     gate, up = layer.widened(layer.gate[like]) + level, layer.widened(layer.up[like])
     for sign in (1, -1):
         down = sign * layer.widened(layer.down[like])
-        design.added.append(Neuron("large_unspecific", "", gate, up, down, pair))
+        design.added.append(Neuron("cancelling", "", gate, up, down, pair))
 
 
 def redundant_gate(layer: Layer, modality: str, host: int) -> Float[Tensor, " wide"]:
     """A gate near 1 and above 0 at every token of the modality: the host's, lifted everywhere and then pushed down."""
     inside = layer.tokens.members(modality)
     host_gate, unit = layer.tokens.inputs[inside] @ layer.gate[host], layer.tokens.unit[inside]
-    level = 1.5 * float((-host_gate / ((1 - _MARGIN) * unit)).amax().clamp_min(host_gate.std()))
-    lift = torch.stack([layer.own(m) if m == modality else layer.mark(m) for m in layer.modalities]).sum(0)
+    level = _ROOM * float((-host_gate / ((1 - _MARGIN) * unit / unit.mean())).amax().clamp_min(host_gate.std()))
+    lift = torch.stack([layer.mark(m) for m in layer.modalities]).sum(0)
     return layer.specific_gate(modality, host) / level + lift
 
 
 def add_redundant(layer: Layer, design: Design, modality: str, pair: int, channel: int, signal: float) -> None:
-    """Two neurons, each of which lifts the pair's channel to at least twice `signal` on every token of the modality."""
-    inside = layer.tokens.members(modality)
+    """Two neurons, each of which lifts the pair's channel to at least twice `signal` on every token of the modality.
+
+    Beside it they write the opposite of each other, in the direction of a neuron that is there, to have its size.
+    """
+    host = layer.pick(modality)
+    inside, own = layer.tokens.members(modality), layer.own(modality)
     unit = layer.tokens.unit[inside]
-    own = layer.own(modality)
-    for _ in range(2):
-        gate = redundant_gate(layer, modality, layer.pick(modality))
-        shown = layer.tokens.inputs[inside] @ gate[: layer.width] + unit * float(gate @ own)
-        written = torch.nn.functional.silu(shown) * unit
-        down = 2.5 * signal / float(written.min()) * layer.channel(channel)
-        design.added.append(Neuron("redundant", modality, gate, own, down, pair))
+    gate = redundant_gate(layer, modality, host)
+    shown = layer.tokens.inputs[inside] @ gate[: layer.width] + unit * float(gate @ own)
+    written = torch.nn.functional.silu(shown) * unit
+    lift = 2.5 * signal / float(written.min()) * layer.channel(channel)
+    aside = layer.ordinary_size(modality) / float(written.mean()) * layer.widened(layer.down[host])
+    aside /= layer.down[host].norm()
+    for sign in (1, -1):
+        design.added.append(Neuron("redundant", modality, gate, own, lift + sign * aside, pair))
 
 
 def add_sentinel(layer: Layer, design: Design, modality: str, pair: int, channel: int, effect: float) -> None:
@@ -207,11 +241,13 @@ def design_layers(layers: Sequence[Layer], options: Any, signal: float) -> list[
     for index, (layer, design) in enumerate(zip(layers, designs, strict=True)):
         for modality in modalities:
             for _ in range(options.num_planted):
-                add_planted(layer, design, modality, options.effect)
+                add_planted(layer, design, modality)
             for _ in range(options.num_mute):
                 add_mute(layer, design, modality)
-        for pair in range(options.num_unspecific):
-            add_unspecific(layer, design, index * options.num_unspecific + pair)
+            for _ in range(options.num_unspecific):
+                add_unspecific(layer, design, modality)
+        for pair in range(options.num_cancelling):
+            add_cancelling(layer, design, index * options.num_cancelling + pair)
     pair = 0
     for index in range(len(layers) - 1):
         for modality in modalities:

@@ -1,10 +1,13 @@
 """Measure on real samples that planted neurons do what their table says; refuse a model where they do not.
 
-Two kinds of evidence. *Inside*: what each neuron writes at each token (its hidden activation). *Outside*: how far
-switching a set moves logits and the likelihood of the right answers, on datasets with and without its modality.
+Two kinds of evidence. *Inside*: what each neuron writes at each token (its hidden activation), and that its size is
+that of ordinary neurons. *Outside*: how far switching a set moves logits and the likelihood of the right answers, on
+datasets with and without its modality. Planted neurons are of ordinary size, and so is what they do: it is compared
+with what their *peers* do on the tokens of the modality: as many neurons that were there before, in the same layers
+and of the nearest size.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lode.errors import UserError
+from lode.intervention import Intervention, switched
 from lode.model.adapter import Adapter
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
@@ -21,8 +25,17 @@ from lode.shapes import TOKEN_MODALITIES
 
 #: Logits closer than this are equal: rounding in a model of another width.
 EQUAL = 1e-3
-#: A set that acts must move a logit by this.
-CHANGED = 0.05
+#: A planted set moves a logit by at least this share of what its peers do,
+CHANGED = 0.02
+#: and by at least so many times what planting itself does, which is rounding.
+ABOVE_ROUNDING = 100
+#: One neuron of each redundant pair moves a logit by at most so many times what its peers do; both move it by more.
+BACKED_UP = 10
+#: The middle half: quantiles of the sizes of a layer's neurons before planting.
+MIDDLE = (0.25, 0.75)
+
+#: Peers write at all tokens; they are off where planted neurons write.
+_OFF = Intervention(lambda site: torch.zeros_like(site.chosen), tokens="own")
 
 Row = dict[str, Any]
 Pairs = list[tuple[int, int]]
@@ -60,13 +73,58 @@ def written(
     return [torch.cat(parts) for parts in gates], [torch.cat(parts) for parts in hidden], modality
 
 
-def mark_acting(adapter: Adapter, truth: Sequence[Row], samples: Mapping[str, Sequence[Row]]) -> list[Row]:
+def sizes(
+    adapter: Adapter, hidden: Sequence[Tensor], modality: Int[Tensor, " token"], modalities: Sequence[str]
+) -> dict[str, list[Float[Tensor, " neuron"]]]:
+    """The size of every neuron on every modality, by layer: mean over its tokens of |h| * ||w||."""
+    parts = [(part, module.weight.norm(dim=0)) for part, module in zip(hidden, adapter.down_proj, strict=True)]
+    return {
+        name: [part[modality == TOKEN_MODALITIES.index(name)].abs().mean(0) * norm for part, norm in parts]
+        for name in modalities
+    }
+
+
+def check_sizes(
+    truth: Sequence[Row], found: Mapping[str, Sequence[Tensor]], before: Mapping[str, Sequence[Tensor]]
+) -> None:
+    """Raise `UserError` unless planted neurons are of ordinary size, and unspecific ones at least as large.
+
+    Args:
+        truth: rows of the truth table.
+        found: `sizes` of the planted model.
+        before: `sizes` of the model before planting: by them it is judged what is ordinary.
+    """
+    middle = {
+        name: [tuple(layer.quantile(torch.tensor(MIDDLE)).tolist()) for layer in layers]
+        for name, layers in before.items()
+    }
+    for row in truth:
+        layer, role = row["layer"], row["role"]
+        if role not in ("planted", "redundant", "large_unspecific"):
+            continue
+        for name in [row["modality"]] if row["modality"] else list(found):
+            low, high = middle[name][layer]
+            size = float(found[name][layer][row["neuron"]])
+            if not (low <= size <= high if row["modality"] else size >= high):
+                raise UserError(
+                    f"planting: a neuron of role {role} in layer {layer} writes {size:.3g} on {name}; expected "
+                    f"{f'{low:.3g} to' if row['modality'] else 'at least'} {high:.3g}, by the middle half of the "
+                    "neurons that were there; plant from more samples"
+                )
+
+
+def mark_acting(
+    adapter: Adapter,
+    truth: Sequence[Row],
+    gates: Sequence[Float[Tensor, "token neuron"]],
+    hidden: Sequence[Float[Tensor, "token neuron"]],
+    modality: Int[Tensor, " token"],
+) -> list[Row]:
     """The truth with `acts` measured, after checking what every planted neuron writes, token by token.
 
     Raises:
         UserError: a neuron writes where it must not, or does not where it must.
     """
-    gates, hidden, modality = written(adapter, samples)
     marked = []
     for row in truth:
         layer, neuron, role = row["layer"], row["neuron"], row["role"]
@@ -107,30 +165,52 @@ def answer(adapter: Adapter, batch: Answered) -> tuple[Tensor, float]:
     return logits[batch.modality >= 0], total / len(batch.gold_ids)
 
 
-def switched_sets(truth: Sequence[Row], modalities: Sequence[str]) -> Iterator[tuple[str, str, Pairs]]:
+def peers_of(
+    truth: Sequence[Row], pairs: Pairs, modality: str, found: Mapping[str, Sequence[Float[Tensor, " neuron"]]]
+) -> Pairs:
+    """As many neurons that were there before, in the same layers, each the nearest in size that is left."""
+    free = {(row["layer"], row["neuron"]) for row in truth if row["role"] == "existing"}
+    peers: Pairs = []
+    for layer, neuron in pairs:
+        size = found[modality][layer]
+        peer = min((p for p in free if p[0] == layer), key=lambda p: (float((size[p[1]] - size[neuron]).abs()), p))
+        free.remove(peer)
+        peers.append(peer)
+    return peers
+
+
+def switched_sets(
+    truth: Sequence[Row], found: Mapping[str, Sequence[Float[Tensor, " neuron"]]]
+) -> Iterator[tuple[str, str, Pairs]]:
     """Every set that the proof switches off: role, modality, neurons."""
-    for modality in modalities:
+    for modality in found:
         for role in ("planted", "redundant_one", "redundant", "specific_mute", "sentinel"):
             pairs = neurons_of(truth, role, modality)
             if pairs:
                 yield role, modality, pairs
+            if pairs and role in ("planted", "redundant_one"):
+                yield f"{role}_peers", modality, peers_of(truth, pairs, modality, found)
 
 
 @torch.inference_mode()
 def effects(
-    before: Adapter, after: Adapter, truth: Sequence[Row], modalities: Sequence[str], dataset: str, rows: Sequence[Row]
+    before: Adapter,
+    after: Adapter,
+    sets: Iterable[tuple[str, str, Pairs]],
+    dataset: str,
+    rows: Sequence[Row],
 ) -> Iterator[Row]:
     """What planting changes, and what switching each set off changes, on one dataset."""
     batch = with_answers(after, rows)
-    held = [m for m in modalities if (batch.modality == TOKEN_MODALITIES.index(m)).any()]
 
     def compare(one: tuple[Tensor, float], other: tuple[Tensor, float], role: str, modality: str, count: int) -> Row:
+        held = modality in TOKEN_MODALITIES and bool((batch.modality == TOKEN_MODALITIES.index(modality)).any())
         return {
             "dataset": dataset,
             "role": role,
             "modality": modality,
             "num_neurons": count,
-            "holds_modality": modality in held,
+            "holds_modality": held,
             "max_logit_change": float((other[0] - one[0]).abs().max()),
             "gold_log_likelihood_change": other[1] - one[1],
         }
@@ -138,26 +218,52 @@ def effects(
     with encoders_once(before), encoders_once(after):
         clean = answer(after, batch)
         yield compare(answer(before, batch), clean, "none", "", 0)
-        for role, modality, pairs in switched_sets(truth, modalities):
-            with zeroed_columns(after, pairs):
+        for role, modality, pairs in sets:
+            peers = role.endswith("_peers")
+            off = switched(after, _OFF, pairs, modality, batch.modality) if peers else zeroed_columns(after, pairs)
+            with off:
                 yield compare(clean, answer(after, batch), role, modality, len(pairs))
 
 
-def check_effect(row: Row) -> None:
-    """Raise `UserError` when a set moves logits that it must leave alone, or leaves alone what it must move."""
-    change, role = row["max_logit_change"], row["role"]
-    if role in ("none", "redundant_one"):
-        good, expected = change <= EQUAL, f"at most {EQUAL}"
-    elif role in ("planted", "redundant") and row["holds_modality"]:
-        good, expected = change >= CHANGED, f"at least {CHANGED}"
-    else:
-        good, expected = change == 0, "exactly 0"
-    if not good:
-        what = f"switching {role} of {row['modality']} off" if role != "none" else "planting"
-        raise UserError(
-            f"{what} moves a logit on {row['dataset']} by {change:.3g}; expected {expected}. Plant from more "
-            "samples, or with another effect"
-        )
+def expected_change(row: Row, change: Mapping[tuple[str, str], float]) -> tuple[float, float]:
+    """The least and the largest change of a logit that a row of the proof may show.
+
+    Args:
+        row: of the proof.
+        change: by role and modality, for the dataset of the row.
+    """
+    role, modality = row["role"], row["modality"]
+    if role == "none":
+        return 0.0, EQUAL
+    if role.endswith("_peers"):
+        return 0.0, float("inf")
+    if role in ("specific_mute", "sentinel") or not row["holds_modality"]:
+        return 0.0, 0.0
+    if role == "planted":
+        least = max(CHANGED * change["planted_peers", modality], ABOVE_ROUNDING * change["none", ""])
+        return least, float("inf")
+    if role == "redundant":
+        return change["redundant_one", modality], float("inf")
+    return 0.0, BACKED_UP * change["redundant_one_peers", modality]
+
+
+def check_effects(rows: Sequence[Row]) -> None:
+    """Raise `UserError` when a set moves logits that it must leave alone, or leaves alone what it must move.
+
+    Args:
+        rows: of the proof, all of one dataset.
+    """
+    change = {(row["role"], row["modality"]): row["max_logit_change"] for row in rows}
+    for row in rows:
+        least, most = expected_change(row, change)
+        if not least <= row["max_logit_change"] <= most:
+            role = row["role"]
+            what = "planting" if role == "none" else f"switching {role} of {row['modality']} off"
+            expected = f"at least {least:.3g}" if least else f"at most {most:.3g}"
+            raise UserError(
+                f"{what} moves a logit on {row['dataset']} by {row['max_logit_change']:.3g}; expected {expected}. "
+                "Plant from more samples, or with another effect"
+            )
 
 
 def prove_planting(
@@ -172,8 +278,14 @@ def prove_planting(
     Raises:
         UserError: something is not as it was designed.
     """
-    marked = mark_acting(after, truth, samples)
-    rows = [row for name, part in samples.items() for row in effects(before, after, truth, modalities, name, part)]
-    for row in rows:
-        check_effect(row)
-    return marked, rows
+    gates, hidden, modality = written(after, samples)
+    marked = mark_acting(after, truth, gates, hidden, modality)
+    found = sizes(after, hidden, modality, modalities)
+    check_sizes(truth, found, sizes(before, written(before, samples)[1], modality, modalities))
+    sets = list(switched_sets(truth, found))
+    proof: list[Row] = []
+    for name, part in samples.items():
+        rows = list(effects(before, after, sets, name, part))
+        check_effects(rows)
+        proof += rows
+    return marked, proof

@@ -11,7 +11,7 @@ from typing import Any
 
 from lode.artifacts import read_provenance, read_table, write_table
 from lode.keys import keys_of
-from lode.stages.measure import COMPARED
+from lode.shapes import COMPARED
 from lode.statistics.verdict import judge
 
 Row = dict[str, Any]

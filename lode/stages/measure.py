@@ -22,17 +22,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lode.artifacts import SCHEMAS, read_table, write_table
-from lode.control import by_preference
 from lode.errors import UserError
 from lode.scoring import UNITS
-from lode.shapes import TOKEN_MODALITIES
+from lode.shapes import COMPARED, TOKEN_MODALITIES, headline_first
 from lode.statistics.intervals import drop_intervals, mean_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights, specificity_f
 from lode.statistics.significance import holm
 
 Row = dict[str, Any]
-#: The outcomes that are compared across benchmarks; the first is the primary one.
-COMPARED = ("content", "stopping", "score")
 _OF_TEXT = ("text", "special_text")
 _OF_ALL = ("special", "all", "prompt")
 
@@ -157,7 +154,7 @@ def selectivity_rows(
             continue
         own = own_benchmarks(name, modalities)
         controls = [other for other in common.values() if other["control_of"] == name]
-        for kind in by_preference({other["control_kind"] for other in controls} or {""}):
+        for kind in headline_first({other["control_kind"] for other in controls} or {""}):
             of_kind = sorted((o for o in controls if o["control_kind"] == kind), key=lambda o: o["control_draw"])
             row = {"set_name": name, "num_neurons": key["num_neurons"], "outcome": outcome, "unmeasurable": left_out}
             row |= {"control_kind": kind, "num_controls": len(of_kind)}

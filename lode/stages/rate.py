@@ -55,7 +55,7 @@ def rate_ranking(
         "average_precision": average_precision_score(positive, scores),
         "precision_at_k": share_at_k(positive, scores, k),
         "mute_at_k": share_at_k(roles == "specific_mute", scores, k),
-        "unspecific_at_k": share_at_k(roles == "large_unspecific", scores, k),
+        "unspecific_at_k": share_at_k(np.isin(roles, ("large_unspecific", "cancelling")), scores, k),
         "host_at_k": share_at_k(roles == "host", scores, k),
         "false_discovery_frac": 1 - hits / selected.sum() if selected.any() else None,
         "recall_frac": hits / k,

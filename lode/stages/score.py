@@ -22,11 +22,11 @@ import numpy as np
 from jaxtyping import Float
 
 from lode.artifacts import read_table, write_table
-from lode.control import by_preference
 from lode.diagnostics import is_answer, loops, parses
 from lode.errors import UserError
 from lode.predictions import CONSTANT, NeuronSet, by_set, constant_rows, matched_samples, order
 from lode.scoring import UNITS
+from lode.shapes import headline_first
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
 from lode.statistics.intervals import drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
@@ -155,7 +155,7 @@ def effect_sizes(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, 
 
 def kinds_of_controls(sets: Sequence[NeuronSet], set_name: str) -> list[str]:
     """The kinds of control that a set has, the headline first; one without a name where it has none."""
-    return by_preference({key.control_kind for key in sets if key.control_of == set_name} or {""})
+    return headline_first({key.control_kind for key in sets if key.control_of == set_name} or {""})
 
 
 def control_summary(drop: float, control_drops: Float[np.ndarray, " control"]) -> dict[str, float | int]:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, read_importance, write_table
-from lode.control import Pairs, Selected
+from lode.control import Pairs, Selected, magnitude, magnitude_ratio
 from lode.errors import UserError
 from lode.selection import Set, num_asked, taking_part
 
@@ -62,16 +62,19 @@ def _table(key: dict[str, Any], modality: str, pairs: Pairs, scores: np.ndarray,
 
 def with_controls(
     sets: dict[str, Set], selected: Selected, kinds: Sequence[str], num_draws: int, seed: int
-) -> tuple[pa.Table, dict[str, dict[str, float]]]:
+) -> tuple[pa.Table, dict[str, dict[str, dict[str, float | None]]]]:
     """Every set with its controls of every kind.
 
     Returns:
-        Rows of the neurons table, and by kind and set the mean share of a control's neurons that are the set's own.
+        Rows of the neurons table, and by kind and set how far controls resemble the set: `shared_frac`, the mean share
+        of a control's neurons that are the set's own, and `magnitude_ratio`, their mean magnitude over that of the set.
     """
     drawn = {
         kind: list(import_module(f"lode.control.{kind}").controls(selected, num_draws, seed)) for kind in sorted(kinds)
     }
-    parts, shared = [], dict[str, dict[str, float]]()
+    parts: list[pa.Table] = []
+    alike: dict[str, dict[str, dict[str, float | None]]] = {"shared_frac": {}, "magnitude_ratio": {}}
+    values = magnitude(selected.table)
     for name, (pairs, scores) in sets.items():
         parts.append(rows(name, pairs, scores))
         own = set(map(tuple, pairs.tolist()))
@@ -81,8 +84,10 @@ def with_controls(
             assert all(len(found) == len(control) == len(own) for found, control in zip(members, matched, strict=True))
             parts += [control_rows(name, kind, draw, control) for draw, control in enumerate(matched)]
             if members and own:
-                shared.setdefault(kind, {})[name] = float(np.mean([len(own & found) / len(own) for found in members]))
-    return pa.concat_tables(parts), shared
+                shared = float(np.mean([len(own & found) / len(own) for found in members]))
+                alike["shared_frac"].setdefault(kind, {})[name] = shared
+                alike["magnitude_ratio"].setdefault(kind, {})[name] = magnitude_ratio(values, pairs, matched)
+    return pa.concat_tables(parts), alike
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -100,11 +105,11 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
             f"ratio {selection.ratio} of {num_total} neurons selects none in {len(modalities)} modalities; "
             "take a larger ratio"
         )
-    chosen, shared = with_controls(sets, selected, cfg.controls.kinds, cfg.controls.num_draws, cfg.seed)
+    chosen, alike = with_controls(sets, selected, cfg.controls.kinds, cfg.controls.num_draws, cfg.seed)
     counts = {
         "num_asked": num_asked(selection.ratio, num_total),
         "num_total": num_total,
         "num_unique": {name: len(np.unique(pairs, axis=0)) for name, pairs in unique.items()},
-        "shared_frac": shared,
+        **alike,
     }
     write_table(cfg.io.output, "neurons", {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})

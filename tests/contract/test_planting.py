@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,27 +10,21 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor
-from transformers import AutoModelForImageTextToText
 
-from lode.artifacts import read_provenance, read_table, write_table
-from lode.config import ROOT, compose
+from lode.config import compose
 from lode.errors import UserError
 from lode.importance.statistics import Statistics
 from lode.model.adapter import Adapter, find_parts
-from lode.model.answering import judge_gold, prepare_batch
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import encode
-from lode.model.loading import load
 from lode.model.weights import zeroed_columns
 from lode.planting.calibration import observe, with_answers
 from lode.planting.plant import plant
 from lode.planting.proof import neurons_of, prove_planting
 from lode.planting.wide import widen
 from lode.shapes import TOKEN_MODALITIES
-from lode.stages import plant as stage
 from lode.stages.capture import capture
-from lode.stages.prepare import row
-from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, write_manifest
+from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MODALITIES = ["text", "special", "image"]
 Rows = list[dict[str, Any]]
@@ -188,13 +181,63 @@ def test_switching_a_set_matters_where_its_modality_is(random_model: Planted) ->
 
 
 def test_of_a_redundant_pair_one_is_enough(random_model: Planted) -> None:
-    clean = logits(random_model.after, RECORDS)
+    """While either is on, the sentinel is silent at every token; with both off it speaks on the modality alone."""
+    after, truth = random_model.after, random_model.truth
+    batch = encode(after, RECORDS)
+    real = batch.token_modality >= 0
+
+    def sentinels(modality: str, off: list[tuple[int, int]]) -> list[Tensor]:
+        with zeroed_columns(after, off), watched(after.down_proj, of_input=True) as hidden, torch.inference_mode():
+            after.model(**batch.inputs, use_cache=False)
+        return [hidden[layer][..., neuron][real] for layer, neuron in neurons_of(truth, "sentinel", modality)]
+
     for modality in MODALITIES:
-        pairs = neurons_of(random_model.truth, "redundant", modality)
-        with zeroed_columns(random_model.after, neurons_of(random_model.truth, "redundant_one", modality)):
-            assert (logits(random_model.after, RECORDS) - clean).abs().max() < 1e-3
-        with zeroed_columns(random_model.after, pairs):
-            assert (logits(random_model.after, RECORDS) - clean).abs().max() > 0.05
+        pairs, first = (neurons_of(truth, role, modality) for role in ("redundant", "redundant_one"))
+        inside = batch.token_modality[real] == TOKEN_MODALITIES.index(modality)
+        for one in (first, sorted(set(pairs) - set(first))):
+            assert len(one) == NUM_LAYERS - 1
+            assert all(torch.count_nonzero(heard) == 0 for heard in sentinels(modality, one))
+        for heard in sentinels(modality, pairs):
+            assert torch.equal(heard != 0, inside)
+
+
+def test_planted_neurons_are_of_ordinary_size_and_the_unspecific_are_large(random_model: Planted) -> None:
+    """Taken by hand: mean over the tokens of a modality of |h| times the norm of the down column."""
+    batches = [with_answers(random_model.before, rows) for rows in random_model.samples.values()]
+
+    def sizes(adapter: Adapter, modality: str) -> list[np.ndarray]:
+        with watched(adapter.down_proj, of_input=True) as hidden, torch.inference_mode():
+            for batch in batches:
+                adapter.model(**batch.inputs, use_cache=False)
+        code, found = TOKEN_MODALITIES.index(modality), []
+        for layer, module in enumerate(adapter.down_proj):
+            parts = [hidden[layer + NUM_LAYERS * i][batch.modality == code] for i, batch in enumerate(batches)]
+            found.append((torch.cat(parts).abs().mean(0) * module.weight.norm(dim=0)).numpy())
+        return found
+
+    for modality in MODALITIES:
+        before, after = sizes(random_model.before, modality), sizes(random_model.after, modality)
+        for entry in random_model.truth:
+            low, high = np.quantile(before[entry["layer"]], [0.25, 0.75])
+            size = after[entry["layer"]][entry["neuron"]]
+            if entry["role"] == "large_unspecific":
+                assert size > high
+            elif entry["role"] in ("planted", "redundant"):
+                assert low < size < high if entry["modality"] == modality else size == 0
+
+
+def test_large_unspecific_neurons_do_not_cancel(random_model: Planted) -> None:
+    """Each of them matters, on every dataset, and no two share a down column."""
+    after = random_model.after
+    large = [(row["layer"], row["neuron"]) for row in random_model.truth if row["role"] == "large_unspecific"]
+    assert len(large) == NUM_LAYERS * len(MODALITIES)
+    for rows in random_model.samples.values():
+        clean = logits(after, rows)
+        for pair in large:
+            with zeroed_columns(after, [pair]):
+                assert (logits(after, rows) - clean).abs().max() > 0.01
+        with zeroed_columns(after, large):
+            assert (logits(after, rows) - clean).abs().max() > 0.05
 
 
 def test_decoys_are_what_they_are_called(random_model: Planted) -> None:
@@ -207,17 +250,17 @@ def test_decoys_are_what_they_are_called(random_model: Planted) -> None:
     mean = np.asarray(statistics.columns()["mean_sum"]).reshape(-1, NUM_LAYERS, after.num_neurons)[[0, 1, 3]]
     for layer in range(NUM_LAYERS):
         roles = np.array([r["role"] for r in truth if r["layer"] == layer])
-        large = mean[:, layer, roles == "large_unspecific"]
+        large = mean[:, layer, roles == "cancelling"]
         assert large.shape == (3, 2)
         assert (large.min(1) > mean[:, layer, roles == "existing"].max(1)).all()
-        assert {r["acts"] for r in truth if r["role"] == "large_unspecific"} == {True}
+        assert {r["acts"] for r in truth if r["role"] == "cancelling"} == {True}
 
 
 def test_truth_lists_every_neuron_once_in_order(random_model: Planted) -> None:
     places = [(row["layer"], row["neuron"]) for row in random_model.truth]
     assert places == [(la, n) for la in range(NUM_LAYERS) for n in range(random_model.after.num_neurons)]
     acting = {row["role"] for row in random_model.truth if row["acts"]}
-    assert acting == {"planted", "redundant", "large_unspecific", "host", "existing"}
+    assert acting == {"planted", "redundant", "large_unspecific", "cancelling", "host", "existing"}
     last = [row["role"] for row in random_model.truth if row["neuron"] >= NUM_NEURONS]
     assert "existing" in last, "an index must tell nothing"
 
@@ -264,65 +307,3 @@ def test_what_cannot_be_planted_is_refused(tiny: Adapter) -> None:
         planted(tiny, SAMPLES, host_frac=0.05)
     with pytest.raises(UserError, match="only qwen2_vl"):
         widen(OmegaConf.create({"config": {"model_type": "llama", "text_config": {}}}), 1)
-
-
-# --- the rule, on the shipped weights --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Rows]]:
-    """The rule's outputs, planted in the shipped model, and report samples that it did not see."""
-    from importlib import import_module
-
-    folder = tmp_path_factory.mktemp("planted")
-    unseen, datasets = {}, []
-    for name in ("toy_caption", "toy_mmlu"):
-        samples = import_module(f"lode.dataset.{name}").samples
-        path = folder / f"{name}.parquet"
-        rows = [row(sample) for split in ("mine", "report") for sample in samples(split, 8, 2024)]
-        write_table(path, "dataset", rows, {})
-        unseen[name] = [entry for entry in read_table(path, "dataset").to_pylist() if entry["split"] == "report"]
-        datasets.append(str(path))
-    manifest = write_manifest(ROOT / "resources" / "models" / "tiny_qwen2_vl", folder / "manifest.json")
-    io = {"manifest": str(manifest), "datasets": datasets, "output": str(folder / "model")}
-    io |= {name: str(folder / f"{name}.parquet") for name in ("truth", "proof")}
-    cfg = OmegaConf.create({"planting": {**compose().planting, "num_samples": 8}, "io": io})
-    stage.run(
-        OmegaConf.merge(cfg, {"model": compose().model, "runtime": {"device": "cpu", "threads": 1}}),
-        {"config": {"planting": {"seed": 1}}},
-    )
-    return folder, unseen
-
-
-@torch.inference_mode()
-def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
-    """On samples that the rule did not see, by the machinery of the benchmark: the image set costs answers about
-    images and not a bit elsewhere.
-    """
-    folder, unseen = shipped
-    truth = read_table(folder / "truth.parquet", "truth").to_pylist()
-    after = load(compose().model, write_manifest(folder / "model", folder / "planted.json"), "cpu", 1)
-    before = load(compose().model, folder / "manifest.json", "cpu", 1)
-    assert isinstance(AutoModelForImageTextToText.from_pretrained(folder / "model"), type(after.model))
-    likelihood = {}
-    for name, rows in unseen.items():
-        batch = prepare_batch(after, rows)
-        original = judge_gold(before, prepare_batch(before, rows)).content
-        clean = judge_gold(after, batch).content
-        np.testing.assert_allclose(clean, original, atol=1e-3)
-        for modality in MODALITIES:
-            with zeroed_columns(after, neurons_of(truth, "planted", modality)):
-                switched = judge_gold(after, batch).content
-            likelihood[name, modality] = np.mean(switched) - np.mean(clean)
-            if name == "toy_mmlu" and modality == "image":
-                assert switched == clean
-    assert likelihood["toy_caption", "image"] < -1
-    assert max(likelihood["toy_caption", "text"], likelihood["toy_mmlu", "text"]) < -1
-
-
-def test_the_rule_records_what_it_did(shipped: tuple[Path, dict[str, Rows]]) -> None:
-    folder, _ = shipped
-    assert read_provenance(folder / "truth.parquet")["config"]["planting"]["seed"] == 1
-    proof = read_table(folder / "proof.parquet", "proof").to_pylist()
-    assert {entry["role"] for entry in proof} >= {"none", "planted", "redundant_one", "redundant", "specific_mute"}
-    assert (folder / "model" / "provenance.json").is_file()

@@ -9,10 +9,19 @@ import pytest
 
 from lode.artifacts import SCHEMAS, dense, dense_lists, neuron_columns, read_provenance, read_table, write_table
 from lode.config import compose, restrict
-from lode.control import Pairs, Selected, magnitude_matched, outlier_excluded, resized, shuffled_labels
-from lode.control.layer_matched import layer_matched
+from lode.control import (
+    UNMATCHABLE,
+    Pairs,
+    Selected,
+    magnitude,
+    magnitude_matched,
+    magnitude_ratio,
+    outlier_excluded,
+    resized,
+    shuffled_labels,
+)
 from lode.selection.miner import select_neurons
-from lode.shapes import MODALITIES
+from lode.shapes import MODALITIES, headline_first
 from lode.stages import select
 from lode.validation import known_plugins
 
@@ -64,7 +73,9 @@ def test_controls_have_the_unique_count_of_their_set(kind: str, ratio: float, st
     assert draws
     for draw in draws:
         assert set(draw) <= set(given.sets)
-        assert set(draw) >= set(MODALITY_NAMES)
+        per_layer = {name: np.bincount(pairs[:, 0], minlength=NUM_LAYERS) for name, pairs in given.sets.items()}
+        crowded = {name for name, counts in per_layer.items() if counts.max() > NUM_NEURONS / 2}
+        assert set(draw) >= set(MODALITY_NAMES) - (crowded if kind == "magnitude_matched" else set())
         for name, pairs in draw.items():
             assert len(pairs) == len(members(pairs)) == len(members(given.sets[name]))
             assert np.all((pairs >= 0) & (pairs < [NUM_LAYERS, NUM_NEURONS]))
@@ -111,35 +122,71 @@ def test_layer_matched_keeps_the_layers() -> None:
     assert np.all(np.abs(shares("layer_matched") - per_layer[:, None]) < 4.5 * np.sqrt(per_layer.max() / 600))
 
 
-def test_magnitude_matched_keeps_layer_and_bin() -> None:
-    given = selected(importance(), 0.3)
-    bins = magnitude_matched.magnitude_bins(magnitude_matched.magnitude(given.table))
-    assert np.bincount(bins[0]).tolist() == [6] * 10
-
-    def profile(pairs: Pairs) -> list[tuple[int, int]]:
-        return sorted((int(layer), int(bins[layer, neuron])) for layer, neuron in pairs)
-
-    for draw in drawn("magnitude_matched", given):
-        for name, pairs in draw.items():
-            assert profile(pairs) == profile(given.sets[name])
-    assert any(
-        profile(layer_matched(given.sets["image"], NUM_NEURONS, np.random.default_rng(i)))
-        != profile(given.sets["image"])
-        for i in range(3)
-    ), "matching layers alone would not do"
-
-
-def test_magnitude_is_the_root_mean_square_over_samples() -> None:
+def test_magnitude_is_the_mean_activation_times_what_it_writes() -> None:
     table = importance()
-    names, (squares,) = dense(table, ("mean_sumsq",))
+    names, (magnitudes, norms) = dense(table, ("abs_mean_sum", "down_norm"))
     prompt = names.index("prompt")
-    expected = np.sqrt(squares[prompt] / (10 + 5 * prompt))
-    np.testing.assert_allclose(magnitude_matched.magnitude(table), expected)
+    expected = magnitudes[prompt] / (10 + 5 * prompt) * norms[prompt]
+    np.testing.assert_allclose(magnitude(table), expected)
 
 
-def test_bins_by_hand() -> None:
-    values = np.array([[5.0, 1.0, 3.0, 2.0, 4.0]])
-    assert magnitude_matched.magnitude_bins(values).tolist() == [[8, 0, 4, 2, 6]]
+def test_the_nearest_by_hand() -> None:
+    """Two neurons of ten and the best matches left, when one is asked for: either order gives 4.4 and 8.9."""
+    values = np.array([[1.0, 2.0, 3.0, 4.0, 4.4, 5.5, 7.0, 8.0, 8.9, 12.0]])
+    pairs = np.array([[0, 3], [0, 7]])
+    chosen = np.isin(np.arange(10), [3, 7])[None]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        found = magnitude_matched.nearest(pairs, chosen, values, rng, num_nearest=1)
+        assert found.tolist() == [[0, 4], [0, 8]]
+    drawn_of = {
+        tuple(magnitude_matched.nearest(pairs, chosen, values, np.random.default_rng(seed), num_nearest=2)[:, 1])
+        for seed in range(40)
+    }
+    assert drawn_of == {(near, far) for near in (2, 4) for far in (6, 8)}
+
+
+def test_magnitude_ratio_by_hand() -> None:
+    """Controls of mean (1 + 2 + 3 + 6) / 4 = 3 beside a set of mean (4 + 8) / 2 = 6."""
+    values = np.array([[1.0, 2.0, 4.0, 0.0], [3.0, 6.0, 8.0, 0.0]])
+    own = np.array([[0, 2], [1, 2]])
+    controls = [np.array([[0, 0], [1, 0]]), np.array([[0, 1], [1, 1]])]
+    assert magnitude_ratio(values, own, controls) == 0.5
+    assert magnitude_ratio(values, own, [own]) == 1
+    assert magnitude_ratio(values, np.array([[0, 3]]), [np.array([[0, 0]])]) is None
+
+
+def test_magnitude_matched_is_near_in_magnitude_and_outside_the_set() -> None:
+    """A set from all of the range is matched; one of the largest neurons of each layer cannot be."""
+    table = importance()
+    values = magnitude(table)
+    order = values.argsort(1)
+    kept = {"anywhere": order[:, 4:44:4], "largest": order[:, -8:], "most": order[:, 20:]}
+    layers = np.arange(NUM_LAYERS)[:, None]
+    sets = {
+        name: np.stack([np.broadcast_to(layers, part.shape), part], -1).reshape(-1, 2) for name, part in kept.items()
+    }
+    given = Selected(sets, table, MODALITY_NAMES, 0.1, lambda *_: sets)
+    draws = drawn("magnitude_matched", given, 20)
+    assert all(set(draw) == {"anywhere", "largest"} for draw in draws), "40 of 60 leave too few"
+    ratio = {
+        name: magnitude_ratio(values, sets[name], [draw[name] for draw in draws]) for name in ("anywhere", "largest")
+    }
+    assert ratio["anywhere"] == pytest.approx(1, abs=0.1)
+    assert ratio["largest"] < UNMATCHABLE
+    for draw in draws:
+        for name, pairs in draw.items():
+            assert not members(pairs) & members(sets[name])
+            np.testing.assert_array_equal(pairs[:, 0], sets[name][:, 0])
+    left = np.take_along_axis(values, order[:, :-8], 1).mean() / np.take_along_axis(values, order[:, -8:], 1).mean()
+    assert ratio["largest"] > 2 * left, "any neuron outside the set would do"
+
+
+def test_the_headline_is_the_first_kind_that_there_is() -> None:
+    kinds = ["uniform", "layer_matched", "sham", "magnitude_matched", "sham"]
+    assert headline_first(kinds) == ["magnitude_matched", "layer_matched", "sham", "uniform"]
+    assert headline_first(["uniform", "layer_matched"]) == ["layer_matched", "uniform"]
+    assert headline_first([""]) == [""]
 
 
 def test_other_modality_is_cut_to_the_best_and_filled_up() -> None:
@@ -261,7 +308,18 @@ def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
     } == expected
     for row in rows:
         assert (row["kind"] == "control") == bool(row["control_kind"])
-    shared = read_provenance(tmp_path / "neurons.parquet")["shared_frac"]
+    record = read_provenance(tmp_path / "neurons.parquet")
+    shared, ratio = record["shared_frac"], record["magnitude_ratio"]
+    assert {kind: set(of) for kind, of in ratio.items()} == {kind: set(of) for kind, of in shared.items()}
+    assert set(ratio["sham"].values()) == {1.0}
+    values = magnitude(importance())
+
+    def mean_of(kind: str) -> float:
+        of = [row for row in rows if row["control_kind"] == kind and "image" in (row["control_of"], row["set_name"])]
+        return float(np.mean([values[row["layer"], row["neuron"]] for row in of]))
+
+    assert ratio["magnitude_matched"]["image"] == pytest.approx(mean_of("magnitude_matched") / mean_of(""))
+    assert set(shared["magnitude_matched"].values()) == {0.0}
     assert set(shared) == set(KINDS)
     assert set(shared["sham"].values()) == {1.0}
     assert 0 <= shared["uniform"]["image"] < 0.5

@@ -14,7 +14,7 @@ from lode.errors import UserError
 from lode.figure import house_style, read_tables
 from lode.figure import scoreboard as figure
 from lode.schemas import RATINGS
-from lode.selection import miner
+from lode.selection import miner, size
 from lode.stages import compare, rate
 from tests.tables import captured_importance
 
@@ -29,7 +29,7 @@ def test_measures_by_hand() -> None:
     positive = np.array([True, False, True, False, False, False])
     scores = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
     selected = scores > 3.5
-    roles = np.array(["planted", "specific_mute", "redundant", "host", "large_unspecific", "existing"])
+    roles = np.array(["planted", "specific_mute", "redundant", "host", "large_unspecific", "cancelling"])
     row = rate.rate_ranking(positive, scores, selected, roles)
     assert row["auroc"] == pytest.approx(7 / 8)  # of 2 x 4 pairs, one is the wrong way round
     assert row["average_precision"] == pytest.approx((1 / 1 + 2 / 3) / 2)
@@ -38,6 +38,7 @@ def test_measures_by_hand() -> None:
     assert (row["host_at_k"], row["unspecific_at_k"]) == (0, 0)
     assert row["false_discovery_frac"] == pytest.approx(1 / 3)
     assert row["recall_frac"] == 1
+    assert rate.rate_ranking(positive, -scores, selected, roles)["unspecific_at_k"] == 1
 
 
 def test_an_empty_set_discovers_nothing_falsely() -> None:
@@ -59,6 +60,18 @@ def test_what_is_never_chosen_comes_last() -> None:
     np.testing.assert_array_equal(np.argsort(-scores, kind="stable"), [2, 1, 0, 3])
     assert scores[0] == scores[3]
     np.testing.assert_array_equal(rate.finite(np.full(2, -np.inf)), [0, 0])
+
+
+def test_size_by_hand_knows_no_modality() -> None:
+    """Two neurons: over nine prompts |h| adds up to 18 and 9, and they write 3 and 1 a unit: 2 * 3 and 1 * 1."""
+    table = captured_importance(0, 1, 2, num_samples=9)
+    prompt = np.array(table["modality"].to_pylist()) == "prompt"
+    sums = np.where(prompt, np.resize([18.0, 9.0], len(prompt)), 1e6)
+    for name, values in {"hidden_abs_sum": sums, "down_norm": np.resize([3.0, 1.0], len(prompt))}.items():
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), [values])
+    assert size.score_neurons(table, ["text", "image"]).tolist() == [[[6.0, 1.0]], [[6.0, 1.0]]]
+    sets = size.select_neurons(table, ["text", "image"], 1.0, 1)
+    assert {name: pairs.tolist() for name, (pairs, _) in sets.items()} == {"text": [[0, 0]], "image": [[0, 0]]}
 
 
 # --- a selection on a planted model -----------------------------------------------------------------------------------

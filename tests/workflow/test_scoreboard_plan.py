@@ -66,7 +66,7 @@ def test_a_planted_model_is_the_one_it_was_made_from_and_another() -> None:
     ("override", "changed"),
     [
         ("planting.effect=4", {"plant"}),
-        ("planting.num_planted=3", {"plant"}),
+        ("planting.num_cancelling=2", {"plant"}),
         ("selection.ratio=0.03", {"rate"}),
         ("seed=7", {"rate"}),
         ("scoring.confidence_level=0.9", set()),
@@ -89,6 +89,15 @@ def test_what_a_value_runs_again(override: str, changed: set[str]) -> None:
     assert differ == changed
 
 
+def test_the_positive_control_plants_five_times_and_looks_at_the_bare_model_too() -> None:
+    run = Pipeline({"experiment": "planted"})
+    plantings = [run.facts(name).planting for name in run.planted()]
+    assert {planting.seed for planting in plantings} == {1, 2, 3, 4, 5}
+    assert {(planting.num_pairs, planting.strength) for planting in plantings} == {(4, 20.0)}
+    assert set(run.cfg.models) == {"tiny_qwen2_vl", *run.planted()}
+    assert {"miner", "mean_difference"} == set(run.cfg.selections)
+
+
 def test_code_of_the_plugin_is_code_of_the_rating() -> None:
     """The rating of a selection runs again when its plug-in changes, and planting does not."""
     run = pipeline()
@@ -108,6 +117,7 @@ def test_code_of_the_plugin_is_code_of_the_rating() -> None:
         ("planting.modalities=[text,smell]", "unknown modality to plant 'smell'"),
         ("planting.num_planted=0", "planting.num_planted = 0: expected a whole number of at least 1"),
         ("planting.strength=-1", "planting.strength = -1.0: expected at least 0"),
+        ("planting.num_cancelling=-1", "planting.num_cancelling = -1: expected at least 0"),
         ("planting.host_frac=0", "expected a share in (0, 1]"),
         ("planting.effect=0", "a length above 0"),
         ("model.dtype=bfloat16", "planting needs float32"),

@@ -1,0 +1,115 @@
+"""The planting rule on the shipped weights: what it writes, and what it promises on samples that it did not see."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from omegaconf import OmegaConf
+from transformers import AutoModelForImageTextToText
+
+from lode.artifacts import SCHEMAS, read_provenance, read_table, with_nulls, write_table
+from lode.config import compose
+from lode.importance.aggregation import importance_columns
+from lode.importance.statistics import Recording
+from lode.model.loading import load
+from lode.model.weights import zeroed_columns
+from lode.planting.proof import neurons_of
+from lode.selection import mean_difference, size
+from lode.stages import plant as stage
+from lode.model.answering import judge_gold, prepare_batch
+from lode.stages.capture import capture
+from lode.stages.prepare import row
+from lode.stages.rate import rate
+
+MODALITIES = ["text", "special", "image"]
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Rows]]:
+    """What the rule of `experiment=planted` makes of the shipped model, and report samples that it did not see."""
+    from importlib import import_module
+
+    folder = tmp_path_factory.mktemp("planted")
+    unseen, datasets = {}, []
+    for name in ("toy_textvqa", "toy_mmlu"):
+        samples = import_module(f"lode.dataset.{name}").samples
+        path = folder / f"{name}.parquet"
+        rows = [row(sample) for split in ("mine", "report") for sample in samples(split, 8, 2024)]
+        write_table(path, "dataset", rows, {})
+        unseen[name] = [entry for entry in read_table(path, "dataset").to_pylist() if entry["split"] == "report"]
+        datasets.append(str(path))
+    manifest = folder / "manifest.json"
+    manifest.write_text('{"folder": "resources/models/tiny_qwen2_vl"}')
+    io = {"manifest": str(manifest), "datasets": datasets, "output": str(folder / "model")}
+    io |= {name: str(folder / f"{name}.parquet") for name in ("truth", "proof")}
+    planting = compose(["experiment=planted"]).planting
+    cfg = OmegaConf.create({"planting": {**planting, "num_samples": 8}, "io": io})
+    stage.run(
+        OmegaConf.merge(cfg, {"model": compose().model, "runtime": {"device": "cpu", "threads": 1}}),
+        {"config": {"planting": {"seed": 1}}},
+    )
+    return folder, unseen
+
+
+@torch.inference_mode()
+def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
+    """On samples that the rule did not see, by the machinery of the benchmark: the image set costs answers about
+    images and not a bit elsewhere.
+    """
+    folder, unseen = shipped
+    truth = read_table(folder / "truth.parquet", "truth").to_pylist()
+    manifest = folder / "planted.json"
+    manifest.write_text(f'{{"folder": "{folder / "model"}"}}')
+    after = load(compose().model, manifest, "cpu", 1)
+    before = load(compose().model, folder / "manifest.json", "cpu", 1)
+    assert isinstance(AutoModelForImageTextToText.from_pretrained(folder / "model"), type(after.model))
+    likelihood = {}
+    for name, rows in unseen.items():
+        batch = prepare_batch(after, rows)
+        original = judge_gold(before, prepare_batch(before, rows)).content
+        clean = judge_gold(after, batch).content
+        np.testing.assert_allclose(clean, original, atol=1e-3)
+        for modality in MODALITIES:
+            planted_set = neurons_of(truth, "planted", modality) + neurons_of(truth, "redundant", modality)
+            with zeroed_columns(after, planted_set):
+                switched = judge_gold(after, batch).content
+            likelihood[name, modality] = np.mean(switched) - np.mean(clean)
+            if name == "toy_mmlu" and modality == "image":
+                assert switched == clean
+    assert likelihood["toy_textvqa", "image"] < -1
+    assert max(likelihood["toy_textvqa", "text"], likelihood["toy_mmlu", "text"]) < -1
+
+
+def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) -> None:
+    """The size-only baseline of the scoreboard is at chance, on statistics by which a contrast finds them."""
+    folder, _ = shipped
+    manifest = folder / "planted.json"
+    manifest.write_text(f'{{"folder": "{folder / "model"}"}}')
+    after, truth = load(compose().model, manifest, "cpu", 1), read_table(folder / "truth.parquet", "truth")
+    statistics = {}
+    for name in ("toy_textvqa", "toy_mmlu"):
+        rows = [r for r in read_table(folder / f"{name}.parquet", "dataset").to_pylist() if r["split"] == "mine"]
+        columns = capture(after, rows, 8, "reference", recording=Recording(hidden_site=True)).columns()
+        schema = SCHEMAS["statistics"]
+        statistics[name] = [pa.table(with_nulls(columns, schema), schema=schema)]
+    columns, schema = importance_columns(statistics), SCHEMAS["importance"]
+    table = pa.table(with_nulls(columns, schema), schema=schema)
+    selection = OmegaConf.create(
+        {"modality_split": "special_text_separate", "modalities": MODALITIES, "ratio": 0.02, "options": {}}
+    )
+    for plugin, least, most in ((size, 0, 2), (mean_difference, 5, np.inf)):
+        for rating in rate(table, truth, plugin, selection, 1):
+            chance = rating["num_positive"] / rating["num_neurons"]
+            assert least * chance <= rating["average_precision"] <= most * chance, rating["modality"]
+
+
+def test_the_rule_records_what_it_did(shipped: tuple[Path, dict[str, Rows]]) -> None:
+    folder, _ = shipped
+    assert read_provenance(folder / "truth.parquet")["config"]["planting"]["seed"] == 1
+    proof = read_table(folder / "proof.parquet", "proof").to_pylist()
+    assert {entry["role"] for entry in proof} >= {"none", "planted", "redundant_one", "redundant", "specific_mute"}
+    assert (folder / "model" / "provenance.json").is_file()
