@@ -152,7 +152,7 @@ class GradientsConfig:
 class ControlsConfig:
     """Which controls a set gets, and how many."""
 
-    kinds: list[str] = field(default_factory=lambda: ["layer_matched"])  # lode/control/<kind>.py
+    kinds: list[str] = field(default_factory=lambda: ["magnitude_matched"])  # lode/control/<kind>.py
     num_draws: int = 20  # of each random kind, for every set
 
 

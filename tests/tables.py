@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, list_column, neuron_columns, provenance, write_table
-from lode.schemas import RATINGS
+from lode.planted_tables import RATINGS
 from lode.shapes import METRICS, MODALITIES
 
 _SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,

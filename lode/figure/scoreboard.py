@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lode.figure import INK, MUTED, WIDTH, Table, blocks, colour, in_order, marker
-from lode.schemas import RATINGS
+from lode.planted_tables import RATINGS
 
 #: The measures shown, with what chance gives; None where it depends on the number of positives.
 MEASURES = {"average_precision": None, "auroc": 0.5}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lode.artifacts import read_table, replacing, write_table
-from lode.schemas import RATINGS
+from lode.planted_tables import RATINGS
 from lode.seal import beside
 
 Row = dict[str, Any]

@@ -14,12 +14,12 @@ from lode.artifacts import SCHEMAS, read_provenance, read_table, with_nulls, wri
 from lode.config import compose
 from lode.importance.aggregation import importance_columns
 from lode.importance.statistics import Recording
+from lode.model.answering import judge_gold, prepare_batch
 from lode.model.loading import load
 from lode.model.weights import zeroed_columns
 from lode.planting.proof import neurons_of
 from lode.selection import mean_difference, size
 from lode.stages import plant as stage
-from lode.model.answering import judge_gold, prepare_batch
 from lode.stages.capture import capture
 from lode.stages.prepare import row
 from lode.stages.rate import rate

@@ -13,7 +13,7 @@ from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.errors import UserError
 from lode.figure import house_style, read_tables
 from lode.figure import scoreboard as figure
-from lode.schemas import RATINGS
+from lode.planted_tables import RATINGS
 from lode.selection import miner, size
 from lode.stages import compare, rate
 from tests.tables import captured_importance
