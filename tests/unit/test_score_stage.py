@@ -1,4 +1,4 @@
-"""The score stage on a table small enough to work by hand, and every input that it must refuse."""
+"""The score stage on a table small enough to work by hand."""
 
 import math
 import random
@@ -7,104 +7,15 @@ from statistics import mean
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from omegaconf import OmegaConf
 
-from lode.artifacts import SCHEMAS, read_table, write_table
-from lode.diagnostics import loops, parses
+from lode.artifacts import SCHEMAS, read_table
 from lode.errors import UserError
 from lode.predictions import NeuronSet
 from lode.scoring import exact_match
-from lode.stages.score import kinds_of_controls, run, score_sets
+from lode.stages.score import kinds_of_controls, score_sets
+from tests.scored_run import NUM_SAMPLES, ORDER, OUTPUTS, RIGHT, SCORES, dataset_rows, prediction_rows, scoring_stage
 
-NUM_SAMPLES = 6
-#: Replies right, as one digit per sample; the clusters are two samples each. Clean has 6 of 6.
-RIGHT = {
-    "none": "111111",
-    "blank": "010000",
-    "image": "001011",
-    "text": "111111",
-    "image-0": "111110",
-    "image-1": "001011",
-    "image-2": "110111",
-    "text-0": "111111",
-}
-OUTPUTS = ("scores", "effects", "sample_scores")
-ORDER = ["none", "blank", "constant", "image", "text", "image-0", "image-1", "image-2", "text-0"]
-
-
-def dataset_rows():
-    report = [(f"s{i}", f"c{i // 2}", "report", f"word{i}") for i in range(NUM_SAMPLES)]
-    return [
-        {
-            "sample_id": sample_id,
-            "cluster_id": cluster_id,
-            "split": split,
-            "prompt": "?",
-            "media": [{"kind": "image", "bytes": b"x", "mime": "image/png"}],
-            "answers": [answer],
-            "choices": [],
-            "answer_index": -1,
-            "meta": "{}",
-        }
-        for sample_id, cluster_id, split, answer in [*report, ("m0", "c9", "mine", "mined")]
-    ]
-
-
-def prediction(set_name, i, right):
-    of, _, draw = set_name.partition("-")
-    kind = {"none": "clean", "blank": "blanked"}.get(set_name, "control" if draw else "method")
-    return {
-        "sample_id": f"s{i}",
-        "cluster_id": f"c{i // 2}",
-        "set_name": set_name,
-        "kind": kind,
-        "control_of": of if draw else "",
-        "control_kind": "layer_matched" if draw else "",
-        "control_draw": int(draw) if draw else -1,
-        "num_neurons": 0 if kind in ("clean", "blanked") else 5,
-        "reply": f"word{i}" if right else ("" if i == 0 else f"a word{i}"),
-        "begins_with_answer": right,
-        "gold": f"word{i}",
-        "num_gold_tokens": 1 + i % 2,
-        "gold_log_likelihood": -0.1 - i / 3 - (not right),
-        "gold_token_log_likelihood": (-0.1 - i / 3 - (not right)) / (1 + i % 2),
-        "end_log_likelihood": -0.2 - 2 * (not right),
-        "num_prompt_tokens": 4,
-        "num_reply_tokens": 1,
-        "truncated": not right and i == 1,
-    }
-
-
-def prediction_rows():
-    return [prediction(name, i, digit == "1") for name in RIGHT for i, digit in enumerate(RIGHT[name])]
-
-
-LEVEL = 0.95
-#: The scores of the stage in these tests: the headline is blind to what follows the answer.
-SCORES = ["begins_with_answer", "exact_match"]
-
-
-@pytest.fixture
-def stage(tmp_path):
-    """A function that writes the inputs, runs the stage, and returns (scores, effects) as lists of rows."""
-
-    def execute(predictions=None, dataset=None, shards=1, **changes):
-        io = {name: str(tmp_path / f"{name}.parquet") for name in ("dataset", *OUTPUTS)}
-        write_table(io["dataset"], "dataset", dataset_rows() if dataset is None else dataset, {})
-        rows = prediction_rows() if predictions is None else predictions
-        io["predictions"] = [str(tmp_path / f"{i}.predictions.parquet") for i in range(shards)]
-        for i, path in enumerate(io["predictions"]):
-            write_table(path, "predictions", rows[i::shards], {})
-        toy = {"name": "toy", "scores": changes.get("scores", SCORES)}
-        scoring = {"confidence_level": changes.get("confidence_level", LEVEL)}
-        cfg = OmegaConf.create({"dataset": toy, "scoring": scoring, "io": io})
-        OmegaConf.set_struct(cfg, True)
-        run(cfg, {"config_digest": "abc"})
-        execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in OUTPUTS]
-        return [read_table(io[name], name).to_pylist() for name in ("scores", "effects")]
-
-    return execute
-
+__all__ = ["scoring_stage"]  # a fixture
 
 OUTCOMES = ("content", "stopping", *SCORES)
 
@@ -312,39 +223,6 @@ def test_diagnostics_by_hand(stage):
     assert next(row for row in free if row["kind"] == "constant")["num_reply_tokens"] is None
 
 
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("no no no", True),
-        ("no no", False),
-        ("", False),
-        ("the cat the cat the cat sat", True),
-        ("a b c d e f g h " * 3, True),
-        ("a b c d e f g h i " * 3, False),
-        ("well a b a b a c", False),
-        ("!!!!!!!!!!", True),
-        ("1000000", False),
-        ("haha" * 5, True),
-        ("abcde" * 10, False),
-        ("yes it is, yes it was", False),
-    ],
-)
-def test_loops_by_hand(reply, expected):
-    assert loops(reply) is expected
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("A", True), ("b", True), ("(C)", True), ("C. sky", True), ("D", False), ("A man", False), ("Because", False),
-        ("Red.", True), (" sky blue ", True), ("sky", False), ("", False), ("...", False), ("1", False),
-    ],
-)  # fmt: skip
-def test_parses_by_hand(reply, expected):
-    assert parses(reply, ["red", "green", "sky blue"]) is expected
-    assert parses(reply, []) is bool(reply.strip())
-
-
 def test_a_drop_above_all_controls_ranks_first(stage):
     rows = [r for r in prediction_rows() if r["set_name"] != "image-1"]
     assert exact_effects(stage(rows)[1])[0]["p_value"] == pytest.approx(1 / 3)
@@ -416,59 +294,3 @@ def test_a_score_out_of_contract_is_refused(monkeypatch, bad):
     monkeypatch.setattr("lode.scoring.exact_match.score", lambda replies, samples: bad)
     with pytest.raises(UserError, match=r"expected 2 numbers in \[0.*, 1.*\].*lode/scoring/exact_match.py"):
         score_sets(exact_match, {named("first"): [{"reply": "a"}, {"reply": "b"}]}, [{}, {}])
-
-
-def changed(where, **values):
-    return [row | (values if where(row) else {}) for row in prediction_rows()]
-
-
-def is_last_of_image(row):
-    return row["set_name"] == "image" and row["sample_id"] == "s5"
-
-
-REFUSED = {
-    "unknown sample": (changed(is_last_of_image, sample_id="elsewhere"), "'elsewhere', not in the dataset"),
-    "other cluster": (changed(is_last_of_image, cluster_id="c0"), "'s5' is in cluster 'c0'; expected 'c2'"),
-    "missing sample": ([r for r in prediction_rows() if not is_last_of_image(r)], "has 5 of the 6 .*'s5' is missing"),
-    "missing everywhere": ([r for r in prediction_rows() if r["sample_id"] != "s3"], "'s3' is missing"),
-    "duplicate": ([*prediction_rows(), prediction("image", 5, True)], "set 'image', sample 's5' occurs twice"),
-    "no clean set": ([r for r in prediction_rows() if r["kind"] != "clean"], "0 sets of kind 'clean'.*exactly one"),
-    "no rows": ([], "0 sets of kind 'clean'"),
-    "two clean sets": (changed(lambda r: r["set_name"] == "text", kind="clean"), "2 sets of kind 'clean'"),
-    "nan": (changed(is_last_of_image, gold_log_likelihood=float("nan")), "gold_log_likelihood is nan.*finite"),
-    "nan at the end": (changed(is_last_of_image, end_log_likelihood=float("nan")), "end_log_likelihood is nan.*finite"),
-    "infinite": (changed(is_last_of_image, gold_log_likelihood=-float("inf")), "gold_log_likelihood is -inf"),
-    "unknown kind": (
-        changed(is_last_of_image, kind="sham"),
-        "kind is 'sham'; expected one of clean, blanked",
-    ),
-    "orphan control": ([r for r in prediction_rows() if r["set_name"] != "text"], "controls of 'text'.*image"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_predictions_that_do_not_fit_are_refused(stage, case, tmp_path):
-    predictions, message = REFUSED[case]
-    with pytest.raises(UserError, match=message):
-        stage(predictions)
-    assert not (tmp_path / "scores.parquet").exists()
-
-
-def test_options_and_datasets_that_make_no_sense_are_refused(stage):
-    with pytest.raises(UserError, match=r"names no score.*dataset\.scores"):
-        stage(scores=[])
-    for wrong in (1.0, 95):
-        with pytest.raises(UserError, match=rf"confidence_level = {wrong}; expected"):
-            stage(confidence_level=wrong)
-    with pytest.raises(UserError, match="1 repeated sample id"):
-        stage(dataset=[*dataset_rows(), dataset_rows()[0]])
-    with pytest.raises(UserError, match="one cluster; expected at least two"):
-        stage(changed(lambda r: True, cluster_id="c0"), [row | {"cluster_id": "c0"} for row in dataset_rows()])
-
-
-def test_a_prediction_table_of_another_kind_is_refused(stage, tmp_path):
-    stage()
-    io = {"predictions": [str(tmp_path / "scores.parquet")], "dataset": str(tmp_path / "dataset.parquet")}
-    cfg = {"dataset": {"name": "toy", "scores": SCORES}, "scoring": {"confidence_level": LEVEL}, "io": io}
-    with pytest.raises(UserError, match="missing column 'sample_id'"):
-        run(OmegaConf.create(cfg), {})
