@@ -367,9 +367,10 @@ def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
             }
             for i in range(42)
         ]  # fmt: skip
-        config = {"dataset": {"name": name, "plugin": name, "options": {"voice": "formant", "look": HOSTILE}}}
+        config = {"dataset": {"name": name, "plugin": name, "options": {"look": HOSTILE}}}
+        data = {"options": {"voice": "formant", "look": HOSTILE}, "held_out": "clusters"}
         place = folder / "datasets" / f"{name}.parquet"
-        paths.append(_write(place, "dataset", rows, "prepare", config=config))
+        paths.append(_write(place, "dataset", rows, "prepare", config=config, data=data))
     return paths
 
 

@@ -15,10 +15,10 @@ def dataset_facts(name: str, dataset: pa.Table, record: Mapping[str, Any]) -> Ro
     Args:
         name: of the dataset.
         dataset: the table.
-        record: its provenance, which holds the config that it was prepared with.
+        record: its provenance, which holds what it was prepared with: every option, the defaults too.
     """
     config = record["config"]["dataset"]
-    options = [f"{option} = {value}" for option, value in sorted(config["options"].items())]
+    options = [f"{option} = {value}" for option, value in sorted(record["data"]["options"].items())]
     clusters = cluster_sizes(dataset)
     splits = {
         split: {"num_samples": sum(sizes), "num_clusters": len(sizes)} for split, sizes in sorted(clusters.items())
