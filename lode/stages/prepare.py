@@ -154,10 +154,10 @@ def rows(dataset: Any, split_seed: int, split: str) -> Iterator[dict[str, Any]]:
 def description(dataset: Any, split: str) -> dict[str, Any]:
     """What the table records of its data: every option of the plug-in, the defaults too, and what is held out."""
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
-    defaults = list(inspect.signature(plugin.samples).parameters.values())[3:]
+    options = list(inspect.signature(plugin.samples).parameters.values())[3:]
     given = dict(OmegaConf.to_container(dataset.options))  # type: ignore[arg-type]  # a section is a mapping
     return {
-        "options": {option.name: option.default for option in defaults} | given,
+        "options": {o.name: o.default for o in options if o.default is not o.empty} | given,
         "held_out": plugin.HELD_OUT if split == "disjoint" else "none",
     }
 

@@ -194,7 +194,7 @@ def test_statistics_that_were_not_captured_are_named(name: str) -> None:
     nulls, dropped = table, table.drop_columns([name for name in SWITCHES if SWITCHES[name].startswith("gradients")])
     for column in SWITCHES:
         nulls = replaced(nulls, column, pa.nulls(table.num_rows, table.schema.field(column).type))
-    message = r"which this selection needs; set (capture|gradients)\.\w+=(64|8|true)"
+    message = r"which this selection needs; set (capture|gradients)\.\w+=(512|8|true)"
     for lacking in [nulls, dropped][: 1 + ("gradients.enabled" in plugin(name).NEEDS)]:
         with pytest.raises(UserError, match=message):
             select(name, lacking)
