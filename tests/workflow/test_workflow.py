@@ -62,7 +62,7 @@ def test_a_job_refuses_a_config_other_than_the_planned_one(finished: Path, tmp_p
 
 @pytest.mark.parametrize("profile", ["local", "slurm"])
 def test_both_profiles_print_the_line_of_each_job(profile: str) -> None:
-    """A real run with the local one is in test_own_table.py. `--logger rich` would print none."""
+    """A real run with the local one is in test_swapped_table.py. `--logger rich` would print none."""
     assert OmegaConf.load(ROOT / f"workflow/profiles/{profile}/profile.yaml").printshellcmds is True
     assert "--logger" not in (ROOT / "Makefile").read_text()
 
