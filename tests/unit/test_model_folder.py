@@ -15,11 +15,11 @@ from lode.config import ROOT, compose
 from lode.errors import UserError
 from lode.model import opening
 from lode.model.adapter import Adapter
+from lode.model.answering import generate, prepare_batch
 from lode.model.encoding import encode
 from lode.model.loading import load
 from lode.model.manifest import describe, recorded_folder
 from lode.model.opening import open_model
-from lode.stages.ablate import generate, prepare_batch
 from lode.validation import check_model
 from tests.tiny_model import record, write_manifest
 

@@ -1,12 +1,15 @@
 """What a user counts on: equal runs give equal bytes, printed lines run by hand, plans need no hub."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
+from snakemake.cli import parse_config
 
 from tests.project_tree import ROOT, environment, snakemake
 from workflow.pipeline import Pipeline
@@ -55,6 +58,24 @@ def test_a_job_refuses_a_config_other_than_the_planned_one(finished: Path, tmp_p
     assert done.returncode == 1
     assert "changed since the jobs were planned" in done.stderr
     assert not (tree / "x").exists()
+
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+def test_both_profiles_print_the_line_of_each_job(profile: str) -> None:
+    """A real run with the local one is in test_swapped_table.py. `--logger rich` would print none."""
+    assert OmegaConf.load(ROOT / f"workflow/profiles/{profile}/profile.yaml").printshellcmds is True
+    assert "--logger" not in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("name", ["2024_01", "007", "1e3", "true", "my exp", "team/x", "a+b"])
+def test_make_hands_over_what_was_typed(name: str) -> None:
+    words = ["seed=7", "+selections.can=['selection=can']", "models=[a,b]"]
+    command = ["make", "--dry-run", "reproduce", "verify", f"EXPERIMENT={name}", f"OVERRIDES={' '.join(words)}"]
+    said = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    run, where, verify = map(shlex.split, said.splitlines())
+    assert parse_config(run[run.index("--config") + 1 :]) == {"experiment": name, "overrides": words}
+    assert where[-5:] == ["--where", name, *words]
+    assert verify[-4:] == [name, *words]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config/experiment").glob("*.yaml")))
