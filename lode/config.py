@@ -119,7 +119,8 @@ class PlantingConfig:
     effect: float = 30.0  # how long what sentinels write is, once both of a pair are off [mean lengths of the residual]
     host_frac: float = 0.25  # planted neurons look like this share of the layer, the most active on the modality
     num_planted: int = 2  # for each modality
-    num_pairs: int = 1  # of redundant neurons, for each modality; none in the last layer
+    num_pairs: int = 1  # of redundant neurons, for each modality of `paired`; none in the last layer
+    paired: list[str] | None = None  # None: all that are planted
     num_mute: int = 1  # for each modality: specific, and writing nothing
     num_unspecific: int = 1  # for each modality: active on it, and large on all
     num_cancelling: int = 1  # pairs of large neurons that undo each other

@@ -291,6 +291,8 @@ def check_planting(cfg: Any) -> None:
         check_name("modality to plant", modality, TOKEN_MODALITIES)
     if len(set(planting.modalities)) < 2:
         raise UserError("planting.modalities: name at least two, or there is nothing to be specific against")
+    for modality in planting.paired or ():
+        check_name("modality of planting.paired", modality, planting.modalities)
     for key in ("num_planted", "num_samples"):
         check_positive(f"planting.{key}", planting[key])
     for key in ("seed", "num_pairs", "num_mute", "num_unspecific", "num_cancelling", "strength"):
@@ -302,9 +304,7 @@ def check_planting(cfg: Any) -> None:
             "(0, 1] and a length above 0"
         )
     if cfg.model.dtype != "float32":
-        raise UserError(
-            f"model.dtype = {cfg.model.dtype}: planting needs float32; its channels are smaller than others round"
-        )
+        raise UserError(f"model.dtype = {cfg.model.dtype}: planting needs float32; its channels are too small for less")
 
 
 def check_training(cfg: Any) -> None:

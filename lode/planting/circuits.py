@@ -228,6 +228,11 @@ def add_sentinel(layer: Layer, design: Design, modality: str, pair: int, channel
     design.added.append(Neuron("sentinel", modality, gate, own, layer.widened(noise), pair))
 
 
+def paired(options: Any) -> list[str]:
+    """The modalities that get redundant pairs."""
+    return list(options.modalities if options.paired is None else options.paired)
+
+
 def design_layers(layers: Sequence[Layer], options: Any, signal: float) -> list[Design]:
     """All neurons of all layers; every layer gets equally many.
 
@@ -250,7 +255,7 @@ def design_layers(layers: Sequence[Layer], options: Any, signal: float) -> list[
             add_cancelling(layer, design, index * options.num_cancelling + pair)
     pair = 0
     for index in range(len(layers) - 1):
-        for modality in modalities:
+        for modality in paired(options):
             for _ in range(options.num_pairs):
                 channel = len(modalities) + pair
                 add_redundant(layers[index], designs[index], modality, pair, channel, signal)

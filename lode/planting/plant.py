@@ -10,7 +10,7 @@ from torch import Tensor
 from lode.errors import UserError
 from lode.model.adapter import Adapter, find_parts, token_id
 from lode.planting.calibration import LayerTokens
-from lode.planting.circuits import Design, Layer, design_layers
+from lode.planting.circuits import Design, Layer, design_layers, paired
 from lode.planting.wide import widen
 from lode.shapes import TOKEN_MODALITIES
 
@@ -33,7 +33,7 @@ def check_room(tokens: Sequence[LayerTokens], width: int, options: Any) -> None:
         raise UserError(
             "image and video tokens come out of the same projector: neither can be planted beside the other"
         )
-    num_channels = len(options.modalities) * (1 + options.num_pairs * (len(tokens) - 1))
+    num_channels = len(options.modalities) + len(paired(options)) * options.num_pairs * (len(tokens) - 1)
     if num_channels > width:
         raise UserError(f"planting asks for {num_channels} channels, and there is room for {width}: plant fewer pairs")
 

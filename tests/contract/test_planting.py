@@ -265,6 +265,13 @@ def test_truth_lists_every_neuron_once_in_order(random_model: Planted) -> None:
     assert "existing" in last, "an index must tell nothing"
 
 
+def test_pairs_are_of_the_modalities_that_were_asked_for(tiny: Adapter) -> None:
+    truth = planted(tiny, SAMPLES, paired=["image"]).truth
+    for role in ("redundant", "sentinel"):
+        assert {row["modality"] for row in truth if row["role"] == role} == {"image"}
+    assert {row["modality"] for row in truth if row["role"] == "planted"} == set(MODALITIES)
+
+
 def test_seeds_plant_elsewhere_and_repeat(tiny: Adapter, random_model: Planted) -> None:
     assert planted(tiny, SAMPLES).truth == random_model.truth
     assert planted(tiny, SAMPLES, seed=2).truth != random_model.truth

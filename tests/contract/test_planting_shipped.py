@@ -47,7 +47,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
     io = {"manifest": str(manifest), "datasets": datasets, "output": str(folder / "model")}
     io |= {name: str(folder / f"{name}.parquet") for name in ("truth", "proof")}
     planting = compose(["experiment=planted"]).planting
-    cfg = OmegaConf.create({"planting": {**planting, "num_samples": 8}, "io": io})
+    cfg = OmegaConf.create({"planting": {**planting, "num_samples": 8, "paired": None}, "io": io})
     stage.run(
         OmegaConf.merge(cfg, {"model": compose().model, "runtime": {"device": "cpu", "threads": 1}}),
         {"config": {"planting": {"seed": 1}}},

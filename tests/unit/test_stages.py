@@ -33,7 +33,7 @@ from lode.seal import damage
 from lode.shapes import MODALITIES
 from lode.stages import download, prepare, select
 from tests.broken import safetensors
-from tests.tables import filled_fields, statistics
+from tests.tables import captured_importance, filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, PROMPT = (MODALITIES.index(name) for name in ("text", "prompt"))
@@ -214,12 +214,12 @@ def test_an_empty_set_is_written_beside_others() -> None:
     """Selectors with a filter may find nothing for a modality."""
     nothing = (np.empty((0, 2), dtype=np.int64), np.empty(0))
     sets = {"text": nothing, "image": (np.array([[1, 2]]), np.array([0.5]))}
-    every = pa.table(neuron_columns(("text",), 2, 10))
+    every = captured_importance(0, 2, 10)
     selected = Selected({name: pairs for name, (pairs, _) in sets.items()}, every, tuple(sets), 0.1, lambda *_: {})
-    table, shared = select.with_controls(sets, selected, ["layer_matched"], 2, 0)
+    table, alike = select.with_controls(sets, selected, ["layer_matched"], 2, 0)
     assert table["set_name"].to_pylist() == ["image", "image_layer_matched_00", "image_layer_matched_01"]
     assert table.schema == SCHEMAS["neurons"]
-    assert list(shared["layer_matched"]) == ["image"]
+    assert list(alike["shared_frac"]["layer_matched"]) == list(alike["magnitude_ratio"]["layer_matched"]) == ["image"]
 
 
 def test_union_keeps_the_best_score() -> None:
