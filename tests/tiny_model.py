@@ -67,9 +67,15 @@ def build_folder(folder: Path) -> Path:
     return write_manifest(folder, folder.parent / f"{folder.name}.json")
 
 
+#: What a dataset table records of its making, as far as an ablation reads it.
+PREPARED = {"config": {"dataset": {"plugin": "local_table"}, "split_seed": 2024}}
+
+
 def write_manifest(folder: Path, manifest: Path) -> Path:
     """The manifest of a model folder, as `download_model` writes it."""
-    manifest.write_text(json.dumps({"folder": str(folder), "revision": None, "files": describe(folder)}))
+    manifest.write_text(
+        json.dumps({"folder": str(folder), "revision": None, "files": describe(folder), "trained_on": None})
+    )
     return manifest
 
 

@@ -6,10 +6,12 @@ by the clean model, by the sets, and by the first `ablation.num_written` control
 token. One more run, of the unmodified model with every medium blank, tells what the medium is worth to the task at all.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lode.artifacts import read_table, write_table
+from lode.artifacts import read_provenance, read_table, write_table
 from lode.diagnostics import begins
 from lode.errors import UserError
 from lode.intervention import SHAM, Intervention, from_config, switched
@@ -29,6 +31,7 @@ from lode.model.batching import in_batches
 from lode.model.loading import load
 from lode.model.tower import encoders_once
 from lode.reference import check_donors, class_means, donors_of, token_means
+from lode.training_data import check_unseen
 
 SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
 
@@ -158,7 +161,14 @@ def blanked_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_ne
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Run one shard of a benchmark under every set of a neurons table, and once with blank media."""
+    """Run one shard of a benchmark under every set of a neurons table, and once with blank media.
+
+    Raises:
+        UserError: the model was trained on these samples, or the shard holds none.
+    """
+    trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
+    prepared = read_provenance(cfg.io.dataset)["config"]
+    check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
     rows_of_split = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
     samples = rows_of_split[int(cfg.io.shard) :: cfg.ablation.shards]
     if not samples:

@@ -28,7 +28,7 @@ from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch, blanked_batch, ne
 from tests.plain_answers import MAX_NEW_TOKENS, PROMPTS, gold_tokens, plain_reply, slow_end, slow_likelihood
 from tests.switching import INTERVENTIONS, donors, intervention
 from tests.tables import filled_fields
-from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, record
+from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, PREPARED, RECORDS, record
 
 
 def written(adapter: Adapter, samples: Sequence[dict[str, Any]], switch: Switch, limit: int) -> list[Reply]:
@@ -318,7 +318,7 @@ def test_a_run_writes_every_set_of_every_sample(
     """Replies do not depend on the batch; only the `report` split is asked, and of blank media where there are any."""
     extra = {"meta": "{}"}
     rows = [{**sample, **extra, "split": "mine" if i == 1 else "report"} for i, sample in enumerate(PROMPTS[:7])]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
+    write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
     paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
     batches = [f"ablation.batch_size={batch_size}", "io.shard=0"]
@@ -342,7 +342,7 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
 ) -> None:
     """From tables to a table; the importance table is there for those alone that need it."""
     rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS if sample["media"]][:5]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
+    write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
     paths = [f"io.{kind}={tmp_path}/{kind}.parquet" for kind in ("dataset", "neurons")]
     if "class_means" in intervention(tiny, name).needs:
@@ -370,7 +370,7 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
 def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: Adapter, tiny_manifest: Path) -> None:
     """Replies and counts exactly, log-likelihoods to rounding; more shards than samples are refused in words."""
     rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS[:5]]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
+    write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
     paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
 

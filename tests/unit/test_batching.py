@@ -17,7 +17,7 @@ from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
 from lode.stages import ablate, capture
-from tests.tiny_model import RECORDS
+from tests.tiny_model import PREPARED, RECORDS
 
 SAMPLES = [{"sample_id": f"s{i}"} for i in range(10)]
 CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB"
@@ -171,7 +171,7 @@ def test_ablation_tries_a_failed_batch_again(
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
     write_table(tmp_path / "neurons.parquet", "neurons", neurons, {})
     dataset = [{**sample, "split": "report", "meta": "{}"} for sample in RECORDS]
-    write_table(tmp_path / "dataset.parquet", "dataset", dataset, {})
+    write_table(tmp_path / "dataset.parquet", "dataset", dataset, PREPARED)
     written: dict[str, list[dict[str, Any]]] = {}
     monkeypatch.setattr(ablate, "load", lambda *_: tiny)
     monkeypatch.setattr(ablate, "write_table", lambda path, kind, rows, made_by: written.update({str(made_by): rows}))

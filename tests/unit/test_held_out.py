@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from lode.artifacts import read_provenance
+from lode.artifacts import read_provenance, write_table
 from lode.config import ROOT, compose, restrict
 from lode.dataset import Sample, mmlu, toy_mmlu
 from lode.errors import UserError
 from lode.mining import mined_samples
 from lode.splits import half_of, split_of, with_cluster
-from lode.stages import download, prepare
+from lode.stages import ablate, download, prepare
 from lode.training_data import FILE, training_data
 from lode.validation import known_plugins, validate
 from workflow.pipeline import Pipeline
@@ -140,6 +140,18 @@ def test_data_that_a_model_was_not_trained_on_take_any_split(tmp_path: Path) -> 
     (model / FILE).write_text('{"seed": 2024}')
     with pytest.raises(UserError, match=r"training_data.json: KeyError\('split_seed'\); expected"):
         validate(cfg, "ablate")
+
+
+def test_a_job_refuses_test_data_from_training(tmp_path: Path) -> None:
+    """Of a hub model the plan does not know what it was trained on; its manifest does."""
+    stated = {"split_seed": 2024, "datasets": ["toy_mmlu"]}
+    (tmp_path / "manifest.json").write_text(json.dumps({"trained_on": stated}))
+    prepared = {"config": {"dataset": {"plugin": "toy_mmlu"}, "split_seed": 7}}
+    write_table(tmp_path / "dataset.parquet", "dataset", [], prepared)
+    paths = [f"io.manifest={tmp_path}/manifest.json", f"io.dataset={tmp_path}/dataset.parquet", "io.shard=0"]
+    cfg = restrict(compose(["dataset=toy_mmlu", *paths]), "ablate", ("io", "runtime"))
+    with pytest.raises(UserError, match="split_seed = 7: model tiny_qwen2_vl was trained on the training split"):
+        ablate.run(cfg, {})
 
 
 def test_a_negative_split_seed_is_refused() -> None:
