@@ -8,14 +8,10 @@ import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
-import regex
-
 #: Repeats of a unit of at most so many words (or characters), at least so many times in a row, are a loop.
 MAX_WORDS, WORD_TIMES = 8, 3
 MAX_CHARACTERS, CHARACTER_TIMES = 4, 10
 _LETTER = re.compile(r"\(?([A-Za-z])(?:[).:]|$)")
-#: A word boundary of Unicode (UAX 29): none within "3.5", "12,000" and "can't", one at each Chinese character.
-_BOUNDARY = regex.compile(r"\b", regex.WORD)
 
 
 def canonical(text: str) -> str:
@@ -32,11 +28,9 @@ def is_answer(reply: str, answers: Sequence[str]) -> bool:
 
 
 def begins(reply: str, answers: Sequence[str]) -> bool:
-    """Whether a reply begins with a non-blank answer that ends at a word boundary; what follows is not looked at."""
+    """Whether a reply begins with a non-blank answer; what follows, a blank or not, is not looked at."""
     said = canonical(reply)
-    return any(
-        answer and said.startswith(answer) and _BOUNDARY.match(said, len(answer)) for answer in map(canonical, answers)
-    )
+    return any(answer and said.startswith(answer) for answer in map(canonical, answers))
 
 
 def parses(reply: str, choices: Sequence[str]) -> bool:

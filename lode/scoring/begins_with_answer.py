@@ -1,15 +1,17 @@
 """Whether the reply begins with an accepted answer, whatever follows it.
 
-Formula: 1 if the reply begins with a non-blank answer that ends at a word boundary, else 0: "cat" begins "cat", "Cat."
-and "cat dog dog", not "cats" nor "a cat". Both are normalised as by `exact_match`: outer white space, capitals, NFC.
-Words are those of Unicode (UAX 29): "3" does not begin "3.5", nor "12" "12,000", nor "cat" "cat's".
+Formula: 1 if the reply begins with a non-blank answer, else 0: "cat" begins "cat", "Cat.", "cat dog dog" and "catsq",
+not "a cat". Both are normalised as by `exact_match`: outer white space, capitals, NFC. Where the answer ends within a
+word, the reply counts too: a model that does not stop goes on without a blank as well as with one ("tigertigertiger" for
+the word "tiger"), and nothing in the text tells that from another word.
 
 Range: 0 or 1; never below `exact_match`. The difference is the share of replies that are right and do not stop there.
 
 Source: exact match as in SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250), blind to what a lost end token appends.
 
-What it does not tell: whether the model stops (`stopping`), or meant the answer: "red or blue" begins with "red", and
-an answer of one short word is begun by chance more often than a long one. "The cat" is wrong where "cat" is accepted.
+What it does not tell: whether the model stops (`stopping`), or meant the answer: "red or blue" begins with "red",
+"category" with "cat" and "12" with "1"; an answer of one short word is begun by chance more often than a long one.
+"The cat" is wrong where "cat" is accepted. `exact_match` and `content` stand beside it.
 """
 
 from collections.abc import Mapping, Sequence

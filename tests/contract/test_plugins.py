@@ -218,7 +218,7 @@ def test_score_is_one_number_a_sample(name: str) -> None:
 
 #: Right in several ways, right in part, and wrong; and what a model may append that does not stop.
 SAID = ("red fox", "Red fox.", "A", "A. red fox", "a red fox", "red", "a red dog", "blue bird", "")
-BABBLE = (" zzz", ", zzz", "\nqq zzz zzz zzz zzz")
+BABBLE = ("zzz", " zzz", ", zzz", "\nqq zzz zzz zzz zzz")
 
 
 @pytest.mark.parametrize("name", SCORES)
