@@ -2,7 +2,7 @@
 
 Formula: 1 if the reply begins with a non-blank answer, else 0: "cat" begins "cat", "Cat.", "cat dog dog" and "catsq",
 not "a cat". Both are normalised as by `exact_match`: outer white space, capitals, NFC. Where the answer ends within a
-word, the reply counts too: a model that does not stop goes on without a blank as well as with one ("tigertigertiger" for
+word, the reply counts too: a model that does not stop goes on without a blank as well as with one ("tigertiger" for
 the word "tiger"), and nothing in the text tells that from another word.
 
 Range: 0 or 1; never below `exact_match`. The difference is the share of replies that are right and do not stop there.
