@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 
 from lode.artifacts import read_table, write_table
 from lode.config import CONFIG_DIR, compose, restrict
@@ -102,7 +103,8 @@ def main() -> None:
         folder = Path(name)
         manifest, dataset = str(folder / "manifest.json"), str(folder / "dataset.parquet")
         download.run(config(overrides, "download", output=manifest), {})
-        prepare.run(config(overrides, "prepare", output=dataset), {})
+        prepared = config(overrides, "prepare", output=dataset)
+        prepare.run(prepared, {"config": OmegaConf.to_container(prepared)})
         adapter = load(compose(overrides).model, manifest, "auto", 1)
         shape = adapter.num_layers, adapter.num_neurons
         rows = random_sets(args.sets, shape, int(0.02 * shape[0] * shape[1]))

@@ -13,6 +13,7 @@ import torch
 from lode.artifacts import read_provenance, write_table
 from lode.config import compose, restrict
 from lode.errors import UserError
+from lode.model import answering
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
@@ -183,8 +184,8 @@ def test_ablation_tries_a_failed_batch_again(
 
     run(3)
     weights = {name: value.clone() for name, value in tiny.model.state_dict().items()}
-    guarded, seen = fails_above(3, 2, ablate.judge_gold, lambda _, batch: len(batch.samples))
-    monkeypatch.setattr(ablate, "judge_gold", guarded)
+    guarded, seen = fails_above(3, 2, answering.judge_gold, lambda _, batch: len(batch.samples))
+    monkeypatch.setattr(answering, "judge_gold", guarded)
     run(7)
     assert seen[:2] == [7, 7]
     assert set(seen[2:]) == {3, 2, 1}  # 2 and 1 of a batch hold an image

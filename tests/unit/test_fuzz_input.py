@@ -21,7 +21,7 @@ from lode.checks.model_folder import check_weights
 from lode.config import compose
 from lode.dataset.local_table import samples
 from lode.errors import UserError
-from lode.experiment import validate_experiment
+from lode.experiment import validate_names
 from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS
@@ -90,7 +90,7 @@ def test_names_that_are_no_folder(name: str) -> None:
     config = changed()
     config.selections = {name: ["selection=miner"]}
     with pytest.raises(UserError, match="may hold letters, digits"):
-        validate_experiment(config, {"text"}, {})
+        validate_names(config)
 
 
 def encoded(kind: str) -> bytes:

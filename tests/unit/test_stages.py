@@ -141,7 +141,7 @@ def importance_file(path: Path, absent: tuple[str, ...] = ("video", "audio")) ->
 def selected(tmp_path: Path, *overrides: str) -> list[dict[str, Any]]:
     importance = importance_file(tmp_path / "importance.parquet")
     output = tmp_path / "neurons.parquet"
-    places = (f"io.importance={importance}", f"io.output={output}", "controls.num_draws=3")
+    places = (f"io.importance={importance}", f"io.output={output}", "controls={kinds:[layer_matched],num_draws:3}")
     select.run(config("select", "selection.ratio=0.3", *places, *overrides), MADE_BY)
     return read_table(output, "neurons").to_pylist()
 
