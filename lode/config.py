@@ -167,13 +167,6 @@ class AblationConfig:
 
 
 @dataclass
-class ScoringConfig:
-    """How intervals are taken."""
-
-    confidence_level: float = 0.95
-
-
-@dataclass
 class IoConfig:
     """Paths that the workflow hands to a script; each script uses those it needs, and none is recorded."""
 
@@ -229,7 +222,6 @@ class Config:
     gradients: GradientsConfig = field(default_factory=GradientsConfig)
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
-    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     title: str = ""
     models: list[str] = field(default_factory=list)
     plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides
@@ -279,9 +271,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "compare": (),
     "retest": ("seed", "selection", "mining_datasets"),
     "ablate": ("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
-    "score": ("dataset.name", "dataset.scores", "scoring.confidence_level"),
-    "measure": ("scoring.confidence_level", "benchmark_modalities"),
-    "judge": ("scoring.confidence_level",),
+    "score": ("dataset.name", "dataset.scores"),
+    "measure": ("benchmark_modalities",),
+    "judge": (),
     "plot": ("figure",),
     "report": (
         "title",

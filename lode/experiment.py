@@ -11,6 +11,8 @@ from lode.names import check_legal
 from lode.shapes import MEMBERS, MODALITIES, MODALITY_SPLITS
 from lode.validation import check_media, check_name, check_plugin
 
+#: The largest corrected p that counts, as in `lode/statistics/verdict.py`.
+LEVEL = 0.05
 #: The lists of names of an experiment, and those that may be empty.
 LISTS = ("models", "mining_datasets", "benchmarks", "selections", "interventions")
 MAY_BE_EMPTY = ("plantings", "own_interventions", "figures")
@@ -145,11 +147,11 @@ def advise(cfg: Any) -> list[str]:
     Args:
         cfg: the experiment's config.
     """
-    level, draws = 1 - cfg.scoring.confidence_level, cfg.controls.num_draws
+    draws = cfg.controls.num_draws
     smallest = 1 / (1 + draws)
-    if smallest < level:
+    if smallest < LEVEL:
         return []
     return [
         f"controls.num_draws = {draws}: no set can be called specific, as no p below {smallest:.2g} can come out; "
-        f"{floor(1 / level + 1e-9)} draws or more can do"
+        f"{floor(1 / LEVEL + 1e-9)} draws or more can do"
     ]

@@ -104,15 +104,34 @@ def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[s
     return samples
 
 
-def constant_rows(samples: Sequence[Row]) -> list[Row]:
-    """The chance level of replies: every sample gets the commonest answer (of equals, the first by name).
+#: How many of the commonest answers are tried as a constant reply.
+NUM_TRIED = 20
 
-    What a guess makes of likelihoods, the scores of these say themselves (`chance`).
+
+def constant_replies(samples: Sequence[Row]) -> list[list[Row]]:
+    """The chance level of replies: what could be said whatever the sample. The best of these, score by score, counts.
+
+    They are the commonest accepted answers, and silence; of a multiple choice, always the commonest place. What a guess
+    makes of likelihoods, the scores of these say themselves (`chance`).
+
+    Returns:
+        For every such reply a row per sample.
     """
-    counts = Counter(sample["answers"][0] for sample in samples)
-    reply = min(counts, key=lambda answer: (-counts[answer], answer))
-    right = next(sample for sample in samples if sample["answers"][0] == reply)
-    options = [float(i == right["answer_index"]) for i in range(len(right["choices"]))] or None
+    counts = Counter(answer for sample in samples for answer in dict.fromkeys(sample["answers"]))
+    common = sorted(counts, key=lambda answer: (-counts[answer], answer))[:NUM_TRIED]
+    places = Counter(sample["answer_index"] for sample in samples)
+    place = min(places, key=lambda index: (-places[index], index))
     unsaid = ("gold_log_likelihood", "gold_token_log_likelihood", "end_log_likelihood", "num_reply_tokens")
-    said = {"reply": reply, "choice_log_likelihoods": options, "truncated": False, **dict.fromkeys(unsaid)}
-    return [{**said, "begins_with_answer": begins(reply, sample["answers"])} for sample in samples]
+    return [
+        [
+            {
+                **dict.fromkeys(unsaid),
+                "reply": reply,
+                "begins_with_answer": begins(reply, sample["answers"]),
+                "choice_log_likelihoods": [float(i == place) for i in range(len(sample["choices"]))] or None,
+                "truncated": False,
+            }
+            for sample in samples
+        ]
+        for reply in (*common, "")
+    ]

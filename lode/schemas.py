@@ -128,6 +128,7 @@ _SELECTIVITY = (
     field("others", pa.list_(pa.string()), "names", "the others"),
     field("unmeasurable", pa.list_(pa.string()), "names", "of all, those left out: clean is not above chance"),
     field("share_own", pa.float64(), "share", "mean over own benchmarks of drop / (clean - chance)", True),
+    field("share_own_low", pa.float64(), "share", "lower end of the 95 % interval of share_own", True),
     field("share_others", pa.float64(), "share", "the same over the others", True),
     field("selectivity", pa.float64(), "share", "share_own - share_others; null: no own or no other benchmark", True),
     field(

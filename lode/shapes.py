@@ -39,7 +39,15 @@ MEMBERS = {
 ATTENTION_KINDS = ("reference", "causal")
 
 #: The kinds of control that a headline p-value is against: the first of them that a set has (`lode/control/`).
-HEADLINE_CONTROLS = ("magnitude_matched", "layer_matched")
+HEADLINE_CONTROLS = (
+    "magnitude_matched",
+    "layer_matched",
+    "uniform",
+    "shuffled_labels",
+    "other_modality",
+    "outlier_excluded",
+    "sham",
+)
 
 #: The outcomes that are compared across benchmarks; the first is the primary one.
 COMPARED = ("content", "stopping", "score")

@@ -172,14 +172,6 @@ def check_scores(cfg: Any) -> None:
         )
 
 
-def check_level(cfg: Any) -> None:
-    """Refuse a level of intervals that cannot be."""
-    if not 0 < cfg.scoring.confidence_level < 1:
-        raise UserError(
-            f"scoring.confidence_level = {cfg.scoring.confidence_level}: expected a share in (0, 1), such as 0.95"
-        )
-
-
 def check_benchmarks(cfg: Any) -> None:
     """Refuse a comparison of no benchmark, and unknown modalities."""
     if not cfg.benchmark_modalities:
@@ -329,9 +321,9 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "retest": (check_seed, check_selection),
     "compare": (),
     "ablate": (check_seed, check_split, check_model, check_dataset, check_media, check_ablation, check_runtime),
-    "score": (check_scores, check_level),
-    "measure": (check_level, check_benchmarks),
-    "judge": (check_level,),
+    "score": (check_scores,),
+    "measure": (check_benchmarks,),
+    "judge": (),
     "plot": (check_figure,),
     "report": (),
 }

@@ -13,7 +13,6 @@ EXPERIMENT = """\
 # @package _global_
 dataset: {num_samples: {mine: 4, report: 4}}
 controls: {num_draws: 1}
-scoring: {confidence_level: 0.9}
 models: [tiny_qwen2_vl, second]
 mining_datasets: [toy_mmlu]
 benchmarks: [toy_mmlu]

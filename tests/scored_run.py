@@ -69,7 +69,6 @@ def prediction_rows():
     return [prediction(name, i, digit == "1") for name in RIGHT for i, digit in enumerate(RIGHT[name])]
 
 
-LEVEL = 0.95
 #: The scores of the stage in these tests: the headline is blind to what follows the answer.
 SCORES = ["begins_with_answer", "exact_match"]
 
@@ -86,8 +85,7 @@ def scoring_stage(tmp_path):
         for i, path in enumerate(io["predictions"]):
             write_table(path, "predictions", rows[i::shards], {})
         toy = {"name": "toy", "scores": changes.get("scores", SCORES)}
-        scoring = {"confidence_level": changes.get("confidence_level", LEVEL)}
-        cfg = OmegaConf.create({"dataset": toy, "scoring": scoring, "io": io})
+        cfg = OmegaConf.create({"dataset": toy, "io": io})
         OmegaConf.set_struct(cfg, True)
         run(cfg, {"config_digest": "abc"})
         execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in OUTPUTS]

@@ -4,7 +4,8 @@ A block for content (the share of the gold answer's log-likelihood above chance 
 for stopping (nats of the end token after it), never one curve for both. Selections that differ in their ratio alone are
 points of one curve, which begins at no neuron and no drop. The band is the range of the matched controls, drawn anew at
 each dose; the light lines are its ends and the dark line its mean. In each panel the area under the curve (the mean
-drop over doses) and its rank among the areas of the controls, draw by draw: one test for a curve. A benchmark on which
+drop over doses), without a p: the sets of a curve are nested and its controls are not, so that areas of controls vary
+less than that of a random curve would, and a rank among them comes out small too often. A benchmark on which
 the unmodified model is not above chance is hatched. The dose is the share of *unique* neurons in the set, which for a
 set of one modality is less than the ratio asked for; of selections that come to the same number, the first is drawn. It
 does not tell which dose to choose.
@@ -35,7 +36,6 @@ from lode.figure import (
     outcome_rows,
 )
 from lode.statistics.dose import dose_area
-from lode.statistics.significance import rank_p_value
 
 Row = dict[str, Any]
 Curve = list[tuple[float, Row, dict[int, float]]]  # dose [%], the effect, and drops of the controls by draw
@@ -138,8 +138,6 @@ def _draw_panel(axes: Axes, name: str, points: Curve) -> None:
     axes.plot(doses, drops, marker(name), color=colour(name), markersize=3.5, label="_drop", zorder=6)
     area = float(dose_area(doses, drops))
     found = f"area {round(area, 2) + 0.0:.2f}".replace("-", "−")
-    if draws:
-        found += f", p = {rank_p_value(area, dose_area(doses, controls)):.2g}"
     axes.annotate(found, (0, 1), (1, 1), "axes fraction", "offset points", fontsize=6.5, color=INK)
     axes.grid(axis="y")
     axes.set_xlim(left=0)

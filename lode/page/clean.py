@@ -36,5 +36,5 @@ def finding(clean: Row, beside: Mapping[str, Row]) -> str:
         return "not above chance: nothing can be told here"
     needs_medium = clean["outcome"] != "stopping"  # how to end a reply is no matter of the medium
     if needs_medium and "blanked" in beside and beside["blanked"]["interval_high"] >= clean["interval_low"]:
-        return "no worse without its medium: says nothing about it"
+        return "not clearly worse without its medium"
     return ""

@@ -115,28 +115,23 @@ def unmatchable(row: Mapping[str, Any]) -> str:
 
 
 def costs(effects: Sequence[Row]) -> str:
-    """Whether a set costs content, stopping, both or neither, and how many nats of each at most.
+    """How often a set loses more than every one of its controls, content and stopping apart, and how much at most.
 
-    It costs something where, on some benchmark, the interval of the drop lies above 0 and the drop above that of every
-    control.
+    Counts, beside how many chance would give: no test of its own, which the verdict is.
     """
     told = [row for row in effects if row["measurable"]]
-    lost = []
-    most = []
+    if not told:
+        return "the unmodified model is above chance nowhere, so nothing can be said of what it costs"
+    if not any(row["num_controls"] for row in told):
+        return "no controls, so what it costs beyond chance is not known"
+    said = []
     for part in PARTS:
         rows = [row for row in told if row["outcome"] == part]
-        if any(row["interval_low"] > 0 and beats_controls(row) for row in rows):
-            lost.append(part)
-        for row in sorted(rows, key=lambda row: -row["drop"])[:1]:
-            place = f"{number(row['share'])} of it, on {row['dataset']} in {row['where']}"
-            most.append(f"{part} by at most {number(row['drop'])} nats ({place})")
-    kept = [part for part in PARTS if part not in lost]
-    if not most:
-        return "costs nothing that can be told: the unmodified model is above chance nowhere"
-    if not any(row["num_controls"] for row in told):
-        said = "no controls, so what it costs beyond chance is not known"
-    elif len(lost) == 1:
-        said = f"costs {lost[0]}, not {kept[0]}"
-    else:
-        said = "costs content and stopping" if lost else "costs neither content nor stopping beyond its controls"
-    return f"{said}: {', '.join(most)}"
+        beaten, expected = sum(map(beats_controls, rows)), sum(1 / (1 + row["num_controls"]) for row in rows)
+        most = max(rows, key=lambda row: row["drop"])
+        said.append(
+            f"{part}: more lost than by every control in {number(beaten)} of {number(len(rows))} comparisons (a random "
+            f"set: {number(expected)} on average), at most {number(most['drop'])} nats ({number(most['share'])} of it, "
+            f"on {most['dataset']} in {most['where']})"
+        )
+    return "; ".join(said)

@@ -28,9 +28,42 @@ A plug-in that no reply of one constant answer can fill (the column is a log-lik
 - The docstring of the module says what is measured, the formula, the range, the source, and what it does not tell.
 """
 
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
 #: What a score may be measured in, and the range of legal values.
 UNITS: dict[str, tuple[float, float]] = {
     "score in [0, 1]": (0.0, 1.0),
     "share, at most 1": (float("-inf"), 1.0),
     "nats": (float("-inf"), 0.0),
 }
+
+
+def guesses(answers: Sequence[str]) -> Float[np.ndarray, " sample"]:
+    """How likely each answer is to a guess that knows the other samples' answers, and not the prompt [nats].
+
+    With one probability it says the answer of another sample, each as probable as the next; else it puts together
+    words, each as frequent as among the other answers (plus one: it knows all words). The probability is the best of
+    those in steps of 0.01. So a guess of a class has about the log of its frequency, and one of a sentence that no
+    other sample has, that of its words.
+
+    Args:
+        answers: the first answer of each sample.
+    """
+    counts, words = Counter(answers), Counter(word for answer in answers for word in answer.split())
+    others = max(len(answers) - 1, 1)
+    said = np.array([(counts[answer] - 1) / others for answer in answers])
+    put_together = np.array([_put_together(answer.split(), words) for answer in answers])
+    mixed = [np.log(share * said + (1 - share) * put_together) for share in np.arange(0, 1, 0.01)]
+    return max(mixed, key=np.mean)
+
+
+def _put_together(answer: Sequence[str], words: Counter[str]) -> float:
+    """The probability of an answer, word by word, given the words of the other answers."""
+    own = Counter(answer)
+    places = words.total() - len(answer) + len(words)
+    return math.prod((words[word] - own[word] + 1) / places for word in answer)

@@ -3,8 +3,8 @@
 Formula: exp(log p(gold answer | prompt) / its number of tokens), the geometric mean probability of its tokens, each
 given those before it. Teacher-forced; no end token is counted.
 
-Range: [0, 1]. It is 1 / perplexity of the gold answer. A guess that draws one of the other samples' answers, each
-as probable as the next, has the mean of p^(1 / number of tokens) over samples; 0 where no two answers are equal.
+Range: [0, 1]. It is 1 / perplexity of the gold answer. Chance is a guess that knows the other samples' answers, and not
+the prompt (`chance`).
 
 Source: perplexity (Jelinek et al. 1977); the content of `content`, comparable between answers of unequal length.
 
@@ -13,12 +13,13 @@ them, so a long answer scores high as soon as the language model is good; a loss
 `content`. Only the first answer counts.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+
+from lode.scoring import guesses
 
 COLUMN = "gold_token_log_likelihood"
 UNIT = "score in [0, 1]"
@@ -36,12 +37,10 @@ def score(replies: Sequence[float], samples: Sequence[Mapping[str, Any]]) -> Flo
 
 
 def chance(samples: Sequence[Mapping[str, Any]]) -> float:
-    """The score of a guess that draws the answer of another sample.
+    """The score of a guess that knows the other samples' answers, and not the prompt (`lode.scoring.guesses`).
 
     Args:
         samples: rows of the dataset table with the column `num_gold_tokens`; `answers` is read too.
     """
-    counts = Counter(sample["answers"][0] for sample in samples)
-    others = max(len(samples) - 1, 1)
-    guessed = [((counts[s["answers"][0]] - 1) / others) ** (1 / s["num_gold_tokens"]) for s in samples]
-    return sum(guessed) / len(samples)
+    lengths = np.array([sample["num_gold_tokens"] for sample in samples])
+    return float(np.exp(guesses([sample["answers"][0] for sample in samples]) / lengths).mean())

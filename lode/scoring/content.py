@@ -13,13 +13,13 @@ wording ("a cat" for "cat") scores low, and long answers score lower than short 
 answer is `stopping`.
 """
 
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+
+from lode.scoring import guesses
 
 COLUMN = "gold_log_likelihood"
 UNIT = "nats"
@@ -39,24 +39,7 @@ def score(replies: Sequence[float], samples: Sequence[Mapping[str, Any]]) -> Flo
 def chance(samples: Sequence[Mapping[str, Any]]) -> float:
     """The mean log-likelihood of a guess that knows the other samples' answers, and not the prompt [nats].
 
-    Half of the time it says the answer of another sample, each as probable as the next; half of the time it puts
-    together words, each as frequent as among the other answers (plus one: it knows all words). So a guess of a class
-    has about the log of its frequency, and one of a sentence that no other sample has, that of its words.
-
     Args:
         samples: rows of the dataset table; `answers` is read.
     """
-    said = [sample["answers"][0] for sample in samples]
-    counts, words = Counter(said), Counter(word for answer in said for word in answer.split())
-    others = max(len(said) - 1, 1)
-    guessed = [
-        math.log((counts[answer] - 1) / others / 2 + _put_together(answer.split(), words) / 2) for answer in said
-    ]
-    return sum(guessed) / len(said)
-
-
-def _put_together(answer: Sequence[str], words: Counter[str]) -> float:
-    """The probability of an answer, word by word, given the words of the other answers."""
-    own = Counter(answer)
-    places = words.total() - len(answer) + len(words)
-    return math.prod((words[word] - own[word] + 1) / places for word in answer)
+    return float(guesses([sample["answers"][0] for sample in samples]).mean())

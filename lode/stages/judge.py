@@ -26,7 +26,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.tables` (`selectivity` and `neurons`: paths); write `io.output`.
 
     Args:
-        cfg: scoring.confidence_level, io.
+        cfg: io.
         made_by: the provenance to record.
     """
     ratios = {
@@ -40,10 +40,9 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         for row in headline(read_table(path, "selectivity").to_pylist()):
             ratio = of_run.get(row["control_kind"], {}).get(row["set_name"])
             rows.append({**keys, **row, "magnitude_ratio": ratio})
-    level = 1 - cfg.scoring.confidence_level
     judged = [
         {**verdict.row, **{name: value for name, value in vars(verdict).items() if name != "row"}}
         for outcome in COMPARED
-        for verdict in judge([row for row in rows if row["outcome"] == outcome], level)
+        for verdict in judge([row for row in rows if row["outcome"] == outcome])
     ]
     write_table(cfg.io.output, "verdicts", judged, made_by)

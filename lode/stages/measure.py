@@ -25,7 +25,7 @@ from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.errors import UserError
 from lode.scoring import UNITS
 from lode.shapes import COMPARED, TOKEN_MODALITIES, headline_first
-from lode.statistics.intervals import drop_intervals, mean_intervals
+from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights, specificity_f
 from lode.statistics.significance import holm
 
@@ -55,7 +55,7 @@ class Benchmark(NamedTuple):
 
 
 def own_benchmarks(set_name: str, modalities: Mapping[str, Sequence[str]]) -> dict[str, bool] | None:
-    """Which benchmarks are a set's own; None where none is, or every one.
+    """Which benchmarks are a set's own; None where none is.
 
     Args:
         set_name: the set.
@@ -67,7 +67,7 @@ def own_benchmarks(set_name: str, modalities: Mapping[str, Sequence[str]]) -> di
     own = {
         name: not media & set(held) if set_name in _OF_TEXT else set_name in held for name, held in modalities.items()
     }
-    return own if len(set(own.values())) == 2 else None
+    return own if any(own.values()) else None
 
 
 def benchmark(table: pa.Table, name: str, effect: Row | None) -> Benchmark:
@@ -135,7 +135,7 @@ def comparison_rows(effects: Sequence[Row], modalities: Mapping[str, Sequence[st
 
 
 def selectivity_rows(
-    outcome: str, benchmarks: Mapping[str, Benchmark], modalities: Mapping[str, Sequence[str]], level: float
+    outcome: str, benchmarks: Mapping[str, Benchmark], modalities: Mapping[str, Sequence[str]]
 ) -> list[Row]:
     """One row per set and kind of control, with its selectivity where it has one.
 
@@ -143,7 +143,6 @@ def selectivity_rows(
         outcome: what the drops are of.
         benchmarks: by name.
         modalities: by benchmark the token modalities that every sample holds.
-        level: of intervals.
     """
     keys = next(iter(benchmarks.values())).keys
     common = {name: key for name, key in keys.items() if all(name in of.keys for of in benchmarks.values())}
@@ -158,13 +157,11 @@ def selectivity_rows(
             of_kind = sorted((o for o in controls if o["control_kind"] == kind), key=lambda o: o["control_draw"])
             row = {"set_name": name, "num_neurons": key["num_neurons"], "outcome": outcome, "unmeasurable": left_out}
             row |= {"control_kind": kind, "num_controls": len(of_kind)}
-            rows.append(row | _selectivity([name, *(other["set_name"] for other in of_kind)], benchmarks, own, level))
+            rows.append(row | _selectivity([name, *(other["set_name"] for other in of_kind)], benchmarks, own))
     return rows
 
 
-def _selectivity(
-    names: Sequence[str], benchmarks: Mapping[str, Benchmark], own: Mapping[str, bool] | None, level: float
-) -> Row:
+def _selectivity(names: Sequence[str], benchmarks: Mapping[str, Benchmark], own: Mapping[str, bool] | None) -> Row:
     """The selectivity of one set, the first of `names`, beside that of its controls of one kind."""
     of_own = [dataset for dataset in own or () if own and own[dataset]]
     found: Row = {"own": of_own, "others": [dataset for dataset in benchmarks if dataset not in of_own]}
@@ -176,15 +173,19 @@ def _selectivity(
     weights = share_weights(is_own, full)
     values = np.array([[of.means[name] for of in measurable.values()] for name in names]) @ weights
     shares = np.array([of.means[names[0]] for of in measurable.values()]) / full
-    intervals = selectivity_intervals(
-        [of.drops[names[0]][None] for of in measurable.values()],
-        [of.clusters for of in measurable.values()],
-        weights,
-        [drop_intervals if of.is_bounded else mean_intervals for of in measurable.values()],
-        level,
+    intervals, of_own_share = (
+        selectivity_intervals(
+            [of.drops[names[0]][None] for of in measurable.values()],
+            [of.clusters for of in measurable.values()],
+            of,
+            [drop_intervals if of.is_bounded else mean_intervals for of in measurable.values()],
+            LEVEL,
+        )
+        for of in (weights, np.where(is_own, weights, 0))
     )
     return found | {
         "share_own": float(shares[is_own].mean()),
+        "share_own_low": float(of_own_share.low[0]),
         "share_others": float(shares[~is_own].mean()),
         "selectivity": float(values[0]),
         "standard_error": float(intervals.standard_error[0]),
@@ -204,7 +205,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.tables` (`effects` and `sample_scores`: paths); write `io.comparisons` and `io.selectivity`.
 
     Args:
-        cfg: scoring.confidence_level, benchmark_modalities, io.
+        cfg: benchmark_modalities, io.
         made_by: the provenance to record.
 
     Raises:
@@ -227,7 +228,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         benchmarks = {n: benchmark(of_outcome[n], n, effect_of.get((n, outcome))) for n in modalities}
         if len({tuple(of.drops) for of in benchmarks.values()}) > 1:
             raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
-        rows += selectivity_rows(outcome, benchmarks, modalities, cfg.scoring.confidence_level)
+        rows += selectivity_rows(outcome, benchmarks, modalities)
     write_table(cfg.io.selectivity, "selectivity", rows, made_by)
 
 

@@ -24,11 +24,11 @@ from jaxtyping import Float
 from lode.artifacts import read_table, write_table
 from lode.diagnostics import is_answer, loops, parses
 from lode.errors import UserError
-from lode.predictions import CONSTANT, NeuronSet, by_set, constant_rows, matched_samples, order
+from lode.predictions import CONSTANT, NeuronSet, by_set, constant_replies, matched_samples, order
 from lode.scoring import UNITS
 from lode.shapes import headline_first
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
-from lode.statistics.intervals import drop_intervals, mean_intervals, score_intervals
+from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
 
 Row = Mapping[str, Any]
@@ -82,16 +82,25 @@ def score_sets(
     Raises:
         UserError: the plug-in does not return one number per sample within its range.
     """
-    of_gold = plugin.COLUMN in OF_GOLD
-    asked = {key: of_set for key, of_set in rows.items() if not (of_gold and key == CONSTANT)}
-    found = dict(zip(asked, _scored(plugin, list(asked.values()), samples), strict=True))
-    if of_gold and CONSTANT in rows:
-        lengths = next(of_set for key, of_set in rows.items() if key.kind == "clean")
-        answers = [
-            {**sample, "num_gold_tokens": row["num_gold_tokens"]} for sample, row in zip(samples, lengths, strict=True)
-        ]
-        found[CONSTANT] = np.full(len(samples), plugin.chance(answers))
-    return np.array([found[key] for key in rows])
+    asked = [of_set for key, of_set in rows.items() if key != CONSTANT]
+    found = iter(_scored(plugin, asked, samples))
+    clean = next((of_set for key, of_set in rows.items() if key.kind == "clean"), [])
+    return np.array([_constant(plugin, samples, clean) if key == CONSTANT else next(found) for key in rows])
+
+
+def _constant(plugin: Any, samples: Sequence[Row], clean: Sequence[Row]) -> Float[np.ndarray, " sample"]:
+    """The chance level of one score: the best constant reply, or what the score itself says of a guess.
+
+    Args:
+        plugin: the score.
+        samples: rows of the dataset table.
+        clean: predictions of the clean model, which know the lengths of the gold answers.
+    """
+    if plugin.COLUMN not in OF_GOLD:
+        return max(_scored(plugin, constant_replies(samples), samples), key=np.mean)
+    lengths = [{"num_gold_tokens": row["num_gold_tokens"]} for row in clean]
+    answers = [{**sample, **length} for sample, length in zip(samples, lengths, strict=True)]
+    return np.full(len(samples), plugin.chance(answers))
 
 
 def _scored(
@@ -179,14 +188,12 @@ class Scored:
         sets: the clean set first; the chance level is one.
         values: of each sample.
         clusters: of each sample.
-        level: of intervals.
     """
 
     key: dict[str, str]
     sets: list[NeuronSet]
     values: Float[np.ndarray, "neuron_set sample"]
     clusters: np.ndarray
-    level: float
 
     @cached_property
     def means(self) -> Float[np.ndarray, " neuron_set"]:
@@ -202,13 +209,13 @@ class Scored:
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
         """Of each mean."""
         of = score_intervals if self.is_bounded else mean_intervals
-        return of(self.values, self.clusters, self.level)
+        return of(self.values, self.clusters, LEVEL)
 
     @cached_property
     def drop_intervals(self) -> tuple[np.ndarray, np.ndarray]:
         """Of what each set costs against the clean model, paired."""
         of = drop_intervals if self.is_bounded else mean_intervals
-        return of(self.values[0] - self.values, self.clusters, self.level)
+        return of(self.values[0] - self.values, self.clusters, LEVEL)
 
     def score_rows(self, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]) -> Iterator[dict[str, Any]]:
         """One row per set; `rows` are the predictions of each."""
@@ -265,25 +272,23 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.dataset` and all shards of `io.predictions`; write `io.scores`, `io.effects` and `io.sample_scores`.
 
     Args:
-        cfg: dataset.name, dataset.scores, scoring.confidence_level, io.
+        cfg: dataset.name, dataset.scores, io.
         made_by: the provenance to record.
 
     Raises:
-        UserError: no score is named, the options make no sense, the predictions do not fit the dataset, or they hold
+        UserError: no score is named, the predictions do not fit the dataset, or they hold
             fewer than two clusters.
     """
-    names, level = list(cfg.dataset.scores), cfg.scoring.confidence_level
+    names = list(cfg.dataset.scores)
     if not names:
         raise UserError(f"dataset {cfg.dataset.name!r} names no score; expected dataset.scores to list at least one")
-    if not 0 < level < 1:
-        raise UserError(f"scoring.confidence_level = {level}; expected a number between 0 and 1, such as 0.95")
     dataset = read_table(cfg.io.dataset, "dataset").drop_columns(["media"]).to_pylist()
     origin = ", ".join(cfg.io.predictions)
     shards = [read_table(path, "predictions") for path in cfg.io.predictions]
     groups = by_set([row for shard in shards for row in shard.to_pylist()], origin)
     samples = matched_samples(dataset, groups, origin)
     rows = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
-    rows = {key: rows.get(key) or constant_rows(samples) for key in sorted([*rows, CONSTANT], key=order)}
+    rows = {key: rows.get(key) or constant_replies(samples)[0] for key in sorted([*rows, CONSTANT], key=order)}
     clusters = np.array([sample["cluster_id"] for sample in samples])
     if len(set(clusters.tolist())) < 2:
         raise UserError(f"{origin}: one cluster; expected at least two, as an interval needs variation")
@@ -292,7 +297,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         sets = scored_sets(rows, outcome.plugin.COLUMN, origin)
         values = score_sets(outcome.plugin, {key: rows[key] for key in sets}, samples)
         key = {"dataset": cfg.dataset.name, "score_name": outcome.name, "outcome": outcome.role}
-        scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters, level))
+        scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters))
     write_table(cfg.io.scores, "scores", [row for of in scored for row in of.score_rows(rows, samples)], made_by)
     write_table(cfg.io.effects, "effects", [row for of in scored for row in of.effect_rows()], made_by)
     parts = [of.sample_columns(samples) for of in scored]

@@ -28,6 +28,9 @@ Series = Float[np.ndarray, " series"]
 #: The intra-class correlation that is taken for granted before anything was lost, when none can be estimated.
 PRIOR_CORRELATION = 0.2
 
+#: The level of every interval in tables, figures and reports.
+LEVEL = 0.95
+
 #: The level of the second interval that `simultaneous_interval` needs: that of the best of 500 at 0.95.
 WIDE_LEVEL = 0.9999
 

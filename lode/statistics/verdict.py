@@ -1,8 +1,9 @@
 """Three verdicts on each set of a report: specific, not specific, or cannot be told here, with the reason.
 
-A set is *specific* where two things hold at once, both over all tests of the report: no more than 5 in 100 reports of
+A set is *specific* where three things hold at once. Over all tests of the report, no more than 5 in 100 reports of
 random sets alone have a set as selective as this (`report_p_values`), and the interval of its selectivity lies above 0
-at the level that holds for the best of many (`simultaneous_interval`).
+at the level that holds for the best of many (`simultaneous_interval`). And its own benchmarks lose something: where the
+others gain, the difference alone would tell nothing of them.
 
 Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one.
 
@@ -78,9 +79,9 @@ def judge(rows: Sequence[Row], level: float = 0.05) -> list[Verdict]:
     Args:
         rows: of the selectivity tables, with the columns `model`, `selection`, `intervention`, `set_name`, `own`,
             `others`, `unmeasurable` (benchmarks where the clean model is not above chance), `num_controls`, and, where
-            it can be told, `selectivity`, `interval_low` and `interval_high` (at 1 - level), `wide_low` and `wide_high`
-            (at `WIDE_LEVEL`), `num_clusters` (of the benchmark that has fewest) and `control_values` (in the order of
-            draws).
+            it can be told, `share_own`, `share_own_low`, `selectivity`, `interval_low`, `interval_high` (at 1 - level),
+            `wide_low`, `wide_high` (at `WIDE_LEVEL`), `num_clusters` (of the benchmark that has fewest) and
+            `control_values` (in the order of draws).
         level: the share of null reports that may name a set.
 
     Returns:
@@ -111,6 +112,12 @@ def _judged(row: Row, p_corrected: float, num_tests: int, level: float) -> Verdi
     by_chance = f"of {num_tests} random sets the best does as well with p = {p_corrected:.2g}"
     if p_corrected >= level:
         verdict, reason = NOT_SPECIFIC, by_chance
+    elif row["share_own_low"] <= 0:
+        verdict, reason = (
+            NOT_SPECIFIC,
+            f"its own benchmarks may lose nothing: share {row['share_own']:.2f}, from "
+            + (f"{row['share_own_low']:.2f} on"),
+        )
     elif low <= 0:
         verdict, reason = NOT_SPECIFIC, f"its interval [{low:.2f}, {high:.2f}] does not lie above 0"
     else:

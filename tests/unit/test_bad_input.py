@@ -129,7 +129,6 @@ WORKFLOW = [
     workflow("no score", "dataset.scores=[]", says=("no score", "exact_match")),
     workflow("headline sees stopping", "dataset.scores=[exact_match,mmlu_paper]",
              says=("the first score is the headline", "changes 'exact_match'", "begins_with_answer")),
-    workflow("confidence", "scoring.confidence_level=95", says=("95.0", "(0, 1)")),
     workflow("number of samples", "dataset.num_samples.mine=0", says=("num_samples.mine", "= 0", "at least 1")),
     workflow("split", "split=disjont", says=("unknown split 'disjont'", "Did you mean disjoint", "paper")),
     workflow("attention", "capture.attention=causl", says=("'causl'", "Did you mean causal", "reference")),

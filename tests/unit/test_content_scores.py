@@ -68,19 +68,28 @@ def test_content_and_stopping_are_log_likelihoods_as_they_are():
 
 
 def test_chance_of_content_by_hand():
-    """Three of four say "yes", so 2 of the other 3 do, and 2 + 1 of their 3 + 2 words; nobody else says "no"."""
+    """Three of four say "yes", so 2 of the other 3 do, and 2 + 1 of their 3 + 2 words; nobody else says "no".
+
+    Putting words together is best here: log 3/5 and log 1/5, as saying an answer of the others never says "no".
+    """
     rows = [sample("yes", "no")] * 3 + [sample("no")]
-    yes, no = (2 / 3 + 3 / 5) / 2, (0 + 1 / 5) / 2
-    assert content.chance(rows) == pytest.approx((3 * math.log(yes) + math.log(no)) / 4)
+    assert content.chance(rows) == pytest.approx((3 * math.log(3 / 5) + math.log(1 / 5)) / 4)
     assert content.chance([sample("yes")] * 4) == 0, "four of a kind are certain"
     # Of 80 different words each is new among 79 others: one of 79 + 80 places.
-    assert content.chance([sample(str(i)) for i in range(80)]) == pytest.approx(math.log(1 / 159 / 2))
+    assert content.chance([sample(str(i)) for i in range(80)]) == pytest.approx(-math.log(159))
+
+
+def test_chance_of_classes_of_several_words_is_near_their_frequency():
+    """4 equal classes of 4 words in 80 samples: 19 of the other 79 have the same answer, said with probability 0.99."""
+    rows = [sample(f"the {kind} of it") for kind in ("cough", "sigh", "sneeze", "laugh")] * 20
+    words = (79 + 1) ** 3 * (19 + 1) / (79 * 4 + 7) ** 4
+    assert content.chance(rows) == pytest.approx(math.log(0.99 * 19 / 79 + 0.01 * words))
 
 
 def test_chance_of_whole_sentences_is_that_of_their_words():
     """FAULTS U4: no other caption is the same, and a guess does not know the list: 4 words of about 1 in 20 each."""
     captions = [f"a {one} on {other}" for one in "cat dog cow fox".split() for other in "mats beds rugs tops".split()]
-    expected = -math.log(2) + math.log((15 + 1) ** 2 * (3 + 1) ** 2 / (15 * 4 + 10) ** 4)
+    expected = math.log((15 + 1) ** 2 * (3 + 1) ** 2 / (15 * 4 + 10) ** 4)
     assert content.chance([sample(caption) for caption in captions]) == pytest.approx(expected)
 
 
@@ -100,11 +109,9 @@ def test_answer_probability_by_hand():
 
 
 def test_chance_of_answer_probability_by_hand():
-    """ "a" is the answer of 1 of the other 2 samples, twice: 1/2 to the power 1/2; "b" of none of them."""
-    rows = [sample("a", tokens=2), sample("a", tokens=2), sample("b", tokens=3)]
-    assert answer_probability.chance(rows) == pytest.approx(2 / 3 * math.sqrt(1 / 2))
-    assert answer_probability.chance(rows[1:]) == 0
-    assert answer_probability.chance(rows[:1]) == 0
+    """The guess of `content`, to the power 1 / number of tokens; no model is above chance just for being alive."""
+    rows = [sample(str(i), tokens=2) for i in range(80)]
+    assert answer_probability.chance(rows) == pytest.approx((1 / 159) ** 0.5)
     assert answer_probability.chance([sample("a", tokens=2)] * 3) == 1
 
 

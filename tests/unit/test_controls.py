@@ -184,7 +184,7 @@ def test_magnitude_matched_is_near_in_magnitude_and_outside_the_set() -> None:
 
 def test_the_headline_is_the_first_kind_that_there_is() -> None:
     kinds = ["uniform", "layer_matched", "sham", "magnitude_matched", "sham"]
-    assert headline_first(kinds) == ["magnitude_matched", "layer_matched", "sham", "uniform"]
+    assert headline_first(kinds) == ["magnitude_matched", "layer_matched", "uniform", "sham"]
     assert headline_first(["uniform", "layer_matched"]) == ["layer_matched", "uniform"]
     assert headline_first([""]) == [""]
 

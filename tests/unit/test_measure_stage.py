@@ -79,7 +79,7 @@ def stage(tmp_path):
             for path, rows in zip(paths[kind], of.values(), strict=True):
                 write_table(path, kind, rows, {})
         outputs = {name: str(tmp_path / f"{name}.parquet") for name in ("comparisons", "selectivity")}
-        config = {"scoring": {"confidence_level": 0.95}, "benchmark_modalities": modalities}
+        config = {"benchmark_modalities": modalities}
         run(OmegaConf.create(config | {"io": {"tables": paths, **outputs}}), {})
         execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in outputs]
         return [read_table(path, name).to_pylist() for name, path in outputs.items()]
@@ -95,7 +95,7 @@ def test_own_benchmarks():
         assert own_benchmarks(name, MODALITIES) is None
     assert own_benchmarks("special", MODALITIES) is None, "special tokens are in every benchmark"
     only_pictures = {"a": ["text", "image"], "b": ["text", "image"]}
-    assert own_benchmarks("image", only_pictures) is None, "there is no other benchmark"
+    assert own_benchmarks("image", only_pictures) == {"a": True, "b": True}, "there is no other benchmark"
     assert own_benchmarks("text", only_pictures) is None, "there is no benchmark without a medium"
     mixed = {"a": ["text", "image"], "b": ["text", "video"], "c": ["text"]}
     assert own_benchmarks("video", mixed) == {"a": False, "b": True, "c": False}

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from lode.diagnostics import loops, parses
 from lode.errors import UserError
 from lode.stages.score import run
-from tests.scored_run import LEVEL, SCORES, dataset_rows, prediction, prediction_rows, scoring_stage
+from tests.scored_run import SCORES, dataset_rows, prediction, prediction_rows, scoring_stage
 
 __all__ = ["scoring_stage"]  # a fixture
 
@@ -83,9 +83,6 @@ def test_predictions_that_do_not_fit_are_refused(stage, case, tmp_path):
 def test_options_and_datasets_that_make_no_sense_are_refused(stage):
     with pytest.raises(UserError, match=r"names no score.*dataset\.scores"):
         stage(scores=[])
-    for wrong in (1.0, 95):
-        with pytest.raises(UserError, match=rf"confidence_level = {wrong}; expected"):
-            stage(confidence_level=wrong)
     with pytest.raises(UserError, match="1 repeated sample id"):
         stage(dataset=[*dataset_rows(), dataset_rows()[0]])
     with pytest.raises(UserError, match="one cluster; expected at least two"):
@@ -95,6 +92,6 @@ def test_options_and_datasets_that_make_no_sense_are_refused(stage):
 def test_a_prediction_table_of_another_kind_is_refused(stage, tmp_path):
     stage()
     io = {"predictions": [str(tmp_path / "scores.parquet")], "dataset": str(tmp_path / "dataset.parquet")}
-    cfg = {"dataset": {"name": "toy", "scores": SCORES}, "scoring": {"confidence_level": LEVEL}, "io": io}
+    cfg = {"dataset": {"name": "toy", "scores": SCORES}, "io": io}
     with pytest.raises(UserError, match="missing column 'sample_id'"):
         run(OmegaConf.create(cfg), {})

@@ -80,8 +80,8 @@ def test_chance_is_a_guess_that_does_not_look(stage):
     assert (constant["set_name"], constant["num_samples"]) == ("constant", NUM_SAMPLES)
     # Of b and c, both twice, the first; the mined a does not count.
     assert of(scores, "exact_match")["constant"] == pytest.approx(2 / 6)
-    # Each of b c b c is the answer of 1 of the other 5, and 1 + 1 of 5 + 4 words; a and d are new words.
-    often, once = (1 / 5 + 2 / 9) / 2, (1 / 9) / 2
+    # Each of b c b c has 1 + 1 of 5 + 4 words; a and d are new words. To say another's answer never says these.
+    often, once = 2 / 9, 1 / 9
     assert of(scores, "content")["constant"] == pytest.approx((4 * math.log(often) + 2 * math.log(once)) / 6)
     # Answers have 1.5 tokens on average: one end in 2.5 tokens.
     assert of(scores, "stopping")["constant"] == pytest.approx(math.log(1 / 2.5))
@@ -96,8 +96,8 @@ def test_shares_are_of_what_there_is_to_lose(stage):
     assert rows["beside"]["measurable"]
     assert (rows["beside"]["chance"], rows["beside"]["share"]) == pytest.approx((1 / 6, 0.6))
     # Each answer is a new word, one of 5 + 6.
-    assert rows["content"]["chance"] == pytest.approx(-math.log(22))
-    assert rows["content"]["share"] == pytest.approx(0.5 / (-0.1 - 15 / 18 + math.log(22)))
+    assert rows["content"]["chance"] == pytest.approx(-math.log(11))
+    assert rows["content"]["share"] == pytest.approx(0.5 / (-0.1 - 15 / 18 + math.log(11)))
 
 
 def test_where_a_guess_does_as_well_there_is_no_share(stage):
@@ -188,7 +188,7 @@ def test_each_kind_of_control_is_a_rank_of_its_own(stage):
 def test_the_headline_control_comes_first():
     kinds = ("uniform", "layer_matched", "sham", "magnitude_matched")
     sets = [NeuronSet(f"x-{kind}", "control", "x", kind, 0, 1) for kind in kinds]
-    assert kinds_of_controls(sets, "x") == ["magnitude_matched", "layer_matched", "sham", "uniform"]
+    assert kinds_of_controls(sets, "x") == ["magnitude_matched", "layer_matched", "uniform", "sham"]
     assert kinds_of_controls(sets, "y") == [""]
 
 

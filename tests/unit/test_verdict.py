@@ -14,6 +14,7 @@ def row(set_name: str = "image", **changes: Any) -> dict[str, Any]:
     found = {
         "model": "m", "selection": "miner", "intervention": "zero", "set_name": set_name, "own": ["vqa"],
         "others": ["mmlu", "speech"], "unmeasurable": [], "num_controls": 20, "control_values": FLAT,
+        "share_own": 0.6, "share_own_low": 0.5,
         "selectivity": 0.5, "interval_low": 0.4, "interval_high": 0.6, "wide_low": 0.3, "wide_high": 0.7,
         "num_clusters": 80,
     }  # fmt: skip
@@ -41,6 +42,7 @@ def untold(reason_of: str, **changes: Any) -> dict[str, Any]:
         ({"control_values": [*FLAT[:19], 0.49]}, SPECIFIC),
         ({"control_values": [*FLAT, 0.5, *[0.0] * 39]}, SPECIFIC),  # 2 / 61
         ({"selectivity": -0.1, "interval_low": -0.2, "wide_low": -0.3, "control_values": [-0.5] * 20}, NOT_SPECIFIC),
+        ({"share_own": 0.01, "share_own_low": -0.01}, NOT_SPECIFIC),  # it is the others that gain
         ({"control_values": FLAT[:19]}, CANNOT_BE_TOLD),  # 1 / 20 is not below 0.05
         ({"control_values": []}, CANNOT_BE_TOLD),
     ],

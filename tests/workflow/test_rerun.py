@@ -171,7 +171,6 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
         setting_instead("controls: {", "controls: {kinds: [layer_matched, uniform], "),
         after("select", plot=2),
     ),
-    "level of intervals": (setting_instead("confidence_level: 0.9", "confidence_level: 0.8"), after("score", plot=1)),
     "caption of a figure": (
         replace("config/figure/metric_correlation.yaml", "Rank correlation", "Spearman correlation"),
         dict(plot=1, report=1),

@@ -69,7 +69,7 @@ def test_a_planted_model_is_the_one_it_was_made_from_and_another() -> None:
         ("planting.num_cancelling=2", {"plant"}),
         ("selection.ratio=0.03", {"rate"}),
         ("seed=7", {"rate"}),
-        ("scoring.confidence_level=0.9", set()),
+        ("controls.num_draws=9", set()),
         ("runtime.threads=2", set()),
     ],
 )

@@ -121,14 +121,13 @@ def test_what_the_command_says_makes_it_well_again(tree: Path) -> None:
 
 def test_a_stale_config_is_named_with_both_values(tree: Path) -> None:
     experiment = tree / "config/experiment/rerun.yaml"
-    experiment.write_text(experiment.read_text().replace("confidence_level: 0.9", "confidence_level: 0.8"))
+    experiment.write_text(experiment.read_text().replace("num_draws: 1", "num_draws: 2"))
     code, said = verified(tree)
     assert code == 1
     stale = [line for line in said.splitlines() if "stale" in line]
-    assert len(stale) == 21  # three tables of 4 scored runs, two of their comparisons, and the verdicts
-    assert all("scoring.confidence_level was 0.9 and is now 0.8" in line for line in stale)
-    tables = r"\.(scores|effects|sample_scores)|/(comparisons|selectivity|verdicts)\.parquet"
-    assert all(re.search(tables, x) for x in stale)
+    assert len(stale) == 4  # the neurons of two models by two selections
+    assert all("controls.num_draws was 1 and is now 2" in line for line in stale)
+    assert all("/neurons/" in line for line in stale)
     assert said.endswith("--config experiment=rerun\n")
 
 
