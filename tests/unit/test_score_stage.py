@@ -95,9 +95,12 @@ def test_shares_are_of_what_there_is_to_lose(stage):
     rows = {row["outcome"]: row for row in stage()[1] if row["set_name"] == "image"}
     assert rows["beside"]["measurable"]
     assert (rows["beside"]["chance"], rows["beside"]["share"]) == pytest.approx((1 / 6, 0.6))
-    # Each answer is a new word, one of 5 + 6.
+    # Each answer is a new word, one of 5 + 6; of clean content of -0.9 it is not sure to be above that.
     assert rows["content"]["chance"] == pytest.approx(-math.log(11))
-    assert rows["content"]["share"] == pytest.approx(0.5 / (-0.1 - 15 / 18 + math.log(11)))
+    assert not rows["content"]["measurable"]
+    nearer = [row | {"gold_log_likelihood": row["gold_log_likelihood"] / 10} for row in prediction_rows()]
+    content = stage(nearer)[1][0]
+    assert content["share"] == pytest.approx(0.05 / (-0.01 - 15 / 180 + math.log(11)))
 
 
 def test_where_a_guess_does_as_well_there_is_no_share(stage):
