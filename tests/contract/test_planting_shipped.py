@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from transformers import AutoModelForImageTextToText
 
 from lode.artifacts import SCHEMAS, read_provenance, read_table, with_nulls, write_table
-from lode.config import compose
+from lode.config import ROOT, compose
 from lode.importance.aggregation import importance_columns
 from lode.importance.statistics import Recording
 from lode.model.answering import judge_gold, prepare_batch
@@ -23,6 +23,7 @@ from lode.stages import plant as stage
 from lode.stages.capture import capture
 from lode.stages.prepare import row
 from lode.stages.rate import rate
+from tests.tiny_model import write_manifest
 
 MODALITIES = ["text", "special", "image"]
 Rows = list[dict[str, Any]]
@@ -42,8 +43,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
         write_table(path, "dataset", rows, {})
         unseen[name] = [entry for entry in read_table(path, "dataset").to_pylist() if entry["split"] == "report"]
         datasets.append(str(path))
-    manifest = folder / "manifest.json"
-    manifest.write_text('{"folder": "resources/models/tiny_qwen2_vl"}')
+    manifest = write_manifest(ROOT / "resources" / "models" / "tiny_qwen2_vl", folder / "manifest.json")
     io = {"manifest": str(manifest), "datasets": datasets, "output": str(folder / "model")}
     io |= {name: str(folder / f"{name}.parquet") for name in ("truth", "proof")}
     planting = compose(["experiment=planted"]).planting
@@ -62,8 +62,7 @@ def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
     """
     folder, unseen = shipped
     truth = read_table(folder / "truth.parquet", "truth").to_pylist()
-    manifest = folder / "planted.json"
-    manifest.write_text(f'{{"folder": "{folder / "model"}"}}')
+    manifest = write_manifest(folder / "model", folder / "planted.json")
     after = load(compose().model, manifest, "cpu", 1)
     before = load(compose().model, folder / "manifest.json", "cpu", 1)
     assert isinstance(AutoModelForImageTextToText.from_pretrained(folder / "model"), type(after.model))
@@ -87,8 +86,7 @@ def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
 def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) -> None:
     """The size-only baseline of the scoreboard is at chance, on statistics by which a contrast finds them."""
     folder, _ = shipped
-    manifest = folder / "planted.json"
-    manifest.write_text(f'{{"folder": "{folder / "model"}"}}')
+    manifest = write_manifest(folder / "model", folder / "planted.json")
     after, truth = load(compose().model, manifest, "cpu", 1), read_table(folder / "truth.parquet", "truth")
     statistics = {}
     for name in ("toy_textvqa", "toy_mmlu"):
