@@ -198,7 +198,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "dataset plug-in that is not used": (append("lode/dataset/toy_caption.py", CODE), {}),
     "selection plug-in": (append("lode/selection/miner.py", CODE), after("select", plot=2)),
     "intervention plug-in": (append("lode/intervention/zero.py", CODE), after("ablate", plot=1)),
-    "control plug-in": (append("lode/control/layer_matched.py", CODE), after("select", plot=2)),
+    "control plug-in": (append("lode/control/magnitude_matched.py", CODE), after("select", plot=2)),
     "control plug-in that is not used": (append("lode/control/uniform.py", CODE), {}),
     "selectivity": (append("lode/statistics/selectivity.py", CODE), dict(measure=4, judge=1, report=1)),
     "modalities of a benchmark": (setting_instead("dataset: {", "dataset: {modalities: [text], "), after("prepare")),
