@@ -22,7 +22,7 @@ def own_table(tree: Path) -> Path:
     pq.write_table(sample_table(), table)
     (tree / "config/dataset/own.yaml").write_text(
         "name: own\nplugin: local_table\nmodalities: [text, special, image]\nnum_samples: {mine: 2, report: 2}\n"
-        "scores: [exact_match]\noptions: {path: own.parquet}\n"
+        "scores: [begins_with_answer]\noptions: {path: own.parquet}\n"
     )
     experiment = tree / "config/experiment/rerun.yaml"
     experiment.write_text(experiment.read_text().replace("[toy_mmlu]", "[toy_mmlu, own]"))
