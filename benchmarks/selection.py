@@ -23,13 +23,15 @@ from lode.config import CONFIG_DIR, compose
 from lode.shapes import METRICS, MODALITY_SPLITS
 
 MODALITIES = MODALITY_SPLITS["special_text_separate"]
+#: Those of the table: `size` reads the whole prompt.
+HELD = (*MODALITIES, "prompt")
 NUM_SAMPLES = 400
 
 
 def made_up(num_layers: int, num_neurons: int, num_bins: int) -> pa.Table:
     """An importance table with every optional column: random, but with sums that belong together."""
     rng = np.random.default_rng(0)
-    columns = neuron_columns(MODALITIES, num_layers, num_neurons)
+    columns = neuron_columns(HELD, num_layers, num_neurons)
     size = len(columns["layer"])
     for metric in METRICS:
         columns[metric] = rng.random(size)
@@ -44,7 +46,7 @@ def made_up(num_layers: int, num_neurons: int, num_bins: int) -> pa.Table:
     places = (num_bins / 2 + 3 * rng.normal(size=(size, 1)) + 3 * rng.normal(size=NUM_SAMPLES // 8)).astype(np.int64)
     counts = np.zeros((size, num_bins), dtype=np.int32)
     np.add.at(counts, (np.arange(size)[:, None], np.clip(places, 0, num_bins - 1)), 8)
-    columns["histogram"] = list_column(counts.reshape(len(MODALITIES), num_layers, num_neurons, num_bins))
+    columns["histogram"] = list_column(counts.reshape(len(HELD), num_layers, num_neurons, num_bins))
     gradients = list(SCHEMAS["gradients"])[5:]
     columns |= {field.name: rng.random(size) for field in gradients}
     schema = pa.schema([*SCHEMAS["importance"], *gradients])
