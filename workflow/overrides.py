@@ -10,8 +10,8 @@ from workflow.recorded import section_of
 
 #: Sections whose values change no result (`lode.config.RuntimeConfig`).
 NO_RESULT = ("runtime",)
-#: Keys by which a model, dataset and so on is what it is; one value for several names would make them the same.
-IDENTITIES = ("model.source", "model.revision", *(f"{group}.plugin" for group in GROUPS))
+#: Keys that say where a model lies; one value for several names would make them the same.
+PLACES = ("model.source", "model.revision")
 LONGEST = 40
 
 
@@ -30,7 +30,7 @@ def check_overrides(overrides: object) -> tuple[str, ...]:
         )
     for override in given:
         group, _, further = key_of(override).partition(".")
-        if group in GROUPS and further in ("", "name"):
+        if group in GROUPS and further in ("", "name", "plugin"):
             raise UserError(
                 f"override {override!r}: the workflow chooses {group} itself, for every name the experiment lists; "
                 "override the experiment's lists instead, such as models=[tiny_qwen2_vl]"
@@ -68,7 +68,7 @@ def refuse_relabelling(overrides: Sequence[str], names: Mapping[str, Sequence[st
     for override in overrides:
         key = key_of(override)
         listed = names.get(section_of(override), ())
-        if key in IDENTITIES and len(listed) > 1:
+        if key in PLACES and len(listed) > 1:
             raise UserError(
                 f"override {override!r} would make {' and '.join(listed)} the same under different names; override the "
                 "experiment's list too, so that it names one, or give each a YAML of its own"

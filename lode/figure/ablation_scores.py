@@ -4,8 +4,8 @@ The axis is nats. Coloured, content: the log-likelihood of the gold answer with 
 stopping: the log-likelihood of an end token after that answer. Each has its 95 % interval, its own matched controls
 (dots below it) and a line for the unmodified model; a marker is filled where the set lost more than every control. The
 row `blank` is the unmodified model without its medium, the dotted line the chance level of the content. The column to
-the right is the headline score of the benchmark, with a dot where the set lost more of it than every control. It does
-not tell a lost modality from a broken model: see the controls, and the replies in the report.
+the right is the headline score of the benchmark, with a dot where the set lost more of it than every control that wrote
+replies. It does not tell a lost modality from a broken model: see the controls, and the replies in the report.
 """
 
 from collections.abc import Mapping, Sequence

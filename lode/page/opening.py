@@ -51,7 +51,8 @@ def conclusion(rows: Sequence[Row], model: str) -> str:
     of_model = [row for row in rows if row["model"] == model]
     for name in in_order(row["set_name"] for row in of_model):
         row = most_telling([row for row in of_model if row["set_name"] == name])
-        why = {"specific": f" ({where(row)})", "not_specific": "", "cannot_be_told": f" ({row['reason']})"}
+        found = "; ".join(part for part in (where(row), unmatchable(row)) if part)
+        why = {"specific": f" ({found})", "not_specific": "", "cannot_be_told": f" ({row['reason']})"}
         by_verdict[row["verdict"]].append(f"{name}{why[row['verdict']]}")
     specific, others, untold = by_verdict.values()
     parts = [f"Specific to its modality: {', '.join(specific)}"] if specific else []
@@ -91,6 +92,7 @@ def set_line(verdicts: Sequence[Row], effects: Sequence[Row]) -> Row:
         effects: of its runs, with `where`.
     """
     row = most_telling(verdicts)
+    chosen = [verdict for verdict in verdicts if verdict["num_neurons"]]
     num_specific = sum(verdict["verdict"] == "specific" for verdict in verdicts)
     called = VERDICTS[row["verdict"]]
     if num_specific and len(verdicts) > 1:
@@ -101,7 +103,7 @@ def set_line(verdicts: Sequence[Row], effects: Sequence[Row]) -> Row:
         "row": row,
         "where": where(row),
         "num_runs": len(verdicts),
-        "costs": costs(effects),
+        "costs": costs(effects) if chosen else "nothing: it has no neuron",
         "unmatchable": unmatchable(row),
     }
 

@@ -22,6 +22,17 @@ def headline(rows: list[Row]) -> list[Row]:
     return list({(row["outcome"], row["set_name"]): row for row in reversed(rows)}.values())[::-1]
 
 
+def of_empty_sets(num_unique: Mapping[str, int]) -> list[Row]:
+    """A row per outcome for each set that has no neuron, so no selectivity: else it would be missing without a word.
+
+    Args:
+        num_unique: neurons of each set that was asked for.
+    """
+    nothing = {"own": [], "others": [], "unmeasurable": [], "control_kind": "", "num_controls": 0, "num_neurons": 0}
+    empty = [name for name, number in num_unique.items() if not number]
+    return [{"set_name": name, "outcome": outcome, **nothing} for outcome in COMPARED for name in empty]
+
+
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.tables` (`selectivity` and `neurons`: paths); write `io.output`.
 
@@ -29,16 +40,15 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         cfg: io.
         made_by: the provenance to record.
     """
-    ratios = {
-        tuple(keys_of("neurons", path).values()): read_provenance(path).get("magnitude_ratio", {})
-        for path in cfg.io.tables["neurons"]
-    }
+    made = {tuple(keys_of("neurons", path).values()): read_provenance(path) for path in cfg.io.tables["neurons"]}
     rows: list[Row] = []
     for path in cfg.io.tables["selectivity"]:
         keys = keys_of("selectivity", path)
-        of_run = ratios[keys["model"], keys["selection"]]
+        of_run = made[keys["model"], keys["selection"]]
+        ratios = of_run.get("magnitude_ratio", {})
+        rows += [{**keys, **row} for row in of_empty_sets(of_run.get("num_unique", {}))]
         for row in headline(read_table(path, "selectivity").to_pylist()):
-            ratio = of_run.get(row["control_kind"], {}).get(row["set_name"])
+            ratio = ratios.get(row["control_kind"], {}).get(row["set_name"])
             rows.append({**keys, **row, "magnitude_ratio": ratio})
     judged = [
         {**verdict.row, **{name: value for name, value in vars(verdict).items() if name != "row"}}

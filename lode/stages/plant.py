@@ -14,6 +14,7 @@ from lode.model.loading import load
 from lode.planting.calibration import observe
 from lode.planting.plant import plant
 from lode.planting.proof import prove_planting
+from lode.training_data import write_training_data
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -27,16 +28,22 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     tokens = observe(adapter, samples)
     planted, truth = plant(adapter, tokens, options)
     marked, proof = prove_planting(adapter, planted, truth, list(options.modalities), samples)
-    write_folder(planted, Path(cfg.io.output), made_by)
+    trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
+    write_folder(planted, Path(cfg.io.output), made_by, trained_on)
     write_table(cfg.io.proof, "proof", proof, made_by)
     write_table(cfg.io.truth, "truth", marked, made_by)
 
 
-def write_folder(adapter: Any, folder: Path, made_by: dict[str, Any]) -> None:
-    """Weights, config and processor as an ordinary model folder, with its provenance."""
+def write_folder(adapter: Any, folder: Path, made_by: dict[str, Any], trained_on: dict[str, Any] | None) -> None:
+    """Weights, config and processor as an ordinary model folder, with its provenance and what the model was trained on.
+
+    Planting trains nothing: it saw what the model saw in which neurons were planted.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     adapter.model.save_pretrained(folder)
     adapter.processor.save_pretrained(folder)
     for file in folder.glob("*.safetensors"):
         file.chmod(0o644)
+    if trained_on:
+        write_training_data(folder, trained_on["split_seed"], set(trained_on["datasets"]))
     (folder / "provenance.json").write_text(json.dumps(made_by, indent=1, sort_keys=True) + "\n")

@@ -58,6 +58,8 @@ def why_untold(row: Row, level: float = 0.05) -> str | None:
         row: of the selectivity table.
         level: the largest p that counts.
     """
+    if not row["num_neurons"]:
+        return "the selector chose no neuron for it"
     if not row["own"] or not row["others"]:
         return "no benchmark without it" if row["own"] else "no benchmark of its own"
     unmeasurable = set(row["unmeasurable"])
@@ -77,11 +79,11 @@ def judge(rows: Sequence[Row], level: float = 0.05) -> list[Verdict]:
     """A verdict on every primary row of a report: one outcome, the headline kind of control, all runs and models.
 
     Args:
-        rows: of the selectivity tables, with the columns `model`, `selection`, `intervention`, `set_name`, `own`,
-            `others`, `unmeasurable` (benchmarks where the clean model is not above chance), `num_controls`, and, where
-            it can be told, `share_own`, `share_own_low`, `selectivity`, `interval_low`, `interval_high` (at 1 - level),
-            `wide_low`, `wide_high` (at `WIDE_LEVEL`), `num_clusters` (of the benchmark that has fewest) and
-            `control_values` (in the order of draws).
+        rows: of the selectivity tables, with the columns `model`, `selection`, `intervention`, `set_name`,
+            `num_neurons`, `own`, `others`, `unmeasurable` (benchmarks where the clean model is not above chance),
+            `num_controls`, and, where it can be told, `share_own`, `share_own_low`, `selectivity`, `interval_low`,
+            `interval_high` (at 1 - level), `wide_low`, `wide_high` (at `WIDE_LEVEL`), `num_clusters` (of the benchmark
+            that has fewest) and `control_values` (in the order of draws).
         level: the share of null reports that may name a set.
 
     Returns:

@@ -265,7 +265,8 @@ def test_costs_tell_content_from_stopping(
 
 def verdict(set_name: str, called: str, selectivity: float | None, selection: str = "s", reason: str = "") -> dict:
     keys = {"model": "m", "selection": selection, "intervention": "zero"}
-    return {**keys, "set_name": set_name, "verdict": called, "selectivity": selectivity, "reason": reason}
+    found = {"verdict": called, "selectivity": selectivity, "reason": reason, "magnitude_ratio": None}
+    return {**keys, "set_name": set_name, **found}
 
 
 def test_conclusion_has_three_verdicts_over_all_runs() -> None:
@@ -279,6 +280,10 @@ def test_conclusion_has_three_verdicts_over_all_runs() -> None:
     assert conclusion(rows, "m") == (
         "Specific to its modality: image (s2 · zero). Not specific: text. "
         "Cannot be told here: special (no benchmark of its own)."
+    )
+    assert conclusion([{**rows[2], "magnitude_ratio": 0.5}], "m") == (
+        "Specific to its modality: image (s2 · zero; unmatchable: its controls reach only 0.500 of what the set "
+        "writes)."
     )
     assert conclusion(rows[:2], "m") == "No set is specific to its modality: text, image."
     assert conclusion(rows[3:], "m") == "Cannot be told here: special (no benchmark of its own)."

@@ -12,8 +12,8 @@ FLAT = [0.01 * (-1) ** i for i in range(20)]  # what 20 controls do
 def row(set_name: str = "image", **changes: Any) -> dict[str, Any]:
     """A set that is specific, unless changed."""
     found = {
-        "model": "m", "selection": "miner", "intervention": "zero", "set_name": set_name, "own": ["vqa"],
-        "others": ["mmlu", "speech"], "unmeasurable": [], "num_controls": 20, "control_values": FLAT,
+        "model": "m", "selection": "miner", "intervention": "zero", "set_name": set_name, "num_neurons": 9,
+        "own": ["vqa"], "others": ["mmlu", "speech"], "unmeasurable": [], "num_controls": 20, "control_values": FLAT,
         "share_own": 0.6, "share_own_low": 0.5,
         "selectivity": 0.5, "interval_low": 0.4, "interval_high": 0.6, "wide_low": 0.3, "wide_high": 0.7,
         "num_clusters": 80,
@@ -55,6 +55,7 @@ def test_specific_needs_a_rare_effect_and_an_interval_above_zero(changes: dict[s
     ("changes", "expected"),
     [
         ({}, None),
+        ({"num_neurons": 0, "own": [], "others": []}, "the selector chose no neuron for it"),
         ({"own": []}, "no benchmark of its own"),
         ({"own": ["vqa", "mmlu"], "others": []}, "no benchmark without it"),
         ({"unmeasurable": ["vqa"]}, "clean model not above chance on vqa"),

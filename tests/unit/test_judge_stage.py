@@ -1,0 +1,66 @@
+"""The stage that judges all sets of a report: tables in, verdicts out, by hand."""
+
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from lode.artifacts import read_table, write_table
+from lode.shapes import COMPARED
+from lode.stages.judge import run
+
+CONTROLS = [0.01 * (-1) ** i for i in range(20)]  # the mean is 0 and the spread 0.01
+
+
+def selectivity(set_name: str, outcome: str, selected: float, control_kind: str) -> dict[str, Any]:
+    """A set whose interval is 0.1 to each side."""
+    ends = {"interval_low": selected - 0.1, "interval_high": selected + 0.1}
+    wide = {"wide_low": selected - 0.2, "wide_high": selected + 0.2}
+    shares = {"share_own": selected, "share_own_low": selected - 0.1, "share_others": 0.0, "selectivity": selected}
+    return {
+        "set_name": set_name, "num_neurons": 9, "outcome": outcome, "own": ["vqa"], "others": ["mmlu"],
+        "unmeasurable": [], "control_kind": control_kind, "num_controls": 20, "control_values": CONTROLS,
+        "num_clusters": 80, **shares, **ends, **wide,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("judged")
+    neurons = [str(folder / f"neurons/m/{name}.parquet") for name in ("s", "t")]
+    counted = {"num_unique": {"image": 9, "text": 9, "video": 0, "all": 18}}
+    write_table(neurons[0], "neurons", [], {**counted, "magnitude_ratio": {"magnitude_matched": {"image": 0.7}}})
+    write_table(neurons[1], "neurons", [], {"num_unique": {"image": 9, "text": 9, "video": 9, "all": 18}})
+    tables = []
+    for name, image in (("s", 0.5), ("t", 0.0)):
+        of_sets = (("image", image, "magnitude_matched"), ("image", 0.9, "uniform"), ("text", 0.0, "magnitude_matched"))
+        rows = [selectivity(of, outcome, value, kind) for outcome in COMPARED for of, value, kind in of_sets]
+        tables.append(str(folder / f"ablation/m/{name}/zero/selectivity.parquet"))
+        write_table(tables[-1], "selectivity", rows, {})
+    output = str(folder / "verdicts.parquet")
+    run(OmegaConf.create({"io": {"tables": {"neurons": neurons, "selectivity": tables}, "output": output}}), {})
+    return read_table(output, "verdicts").to_pylist()
+
+
+def of(verdicts: list[dict[str, Any]], selection: str, set_name: str, outcome: str = "content") -> dict[str, Any]:
+    keys = {"selection": selection, "set_name": set_name, "outcome": outcome}
+    (row,) = [row for row in verdicts if keys.items() <= row.items()]
+    return row
+
+
+def test_a_set_is_judged_once_an_outcome_by_its_headline_controls(verdicts: list[dict[str, Any]]) -> None:
+    image = of(verdicts, "s", "image")
+    assert (image["verdict"], image["control_kind"], image["selectivity"]) == ("specific", "magnitude_matched", 0.5)
+    assert image["num_tests"] == 4  # image and text, of two selections
+    assert image["p_corrected"] == pytest.approx(1 / 21)
+    assert image["magnitude_ratio"] == 0.7
+    assert of(verdicts, "t", "image")["verdict"] == "not_specific"
+    assert of(verdicts, "t", "image")["magnitude_ratio"] is None
+    assert len(verdicts) == 5 * len(COMPARED)
+
+
+def test_a_set_without_a_neuron_is_named_and_is_no_test(verdicts: list[dict[str, Any]]) -> None:
+    for outcome in COMPARED:
+        video = of(verdicts, "s", "video", outcome)
+        assert (video["verdict"], video["reason"]) == ("cannot_be_told", "the selector chose no neuron for it")
+        assert video["p_value"] is video["selectivity"] is None
