@@ -62,7 +62,7 @@ def runs_of_reports(
             reports[report].append(
                 {
                     "model": "m", "selection": f"s{selection}", "intervention": "zero", "set_name": name,
-                    "own": NAMES[own].tolist(), "others": NAMES[~own].tolist(), "unmeasurable": [],
+                    "num_neurons": 9, "own": NAMES[own].tolist(), "others": NAMES[~own].tolist(), "unmeasurable": [],
                     "num_controls": num_controls, "control_values": controls[report, selection].tolist(),
                     "share_own": 1.0, "share_own_low": 1.0,  # that its own lose something is not asked here
                     "selectivity": value, "interval_low": low, "interval_high": high, "num_clusters": SAMPLES,
