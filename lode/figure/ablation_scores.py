@@ -119,7 +119,7 @@ def _draw_panel(axes: Axes, shown: Panel, first: bool) -> None:
             _controls(axes, shown.controls(outcome, name), top + 0.2, outcome)
             filled = beats_controls(shown.drops[outcome][name])
             _point(axes, top, methods[outcome][name], shade, symbol, filled, outcome)
-    axes.set_title(shown.dataset, loc="left", pad=9)
+    axes.set_title(shown.dataset, loc="left", pad=11)
     labels = [f"{name} ({methods['content'][name]['num_neurons']})" for name in names]
     axes.set_yticks(range(len(names) + 2), ["clean", "blank", *labels] if first else [""] * (len(names) + 2))
     axes.set_ylim(len(names) + 1.6, -0.6)

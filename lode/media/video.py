@@ -6,8 +6,8 @@ those that are kept. Two rules say which these are (`Sampling.video_frames`):
 
 - `shown`: the frames on the screen at times 0, 1/rate, 2/rate, ..., before the last frame's end; evenly fewer where
   they exceed `max_frames`.
-- `qwen_vl_utils`: those of Qwen's own reader (`fetch_video` of the early qwen_vl_utils, which MINER's code imports; later
-  releases round down): duration * rate frames, at least 4, at most `max_frames` and as many as there are, rounded to a
+- `qwen_vl_utils`: those of Qwen's own reader (`fetch_video` of the early qwen_vl_utils; later releases round
+  down): duration * rate frames, at least 4, at most `max_frames` and as many as there are, rounded to a
   multiple of 2, evenly spaced from the first frame to the last. At an even frame rate it gives the same frames; the
   duration is by time stamps, so that a blank video gives as many as the video it stands for.
 """

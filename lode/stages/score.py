@@ -207,9 +207,11 @@ class Scored:
 
     @cached_property
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each mean."""
+        """Of each mean, within the range of its unit: no log-likelihood is above 0."""
         of = score_intervals if self.is_bounded else mean_intervals
-        return of(self.values, self.clusters, LEVEL)
+        lowest, highest = UNITS[self.key["unit"]]
+        low, high = of(self.values, self.clusters, LEVEL)
+        return np.maximum(low, lowest), np.minimum(high, highest)
 
     @cached_property
     def drop_intervals(self) -> tuple[np.ndarray, np.ndarray]:

@@ -242,6 +242,16 @@ def test_the_drop_is_paired(stage):
     assert scores[0]["interval_low"] < scores[0]["interval_high"] - 1
 
 
+def test_no_log_likelihood_is_said_to_be_above_zero(stage):
+    """One sample lost among six: Student's t would reach above 0, where no log-likelihood can be."""
+    rows = prediction_rows()
+    for row in rows:
+        row["gold_log_likelihood"] = -6.0 if row["sample_id"] == "s0" else 0.0
+    content = [row for row in stage(rows)[0] if row["score_name"] == "content" and row["kind"] != "constant"]
+    assert {(row["value"], row["interval_high"]) for row in content} == {(-1.0, 0.0)}
+    assert all(row["interval_low"] < -1 for row in content)
+
+
 def test_a_set_without_controls_has_p_one_and_no_control_drops(stage):
     _, effects = stage([r for r in prediction_rows() if r["kind"] != "control"])
     assert effects[0]["num_controls"] == 0
