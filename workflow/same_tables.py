@@ -1,0 +1,123 @@
+"""Compare two results folders row by row: `python -m workflow.same_tables before after`.
+
+For changes that must move no number: every table of the folder before is there after, with as many rows in the same
+order, and every column of it holds the same values, bit for bit (NaN equals NaN). Further files and further columns
+are named and allowed. Provenance, figures and pages are not compared. Needs neither torch nor Snakemake.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lode.errors import UserError
+
+
+def renames(given: Sequence[str]) -> dict[str, str]:
+    """New names by old ones, from `old=new`.
+
+    Raises:
+        UserError: one has another form, or an old name is given twice.
+    """
+    pairs: list[tuple[str, ...]] = [tuple(one.split("=")) for one in given]
+    wrong = [one for one, pair in zip(given, pairs, strict=True) if len(pair) != 2 or not all(pair)]
+    if wrong or len({pair[0] for pair in pairs}) < len(pairs):
+        raise UserError(f"{', '.join(wrong or given)}: expected old=new, each old name once")
+    return {pair[0]: pair[1] for pair in pairs}
+
+
+def moved(path: str, folders: Mapping[str, str]) -> str:
+    """Where a file lies after folders, or the beginnings of names, were renamed."""
+    for old, new in folders.items():
+        path = path.replace(old, new)
+    return path
+
+
+def same(before: Any, after: Any) -> bool:
+    """Whether two values of a table are equal; NaN equals NaN, also within lists and structs."""
+    if isinstance(before, float) and isinstance(after, float) and math.isnan(before):
+        return math.isnan(after)
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(map(same, before, after))
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before.keys() == after.keys() and all(same(value, after[key]) for key, value in before.items())
+    return bool(before == after)
+
+
+def differences(before: pa.Table, after: pa.Table, columns: Mapping[str, str]) -> Iterator[str]:
+    """What differs between two tables, a line a column.
+
+    Args:
+        before: the old table.
+        after: the new one.
+        columns: new names by old ones, of the columns that were renamed.
+    """
+    if before.num_rows != after.num_rows:
+        yield f"{before.num_rows} rows before, {after.num_rows} after"
+        return
+    for old in before.column_names:
+        new = columns.get(old, old)
+        if new not in after.column_names:
+            yield f"column {old} is gone" if new == old else f"column {old}, now {new}, is gone"
+            continue
+        if before[old].type == after[new].type and before[old].equals(after[new]):
+            continue
+        values = list(zip(before[old].to_pylist(), after[new].to_pylist(), strict=True))
+        rows = [row for row, pair in enumerate(values) if not same(*pair)]
+        if rows:
+            first, (was, now) = rows[0], values[rows[0]]
+            yield f"column {new}: {len(rows)} of {before.num_rows} rows differ, first row {first}: {was!r}, now {now!r}"
+
+
+def compare(before: Path, after: Path, folders: Mapping[str, str], columns: Mapping[str, str]) -> int:
+    """Print what differs; return the exit code.
+
+    Raises:
+        UserError: the folder before holds no table.
+    """
+    tables = sorted(path.relative_to(before).as_posix() for path in before.rglob("*.parquet"))
+    if not tables:
+        raise UserError(f"{before}: no table (*.parquet); expected a results folder, such as results/smoke")
+    expected = {moved(name, folders) for name in tables}
+    found = {path.relative_to(after).as_posix() for path in after.rglob("*.parquet")}
+    num_rows, wrong = 0, 0
+    for name in tables:
+        new = after / moved(name, folders)
+        if not new.is_file():
+            lines = ["missing after"]
+        else:
+            # Not through `pq.read_table`, which would read keys into a table from the names of its folders.
+            was, now = (pq.ParquetFile(path).read() for path in (before / name, new))
+            num_rows += was.num_rows
+            lines = list(differences(was, now, columns))
+        wrong += bool(lines)
+        for line in lines:
+            print(f"{new}: {line}")
+    further = sorted(found - expected)
+    print(f"{len(tables)} tables, {num_rows:,} rows: {wrong or 'none'} differ; {len(further)} further tables after")
+    for name in further:
+        print(f"  {name}")
+    return 1 if wrong else 0
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Compare two results folders row by row.")
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("--folder", action="append", default=[], metavar="OLD=NEW", help="part of a path that changed")
+    parser.add_argument("--column", action="append", default=[], metavar="OLD=NEW", help="a column with another name")
+    given = parser.parse_args()
+    try:
+        sys.exit(compare(given.before, given.after, renames(given.folder), renames(given.column)))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
