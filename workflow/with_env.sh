@@ -21,8 +21,8 @@ if [ "$(cat "$venv/stamp" 2>/dev/null || true)" != "$stamp" ]; then
     printf '%s\n' "$stamp" >"$venv/stamp"
 fi
 
-# glibc gives the memory of large tensors back at every step and takes it anew, a page fault each 4 KiB: a sixth of the
-# time of an ablation on a CPU. Kept, the memory at its highest is a tenth more (docs/performance.md).
+# glibc gives the memory of large tensors back at every step and takes it anew, a page fault each 4 KiB
+# (docs/performance.md, "Memory that is kept").
 export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-4294967296} MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-4294967296}
 
 PATH="$PWD/$venv/bin:$PATH" exec "$@"
