@@ -1,19 +1,15 @@
 """One definition of a legal name; experiments that read as numbers; one message for a broken file of the config."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 import lode.config
-from lode.config import CONFIG_DIR, chosen, compose, fixed
+from lode.config import compose
 from lode.errors import UserError
 from lode.names import NAME, check_experiment_name, check_legal, check_path, chosen_experiment
 from workflow.pipeline import NAMES, Pipeline
-from workflow.recorded import composed, composed_whole
 
 
 @pytest.mark.parametrize("name", ["v1.0", "a", "3d_vqa", "x.y-z", "_a", "on"])
@@ -87,27 +83,11 @@ def test_the_wildcards_of_the_rules_match_just_that() -> None:
     assert "**run.constraints" in (lode.config.ROOT / "Snakefile").read_text()
 
 
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the config tree that may be edited."""
-    shutil.copytree(CONFIG_DIR, tmp_path / "config")
-    monkeypatch.setattr(lode.config, "CONFIG_DIR", tmp_path / "config")
-
-    def forget() -> None:
-        GlobalHydra.instance().clear()
-        for cached in (chosen, fixed, composed, composed_whole):
-            cached.cache_clear()
-
-    forget()
-    yield tmp_path / "config"
-    forget()
-
-
 @pytest.mark.parametrize("name", ["2024", "2024_01", "007", "1e3", "my exp", "team/x"])
-def test_an_experiment_runs_by_its_own_name(tree: Path, name: str) -> None:
-    file = tree / f"experiment/{name}.yaml"
+def test_an_experiment_runs_by_its_own_name(config_tree: Path, name: str) -> None:
+    file = config_tree / f"experiment/{name}.yaml"
     file.parent.mkdir(exist_ok=True)
-    file.write_text((tree / "experiment/smoke.yaml").read_text().replace("Smoke run", f"The run {name}"))
+    file.write_text((config_tree / "experiment/smoke.yaml").read_text().replace("Smoke run", f"The run {name}"))
     run = Pipeline({"experiment": name})
     assert run.root == f"results/{name}"
     assert run.cfg.title == f"The run {name}"
@@ -118,9 +98,9 @@ def test_an_experiment_runs_by_its_own_name(tree: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "start", ["", "# my study\n# @package _global_\n", "\ufeff# @package _global_\n", "# @package global\n"]
 )
-def test_an_experiment_without_its_first_line(tree: Path, start: str) -> None:
-    text = (tree / "experiment/smoke.yaml").read_text().removeprefix("# @package _global_\n")
-    (tree / "experiment/smoke.yaml").write_text(start + text, encoding="utf-8")
+def test_an_experiment_without_its_first_line(config_tree: Path, start: str) -> None:
+    text = (config_tree / "experiment/smoke.yaml").read_text().removeprefix("# @package _global_\n")
+    (config_tree / "experiment/smoke.yaml").write_text(start + text, encoding="utf-8")
     with pytest.raises(SystemExit, match=r"smoke\.yaml: the first line is .*; expected '# @package _global_'"):
         Pipeline({"experiment": "smoke"})
 
@@ -134,16 +114,16 @@ def test_an_experiment_without_its_first_line(tree: Path, start: str) -> None:
         ("title: a\udcff\n", "expected YAML. Save it as UTF-8 text"),
     ],
 )
-def test_a_file_that_is_no_yaml(tree: Path, text: str, says: str) -> None:
-    file = tree / "experiment/smoke.yaml"
+def test_a_file_that_is_no_yaml(config_tree: Path, text: str, says: str) -> None:
+    file = config_tree / "experiment/smoke.yaml"
     file.write_bytes(f"# @package _global_\n{text}".encode(errors="surrogateescape"))
     with pytest.raises(SystemExit, match=re.escape(says)) as stop:
         Pipeline({"experiment": "smoke"})
     assert str(stop.value).startswith(f"error: {file}")
 
 
-def test_a_file_of_another_group_that_is_no_yaml(tree: Path) -> None:
-    with (tree / "model/qwen2_vl_2b.yaml").open("a") as file:
+def test_a_file_of_another_group_that_is_no_yaml(config_tree: Path) -> None:
+    with (config_tree / "model/qwen2_vl_2b.yaml").open("a") as file:
         file.write("\tdtype: x\n")
     with pytest.raises(UserError, match=r"model/qwen2_vl_2b\.yaml, line \d+, column 1: a tab"):
         compose(["model=qwen2_vl_2b"])

@@ -100,26 +100,48 @@ def test_no_more_records_are_read_than_asked_for(tmp_path: Path, monkeypatch: py
     assert {part for part in seen if part[1] == 1} == {(0, 1), (1, 1)}, "the first, and one more to see the end"
 
 
-def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    written(tmp_path / "mine.parquet")
-    assert len(list(local_table.samples("mine", 9, 0, path="~/mine.parquet"))) == 2
-    own = ["dataset.plugin=local_table", "+dataset.options.path='~/mine.parquet'"]
-    validate(compose(own), "prepare")
-    run = Pipeline({"experiment": "default", "overrides": [*SHORT, *own]})
-    assert run.dataset_files(Wildcards()) == [str(tmp_path / "mine.parquet")]
-
-
 # --- while the workflow plans -----------------------------------------------------------------------------------------
 
 
 class Wildcards:
     """Those of a rule for a dataset."""
 
-    dataset = "toy_textvqa"
+    dataset = "mine"
 
 
-SHORT = ("models=[tiny_qwen2_vl]", "mining_datasets=[toy_textvqa]", "benchmarks=[toy_textvqa]", "figures=[set_overlap]")
+def planned(config_tree: Path, **entries: str) -> Pipeline:
+    """The plan of a short experiment on a dataset of one's own, whose YAML holds the entries beside its name."""
+    lines = {"name": "mine", "num_samples": "{mine: 2, report: 2}", "scores": "[begins_with_answer]", **entries}
+    (config_tree / "dataset/mine.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
+    lists = {"models": "tiny_qwen2_vl", "mining_datasets": "mine", "benchmarks": "mine", "figures": "set_overlap"}
+    return Pipeline({"experiment": "default", "overrides": [f"{key}=[{value}]" for key, value in lists.items()]})
+
+
+def test_home_is_expanded(config_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written(tmp_path / "mine.parquet")
+    assert len(list(local_table.samples("mine", 9, 0, path="~/mine.parquet"))) == 2
+    run = planned(
+        config_tree, plugin="local_table", modalities="[text, special, image]", options="{path: ~/mine.parquet}"
+    )
+    assert run.dataset_files(Wildcards()) == [str(tmp_path / "mine.parquet")]
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"plugin": "local_table"}, r"needs the option 'path'.*`options`"),
+        (
+            {"plugin": "local_table", "options": "{path: no_such/table.parquet}"},
+            r"no_such/table\.parquet is not a file",
+        ),
+        ({"plugin": "local_tabl"}, r"'local_tabl'.*Did you mean local_table.*lode/dataset/local_tabl\.py"),
+    ],
+)
+def test_a_dataset_that_cannot_be_read_stops_the_plan(config_tree: Path, entries: dict[str, str], says: str) -> None:
+    """No job starts, whatever results are there from before."""
+    with pytest.raises(SystemExit, match=rf"^error: (?s:.*){says}"):
+        planned(config_tree, **entries)
 
 
 @pytest.mark.parametrize(
