@@ -328,6 +328,9 @@ SCHEMAS: dict[str, pa.Schema] = {
                 "mean |activation| times write norm: of the controls over that of the set; null: not recorded",
                 True,
             ),
+            field(
+                "shared_frac", pa.float64(), "share", "of a control's neurons, the set's own; null: not recorded", True
+            ),
             field("verdict", pa.string(), "name", "`specific`, `not_specific` or `cannot_be_told`"),
             field("reason", pa.string(), "text", "why, in a few words"),
             field(

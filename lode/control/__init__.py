@@ -22,6 +22,8 @@ from lode.artifacts import dense
 
 #: Below this `magnitude_ratio` the set is unmatchable: there are no neurons that write as much as its own.
 UNMATCHABLE = 0.9
+#: Above this `shared_frac` most of a control is the set itself: what the set does, its controls do nearly as well.
+MOST_SHARED = 0.5
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 

@@ -4,8 +4,8 @@ Content is the log-likelihood of the gold answer; a cell holds the share that is
 above chance, with its 95 % interval. A share may pass 1 (the model comes to prefer wrong answers): the colour then
 stays at its end, the number tells. Stopping is the log-likelihood of an end token after the gold answer; a cell holds
 nats. A benchmark on which the unmodified model is not above chance is hatched. A frame marks the set's own benchmarks;
-a dot a drop above every one of its matched controls, a star one that survives Holm's correction (whether any could is
-said below).
+a dot a drop of 0.005 or more above every one of its matched controls, a star one that survives Holm's correction
+(whether any could is said below).
 
 To the right the selectivity: the share lost on the set's own benchmarks minus that on the others, among that of every
 control (grey ticks). The thick line is its 95 % interval, the thin one the interval that holds for all tests of the
@@ -44,6 +44,7 @@ from lode.statistics.significance import smallest_holm_p
 
 Row = dict[str, Any]
 LEVEL = 0.05
+LEAST_SHOWN = 0.005  # what is written as 0.00 gets no dot
 #: By outcome: the column that a cell shows, and what it is.
 CELLS = {"content": ("share", "content lost [share]"), "stopping": ("drop", "stopping lost [nats]")}
 _COLOURS = "PuOr_r"  # orange for a loss: no pair relies on red against green
@@ -56,18 +57,27 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     num_sets = [len(set(table.data["set_name"].to_pylist())) for table, _ in runs.values()]
     heights = [1.35 + 2 * 0.32 * sets for sets in num_sets]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.75), layout="constrained")
-    figure.legend(handles=_legend(), loc="outside upper center", ncols=4, handletextpad=0.5, columnspacing=1.2)
+    comparisons = [first_controls(outcome_rows(table, outcome)) for table, _ in runs.values() for outcome in CELLS]
+    figure.legend(
+        handles=_legend(any(smallest_p(rows) < LEVEL for rows in comparisons)),
+        loc="outside upper center",
+        ncols=4,
+        handletextpad=0.5,
+        columnspacing=1.2,
+    )
     norms = {outcome: _scale(runs.values(), outcome) for outcome in CELLS}
-    limits = _limits([row for _, verdicts in runs.values() for row in verdicts if row["outcome"] in CELLS])
+    limits = {o: _limits([row for _, of in runs.values() for row in of if row["outcome"] == o]) for o in CELLS}
     for part, (table, verdicts) in zip(blocks(figure, list(runs), heights), runs.values(), strict=True):
         num_columns = len(set(table.data["dataset"].to_pylist()))
-        grid = part.subplots(2, 2, width_ratios=[max(3, num_columns), 1.9], sharex="col", squeeze=False)
+        grid = part.subplots(2, 2, width_ratios=[max(3, num_columns), 1.9], squeeze=False)
         for (cells, forest), outcome in zip(grid, CELLS, strict=True):
             rows = first_controls(outcome_rows(table, outcome))
             names = in_order(row["set_name"] for row in rows)
             _draw_cells(cells, names, rows, outcome, norms[outcome])
-            _draw_forest(forest, names, {row["set_name"]: row for row in verdicts if row["outcome"] == outcome}, limits)
+            _draw_forest(forest, names, {row["set_name"]: row for row in verdicts if row["outcome"] == outcome},
+                         limits[outcome])  # fmt: skip
             _bar(part, cells, outcome, norms[outcome])
+        grid[0, 0].tick_params(labelbottom=False)
         forest.set_xlabel("selectivity [share]")
         part.supxlabel(_attainable(first_controls(outcome_rows(table, "content"))), fontsize=7, color=MUTED, x=0.01,
                        ha="left")  # fmt: skip
@@ -88,7 +98,7 @@ def _scale(runs: Any, outcome: str) -> Normalize:
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """One scale for all selectivities: tenths around all that is drawn."""
+    """One scale for all selectivities of an outcome: tenths around all that is drawn."""
     names = ("selectivity", "interval_low", "interval_high", "simultaneous_low", "simultaneous_high")
     ends = [row[name] for row in rows for name in names if row[name] is not None]
     ends += [value for row in rows for value in row["control_values"] or []]
@@ -136,7 +146,8 @@ def _draw_cell(axes: Axes, place: tuple[int, int], row: Row, outcome: str, norm:
     unit = full if column == "share" else 1.0
     shade = "white" if abs(row[column]) > 0.62 * norm.vmax else INK  # type: ignore[operator]
     size = 7.0 if len(short(row[column])) <= 5 else 6.5
-    axes.text(x, y - 0.18, short(row[column]) + mark(row), ha="center", va="center", fontsize=size + 1, color=shade)
+    said = short(row[column]) + (mark(row) if abs(row[column]) >= LEAST_SHOWN else "")
+    axes.text(x, y - 0.18, said, ha="center", va="center", fontsize=size + 1, color=shade)
     ends = f"{short(row['interval_low'] / unit)} to {short(row['interval_high'] / unit)}"
     axes.text(x, y + 0.26, ends, ha="center", va="center", fontsize=size - 1.3, color=shade)
 
@@ -194,20 +205,27 @@ def smallest_visible(row: Row) -> str:
 def _attainable(rows: list[Row]) -> str:
     """Whether Holm's correction leaves any result within reach."""
     draws, tests = min(row["num_controls"] for row in rows), rows[0]["num_tests"]
-    smallest = smallest_holm_p(draws, tests)
+    smallest = smallest_p(rows)
     enough = "" if smallest < LEVEL else f": no star can appear; {round(tests / LEVEL)} draws would allow one"
     return f"{tests} comparisons of content, {draws} controls each; the smallest p after Holm is {smallest:.2g}{enough}"
 
 
-def _legend() -> list[Any]:
+def smallest_p(rows: list[Row]) -> float:
+    """The smallest p after Holm that the comparisons of a run and outcome can have."""
+    return smallest_holm_p(min(row["num_controls"] for row in rows), rows[0]["num_tests"])
+
+
+def _legend(stars: bool) -> list[Any]:
+    """What the signs mean; that of stars only where one can appear."""
+
     def dot(label: str, **style: Any) -> Line2D:
         return Line2D([], [], linestyle="", label=label, **style)
 
     return [
         Patch(facecolor="white", edgecolor=INK, linewidth=1.3, label="a benchmark of the set's own"),
         Patch(facecolor="#efefef", edgecolor=CONTROL, hatch="////", linewidth=0, label="clean is not above chance"),
-        dot("lost more than every control", marker="$\\bullet$", color=INK, markersize=5),
-        dot(f"and p < {LEVEL:g} after Holm", marker="*", color=INK, markersize=7),
+        dot(f"{LEAST_SHOWN} or more, and more than every control", marker="$\\bullet$", color=INK, markersize=5),
+        *([dot(f"and p < {LEVEL:g} after Holm", marker="*", color=INK, markersize=7)] if stars else []),
         dot("specific", marker="o", color=MUTED, markersize=5),
         dot("not specific", marker="o", color=MUTED, markerfacecolor="white", markersize=5),
         dot("cannot be told", marker="x", color=MUTED, markersize=5),

@@ -1,9 +1,11 @@
 """Media files in and out: the one place that encodes and decodes images, sounds and videos. No torch here."""
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any
 
 import av
+import numpy as np
 import soundfile
 from PIL import Image
 
@@ -28,6 +30,7 @@ __all__ = [
     "encode_audio",
     "encode_image",
     "encode_video",
+    "shown_digest",
 ]
 
 #: What a decoder raises on damaged input. Pillow: SyntaxError for a broken PNG.
@@ -64,6 +67,12 @@ def decode(sample_id: str, medium: Medium, sampling: Sampling) -> Any:
             f"sample {sample_id}: its {medium.kind} ({len(medium.bytes)} bytes, {medium.mime}) does not decode: "
             f"{error}. Remove the sample or replace the file"
         ) from error
+
+
+def shown_digest(decoded: Any) -> str:
+    """The digest of what `decode` gives: equal for equal pixels or samples, however the file packs them."""
+    values = np.ascontiguousarray(decoded.frames if isinstance(decoded, Clip) else decoded)
+    return sha256(repr((values.shape, values.dtype.str)).encode() + values.tobytes()).hexdigest()
 
 
 def blank(medium: Medium) -> Medium:

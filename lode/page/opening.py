@@ -3,10 +3,9 @@
 The primary outcome is the content of the gold answer. What a set costs in stopping stands apart, and decides nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lode.control import UNMATCHABLE
 from lode.figure import beats_controls, in_order
 from lode.page.numbers import interval, number
 from lode.page.runs import PARTS, where
@@ -51,8 +50,7 @@ def conclusion(rows: Sequence[Row], model: str) -> str:
     of_model = [row for row in rows if row["model"] == model]
     for name in in_order(row["set_name"] for row in of_model):
         row = most_telling([row for row in of_model if row["set_name"] == name])
-        found = "; ".join(part for part in (where(row), unmatchable(row)) if part)
-        why = {"specific": f" ({found})", "not_specific": "", "cannot_be_told": f" ({row['reason']})"}
+        why = {"specific": f" ({where(row)})", "not_specific": "", "cannot_be_told": f" ({row['reason']})"}
         by_verdict[row["verdict"]].append(f"{name}{why[row['verdict']]}")
     specific, others, untold = by_verdict.values()
     parts = [f"Specific to its modality: {', '.join(specific)}"] if specific else []
@@ -104,16 +102,7 @@ def set_line(verdicts: Sequence[Row], effects: Sequence[Row]) -> Row:
         "where": where(row),
         "num_runs": len(verdicts),
         "costs": costs(effects) if chosen else "nothing: it has no neuron",
-        "unmatchable": unmatchable(row),
     }
-
-
-def unmatchable(row: Mapping[str, Any]) -> str:
-    """Says so where the controls write much less than the set; else empty."""
-    ratio = row["magnitude_ratio"]
-    if ratio is None or ratio >= UNMATCHABLE:
-        return ""
-    return f"unmatchable: its controls reach only {number(ratio)} of what the set writes"
 
 
 def costs(effects: Sequence[Row]) -> str:

@@ -33,6 +33,11 @@ def of_empty_sets(num_unique: Mapping[str, int]) -> list[Row]:
     return [{"set_name": name, "outcome": outcome, **nothing} for outcome in COMPARED for name in empty]
 
 
+def alike(of_run: Mapping[str, Any], kind: str, set_name: str) -> Row:
+    """How far the controls of a set resemble it, from the provenance of its neurons table; None: not recorded."""
+    return {key: of_run.get(key, {}).get(kind, {}).get(set_name) for key in ("magnitude_ratio", "shared_frac")}
+
+
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.tables` (`selectivity` and `neurons`: paths); write `io.output`.
 
@@ -45,11 +50,9 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     for path in cfg.io.tables["selectivity"]:
         keys = keys_of("selectivity", path)
         of_run = made[keys["model"], keys["selection"]]
-        ratios = of_run.get("magnitude_ratio", {})
         rows += [{**keys, **row} for row in of_empty_sets(of_run.get("num_unique", {}))]
         for row in headline(read_table(path, "selectivity").to_pylist()):
-            ratio = ratios.get(row["control_kind"], {}).get(row["set_name"])
-            rows.append({**keys, **row, "magnitude_ratio": ratio})
+            rows.append({**keys, **row, **alike(of_run, row["control_kind"], row["set_name"])})
     judged = [
         {**verdict.row, **{name: value for name, value in vars(verdict).items() if name != "row"}}
         for outcome in COMPARED

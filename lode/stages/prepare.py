@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from lode.artifacts import write_rows
 from lode.dataset import Sample, spoken_options
 from lode.errors import UserError
-from lode.media import DECODERS, Medium, Sampling, decode
+from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
 
 #: Samples that are in memory at a time.
 GROUP_SIZE = 16
@@ -25,15 +25,23 @@ def row(sample: Sample) -> dict[str, Any]:
     return {**asdict(sample), "meta": json.dumps(sample.meta, sort_keys=True)}
 
 
-def check_medium(sample_id: str, medium: Medium) -> None:
-    """Raise `UserError` naming the sample when a medium is of no known kind or does not decode."""
+def check_medium(sample_id: str, medium: Medium) -> str:
+    """Raise `UserError` naming the sample when a medium is of no known kind or does not decode.
+
+    Returns:
+        The digest of what it shows.
+    """
     if medium.kind not in DECODERS:
         raise UserError(f"sample {sample_id}: medium {medium.kind!r}; expected one of {', '.join(DECODERS)}")
-    decode(sample_id, medium, Sampling())
+    return shown_digest(decode(sample_id, medium, Sampling()))
 
 
-def check_sample(sample: Sample, promised: set[str]) -> None:
-    """Refuse a record that a later stage could not use; `promised` are the media of the dataset's `modalities`."""
+def check_sample(sample: Sample, promised: set[str]) -> list[tuple[str, str]]:
+    """Refuse a record that a later stage could not use; `promised` are the media of the dataset's `modalities`.
+
+    Returns:
+        What it shows: kind and digest of every medium; without one, its prompt, whose blanks do not count.
+    """
     name = f"sample {sample.sample_id}"
     if not sample.prompt.strip() or not sample.answers or not sample.answers[0].strip():
         raise UserError(
@@ -47,8 +55,8 @@ def check_sample(sample: Sample, promised: set[str]) -> None:
             f"{name}: holds {', '.join(sorted(kinds)) or 'no medium'}, but the dataset's `modalities` say "
             f"{', '.join(sorted(promised)) or 'none'}; mend the YAML or the data"
         )
-    for medium in sample.media:
-        check_medium(sample.sample_id, medium)
+    shown = [(medium.kind, check_medium(sample.sample_id, medium)) for medium in sample.media]
+    return shown or [("prompt", sha256(" ".join(sample.prompt.split()).encode()).hexdigest())]
 
 
 def check_choice(sample: Sample) -> None:
@@ -80,12 +88,14 @@ class HeldOut:
         self.clusters = clusters
         self.holder: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def add(self, sample: Sample) -> None:
-        """Raise `UserError` naming two samples of different splits that share a medium, text prompt or cluster."""
-        held = [(medium.kind, sha256(medium.bytes).hexdigest()) for medium in sample.media]
-        held = held or [("prompt", sha256(sample.prompt.encode()).hexdigest())]
-        held += [("cluster", sample.cluster_id)] if self.clusters else []
-        for what in held:
+    def add(self, sample: Sample, shown: Sequence[tuple[str, str]]) -> None:
+        """Raise `UserError` naming two samples of different splits that show the same or share a cluster.
+
+        Args:
+            sample: of one split.
+            shown: as `check_sample` gives it.
+        """
+        for what in (*shown, *([("cluster", sample.cluster_id)] if self.clusters else [])):
             sample_id, split = self.holder.setdefault(what, (sample.sample_id, sample.split))
             if split != sample.split:
                 which = f"{what[0]} {what[1]!r}" if what[0] == "cluster" else what[0]
@@ -113,9 +123,9 @@ def checked(samples: Iterable[Sample], modalities: Sequence[str], held_out: Held
         if sample.sample_id in seen:
             raise UserError(f"sample {sample.sample_id}: the id occurs twice; ids must be unique in a dataset")
         seen.add(sample.sample_id)
-        check_sample(sample, promised)
+        shown = check_sample(sample, promised)
         if held_out:
-            held_out.add(sample)
+            held_out.add(sample, shown)
         yield sample
 
 

@@ -2,10 +2,11 @@
 
 A set is *specific* where three things hold at once. Over all tests of the report, no more than 5 in 100 reports of
 random sets alone have a set as selective as this (`report_p_values`), and the interval of its selectivity lies above 0
-at the level that holds for the best of many (`simultaneous_interval`). And its own benchmarks lose something: where the
-others gain, the difference alone would tell nothing of them.
+at the level that holds for the best of many (`simultaneous_interval`). And its own benchmarks lose something, at least
+`SMALLEST` of what there was to lose: where the others gain, the difference alone would tell nothing of them.
 
-Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one.
+Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one. So is a
+set whose controls write less than it does, or are mostly itself (`lode/control/magnitude_matched.py`).
 
 Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 1.9 % of
 null reports name a set, at most 4.6 % under heavy tails, 0.9 % where sets overlap. A set that loses 0.2 more on its own
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lode.control import MOST_SHARED, UNMATCHABLE
 from lode.statistics.intervals import simultaneous_interval
 from lode.statistics.significance import rank_p_value, report_p_values
 
@@ -26,6 +28,8 @@ Row = Mapping[str, Any]
 SPECIFIC = "specific"
 NOT_SPECIFIC = "not_specific"
 CANNOT_BE_TOLD = "cannot_be_told"
+#: The least that a specific set costs its own benchmarks, as a share of what there was to lose.
+SMALLEST = 0.01
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ def why_untold(row: Row, level: float = 0.05) -> str | None:
     if smallest >= level:
         needed = int(1 / level + 1e-9)
         return f"{row['num_controls']} controls: no p below {smallest:.2f} can come out, {needed} or more are needed"
+    if row["magnitude_ratio"] is not None and row["magnitude_ratio"] < UNMATCHABLE:
+        return f"unmatchable: its controls reach only {row['magnitude_ratio']:.2f} of what the set writes"
+    if row["shared_frac"] is not None and row["shared_frac"] > MOST_SHARED:
+        return f"its controls share {row['shared_frac']:.2f} of their neurons with it: too few others are as large"
     return None
 
 
@@ -83,9 +91,9 @@ def judge(rows: Sequence[Row], level: float = 0.05) -> list[Verdict]:
     Args:
         rows: of the selectivity tables, with the columns `model`, `selection`, `intervention`, `set_name`,
             `num_neurons`, `own`, `others`, `unmeasurable` (benchmarks where the clean model is not above chance),
-            `num_controls`, and, where it can be told, `share_own`, `share_own_low`, `selectivity`, `interval_low`,
-            `interval_high` (at 1 - level), `wide_low`, `wide_high` (at `WIDE_LEVEL`), `num_clusters` (of the benchmark
-            that has fewest) and `control_values` (in the order of draws).
+            `num_controls`, `magnitude_ratio`, `shared_frac`, and, where it can be told, `share_own`, `share_own_low`,
+            `selectivity`, `interval_low`, `interval_high` (at 1 - level), `wide_low`, `wide_high` (at `WIDE_LEVEL`),
+            `num_clusters` (of the benchmark that has fewest) and `control_values` (in the order of draws).
         level: the share of null reports that may name a set.
 
     Returns:
@@ -113,18 +121,17 @@ def _judged(row: Row, p_corrected: float, num_tests: int, level: float) -> Verdi
         1 - level,
         num_tests,
     )
+    p_value = rank_p_value(row["selectivity"], row["control_values"])
+    p_corrected = max(p_corrected, p_value)  # of runs with more controls, the correction sees the first only
     by_chance = f"of {num_tests} random sets the best does as well with p = {p_corrected:.2g}"
     if p_corrected >= level:
         verdict, reason = NOT_SPECIFIC, by_chance
-    elif row["share_own_low"] <= 0:
-        verdict, reason = (
-            NOT_SPECIFIC,
-            f"its own benchmarks may lose nothing: share {row['share_own']:.2f}, from "
-            + (f"{row['share_own_low']:.2f} on"),
-        )
+    elif row["share_own_low"] <= 0 or row["share_own"] < SMALLEST:
+        verdict = NOT_SPECIFIC
+        found = f"share {row['share_own']:.3f}, from {row['share_own_low']:.3f} on"
+        reason = f"its own benchmarks may lose nothing, or less than {SMALLEST}: {found}"
     elif low <= 0:
         verdict, reason = NOT_SPECIFIC, f"its interval [{low:.2f}, {high:.2f}] does not lie above 0"
     else:
         verdict, reason = SPECIFIC, by_chance
-    p_value = rank_p_value(row["selectivity"], row["control_values"])
     return Verdict(row, verdict, reason, p_value, p_corrected, num_tests, low, high)

@@ -2,15 +2,19 @@
 
 import json
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lode.artifacts import read_provenance, write_table
 from lode.config import ROOT, compose, restrict
 from lode.dataset import Sample, mmlu, toy_mmlu
 from lode.errors import UserError
+from lode.media import Medium
 from lode.mining import mined_samples
 from lode.splits import half_of, split_of, with_cluster
 from lode.stages import ablate, download, prepare
@@ -66,11 +70,31 @@ def sample(name: str, split: str, prompt: str = "p", cluster: str = "") -> Sampl
 
 def test_prompts_without_media_are_held_out() -> None:
     held_out = prepare.HeldOut(clusters=False)
-    held_out.add(sample("a", "mine", cluster="c"))
-    held_out.add(sample("b", "mine", cluster="c"))
-    held_out.add(sample("c", "report", "q", cluster="c"))
-    with pytest.raises(UserError, match="sample d of split 'report' has the prompt of sample a of split 'mine'"):
-        held_out.add(sample("d", "report"))
+
+    def add(added: Sample) -> None:
+        held_out.add(added, prepare.check_sample(added, set()))
+
+    add(sample("a", "mine", "1 + 1?", cluster="c"))
+    add(sample("b", "mine", "1 + 1?", cluster="c"))
+    add(sample("c", "report", "1 + 2?", cluster="c"))
+    for again in ("1 + 1?", "1  + 1? \n"):
+        with pytest.raises(UserError, match="sample d of split 'report' has the prompt of sample a of split 'mine'"):
+            add(sample("d", "report", again))
+
+
+def packed(image: Image.Image, **how: Any) -> Medium:
+    buffer = BytesIO()
+    image.save(buffer, **how)
+    return Medium("image", buffer.getvalue(), "image/x")
+
+
+def test_the_same_picture_is_found_however_it_is_packed() -> None:
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 9, 3), dtype=np.uint8))
+    files = [packed(image, format="PNG", compress_level=level) for level in (1, 9)] + [packed(image, format="BMP")]
+    assert len({file.bytes for file in files}) == 3
+    assert len({prepare.check_medium("s", file) for file in files}) == 1
+    for other in (image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), image.resize((9, 9))):
+        assert prepare.check_medium("s", packed(other, format="PNG")) != prepare.check_medium("s", files[0])
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------

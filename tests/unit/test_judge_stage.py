@@ -9,6 +9,10 @@ from lode.artifacts import read_table, write_table
 from lode.shapes import COMPARED
 from lode.stages.judge import run
 
+ALIKE = {
+    "magnitude_ratio": {"magnitude_matched": {"image": 0.97}},
+    "shared_frac": {"magnitude_matched": {"image": 0.2}},
+}
 CONTROLS = [0.01 * (-1) ** i for i in range(20)]  # the mean is 0 and the spread 0.01
 
 
@@ -29,7 +33,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("judged")
     neurons = [str(folder / f"neurons/m/{name}.parquet") for name in ("s", "t")]
     counted = {"num_unique": {"image": 9, "text": 9, "video": 0, "all": 18}}
-    write_table(neurons[0], "neurons", [], {**counted, "magnitude_ratio": {"magnitude_matched": {"image": 0.7}}})
+    write_table(neurons[0], "neurons", [], {**counted, **ALIKE})
     write_table(neurons[1], "neurons", [], {"num_unique": {"image": 9, "text": 9, "video": 9, "all": 18}})
     tables = []
     for name, image in (("s", 0.5), ("t", 0.0)):
@@ -53,9 +57,9 @@ def test_a_set_is_judged_once_an_outcome_by_its_headline_controls(verdicts: list
     assert (image["verdict"], image["control_kind"], image["selectivity"]) == ("specific", "magnitude_matched", 0.5)
     assert image["num_tests"] == 4  # image and text, of two selections
     assert image["p_corrected"] == pytest.approx(1 / 21)
-    assert image["magnitude_ratio"] == 0.7
+    assert (image["magnitude_ratio"], image["shared_frac"]) == (0.97, 0.2)
     assert of(verdicts, "t", "image")["verdict"] == "not_specific"
-    assert of(verdicts, "t", "image")["magnitude_ratio"] is None
+    assert of(verdicts, "t", "image")["magnitude_ratio"] is of(verdicts, "t", "image")["shared_frac"] is None
     assert len(verdicts) == 5 * len(COMPARED)
 
 

@@ -14,7 +14,7 @@ from lode.figure import Table, read_tables
 from lode.page.clean import clean_scores, finding
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, spread
-from lode.page.opening import conclusion, costs, openings, unmatchable
+from lode.page.opening import conclusion, costs, openings
 from lode.page.record import read_figure
 from lode.page.runs import cells, chance, largest_drops, runs, sentence
 from lode.page.sets import num_asked, set_sizes
@@ -265,7 +265,7 @@ def test_costs_tell_content_from_stopping(
 
 def verdict(set_name: str, called: str, selectivity: float | None, selection: str = "s", reason: str = "") -> dict:
     keys = {"model": "m", "selection": selection, "intervention": "zero"}
-    found = {"verdict": called, "selectivity": selectivity, "reason": reason, "magnitude_ratio": None}
+    found = {"verdict": called, "selectivity": selectivity, "reason": reason}
     return {**keys, "set_name": set_name, **found}
 
 
@@ -280,10 +280,6 @@ def test_conclusion_has_three_verdicts_over_all_runs() -> None:
     assert conclusion(rows, "m") == (
         "Specific to its modality: image (s2 · zero). Not specific: text. "
         "Cannot be told here: special (no benchmark of its own)."
-    )
-    assert conclusion([{**rows[2], "magnitude_ratio": 0.5}], "m") == (
-        "Specific to its modality: image (s2 · zero; unmatchable: its controls reach only 0.500 of what the set "
-        "writes)."
     )
     assert conclusion(rows[:2], "m") == "No set is specific to its modality: text, image."
     assert conclusion(rows[3:], "m") == "Cannot be told here: special (no benchmark of its own)."
@@ -300,14 +296,9 @@ def test_the_page_opens_with_the_verdict_and_what_it_was_corrected_over(cfg: Dic
     place = f"{best['set_name']} in {best['selection']} · zero, {number(best['selectivity'])}"
     assert f"{place}; as the best of so many, {interval(best, 'simultaneous')}." in opening["best"]
     assert [of["name"] for of in opening["sets"]] == ["text", "special", "image", "all"]
-    assert "Unmatchable: its controls reach only 0.610 of what the set writes." in text
+    assert "writing 0.980 of the set's, 0.120 of their neurons its own" in " ".join(text.split())
     assert "cannot be told here. The reason: no benchmark of its own." in text
     assert f"a loss of less than {number(smallest_visible_drop(np.full(20, 2), 0.95))} of a benchmark's score" in text
-
-
-@pytest.mark.parametrize(("ratio", "says"), [(0.6, True), (0.89, True), (0.9, False), (1.2, False), (None, False)])
-def test_controls_that_write_less_are_called_unmatchable(ratio: float | None, says: bool) -> None:
-    assert bool(unmatchable({"magnitude_ratio": ratio})) == says
 
 
 def test_rows_of_nothing_and_of_what_cannot_be_told_stand_apart() -> None:

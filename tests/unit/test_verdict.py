@@ -16,7 +16,7 @@ def row(set_name: str = "image", **changes: Any) -> dict[str, Any]:
         "own": ["vqa"], "others": ["mmlu", "speech"], "unmeasurable": [], "num_controls": 20, "control_values": FLAT,
         "share_own": 0.6, "share_own_low": 0.5,
         "selectivity": 0.5, "interval_low": 0.4, "interval_high": 0.6, "wide_low": 0.3, "wide_high": 0.7,
-        "num_clusters": 80,
+        "num_clusters": 80, "magnitude_ratio": 0.9, "shared_frac": 0.5,
     }  # fmt: skip
     values = {} if "control_values" not in changes else {"num_controls": len(changes["control_values"])}
     return {**found, **values, **changes}
@@ -43,6 +43,10 @@ def untold(reason_of: str, **changes: Any) -> dict[str, Any]:
         ({"control_values": [*FLAT, 0.5, *[0.0] * 39]}, SPECIFIC),  # 2 / 61
         ({"selectivity": -0.1, "interval_low": -0.2, "wide_low": -0.3, "control_values": [-0.5] * 20}, NOT_SPECIFIC),
         ({"share_own": 0.01, "share_own_low": -0.01}, NOT_SPECIFIC),  # it is the others that gain
+        ({"share_own": 0.0099, "share_own_low": 1e-7}, NOT_SPECIFIC),  # and what its own lose is next to nothing
+        ({"magnitude_ratio": None, "shared_frac": None}, SPECIFIC),  # tables of controls that say nothing of it
+        ({"magnitude_ratio": 0.899}, CANNOT_BE_TOLD),
+        ({"shared_frac": 0.501}, CANNOT_BE_TOLD),
         ({"control_values": FLAT[:19]}, CANNOT_BE_TOLD),  # 1 / 20 is not below 0.05
         ({"control_values": []}, CANNOT_BE_TOLD),
     ],
@@ -57,6 +61,8 @@ def test_specific_needs_a_rare_effect_and_an_interval_above_zero(changes: dict[s
         ({}, None),
         ({"num_neurons": 0, "own": [], "others": []}, "the selector chose no neuron for it"),
         ({"own": []}, "no benchmark of its own"),
+        ({"magnitude_ratio": 0.444}, "unmatchable: its controls reach only 0.44 of what the set writes"),
+        ({"shared_frac": 0.666}, "its controls share 0.67 of their neurons with it: too few others are as large"),
         ({"own": ["vqa", "mmlu"], "others": []}, "no benchmark without it"),
         ({"unmeasurable": ["vqa"]}, "clean model not above chance on vqa"),
         ({"unmeasurable": ["speech", "mmlu"]}, "clean model not above chance on mmlu, speech"),
