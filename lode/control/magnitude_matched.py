@@ -10,7 +10,7 @@ leaves smaller ones only. So the ratio controls / set of mean magnitudes is reco
 provenance of the neurons table, by kind of control and set); below `UNMATCHABLE` there are no neurons like those of the
 set, and a difference may be one of magnitude. A set with more neurons in a layer than there are others is left out.
 
-Source: METHODS 3.
+Source: docs/methods.md 3.4 and 3.5.
 """
 
 from collections.abc import Iterator
