@@ -131,7 +131,7 @@ class PlantingConfig:
 class CaptureConfig:
     """How activations are captured."""
 
-    attention: str = "reference"  # or causal: METHODS 1.2
+    attention: str = "reference"  # or causal: docs/methods.md 1.2
     batch_size: int = 50
     shards: int = 1  # shard i holds every shards-th sample from i on, so prefixes of shards are nested sub-samples
     normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, modality, layer
@@ -208,7 +208,7 @@ class RuntimeConfig:
 class Config:
     """The whole config; `config/config.yaml` lists the defaults."""
 
-    seed: int = 2024  # of controls, intervals and the like; what samples are drawn does not depend on it
+    seed: int = 2024  # of controls, donors and training; what samples are drawn does not depend on it
     split_seed: int = 2024  # which samples are drawn, and which of them are for training, mining and testing
     split: str = "disjoint"  # or paper: mine and test on the same samples
     model: ModelConfig = field(default_factory=ModelConfig)

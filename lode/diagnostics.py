@@ -1,4 +1,4 @@
-"""Signs that a model has collapsed rather than lost one ability; read beside every score (METHODS 4).
+"""Signs that a model has collapsed rather than lost one ability; read beside every score (docs/methods.md 4.15).
 
 All are of the text of one reply. `parses` and `loops` do not tell right from wrong: a model that always says "B"
 parses, never repeats itself and is not empty. `begins` tells a right answer that did not stop from a wrong one.

@@ -8,7 +8,7 @@ from lode.errors import UserError
 
 
 def mining_split(split: str) -> str:
-    """The part of a dataset that neurons are mined on: the tested one under `split: paper` (METHODS 1.7)."""
+    """The part of a dataset that neurons are mined on: the tested one under `split: paper` (docs/methods.md 1.7)."""
     return {"disjoint": "mine", "paper": "report"}[split]
 
 

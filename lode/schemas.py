@@ -139,7 +139,7 @@ _SELECTIVITY = (
     field("interval_high", pa.float64(), "share", "upper end of that interval", True),
     field("wide_low", pa.float64(), "share", "lower end of its 99.99 % interval", True),
     field("wide_high", pa.float64(), "share", "upper end of that interval", True),
-    field("specificity_f", pa.float64(), "F in [0, 1]", "CRANE's specificity F of the shares, clipped at 0", True),
+    field("specificity_f", pa.float64(), "F", "CRANE's specificity F of the shares, clipped at 0", True),
     _CONTROL_KIND,
     field("num_controls", pa.int32(), "draws", "controls of the kind, each with as many unique neurons"),
     field("control_values", pa.list_(pa.float64()), "share", "selectivity of each control, by draw", True),

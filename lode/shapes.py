@@ -35,7 +35,7 @@ MEMBERS = {
     "prompt": TOKEN_MODALITIES,
 }
 
-#: How attention weighs tokens: as MINER's code does, or once and causally (METHODS 1.2).
+#: How attention weighs tokens: as MINER's code does, or once and causally (docs/methods.md 1.2).
 ATTENTION_KINDS = ("reference", "causal")
 
 #: The kinds of control that a headline p-value is against: the first of them that a set has (`lode/control/`).
@@ -52,7 +52,7 @@ HEADLINE_CONTROLS = (
 #: The outcomes that are compared across benchmarks; the first is the primary one.
 COMPARED = ("content", "stopping", "score")
 
-#: How the metrics of one sample are made comparable over neurons (METHODS 1.7).
+#: How the metrics of one sample are made comparable over neurons (docs/methods.md 1.8).
 NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")
 
 #: `disjoint`: mine and test on different samples; `paper`: on the same.

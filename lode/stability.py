@@ -5,7 +5,7 @@ shards of 10 samples the first, the first 3 and all 10 shards are nested sub-sam
 even and the odd shards are two halves: `lode.importance.aggregation.importance_columns` on some of the shards gives the
 importance table of that sub-sample, and a selector does the rest. Nothing is captured twice.
 
-METHODS 4. No torch and no tables here: sets and scores in, numbers out.
+docs/methods.md 4.16. No torch and no tables here: sets and scores in, numbers out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@
 A set that beats them matters for the neurons chosen, not for the layers they lie in. Not matched: how strongly the
 neurons fire; a selection by activation beats these controls by picking large neurons (see `magnitude_matched`).
 
-Source: METHODS 3.
+Source: docs/methods.md 3.4.
 """
 
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ of the set. It falls below 1 where a layer has few neurons as large as the set's
 be one of magnitude. `shared_frac`: how much of a control is the set itself. A set that holds most of the largest
 neurons of a layer is hardly compared with anything else; above `MOST_SHARED` a difference could hardly show.
 
-Source: METHODS 3; Rosenbaum, Observational Studies (2002), section 2.4: randomisation within strata.
+Source: docs/methods.md 3.4 and 3.5; Rosenbaum, Observational Studies (2002), section 2.4: randomisation within strata.
 """
 
 from collections.abc import Iterator

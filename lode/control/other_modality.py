@@ -5,7 +5,7 @@ there is specific, not merely important. Cut to the best neurons; filled up with
 Sets may overlap (MINER's do), and what they share makes the comparison cautious. The union of all modalities has no
 other modality, and so no such control.
 
-Source: METHODS 3.
+Source: docs/methods.md 3.4.
 """
 
 from collections.abc import Iterator

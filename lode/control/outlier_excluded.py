@@ -5,7 +5,7 @@ tokens are left out; then the same number of neurons is selected as before. One 
 neurons while the set costs much, the set works through a few massive activations (arXiv 2402.17762) and not through
 what it was selected for.
 
-Importance is not normalised again without the outliers: capture has done that. Source: METHODS 3.
+Importance is not normalised again without the outliers: capture has done that. Source: docs/methods.md 3.4.
 """
 
 from collections.abc import Iterator

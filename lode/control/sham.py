@@ -1,7 +1,7 @@
 """Sham: the set itself under an intervention that multiplies by 1, so that nothing may change, bit for bit.
 
 One draw. It proves that hooks, batches and decoding of the ablation stage have no effect of their own: any drop but 0
-is a defect of the machinery. It says nothing of the set. Source: METHODS 3.
+is a defect of the machinery. It says nothing of the set. Source: docs/methods.md 3.4.
 """
 
 from collections.abc import Iterator

@@ -9,7 +9,7 @@ So a control has neurons that are as important as the set's, for some modality. 
 *which* modality a neuron serves. It does not permute labels of samples or tokens: capture keeps sums only, and the
 normalisation of importance (min-max over the neurons of a layer) was done under the true labels.
 
-Source: METHODS 3. Where the selection returns another number of neurons, the set is cut or filled up.
+Source: docs/methods.md 3.4. Where the selection returns another number of neurons, the set is cut or filled up.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """Uniform random neurons: as many as the set has, from the whole model, without replacement.
 
-The weakest control: a set may beat it only because it lies in layers that matter more. Source: METHODS 3; MINER's own
-random baseline draws with replacement, and so switches fewer neurons.
+The weakest control: a set may beat it only because it lies in layers that matter more. Source: docs/methods.md 3.4;
+MINER's own random baseline draws with replacement, and so switches fewer neurons.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 Every set has a panel of its own, so that equal counts never hide one another. Panels of a row share
 their scale. It does not tell how important the neurons are, and since MINER normalises importance within each
-layer, a layer with one very large neuron looks empty (METHODS 1.7).
+layer, a layer with one very large neuron looks empty (docs/methods.md 1.7).
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """From the sums of shards to one importance per modality, layer and neuron; of all shards, or of some.
 
-METHODS 1.3: within a dataset the mean over all its samples (a sample without the modality adds zeros);
+docs/methods.md 1.3: within a dataset the mean over all its samples (a sample without the modality adds zeros);
 across datasets the sum, divided per modality by the number of datasets in which it occurs.
 """
 

@@ -12,7 +12,7 @@ negative log-likelihood of the gold answer, and T the tokens of a modality in on
                  language head of the first token y of the gold answer; no gradient
 
 `_sum` adds them over samples, `_abs_sum` their magnitudes: signs of different samples cancel in the first alone.
-Tokens of the gold answer itself are in no modality. Sources: METHODS 2.9 to 2.11.
+Tokens of the gold answer itself are in no modality. Sources: docs/methods.md 2.9 to 2.11.
 """
 
 from jaxtyping import Bool, Float, Float64

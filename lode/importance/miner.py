@@ -10,7 +10,7 @@ attention restricted to T x T (not renormalised):
 each followed by min-max over the neurons of the layer, so the range is [0, 1]. Every metric but ``max`` is
 one weighted sum over tokens, and no (token, token, neuron) product is formed.
 
-Source: MINER (arXiv 2410.04819), section 3; METHODS 1.1 and 1.2. ``attention_kind="causal"`` is our
+Source: MINER (arXiv 2410.04819), section 3; docs/methods.md 1.1 and 1.2. ``attention_kind="causal"`` is our
 own variant: the weight of a token is the attention it receives from later tokens of the modality.
 
 What it does not tell: whether a neuron *serves* the modality. There is no contrast between modalities,
@@ -48,7 +48,7 @@ def membership(token_modality: Float[Tensor, "batch token"] | Tensor) -> Bool[Te
 def attention_weights(
     attention: Float[Tensor, "batch query key"], members: Float[Tensor, "batch modality token"], kind: str
 ) -> Float[Tensor, "batch 2 modality token"]:
-    """The weight that ``attn_k`` and ``attn_q`` give each token of each modality (METHODS 1.1, 1.2).
+    """The weight that ``attn_k`` and ``attn_q`` give each token of each modality (docs/methods.md 1.1, 1.2).
 
     The second softmax runs on values in [0, 1], so its exponentials need no shift; restricted to the tokens of
     a modality it is two matrix products with the indicator of these tokens.

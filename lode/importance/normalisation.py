@@ -7,7 +7,7 @@
 - ``none``: x itself, so that layers of large activations win
 
 Where all neurons are equal, and for ``robust`` where more than half are, the result is 0 and the case is counted.
-Source: METHODS 1.1 (``minmax``) and 1.7. What a choice does not tell: which layers matter; every choice but ``none``
+Source: docs/methods.md 1.1 and 1.8. What a choice does not tell: which layers matter; every choice but ``none``
 sets all layers to one scale.
 """
 

@@ -1,6 +1,6 @@
 """Mergeable sums of what capture sees: everything downstream derives from them, and shards merge by adding.
 
-Memory depends on (modality, layer, neuron) alone, never on the number of samples.
+Memory depends on (modality, layer, neuron) alone, never on the number of samples. Source: docs/methods.md 1.9.
 """
 
 from collections.abc import Mapping

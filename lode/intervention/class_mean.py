@@ -2,8 +2,8 @@
 
 mu[m, n] = mean over mined samples that hold m of the mean over the tokens of m in the sample; from the importance
 table. What it destroys is how the neuron varies, from token to token and sample to sample, not its usual level: on
-tokens of m a neuron that says nothing but "this is m" is hardly changed. Source: METHODS 3. The set `all` and its
-controls take the mean over every token of the prompt.
+tokens of m a neuron that says nothing but "this is m" is hardly changed. Source: docs/methods.md 3.1 and 3.3. The set
+`all` and its controls take the mean over every token of the prompt.
 """
 
 from torch import Tensor

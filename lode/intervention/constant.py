@@ -1,7 +1,7 @@
 """Constant: the activation of a neuron is one given number at every token, whatever the input.
 
-Source: METHODS 3. With value 0 it is `zero`, up to rounding. One number for all neurons is far from what some of them
-usually have; `class_mean` gives each its own.
+Source: docs/methods.md 3.1. With value 0 it is `zero`, up to rounding. One number for all neurons is far from what some
+of them usually have; `class_mean` gives each its own.
 """
 
 import torch

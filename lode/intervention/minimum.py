@@ -2,7 +2,7 @@
 
 The reference calls it "-1". The minimum is taken in each sample over the real tokens of the pass and all neurons of the
 layer: over the whole prompt in prefill, over one token in each step of decoding. Source: MINER (arXiv 2410.04819);
-METHODS 1.5. The value depends on the other neurons of the layer, so it is no property of the neuron.
+docs/methods.md 1.5. The value depends on the other neurons of the layer, so it is no property of the neuron.
 """
 
 import torch

@@ -3,8 +3,9 @@
 Each sample has one donor, drawn with the seed from all samples of the benchmark, whatever the batch: each donates once,
 never to itself, and to a sample of another cluster (another image, say) where there are enough. As lengths differ, a
 token takes the mean over the donor's tokens of its own modality in a clean prefill pass, and a token of the reply the
-mean over the donor's text. What the neuron knows of *this* sample is gone, its usual level is not. Source: METHODS 3.
-It does not swap the order or variation of tokens within a modality: of these nothing is left.
+mean over the donor's text. What the neuron knows of *this* sample is gone, its usual level is not. Source:
+docs/methods.md 3.1 and 3.3. It does not swap the order or variation of tokens within a modality: of these nothing is
+left.
 """
 
 from torch import Tensor

@@ -103,7 +103,7 @@ def head_mean_attention(
     scaling: float,
     visible: Bool[Tensor, "#batch #head #token token"],
 ) -> Float[Tensor, "batch token token"]:
-    """S_l: softmax of the scaled products over visible keys, averaged over heads (METHODS 0, 1.2).
+    """S_l: softmax of the scaled products over visible keys, averaged over heads (docs/methods.md 0, 1.2).
 
     Args:
         query, key: after rotary embedding; grouped keys are repeated.

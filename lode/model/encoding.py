@@ -109,7 +109,7 @@ def process_alone(
 
     Raises:
         UserError: the processor does not take the sample (an image 200 times as wide as high, for one), or made
-            nothing of the media, so that the model would be blind or deaf (METHODS 1.7), or cut a sound.
+            nothing of the media, so that the model would be blind or deaf (docs/methods.md 1.7), or cut a sound.
     """
     arguments = decode_media(processor, sample, sampling)
     for name, value in options.items():

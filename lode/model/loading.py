@@ -71,8 +71,8 @@ def prove_site(adapter: Adapter) -> None:
 
 @torch.inference_mode()
 def prove_medium(adapter: Adapter, medium: str) -> None:
-    """Check that every feature of an image, sound or video takes the place of one of its tokens, and that noise
-    and a blank medium of the same size give different logits: the model is neither blind nor deaf (METHODS 1.7).
+    """Check that every feature of an image, sound or video takes the place of one of its tokens, and that noise and a
+    blank medium of the same size give different logits: the model is neither blind nor deaf (docs/methods.md 1.7).
 
     Raises:
         UserError: what did not hold.

@@ -19,6 +19,8 @@ layer have on m.
 - *large_unspecific* q, with a host n: as a planted neuron, but on every modality, and larger than ordinary on each.
 - *cancelling* pair: a large gate on all modalities, and down columns that cancel each other.
 - *dead*: zeros, to fill up layers.
+
+Source: docs/methods.md 5.1.
 """
 
 from collections.abc import Sequence

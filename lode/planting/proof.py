@@ -4,7 +4,7 @@ Two kinds of evidence. *Inside*: what each neuron writes at each token (its hidd
 that of ordinary neurons. *Outside*: how far switching a set moves logits and the likelihood of the right answers, on
 datasets with and without its modality. Planted neurons are of ordinary size, and so is what they do: it is compared
 with what their *peers* do on the tokens of the modality: as many neurons that were there before, in the same layers
-and of the nearest size.
+and of the nearest size. The limits: docs/methods.md 5.2.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -26,6 +26,8 @@ A plug-in that no reply of one constant answer can fill (the column is a log-lik
   reference or right option scores 0, and a blank reference is no reference.
 - Only light imports at the top: plug-ins are imported while the job graph is built. Libraries go inside `score`.
 - The docstring of the module says what is measured, the formula, the range, the source, and what it does not tell.
+
+All of them beside each other: docs/methods.md 6.1.
 """
 
 import math
@@ -49,7 +51,7 @@ def guesses(answers: Sequence[str]) -> Float[np.ndarray, " sample"]:
     With one probability it says the answer of another sample, each as probable as the next; else it puts together
     words, each as frequent as among the other answers (plus one: it knows all words). The probability is the best of
     those in steps of 0.01. So a guess of a class has about the log of its frequency, and one of a sentence that no
-    other sample has, that of its words.
+    other sample has, that of its words. See docs/methods.md 6.2.
 
     Args:
         answers: the first answer of each sample.

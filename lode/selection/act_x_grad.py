@@ -8,7 +8,7 @@ of modality m in a sample::
 |a g| is, to first order, by how much the loss of a sample changes when the neuron is zeroed at that one token.
 `contrast` is none, `mean` (less the mean of the other modalities) or `max` (less the largest of them).
 
-Source: METHODS 2.9; the first-order criterion of pruning, Molchanov et al. (arXiv 1611.06440).
+Source: docs/methods.md 2.9; the first-order criterion of pruning, Molchanov et al. (arXiv 1611.06440).
 What it does not tell: the direction: neurons that help and neurons that disturb the gold answer score alike, and at
 different tokens they do not cancel. Without a contrast, anything about a modality in particular; a modality of many
 tokens has larger scores, which matters to a contrast. Where the model is sure of the answer, all gradients are small:

@@ -11,7 +11,7 @@ For `image`, `video` and `audio` these are the medium's own tokens. The words of
 change only where they look back at a medium, so the score tells what of the medium passes through the neuron at text
 tokens, not what serves text. Samples without a medium add zeros. `contrast` as for `act_x_grad`.
 
-Source: attribution patching as in AtP* (arXiv 2403.00745); METHODS 2.9.
+Source: attribution patching as in AtP* (arXiv 2403.00745); docs/methods.md 2.9.
 What it does not tell: effects beyond first order: saturated neurons, and those that another would replace. Neurons of
 little importance to any answer, but different for a blank, have score 0. Blank is one corruption of many, and unlike
 anything the model was trained on.

@@ -5,7 +5,7 @@ modalities, ties counting half; from histograms with fixed bins, so that values 
 
     score[m] = (sum of mid-ranks of m's samples - n (n + 1) / 2) / (n n'),   in [0, 1], 0.5 by chance
 
-Source: Mann and Whitney (1947), Hanley and McNeil (1982); METHODS 2.7. Needs `capture.num_bins`.
+Source: Mann and Whitney (1947), Hanley and McNeil (1982); docs/methods.md 2.7. Needs `capture.num_bins`.
 What it does not tell: how far apart the two are, once they are apart: a whole layer may have 1. Values near 0 detect
 the modality by silence and are not chosen. A modality held by many samples weighs more among the others.
 Bins lose order: on tiny_qwen2_vl the area of the worst neuron is off by 0.2 with 64 bins and 0.03 with 512, where the

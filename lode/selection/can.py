@@ -10,7 +10,7 @@ collapse, needs the model: it is the dose experiment (config/experiment/dose.yam
 ratio), and the smallest set is that of the first ratio at which the scores fall to chance. `contrast` as for
 `act_x_grad`.
 
-Source: CAN (arXiv 2512.00918); METHODS 2.10. There over all tokens, here by modality; all tokens are
+Source: CAN (arXiv 2512.00918); docs/methods.md 2.10. There over all tokens, here by modality; all tokens are
 `modality_split: prompt`.
 What it does not tell: whether a neuron serves a modality: it looks for neurons that the whole model hangs on, and the
 outlier neurons of a model win in every modality. The exponent is part of the definition and its best value is unknown.

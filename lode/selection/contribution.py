@@ -7,7 +7,8 @@ On the hidden site h = gate * up, the input of down_proj, with w_n the column of
 `contrast: none` ranks by c[m], as published; `mean` by c[m] less the mean of c over the other modalities, and `max`
 less the largest of them.
 
-Source: arXiv 2311.07470 (there toward one target token, h_n * (w_n . U_t): `target_contribution`); METHODS 2.11.
+Source: docs/methods.md 2.11; arXiv 2311.07470 (there toward one target token, h_n * (w_n . U_t):
+`target_contribution`).
 What it does not tell: without a contrast, anything about a modality in particular: the outlier neurons of a model win
 everywhere. Nor in which direction a neuron writes, nor whether what it writes is read.
 """

@@ -9,8 +9,8 @@ is the neuron's own (of equal ones that with the largest difference of mean acti
 value, in [0, 1]. The neuron goes to the modalities of the group whose mean activation is higher. Each modality gets
 its top floor(K / M), fewer where fewer are its own.
 
-Source: METHODS 2.8 (there all neurons below the 1st percentile of O; here the `ratio` says how many, so that sets of
-different selectors have one size). Needs `capture.num_bins`.
+Source: docs/methods.md 2.8 (there all neurons below the 1st percentile of O; here the `ratio` says how many, so that
+sets of different selectors have one size). Needs `capture.num_bins`.
 What it does not tell: how far apart the groups are, once they are. With few samples against bins even equal
 distributions overlap little. A neuron whose group holds several modalities is in the set of each.
 """

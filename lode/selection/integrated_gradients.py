@@ -11,7 +11,7 @@ The A of all neurons of a layer and all prompt tokens add up to L(a) - L(0), the
 saves, up to an error that falls with K. `contrast` as for `act_x_grad`.
 
 Source: integrated gradients, Sundararajan et al. (arXiv 1703.01365); on feed-forward neurons, Dai et al.
-(arXiv 2104.08696); METHODS 2.9.
+(arXiv 2104.08696); docs/methods.md 2.9.
 What it does not tell: what zeroing one neuron does: the line moves all neurons of the layer at once, and a neuron is
 credited for its share. Layers are not comparable beyond that: to zero a whole early layer breaks more than a late one.
 """

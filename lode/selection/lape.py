@@ -11,7 +11,7 @@ as the few special tokens, it takes all. `bar: own` is ours: each modality's own
 there is no bar: each goes to the modality where it fires most. A neuron that never fires would have H = 0, the best,
 and is never chosen. The score is -H.
 
-Source: LAPE (arXiv 2402.16438) for languages, DAPE (arXiv 2406.11193) for domains; METHODS 2.1.
+Source: LAPE (arXiv 2402.16438) for languages, DAPE (arXiv 2406.11193) for domains; docs/methods.md 2.1.
 What it does not tell: how strongly a neuron fires (0.001 and 10 count alike), whether the difference of two
 probabilities is more than chance, and which of many neurons with H = 0 is better: the smaller index wins.
 """

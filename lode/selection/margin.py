@@ -7,7 +7,7 @@
 with mu the mean over samples of the per-sample mean. Unbounded, in units of the activation. For any neuron at most one
 modality has a positive margin, so unlike a difference of means it never praises a neuron shared by two.
 
-Source: METHODS 2.4.
+Source: docs/methods.md 2.4.
 What it does not tell: whether the margin is more than chance, and it favours layers of large activations. Where fewer
 than floor(K / M) neurons have a positive margin, the set is filled with negative ones: look at the score.
 """

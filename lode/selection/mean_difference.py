@@ -9,7 +9,7 @@ With mu[m], s2[m], n[m] mean, variance and number of the per-sample means of mod
 Every other modality has the same weight, however many samples hold it; the variance is that within modalities. With
 two modalities these are the textbook d and g. A neuron without variance within modalities has 0. Unbounded.
 
-Source: difference of means, Cohen (1988), Hedges (1981); METHODS 2.3.
+Source: difference of means, Cohen (1988), Hedges (1981); docs/methods.md 2.3.
 What it does not tell: `none` favours layers of large activations, the others favour neurons of little variance. A
 neuron that serves two modalities of five is found in both. The samples of two modalities are often the same samples,
 and the variance takes no heed of that. d and g rank neurons alike: their ratio is one number.

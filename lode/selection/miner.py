@@ -8,7 +8,7 @@ With K = floor(ratio * L * N) and M modalities:
 - ``uniform``: in each layer, for each modality, the top floor(K / (M L))
 - ``random``: K uniform draws, dealt to the modalities in turn (without replacement; the reference draws with)
 
-Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; METHODS 1.3 and 1.4.
+Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; docs/methods.md 1.3 and 1.4.
 What it does not tell: specificity. No strategy compares a neuron's importance between modalities.
 """
 

@@ -7,7 +7,7 @@
 with mu >= 0 the mean over samples of the per-sample mean of |a|, as the activations of a gated layer may be negative
 and the score is defined for non-negative ones. A neuron that is never active has 0.
 
-Source: arXiv 2504.11695; METHODS 2.6.
+Source: arXiv 2504.11695; docs/methods.md 2.6.
 What it does not tell: how active a neuron is: a neuron that does next to nothing, but does it in one modality, wins.
 Nor whether the share is more than chance, and it takes |a| of -0.2 and of 0.2 for the same.
 """

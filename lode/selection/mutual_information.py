@@ -4,10 +4,10 @@ Over all samples of all modalities, with b the bin of the per-sample mean and y 
 
     I = sum_{b, y} (n[b, y] / n) ln( n n[b, y] / (n[b] n[y]) ) + (K_b + K_y - K_by - 1) / (2 n)
 
-in nats; the last term is Miller and Madow's correction, with K the numbers of cells that are not empty. At most ln 2;
-about 0, and possibly below, where the two are independent.
+in nats; the last term is Miller and Madow's correction, with K the numbers of cells that are not empty. At most ln 2
+before the correction, which can lift it above; about 0, and possibly below, where the two are independent.
 
-Source: Shannon (1948), Miller (1955); METHODS 2.7. Needs `capture.num_bins`.
+Source: Shannon (1948), Miller (1955); docs/methods.md 2.7. Needs `capture.num_bins`.
 What it does not tell: the direction: a neuron that is silent in m alone is as informative as one that is active in m
 alone, and with two modalities both get the same neurons. A modality held by many samples weighs more. The correction
 is small where samples are few against bins: compare neurons, do not read the number. On tiny_qwen2_vl (600 samples) it

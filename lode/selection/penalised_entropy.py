@@ -8,8 +8,8 @@ The K = floor(ratio * L * N) neurons of the highest score are chosen, and each g
 above the `percentile` of all p; a neuron that passes in none is left out, as are neurons that never fire. With
 `percentile: null` each goes to the modality where it fires most. `bar` is as for `lape`.
 
-Source: arXiv 2505.21505; METHODS 2.2. The authors search the largest `weight` at which no chosen neuron belongs to all
-languages; 0.109375 is what their repository holds for a Mistral 7B at 1 %, and is our default, not a search.
+Source: arXiv 2505.21505; docs/methods.md 2.2. The authors search the largest `weight` at which no chosen neuron belongs
+to all languages; 0.109375 is what their repository holds for a Mistral 7B at 1 %, and is our default, not a search.
 What it does not tell: how strongly a neuron fires, whether a difference is more than chance, and what the right
 `weight` is: above about 1 it takes generalists that always fire.
 """

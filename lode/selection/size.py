@@ -7,6 +7,7 @@ With h = gate * up, the input of down_proj, and w_n the column of down_proj that
 The ranking is the same for every modality, and so is the set. What finds no more specific neurons than this finds large
 neurons. `contribution` is the same on the tokens of one modality.
 
+Source: docs/methods.md 2.12.
 What it does not tell: anything about a modality; that is what it is for.
 """
 

@@ -10,7 +10,7 @@ head of the first token y of a sample's gold answer::
 `contrast` as for `act_x_grad`. No gradient is taken; the statistics come with those of the gradients, which see the
 gold answer too.
 
-Source: arXiv 2311.07470; METHODS 2.11. Here summed over the tokens of a modality.
+Source: arXiv 2311.07470; docs/methods.md 2.11. Here summed over the tokens of a modality.
 What it does not tell: anything about a neuron that acts through later layers, nearly all of an early layer: what is
 written at a token of an image reaches the answer by attention only, and U_y reads it as if it were at the end. The last
 normalisation, which scales it, is left out, so deep layers with large residual streams score too high.

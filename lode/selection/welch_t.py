@@ -9,7 +9,7 @@ Unbounded; the degrees of freedom are Welch and Satterthwaite's. Of the neurons 
 Benjamini and Hochberg's procedure over all L * N neurons at the rate `fdr`, each modality gets its top floor(K / M) by
 t, fewer where fewer pass. `fdr: null` takes the top without a test. Neurons without any variance have t = 0.
 
-Source: the localizer of arXiv 2411.02280; Welch (1947); Benjamini and Hochberg (1995); METHODS 2.5.
+Source: the localizer of arXiv 2411.02280; Welch (1947); Benjamini and Hochberg (1995); docs/methods.md 2.5.
 What it does not tell: the size of the difference. A sample gives one value to each modality it holds, so that the two
 groups are not independent, and a p value is a filter, not evidence. With many samples nearly every neuron passes.
 """

@@ -2,7 +2,8 @@
 
 Positive for modality m are the neurons that were planted to serve m alone and that act (roles `planted` and
 `redundant`); all others are negative, those the model had before included: some of them may well be specific, but
-nobody knows. A ranking is judged as a whole, at k = the number of positives, and by the set selected from it.
+nobody knows. A ranking is judged as a whole, at k = the number of positives, and by the set selected from it. The
+measures: docs/methods.md 5.3.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """Stage 4: the neuron set of each modality, their union `all`, and controls for every set.
 
 A control has the same number of *unique* neurons as the set it is matched to, drawn without replacement. Which other
-traits it shares is what its kind says: one plug-in in `lode/control/` each (METHODS 3).
+traits it shares is what its kind says: one plug-in in `lode/control/` each (docs/methods.md 3.4).
 """
 
 import math

@@ -8,5 +8,5 @@
 ``verdict``       specific, not specific, or cannot be told here and why
 ``dose``          area and slope of a dose-response curve
 
-The unit of analysis is the sample; samples that share a medium form a cluster (METHODS 4).
+The unit of analysis is the sample; samples that share a medium form a cluster (docs/methods.md 4.2).
 """

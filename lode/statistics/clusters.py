@@ -1,4 +1,7 @@
-"""Clusters: samples that share a medium or content. The unit of analysis is the sample; clusters err as one."""
+"""Clusters: samples that share a medium or content. The unit of analysis is the sample; clusters err as one.
+
+Source: docs/methods.md 4.2.
+"""
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped

@@ -6,7 +6,7 @@ the one to read first. Beside it:
 - Cohen's d_z for any paired score: mean over standard deviation of the differences;
 - the matched odds ratio for a binary score: samples lost over samples won.
 
-None of them takes account of clusters; intervals do.
+None of them takes account of clusters; intervals do. Source: docs/methods.md 4.13.
 """
 
 import math

@@ -2,8 +2,8 @@
 
 Both compare the drops of one set on its own benchmarks with its drops on the others. Selectivity is a difference of
 *shares*, drop / (clean - chance), so that benchmarks of different units can be compared: 1 where all that the clean
-model has above chance is lost on the own benchmarks and nothing elsewhere, and negative where others lose more. F is a
-share in [0, 1] that is 0 where nothing of its own is lost.
+model has above chance is lost on the own benchmarks and nothing elsewhere, and negative where others lose more. F is 0
+where nothing of its own is lost. Source: docs/methods.md 4.8 and 4.9.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,16 +91,17 @@ def specificity_f(
 ) -> float:
     """CRANE's specificity F (arXiv 2601.04664): F = 2 P R / (P + R), with drops clipped at 0.
 
-    P = d / (d + mean of the others): of what is lost, the share that is the mask's own. R = d / full: of what the clean
-    model can do on the mask's own benchmarks, the share that is lost. d and full are means over the own benchmarks.
+    P = d / (d + mean of the others): of what is lost, the share that is the set's own. R = d / full: of what the clean
+    model can do on the set's own benchmarks, the share that is lost. d and full are means over the own benchmarks.
 
     Args:
         drops: clean - switched.
         clean: scores of the clean model.
-        own: as for `selectivity`.
+        own: as for `share_weights`.
 
     Returns:
-        A number in [0, 1]; 0 where nothing of its own is lost.
+        0 where nothing of its own is lost; in [0, 1] where d is at most full. Shares of a log-likelihood can pass 1,
+        where a model does worse than a guess, and then F does.
     """
     assert 0 < own.sum() < len(own), "specificity compares own benchmarks with others"
     lost = np.maximum(drops, 0)

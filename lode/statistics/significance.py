@@ -1,4 +1,7 @@
-"""P-values: rank among controls, alone and over a whole report; McNemar's test of binary scores; Holm's correction."""
+"""P-values: rank among controls, alone and over a whole report; McNemar's test of binary scores; Holm's correction.
+
+Source: docs/methods.md 4.7 and 4.10.
+"""
 
 from collections.abc import Sequence
 
@@ -74,7 +77,7 @@ def mcnemar_p_value(before: Float[np.ndarray, " sample"], after: Float[np.ndarra
     """Exact two-sided McNemar test: are as many samples won as lost? The binomial test of the discordant pairs.
 
     1 where nothing changed. It takes samples for independent: where they share media it is too bold, and the
-    cluster bootstrap interval is the one to read. Its null is *no effect*, not *no more than a random set*.
+    interval by clusters is the one to read. Its null is *no effect*, not *no more than a random set*.
 
     Args:
         before: 0 or 1 for each sample, the clean model.

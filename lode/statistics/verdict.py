@@ -6,7 +6,8 @@ at the level that holds for the best of many (`simultaneous_interval`). And its 
 `SMALLEST` of what there was to lose: where the others gain, the difference alone would tell nothing of them.
 
 Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one. So is a
-set whose controls write less than it does, or are mostly itself (`lode/control/magnitude_matched.py`).
+set whose controls write less than it does, or are mostly itself (`lode/control/magnitude_matched.py`). The rules in
+full: docs/methods.md 4.12.
 
 Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 1.9 % of
 null reports name a set, at most 4.6 % under heavy tails, 0.9 % where sets overlap. A set that loses 0.2 more on its own

@@ -55,7 +55,7 @@ def test_audio_tokens_are_as_many_as_the_encoder_gives(family: Callable[[str], A
 def test_a_deaf_model_is_refused_by_the_name_of_the_argument(
     family: Callable[[str], Adapter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """METHODS 1.7 (6): `audios` was the name once; a later processor ignored it and only warned."""
+    """docs/methods.md 1.7 (6): `audios` was the name once; a later processor ignored it and only warned."""
     adapter = family("qwen2_audio_7b")
     prove(adapter)
     monkeypatch.setitem(ARGUMENTS, "audio", "audios")

@@ -1,6 +1,6 @@
 """The MINER method written a second time: slow, plain and independent of ``lode.importance`` and ``lode.selection``.
 
-Everything follows METHODS.md sections 1.1 to 1.4 word by word, in numpy float64, with a Python loop wherever the text
+Everything follows docs/methods.md 1.1 to 1.4 word by word, in numpy float64, with a Python loop wherever the text
 says "for each". The attention metrics form the whole (query, key, neuron) product before they sum it, as section 1.1
 says the reference does. Nothing here is shared with the code under test, not even the orders of the axes.
 
@@ -37,7 +37,7 @@ def sample_importance(
         activations: (layer, token, neuron), at the gate site.
         attention: (layer, query, key), head-mean softmax.
         token_modality: one name per token.
-        attention_kind: ``reference`` or ``causal`` (METHODS 1.2).
+        attention_kind: ``reference`` or ``causal`` (docs/methods.md 1.2).
 
     Returns:
         float64 array (metric, modality, layer, neuron), between 0 and 1.
@@ -71,8 +71,8 @@ def metric_scores(rows: np.ndarray, square: np.ndarray, attention_kind: str) -> 
     """The five scores of each neuron, before min-max.
 
     Args:
-        rows: A of METHODS 1.1, (token, neuron), tokens of one modality in one layer.
-        square: S of METHODS 1.1, (query, key), the same tokens on both axes.
+        rows: A of docs/methods.md 1.1, (token, neuron), tokens of one modality in one layer.
+        square: S of docs/methods.md 1.1, (query, key), the same tokens on both axes.
         attention_kind: ``reference`` or ``causal``.
     """
     num_tokens, num_neurons = rows.shape

@@ -37,7 +37,7 @@ def aggregated(folder: Path, shards: dict[str, list[dict[str, Any]]]) -> pa.Tabl
 
 
 def test_importance_by_hand(tmp_path: Path) -> None:
-    """METHODS 1.3. Dataset a: 4 samples, 2 with an image; dataset b: 5 samples, none with an image.
+    """docs/methods.md 1.3. Dataset a: 4 samples, 2 with an image; dataset b: 5 samples, none with an image.
 
     text:  (2 / 4 + 1 / 5) / 2 datasets = 0.35;  image: (1 / 4 + 0) / 1 dataset = 0.25.
     """
