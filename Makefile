@@ -31,8 +31,8 @@ plan: ## say what `make reproduce` would run, and why
 verify: ## compare every result of an experiment with the plan: make verify EXPERIMENT=default
 	@$(RUN) python -m workflow.verify $(WORDS)
 
-test: ## all tests
-	@$(RUN) pytest
+test: ## all tests, in two processes with a thread each
+	@OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses=2 --dist=loadgroup
 
 test-browser: ## the report in a real browser (Chromium; root and apt where there is none)
 	@$(RUN) pytest tests/browser -m browser

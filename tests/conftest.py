@@ -17,6 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--experiment", default="smoke", help="of tests/slurm and tests/faults: smoke, default, ...")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker of pytest-xdist have all tests of a file, and of the workflow: they share what they set up."""
+    for item in items:
+        group = "workflow" if item.path.parent.name == "workflow" else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The manifest of a tiny random model."""

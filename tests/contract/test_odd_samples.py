@@ -67,7 +67,7 @@ def outcome(call: Callable[[], Any]) -> tuple[str, Any]:
 @example("long answer", "a", LONG, None)
 @example("one token", "a", "b", None)
 @example("a strip", "what?", "b", Image.new("RGB", (400, 1)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_refused_or_right(tiny: Adapter, name: str, prompt: str, answer: str, image: Image.Image | None) -> None:
     """From `prepare` to a reply: a `UserError`, or finite numbers that do not depend on what is beside the sample."""
     sample = sample_of(name, prompt, answer, image)
@@ -188,7 +188,7 @@ def test_corrupt_sounds(kind: str) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("OGG", "VORBIS")]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_damaged_sounds(seed: int, kind: tuple[str, str]) -> None:
     """Refused with the sample's name, or decoded after all to finite numbers."""
     rng, content = np.random.default_rng(seed), bytearray(wav(SOUND, *kind))
