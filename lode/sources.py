@@ -14,6 +14,7 @@ from typing import Any
 
 from lode.artifacts import replacing
 from lode.config import ROOT, semantic_json
+from lode.model.manifest import files_of
 from lode.paths import is_local, user_path
 from lode.seal import file_sha256
 
@@ -41,16 +42,16 @@ def sources(cfg: Any, step: str) -> dict[str, str]:
     A planted model is made by the workflow, so it is not a source. What lies on the hub is pinned by its revision.
     """
     if step == "download" and is_local(cfg.model.source) and cfg.model.name not in cfg.plantings:
-        return {path.name: content_digest(path) for path in model_files(cfg.model.source)}
+        return {name: content_digest(path) for name, path in model_files(cfg.model.source).items()}
     if step == "prepare":
         places = {option: place(value) for option, value in cfg.dataset.options.items()}
         return {option: tree_digest(path) for option, path in places.items() if path}
     return {}
 
 
-def model_files(source: str) -> list[Path]:
-    """The files of a model folder."""
-    return sorted(path for path in user_path(source).resolve().iterdir() if path.is_file())
+def model_files(source: str) -> dict[str, Path]:
+    """The files of a model folder, and those in its folders that loading may read, by path from there."""
+    return files_of(user_path(source).resolve())
 
 
 def place(value: object) -> Path | None:

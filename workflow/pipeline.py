@@ -272,7 +272,7 @@ class Pipeline:
         source = self.compose(*self.choices({"model": wildcards.model})).model.source
         if wildcards.model in self.cfg.plantings or not is_local(source):
             return []
-        return [check_path(f"model {wildcards.model}", in_project(path)) for path in model_files(source)]
+        return [check_path(f"model {wildcards.model}", in_project(path)) for path in model_files(source).values()]
 
     def dataset_files(self, wildcards: Any) -> list[str]:
         """The files and folders at hand that a dataset is read from, if any."""

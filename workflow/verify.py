@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lode.artifacts import read_provenance
+from lode.artifacts import read_provenance, read_table
 from lode.config import ROOT, digest
 from lode.errors import UserError
 from lode.names import is_text
+from lode.page.opening import conclusion
 from lode.seal import damage, file_sha256
 from workflow.overrides import results_folder
 from workflow.pipeline import Pipeline
@@ -135,6 +136,16 @@ def verify(run: Pipeline) -> int:
     return 0
 
 
+def tell(folder: str) -> None:
+    """Say where the report of a finished run is, and how it begins: a sentence a model."""
+    print(f"Open {folder}/report.html")
+    verdicts = ROOT / folder / "verdicts.parquet"
+    if verdicts.is_file():
+        rows = [row for row in read_table(verdicts, "verdicts").to_pylist() if row["outcome"] == "content"]
+        for model in dict.fromkeys(row["model"] for row in rows):
+            print(f"{model}: {conclusion(rows, model)}")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m workflow.verify", description=(__doc__ or "").split("\n")[0])
@@ -143,7 +154,7 @@ def main() -> None:
     parser.add_argument("--where", action="store_true", help="say only where the report is")
     arguments = parser.parse_args()
     if arguments.where:
-        print(f"Open {results_folder(arguments.experiment, arguments.overrides)}/report.html")
+        tell(results_folder(arguments.experiment, arguments.overrides))
         return
     run = Pipeline({"experiment": arguments.experiment, "overrides": arguments.overrides})
     try:

@@ -1,0 +1,68 @@
+"""What the shipped YAMLs must say for their reports to mean what the documents claim."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from lode.config import chosen, compose
+from lode.experiment import advise
+from lode.sources import sources
+from tests.tables import write_run
+from workflow.pipeline import Pipeline
+from workflow.verify import tell
+
+WITH_VERDICTS = ("default", "dose", "dose_strength", "interventions", "planted", "same_content", "selectors")
+
+
+@pytest.mark.parametrize("name", WITH_VERDICTS)
+def test_an_experiment_with_verdicts_has_controls_enough(name: str) -> None:
+    cfg = Pipeline({"experiment": name}).cfg
+    assert advise(cfg) == []
+    assert cfg.controls.num_draws >= 20
+    assert list(cfg.controls.kinds) == ["magnitude_matched"]
+
+
+def test_too_few_controls_are_named_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    Pipeline({"experiment": "smoke"}).advise()
+    assert "note: controls.num_draws = 2: no set can be called specific" in capsys.readouterr().err
+
+
+def test_the_scoreboard_has_a_row_of_size() -> None:
+    assert "size" in Pipeline({"experiment": "scoreboard"}).cfg.selections
+
+
+@pytest.mark.parametrize("name", ["toy_speech", "toy_vocalsound", "toy_mmlu"])
+def test_splits_share_no_speaker_and_no_fact(name: str) -> None:
+    assert import_module(f"lode.dataset.{name}").HELD_OUT == "clusters"
+
+
+def test_the_study_of_the_paper_is_set_as_its_code_is() -> None:
+    assert chosen(("model=qwen2_vl_7b",)).model.video_frames == "qwen_vl_utils"
+    official = chosen(("experiment=miner_qwen2_vl_official",))
+    assert list(official.mining_datasets) == ["textvqa", "coco_caption", "mmlu"]
+
+
+def test_a_model_is_known_by_the_files_in_its_folders_too(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    nested = tmp_path / "qformer_tokenizer" / "tokenizer.json"
+    nested.parent.mkdir()
+    nested.write_text("{}")
+    cfg = compose([f"model.source={tmp_path}"])
+    before = sources(cfg, "download")
+    assert set(before) == {"config.json", "qformer_tokenizer/tokenizer.json"}
+    nested.write_text('{"a": 1}')
+    assert {name for name, digest in sources(cfg, "download").items() if digest != before[name]} == {
+        "qformer_tokenizer/tokenizer.json"
+    }
+
+
+def test_the_console_says_the_verdict_and_why_it_cannot_be_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(write_run(tmp_path)["verdicts"][0]).parent
+    tell(str(folder))
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"Open {folder}/report.html"
+    assert all("Cannot be told here: special (no benchmark of its own)" in line for line in said[1:])
+    assert len(said) >= 2
