@@ -67,6 +67,16 @@ def resized(pairs: Pairs, count: int, shape: tuple[int, int], rng: np.random.Gen
     return np.concatenate([pairs, np.stack(np.unravel_index(drawn, shape), axis=1)])
 
 
+def within_blocks(pairs: Pairs, blocks: Int[np.ndarray, "layer neuron"], rng: np.random.Generator) -> Pairs:
+    """As many neurons of every block as `pairs` has, drawn uniformly without replacement."""
+    held, counts = np.unique(np.column_stack([pairs[:, 0], blocks[tuple(pairs.T)]]), axis=0, return_counts=True)
+    draws = [
+        np.column_stack([np.full(count, layer), rng.choice(np.flatnonzero(blocks[layer] == block), count, False)])
+        for (layer, block), count in zip(held.tolist(), counts.tolist(), strict=True)
+    ]
+    return np.concatenate(draws) if draws else pairs[:0]
+
+
 def over_prompts(table: pa.Table, column: str) -> Float[np.ndarray, "layer neuron"]:
     """The mean over samples of a column of sums, for the tokens of the whole prompt."""
     names, values = dense(table, (column, "num_samples"))

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-from lode.control import Pairs, Selected, magnitude, stream
+from lode.control import Pairs, Selected, magnitude, stream, within_blocks
 
 #: More of them would make draws differ more, and match them worse.
 BLOCK = 8
@@ -43,13 +43,3 @@ def in_blocks(values: Float[np.ndarray, "layer neuron"], size: int) -> Int[np.nd
     blocks = np.empty_like(order)
     np.put_along_axis(blocks, order, np.arange(values.shape[1])[None] // size, axis=1)
     return blocks
-
-
-def within_blocks(pairs: Pairs, blocks: Int[np.ndarray, "layer neuron"], rng: np.random.Generator) -> Pairs:
-    """As many neurons of every block as `pairs` has, drawn uniformly without replacement."""
-    held, counts = np.unique(np.column_stack([pairs[:, 0], blocks[tuple(pairs.T)]]), axis=0, return_counts=True)
-    draws = [
-        np.column_stack([np.full(count, layer), rng.choice(np.flatnonzero(blocks[layer] == block), count, False)])
-        for (layer, block), count in zip(held.tolist(), counts.tolist(), strict=True)
-    ]
-    return np.concatenate(draws) if draws else pairs[:0]

@@ -20,6 +20,7 @@ from lode.control import (
     outlier_excluded,
     resized,
     shuffled_labels,
+    within_blocks,
 )
 from lode.selection.miner import select_neurons
 from lode.shapes import MODALITIES, headline_first
@@ -139,7 +140,7 @@ def test_a_control_holds_as_many_of_every_block_each_as_often() -> None:
     """One of block 0 and two of block 1 in one layer, all of a block in the other: the set is one draw of many."""
     blocks = np.array([[0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0, 1, 1]])
     pairs = np.array([[0, 1], [0, 4], [0, 7], [1, 2], [1, 3], [1, 4], [1, 5]])
-    draws = [magnitude_matched.within_blocks(pairs, blocks, np.random.default_rng(seed)) for seed in range(600)]
+    draws = [within_blocks(pairs, blocks, np.random.default_rng(seed)) for seed in range(600)]
     counts = np.zeros((2, 8))
     for draw in draws:
         assert len(members(draw)) == 7

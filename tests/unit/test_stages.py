@@ -25,8 +25,7 @@ from lode.artifacts import (
     write_table,
 )
 from lode.config import ROOT, compose, restrict
-from lode.control import Selected
-from lode.control.layer_matched import layer_matched
+from lode.control import Selected, within_blocks
 from lode.dataset import Sample
 from lode.errors import UserError
 from lode.seal import damage
@@ -206,7 +205,7 @@ def test_controls_are_uniform_within_a_layer() -> None:
     pairs = np.array([[1, 0], [1, 1], [1, 2]])
     counts = np.zeros(10)
     for draw in range(2000):
-        np.add.at(counts, layer_matched(pairs, 10, np.random.default_rng([5, draw]))[:, 1], 1)
+        np.add.at(counts, within_blocks(pairs, np.zeros((5, 10), dtype=int), np.random.default_rng([5, draw]))[:, 1], 1)
     assert np.all(np.abs(counts - 600) < 4.5 * 20.5)
 
 
