@@ -26,9 +26,10 @@ Columns = dict[str, list[Any]]
 
 
 def picture(number: int, kind: str = "JPEG") -> dict[str, Any]:
-    """An image field; the content differs by number."""
+    """An image field whose number is written in 12 black or white squares, which no compression makes equal."""
     buffer = BytesIO()
-    image = Pillow.new("RGB", (16, 12), (number % 256, number // 256 % 256, 90))
+    squares = np.array([number >> i & 1 for i in range(12)], dtype=np.uint8).reshape(3, 4) * 255
+    image = Pillow.fromarray(squares.repeat(4, 0).repeat(4, 1)).convert("RGB")
     image.save(buffer, kind, comment=str(number))
     return {"bytes": buffer.getvalue(), "path": f"{number}.{kind.lower()}"}
 
@@ -50,7 +51,8 @@ def clip(number: int) -> bytes:
         stream = container.add_stream("mpeg4", rate=2)
         stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
         for frame in range(4):
-            image = Pillow.new("RGB", (32, 24), (number % 256, 60 * frame, 10))
+            colour = (number * 12 % 256, 60 * frame, 10)  # far enough apart that no compression makes two equal
+            image = Pillow.new("RGB", (32, 24), colour)
             container.mux(stream.encode(av.VideoFrame.from_image(image)))
         container.mux(stream.encode(None))
     return buffer.getvalue()

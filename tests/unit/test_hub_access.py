@@ -261,7 +261,7 @@ def config(folder: Path, *overrides: str) -> DictConfig:
 
 def test_prepare_writes_while_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the 300th sample is asked for, 288 are on disk; never more than a row group is held."""
-    cfg = config(tmp_path, "dataset.num_samples.mine=300")
+    cfg = config(tmp_path, "dataset.num_samples={mine: 300, report: 500}")
     sizes = []
 
     def samples(split: str, num_samples: int, seed: int, **_: Any) -> Iterator[Sample]:
