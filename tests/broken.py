@@ -136,6 +136,14 @@ TABLES: dict[str, tuple[pa.Table | Callable[[bytes], bytes] | None, Says]] = {
     "choice": (sample_table(answer_index=[-1, -1, 2, -1]), ("sample s2", "answer_index 2 of 2 choices", "-1")),
     "no choice": (sample_table(answer_index=[0, -1, 0, -1]), ("sample s0", "answer_index 0 of 0 choices", "-1")),
     "choice without its index": (sample_table(answer_index=[-1] * 4), ("sample s2", "answer_index -1 of 2 choices")),
+    "choice twice": (
+        sample_table(choices=[[], [], ["3", "three", " Three"], []]),
+        ("sample s2", "['3', 'three', ' Three']", "' Three' occurs twice", "texts that all differ", "capitals"),
+    ),
+    "blank choice": (
+        sample_table(choices=[[], [], ["3", " "], []]),
+        ("sample s2", "choices ['3', ' ']", "' ' is blank", "Correct the choice or drop the sample"),
+    ),
     "answer of another choice": (
         sample_table(answer_index=[-1, -1, 1, -1]),
         ("sample s2", "answers ['3']", "answer_index 1 (from 0)", "is '5'", "Correct one of them"),

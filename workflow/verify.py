@@ -96,13 +96,24 @@ def problems(run: Pipeline, product: Product) -> list[str]:
     return found
 
 
+def reads_as_text(name: str) -> bool:
+    """Whether Snakemake takes the name of an experiment for text as it is: 007 and infinity are numbers to it."""
+    try:
+        float(name)
+    except ValueError:
+        return is_text(name)
+    return False
+
+
 def remedy(run: Pipeline, bad: Sequence[Product]) -> str:
     """The command that makes files again, and all that is made from them."""
     names = [product.path for product in bad]
     if len(names) > NAMED:
         names = list(dict.fromkeys(product.step.script.removesuffix(".py") for product in bad))
-    name = run.name if is_text(run.name) else f"!!str {run.name}"
-    config = [f"experiment={name}", *([f"overrides={list(run.overrides)!r}"] if run.overrides else [])]
+    config = [f"experiment={run.name if reads_as_text(run.name) else f'!!str {run.name}'}"]
+    if run.overrides:
+        quoted = ["'" + override.replace("'", "''") + "'" for override in run.overrides]  # as YAML has it
+        config.append(f"overrides=[{', '.join(quoted)}]")
     command = ["snakemake", "--profile", "workflow/profiles/local", "--forcerun", *names, "--config", *config]
     return shlex.join(command)
 

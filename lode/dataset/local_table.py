@@ -130,6 +130,30 @@ def answers_by_letter(file: Path) -> bool:
     return letter and not text
 
 
+def check_choices(file: Path, row: Mapping[str, Any], by_letter: bool) -> None:
+    """Refuse choices of which one is blank, or which no reply could tell apart.
+
+    Args:
+        file: whose record it is.
+        row: the record; no choice is null.
+        by_letter: a reply is a letter, so texts may differ in capitals alone.
+
+    Raises:
+        UserError: names the record, its choices and the one to mend.
+    """
+    seen: set[str] = set()
+    for choice in row["choices"] or ():
+        text = choice.strip() if by_letter else choice.strip().casefold()
+        if not text or text in seen:
+            wrong = "occurs twice" if text else "is blank"
+            apart = "" if by_letter else " (blanks around them and capitals do not count)"
+            raise UserError(
+                f"{file}: sample {row['sample_id']}: choices {row['choices']}, of which {choice!r} {wrong}; expected "
+                f"texts that all differ{apart}. Correct the choice or drop the sample"
+            )
+        seen.add(text)
+
+
 def to_sample(file: Path, row: dict[str, Any]) -> Sample:
     """One record as a sample; raises `UserError` naming it when its `meta` is no JSON object or a list holds null."""
     answers, choices, media = (tuple(row[name] or ()) for name in ("answers", "choices", "media"))
@@ -169,7 +193,8 @@ def samples(split: str, num_samples: int, seed: int, path: str) -> Iterator[Samp
     file = user_path(path)
     if not file.is_file():
         raise UserError(f"dataset.options.path: {file} is not a file; expected a Parquet table of samples")
-    further = BY_LETTER if answers_by_letter(file) else {}
+    by_letter = answers_by_letter(file)
+    further = BY_LETTER if by_letter else {}
     left = num_samples
     for row in read_records(file, SCHEMAS["dataset"].names):
         if not left:
@@ -177,4 +202,5 @@ def samples(split: str, num_samples: int, seed: int, path: str) -> Iterator[Samp
         if row["split"] == split:
             left -= 1
             sample = to_sample(file, row)
+            check_choices(file, row, by_letter)
             yield replace(sample, meta=sample.meta | further) if sample.choices else sample

@@ -122,7 +122,14 @@ def costs(effects: Sequence[Row]) -> str:
         most = max(rows, key=lambda row: row["drop"])
         said.append(
             f"{part}: more lost than by every control in {number(beaten)} of {number(len(rows))} comparisons (a random "
-            f"set: {number(expected)} on average), at most {number(most['drop'])} nats ({number(most['share'])} of it, "
-            f"on {most['dataset']} in {most['where']})"
+            f"set: {number(expected)} on average), at most {number(most['drop'])} nats ({of_it(most)}on "
+            f"{most['dataset']} in {most['where']})"
         )
     return "; ".join(said)
+
+
+def of_it(effect: Row) -> str:
+    """A drop of content as a share of what there is to lose; of stopping nats alone, which know no such end."""
+    if effect["outcome"] != "content":
+        return ""
+    return f"{number(effect['share'])} of it, " if effect["share"] <= 1 else "all it has above chance and more, "

@@ -155,14 +155,21 @@ def largest_drops(effects: Sequence[Row]) -> list[str]:
             if not of_part:
                 continue
             row = max(of_part, key=lambda row: row["drop"])
-            full = row["clean"] - row["chance"]
             controls = f"its {number(row['num_controls'])} controls at most {number(row['control_drop_max'])}"
             parts.append(
-                f"most {part} on {row['dataset']}, {number(row['drop'])} nats {interval(row)} of "
-                f"{number(full)} above chance, {controls if row['num_controls'] else 'no controls'}"
+                f"most {part} on {row['dataset']}, {number(row['drop'])} nats {interval(row)}{out_of(row)}, "
+                f"{controls if row['num_controls'] else 'no controls'}"
             )
         found.append(f"{name}: {'; '.join(parts)}")
     return found
+
+
+def out_of(effect: Row) -> str:
+    """Of how much a drop of content is; of stopping, which has no such end, the nats say all there is."""
+    full = effect["clean"] - effect["chance"]
+    if effect["outcome"] != "content":
+        return ""
+    return f"{' of' if effect['drop'] <= full else ', more than the'} {number(full)} above chance"
 
 
 def chance(effects: Sequence[Row]) -> str:

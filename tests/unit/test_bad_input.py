@@ -19,6 +19,7 @@ import pytest
 from lode.artifacts import SCHEMAS, write_table
 from lode.step import run_step
 from tests.broken import COLUMNS, MODELS, TABLES, importance_columns, sample_table
+from tests.project_tree import copy_project, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
@@ -256,8 +257,12 @@ def snakemake(*config: str) -> list[str]:
              "+dataset.options.path={tmp}/truncated image.parquet"],
             "sample s1",
         ),
+        (
+            ["snakemake", "results/default/none.html", *snakemake("experiment=smoke")[1:]],
+            "no rule makes results/default/none.html; expected a file in results/smoke/",
+        ),
     ],
-    ids=["workflow, strategy", "workflow, model", "script, image"],
+    ids=["workflow, strategy", "workflow, model", "script, image", "workflow, file of another run"],
 )  # fmt: skip
 def test_real_commands(broken: Path, command: list[str], says: str) -> None:
     command = [part.replace("{tmp}", str(broken)) for part in command]
@@ -267,6 +272,38 @@ def test_real_commands(broken: Path, command: list[str], says: str) -> None:
     assert output.count("error: ") == 1
     assert says in output
     assert "Traceback" not in output
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, whose experiments may be broken."""
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("# @package _global_\ntitle: a\n\tseed: 2\n", "line 3, column 1: a tab; expected YAML. Indent with blanks"),
+        (
+            "# @package _global_\nseed: 1\nseed: 2\n",
+            "line 3, column 1: found duplicate key seed; expected YAML. Remove",
+        ),
+        ("title: a\n", "the first line is 'title: a'; expected '# @package _global_'"),
+    ],
+    ids=["tab", "key twice", "first line"],
+)
+def test_real_commands_on_an_experiment_that_is_none(tree: Path, text: str, says: str) -> None:
+    """FAULTS R9."""
+    (tree / "config/experiment/mine.yaml").write_text(text)
+    command = snakemake("experiment=mine")
+    done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert output.count("error: ") == 1
+    assert f"{tree}/config/experiment/mine.yaml" in output
+    assert says in output
+    assert "Traceback" not in output
+    assert "Snakefile" not in output
 
 
 @pytest.mark.parametrize("step", ["capture", "ablate"])

@@ -1,20 +1,23 @@
 """What `mine` and `report` share nothing of, what is recorded of it, and models that know a benchmark from training."""
 
 import json
+from collections.abc import Iterator
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from lode.artifacts import read_provenance, write_table
 from lode.config import ROOT, compose, restrict
 from lode.dataset import Sample, mmlu, toy_mmlu
 from lode.errors import UserError
-from lode.media import Medium
+from lode.media import Medium, encode_video
 from lode.mining import mined_samples
 from lode.splits import half_of, split_of, with_cluster
 from lode.stages import ablate, download, prepare
@@ -95,6 +98,38 @@ def test_the_same_picture_is_found_however_it_is_packed() -> None:
     assert len({prepare.check_medium("s", file) for file in files}) == 1
     for other in (image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), image.resize((9, 9))):
         assert prepare.check_medium("s", packed(other, format="PNG")) != prepare.check_medium("s", files[0])
+
+
+def in_both_splits(*files: Medium) -> Iterator[Sample]:
+    """One medium, packed in two ways, in a sample of each split."""
+    for split, file in zip(("mine", "report"), files, strict=True):
+        yield Sample(split, split, split, "p", ("x",), (file,))
+
+
+def test_the_same_sound_is_refused_however_it_is_packed() -> None:
+    sound = np.random.default_rng(1).integers(-30_000, 30_000, 800, dtype=np.int16)
+    files = []
+    for form in ("WAV", "FLAC"):
+        buffer = BytesIO()
+        soundfile.write(buffer, sound, 16_000, format=form, subtype="PCM_16")
+        files.append(Medium("audio", buffer.getvalue(), f"audio/{form.lower()}"))
+    with pytest.raises(UserError, match="sample report of split 'report' has the audio of sample mine of split 'mine'"):
+        list(prepare.checked(in_both_splits(*files), ["text", "audio"], prepare.HeldOut(clusters=True)))
+
+
+def test_the_same_video_is_refused_however_it_is_packed() -> None:
+    """Its packets copied from Matroska into AVI."""
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 32, 48, 3), dtype=np.uint8)
+    first, buffer = encode_video([Image.fromarray(frame) for frame in pixels], 1), BytesIO()
+    with av.open(BytesIO(first.bytes)) as held, av.open(buffer, "w", format="avi") as container:
+        stream = container.add_stream_from_template(held.streams.video[0])
+        for packet in held.demux(held.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    again = Medium("video", buffer.getvalue(), "video/x-msvideo")
+    with pytest.raises(UserError, match="sample report of split 'report' has the video of sample mine of split 'mine'"):
+        list(prepare.checked(in_both_splits(first, again), ["text", "video"], prepare.HeldOut(clusters=True)))
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------

@@ -38,9 +38,9 @@ def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def overlapping(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """As `exponential`, but the sets of one modality (not their controls) are half the same in all selections."""
+    """As `exponential`, but in every other selection the set of a modality (not its controls) does the same."""
     lost = exponential(rng, shape)
-    lost[:, :, 0] = 0.5 * lost[:, :, 0] + 0.5 * lost[:, :1, 0]
+    lost[:, ::2, 0] = lost[:, :1, 0]
     return lost
 
 
@@ -86,12 +86,13 @@ def named(report: list[dict]) -> set[tuple[str, str]]:
     return {(v.row["selection"], v.row["set_name"]) for v in judged if v.verdict == SPECIFIC}
 
 
-def test_of_200_null_reports_at_most_5_percent_name_a_specific_set() -> None:
-    """FAULTS N2. By the rule that was (interval above 0 and above every control) 86 % do.
+@pytest.mark.parametrize("truth", [exponential, heavy, overlapping])
+def test_of_200_null_reports_at_most_5_percent_name_a_specific_set(truth: Truth) -> None:
+    """FAULTS N2. By the rule that was (interval above 0 and above every control) 86, 96 and 78 % do.
 
-    Of 4,000 reports 1.9 % do, and 4.6 % have a corrected p below 0.05 (1 / 21 is 4.8 %).
+    Of 4,000 reports of `exponential` 1.9 % do, and 4.6 % have a corrected p below 0.05 (1 / 21 is 4.8 %).
     """
-    reports = runs_of_reports(exponential, 200, seed=1)
+    reports = runs_of_reports(truth, 200, seed=1)
     assert sum(map(bool, map(named, reports))) <= 10
     old = [any(r["interval_low"] > 0 and r["selectivity"] > max(r["control_values"]) for r in one) for one in reports]
     assert sum(old) > 100

@@ -1,5 +1,7 @@
 """Your own Parquet: how it is read, what its answers are, and what is known of it while the workflow plans."""
 
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.config import compose, restrict
+from lode.config import ROOT, compose, restrict
 from lode.dataset import BY_LETTER, Sample, local_table, spoken_options
 from lode.errors import UserError
 from lode.stages import prepare
@@ -58,6 +60,19 @@ def test_one_reading_holds_for_the_whole_table(tmp_path: Path) -> None:
         multiple_choice(tmp_path / "t.parquet", ["B", "B", "O", "C"], [1, 0, 2, 3])
 
 
+def test_choices_may_differ_in_capitals_where_answers_are_letters(tmp_path: Path) -> None:
+    """Mg and mg are two units; by their texts no score tells them apart."""
+    units = {"choices": [["Mg", "mg"]] * 4, "answer_index": [0, 1, 0, 1]}
+    by_letter = written(tmp_path / "letters.parquet", answers=[["A"], ["B"], ["A"], ["B"]], **units)
+    assert len(read(by_letter)) == 2
+    by_text = written(tmp_path / "texts.parquet", answers=[["Mg"], ["mg"], ["Mg"], ["mg"]], **units)
+    with pytest.raises(UserError, match=r"sample s2: .* 'mg' occurs twice"):
+        read(by_text)
+    twice = written(tmp_path / "twice.parquet", answers=[["A"]] * 4, choices=[["x", "x "]] * 4, answer_index=[0] * 4)
+    with pytest.raises(UserError, match=r"sample s2: .* 'x ' occurs twice; expected texts that all differ\."):
+        read(twice)
+
+
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -104,9 +119,10 @@ def test_no_more_records_are_read_than_asked_for(tmp_path: Path, monkeypatch: py
 
 
 class Wildcards:
-    """Those of a rule for a dataset."""
+    """Those of a rule for a dataset, or for a model."""
 
     dataset = "mine"
+    model = "tiny_qwen2_vl"
 
 
 def planned(config_tree: Path, **entries: str) -> Pipeline:
@@ -142,6 +158,20 @@ def test_a_dataset_that_cannot_be_read_stops_the_plan(config_tree: Path, entries
     """No job starts, whatever results are there from before."""
     with pytest.raises(SystemExit, match=rf"^error: (?s:.*){says}"):
         planned(config_tree, **entries)
+
+
+def test_braces_in_the_path_of_a_dataset_or_a_model_stop_the_plan(config_tree: Path, tmp_path: Path) -> None:
+    """Snakemake would read them as wildcards."""
+    file = written(tmp_path / "{2024}.parquet")
+    run = planned(config_tree, plugin="local_table", modalities="[text, image]", options=f"{{path: '{file}'}}")
+    with pytest.raises(UserError, match=re.escape(f"dataset mine: the path '{file}' holds braces")):
+        run.dataset_files(Wildcards())
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "resources/models/tiny_qwen2_vl", model)
+    (model / "{old}.json").write_text("{}")
+    smoke = Pipeline({"experiment": "smoke", "overrides": [f"model.source={model}"]})
+    with pytest.raises(UserError, match=re.escape(f"model tiny_qwen2_vl: the path '{model}/{{old}}.json' holds")):
+        smoke.model_files(Wildcards())
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_sentence_names_what_beats_controls_and_what_does_not() -> None:
     )
     assert shown(largest_drops(effects)[1]) == (
         "image: most content on d, 0.300 nats [0.239, 0.362] of 1.800 above chance, its 2 controls at most 0.040; "
-        "most stopping on d, 0.000 nats [−0.061, 0.062] of 1.200 above chance, its 2 controls at most 0.040"
+        "most stopping on d, 0.000 nats [−0.061, 0.062], its 2 controls at most 0.040"
     )
     assert chance(effects).startswith("2 of 6 comparisons of content and stopping beat every control; random sets ")
     assert "at most 2.000 of them" in chance(effects)
@@ -244,8 +244,8 @@ def test_sentence_is_honest_when_null() -> None:
 @pytest.mark.parametrize(
     ("content", "stopping", "first", "second"),
     [
-        (0.0, 1.2, (0, "0.000 nats (0.000 of it, on d in r)"), (1, "1.200 nats (1.000 of it, on d in r)")),
-        (0.9, 0.0, (1, "0.900 nats (0.500 of it, on d in r)"), (0, "0.000 nats (0.000 of it, on d in r)")),
+        (0.0, 1.2, (0, "0.000 nats (0.000 of it, on d in r)"), (1, "1.200 nats (on d in r)")),
+        (0.9, 0.0, (1, "0.900 nats (0.500 of it, on d in r)"), (0, "0.000 nats (on d in r)")),
     ],
 )  # fmt: skip
 def test_costs_tell_content_from_stopping(
@@ -261,6 +261,18 @@ def test_costs_tell_content_from_stopping(
     assert costs([{**row, "num_controls": 0} for row in effects]).startswith("no controls, so")
     untold = parts({"image": (content, [0.0])}, {"image": (stopping, [0.2])}, measurable=False)
     assert costs(untold) == "the unmodified model is above chance nowhere, so nothing can be said of what it costs"
+
+
+def test_a_loss_beyond_all_there_is_reads_right() -> None:
+    """Of 1.8 nats of content above chance 2.5 are lost, and of 1.2 of stopping 6: no share of more than all."""
+    effects = parts({"image": (2.5, [0.0, 0.1])}, {"image": (6.0, [0.0, 0.1])})
+    said = costs(effects)
+    assert "at most 2.500 nats (all it has above chance and more, on d in r)" in said
+    assert said.endswith("at most 6.000 nats (on d in r)")
+    assert shown(largest_drops(effects)[0]) == (
+        "image: most content on d, 2.500 nats [2.439, 2.562], more than the 1.800 above chance, its 2 controls at most "
+        "0.100; most stopping on d, 6.000 nats [5.939, 6.062], its 2 controls at most 0.100"
+    )
 
 
 def verdict(set_name: str, called: str, selectivity: float | None, selection: str = "s", reason: str = "") -> dict:

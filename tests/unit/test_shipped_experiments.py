@@ -1,31 +1,52 @@
 """What the shipped YAMLs must say for their reports to mean what the documents claim."""
 
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
-from lode.config import chosen, compose
+from lode.config import CONFIG_DIR, ControlsConfig, chosen, compose
 from lode.experiment import advise
 from lode.sources import sources
 from tests.tables import write_run
 from workflow.pipeline import Pipeline
 from workflow.verify import tell
 
-WITH_VERDICTS = ("default", "dose", "dose_strength", "interventions", "planted", "same_content", "selectors")
+EXPERIMENTS = sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
+#: Those whose verdicts are not read: a trial of all stages, ratings against known plants, how sets hold.
+FEWER_CONTROLS = ("scoreboard", "smoke", "stability")
 
 
-@pytest.mark.parametrize("name", WITH_VERDICTS)
+@pytest.mark.parametrize("name", sorted({*EXPERIMENTS} - {*FEWER_CONTROLS}))
 def test_an_experiment_with_verdicts_has_controls_enough(name: str) -> None:
-    cfg = Pipeline({"experiment": name}).cfg
+    cfg = compose([f"experiment={name}"])
     assert advise(cfg) == []
     assert cfg.controls.num_draws >= 20
     assert list(cfg.controls.kinds) == ["magnitude_matched"]
 
 
+def test_an_experiment_that_says_nothing_of_controls_has_them_matched_by_size() -> None:
+    """FAULTS N4."""
+    assert list(ControlsConfig().kinds) == ["magnitude_matched"]
+    assert ControlsConfig().num_draws >= 20
+
+
 def test_too_few_controls_are_named_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
     Pipeline({"experiment": "smoke"}).advise()
     assert "note: controls.num_draws = 2: no set can be called specific" in capsys.readouterr().err
+    assert all(advise(compose([f"experiment={name}"])) for name in FEWER_CONTROLS)
+
+
+@pytest.mark.parametrize(("num_draws", "smallest"), [(0, "1"), (1, "0.5"), (19, "0.05")])
+def test_what_is_said_of_too_few_controls(num_draws: int, smallest: str) -> None:
+    """FAULTS N15. With 19 the smallest p is 1 / 20, and only what is below 0.05 counts."""
+    (note,) = advise(compose([f"controls.num_draws={num_draws}"]))
+    assert note == (
+        f"controls.num_draws = {num_draws}: no set can be called specific, as no p below {smallest} can come out; 20 "
+        "draws or more can do"
+    )
+    assert advise(compose(["controls.num_draws=20"])) == []
 
 
 def test_the_scoreboard_has_a_row_of_size() -> None:
@@ -41,6 +62,11 @@ def test_the_study_of_the_paper_is_set_as_its_code_is() -> None:
     assert chosen(("model=qwen2_vl_7b",)).model.video_frames == "qwen_vl_utils"
     official = chosen(("experiment=miner_qwen2_vl_official",))
     assert list(official.mining_datasets) == ["textvqa", "coco_caption", "mmlu"]
+    assert list(official.models) == ["qwen2_vl_7b"]
+    options = compose(["dataset=mmlu"]).dataset.options
+    assert options.tokenizer == "openai-community/gpt2"
+    most = signature(import_module("lode.dataset.mmlu").samples).parameters["max_prompt_tokens"]
+    assert options.get("max_prompt_tokens", most.default) == 2048
 
 
 def test_a_model_is_known_by_the_files_in_its_folders_too(tmp_path: Path) -> None:

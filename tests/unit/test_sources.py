@@ -88,6 +88,20 @@ def test_sources_of_the_steps(tmp_path: Path) -> None:
     assert sources(compose(["model=qwen2_vl_2b"]), "download") == {}
 
 
+def test_a_folder_that_a_dataset_is_read_from_is_a_source(tmp_path: Path) -> None:
+    """Each file in it counts, also below."""
+    file = tmp_path / "speaker_1" / "one.wav"
+    file.parent.mkdir()
+    file.write_bytes(b"1")
+    cfg = compose(["dataset=toy_mmlu", "dataset.plugin=local_table", f"+dataset.options.path={tmp_path}"])
+    before = sources(cfg, "prepare")
+    assert set(before) == {"path"}
+    swap(file, b"2")
+    assert sources(cfg, "prepare")["path"] != before["path"]
+    swap(file, b"1")
+    assert sources(cfg, "prepare") == before
+
+
 def test_a_planted_model_is_no_source() -> None:
     planted = ["experiment=scoreboard", "model.name=hidden_1", "model.source=results/no/such/model"]
     assert sources(compose(planted), "download") == {}

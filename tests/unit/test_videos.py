@@ -8,6 +8,7 @@ from io import BytesIO
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from lode.errors import UserError
 from lode.media import Medium, Sampling, blank, decode, decode_video, encode_audio
@@ -188,6 +189,20 @@ def test_b_frames_in_avi() -> None:
         container.mux(stream.encode(None))
     clip = decode_video(buffer.getvalue(), Sampling(video_rate=5.0))
     assert clip.frames.mean(axis=(1, 2, 3)) == pytest.approx(range(0, 240, 32), abs=4)
+
+
+def test_a_gif_is_a_video() -> None:
+    """Frames for 0.5, 2, 1 and 3 s, each stored as what differs from the one before: at 0, 1, ... s, 0 1 1 2 3 3 3."""
+    frames = [Image.new("RGB", (48, 32)) for _ in range(4)]
+    for number, frame in enumerate(frames):
+        frame.paste((255, 255, 255), (0, 0, 12 * (number + 1), 32))
+    buffer = BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=[500, 2000, 1000, 3000], loop=0)
+    gif = Medium("video", buffer.getvalue(), "image/gif")
+    clip = decode_video(gif.bytes, Sampling())
+    expected = [np.asarray(frames[number]) for number in (0, 1, 1, 2, 3, 3, 3)]
+    np.testing.assert_array_equal(clip.frames, expected)
+    assert clip.grid.times == decode_video(blank(gif).bytes, Sampling()).grid.times == (0, 1, 2, 3, 4, 5, 6)
 
 
 def test_no_video_stream() -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lode.config import ROOT
-from tests.project_tree import environment, snakemake
+from tests.project_tree import copy_project, environment, snakemake
 from workflow.overrides import results_folder
 from workflow.pipeline import Pipeline
 from workflow.products import missing, products
@@ -117,6 +117,21 @@ def test_what_the_command_says_makes_it_well_again(tree: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tree / IMPORTANCE).read_bytes() == before
     assert verified(tree)[0] == 0
+
+
+def test_what_the_command_says_can_be_pasted_for_an_experiment_named_by_a_number(tmp_path: Path) -> None:
+    """FAULTS R9. Its report is empty, so verify prints how to make it again; that command plans this report."""
+    tree = copy_project(tmp_path)
+    shutil.copy(tree / "config/experiment/smoke.yaml", tree / "config/experiment/2024.yaml")
+    report = tree / "results/2024/report.html"
+    report.parent.mkdir(parents=True)
+    report.touch()
+    made = [sys.executable, "-m", "workflow.verify", "2024"]
+    said = subprocess.run(made, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False).stdout
+    command = said.splitlines()[-1] + " --dry-run"
+    done = subprocess.run(command, shell=True, cwd=tree, env=environment(tree), text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "output: results/2024/report.html" in done.stdout + done.stderr
 
 
 def test_a_stale_config_is_named_with_both_values(tree: Path) -> None:

@@ -1,11 +1,13 @@
 """What a user counts on: equal runs give equal bytes, printed lines run by hand, plans need no hub."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
@@ -13,6 +15,7 @@ from snakemake.cli import parse_config
 
 from tests.project_tree import ROOT, environment, snakemake
 from workflow.pipeline import Pipeline
+from workflow.verify import remedy
 
 OUTPUTS = ("*.parquet", "*.json", "*.html", "*.svg", "*.png")
 
@@ -60,14 +63,50 @@ def test_a_job_refuses_a_config_other_than_the_planned_one(finished: Path, tmp_p
     assert not (tree / "x").exists()
 
 
-@pytest.mark.parametrize("profile", ["local", "slurm"])
-def test_both_profiles_print_the_line_of_each_job(profile: str) -> None:
-    """A real run with the local one is in test_swapped_table.py. `--logger rich` would print none."""
-    assert OmegaConf.load(ROOT / f"workflow/profiles/{profile}/profile.yaml").printshellcmds is True
+#: What Snakemake asks of an executor that it only plans for.
+EXECUTOR = """\
+from dataclasses import field, make_dataclass
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+common_settings = CommonSettings(non_local_exec=True, implies_no_shared_fs=False, job_deploy_sources=False)
+fields = [(name, kind, field(default=None, metadata={"help": name})) for name, kind in OPTIONS]
+ExecutorSettings = make_dataclass("ExecutorSettings", fields, bases=(ExecutorSettingsBase,))
+class Executor(RemoteExecutor): pass
+"""
+
+
+def test_both_profiles_print_the_line_of_each_job(tmp_path: Path) -> None:
+    """By a dry run with that of Slurm, in whose place stands an executor that can do nothing but be planned for.
+
+    A real run with the local one is in test_swapped_table.py. `--logger rich` would print none.
+    """
+    settings = [OmegaConf.load(ROOT / f"workflow/profiles/{name}/profile.yaml") for name in ("local", "slurm")]
+    assert all(of.printshellcmds is True for of in settings)
     assert "--logger" not in (ROOT / "Makefile").read_text()
+    own = {
+        key.removeprefix("slurm-").replace("-", "_"): value for key, value in settings[1].items() if key[:6] == "slurm-"
+    }
+    options = ", ".join(f"({name!r}, {type(value).__name__})" for name, value in own.items())
+    plugin = tmp_path / "snakemake_executor_plugin_slurm/__init__.py"
+    plugin.parent.mkdir()
+    plugin.write_text(EXECUTOR.replace("OPTIONS", f"[{options}]"))
+    variables = environment(ROOT)
+    variables["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
+    command = ["snakemake", "--dry-run", "--forceall", "--profile", "workflow/profiles/slurm"]
+    asked = [*command, "--config", "experiment=smoke"]
+    done = subprocess.run(asked, cwd=ROOT, env=variables, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    (num_jobs,) = set(re.findall(r"^total +(\d+)$", said, re.MULTILINE))  # said before and after
+    assert said.count("\nShell command: python scripts/") == int(num_jobs) - 1 > 20  # but for the rule `all`
+    assert "note: controls.num_draws = 2: no set can be called specific" in said, "the Snakefile asks what to say"
 
 
-@pytest.mark.parametrize("name", ["2024_01", "007", "1e3", "true", "my exp", "team/x", "a+b"])
+#: Of experiments; most read as numbers or truth values.
+NAMES = ("2024", "12", "0.10", "202401", "2024_01", "007", "1e3", "infinity", "true", "my exp", "team/x", "a+b")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_make_hands_over_what_was_typed(name: str) -> None:
     words = ["seed=7", "+selections.can=['selection=can']", "models=[a,b]"]
     asked = ["reproduce", "verify", f"EXPERIMENT={name}", f"OVERRIDES={' '.join(words)}"]
@@ -77,6 +116,15 @@ def test_make_hands_over_what_was_typed(name: str) -> None:
     assert parse_config(run[run.index("--config") + 1 :]) == {"experiment": name, "overrides": words}
     assert where[-5:] == ["--where", name, *words]
     assert verify[-4:] == [name, *words]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_verify_prints_asks_for_the_same_run(name: str) -> None:
+    overrides = ["seed=7", "+selections.can=['selection=can']", 'title="it\'s a\\"b"']
+    run, bad = SimpleNamespace(name=name, overrides=overrides), SimpleNamespace(path="results/x/report.html")
+    words = shlex.split(remedy(run, [bad]))
+    assert words[words.index("--forcerun") + 1] == "results/x/report.html"
+    assert parse_config(words[words.index("--config") + 1 :]) == {"experiment": name, "overrides": overrides}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config/experiment").glob("*.yaml")))
