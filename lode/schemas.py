@@ -329,6 +329,13 @@ SCHEMAS: dict[str, pa.Schema] = {
                 True,
             ),
             field(
+                "control_magnitudes",
+                pa.list_(pa.float64()),
+                "ratio",
+                "the same of each control, in the order of `control_values`; null: not recorded",
+                True,
+            ),
+            field(
                 "shared_frac", pa.float64(), "share", "of a control's neurons, the set's own; null: not recorded", True
             ),
             field("verdict", pa.string(), "name", "`specific`, `not_specific` or `cannot_be_told`"),

@@ -250,7 +250,17 @@ def verdict_rows(selectivity: list[dict[str, Any]], keys: dict[str, str], num_te
             judged |= {"p_corrected": p_corrected}
             judged |= {"simultaneous_low": row["interval_low"] - 0.04, "simultaneous_high": row["interval_high"] + 0.04}
         ratio = 0.61 if row["set_name"] == "special" else 0.98
-        found.append({**keys, **row, "magnitude_ratio": ratio, "shared_frac": 0.12, "num_tests": num_tests, **judged})
+        found.append(
+            {
+                **keys,
+                **row,
+                "magnitude_ratio": ratio,
+                "control_magnitudes": None,
+                "shared_frac": 0.12,
+                "num_tests": num_tests,
+                **judged,
+            }
+        )
     return found
 
 

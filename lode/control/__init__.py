@@ -52,9 +52,14 @@ class Selected:
         return 1 + int(np.max(self.table["layer"].to_numpy())), 1 + int(np.max(self.table["neuron"].to_numpy()))
 
 
-def stream(seed: int, set_name: str, draw: int) -> np.random.Generator:
-    """The random numbers of one control: they depend on no other set and no other draw."""
-    return np.random.default_rng([seed, crc32(set_name.encode()), draw])
+def stream(seed: int, set_name: str, draw: int, pairs: Pairs | None = None) -> np.random.Generator:
+    """The random numbers of one control: they depend on no other set and no other draw.
+
+    With `pairs` on the neurons of the set too, so that other selectors have other controls: were theirs the same, the
+    largest of many would be compared with one draw. Equal sets have equal controls, in whichever selection.
+    """
+    own = b"" if pairs is None else np.unique(pairs, axis=0).astype(np.int64).tobytes()
+    return np.random.default_rng([seed, crc32(set_name.encode()), draw, crc32(own)])
 
 
 def resized(pairs: Pairs, count: int, shape: tuple[int, int], rng: np.random.Generator) -> Pairs:
@@ -91,7 +96,9 @@ def magnitude(table: pa.Table) -> Float[np.ndarray, "layer neuron"]:
     return sums / counts * norms
 
 
-def magnitude_ratio(values: Float[np.ndarray, "layer neuron"], pairs: Pairs, controls: Sequence[Pairs]) -> float | None:
-    """The mean magnitude of the neurons of all controls over that of the set; None for a set that writes nothing."""
+def magnitude_ratios(
+    values: Float[np.ndarray, "layer neuron"], pairs: Pairs, controls: Sequence[Pairs]
+) -> list[float] | None:
+    """The mean magnitude of each control's neurons over that of the set's; None for a set that writes nothing."""
     own = float(values[tuple(pairs.T)].mean())
-    return float(values[tuple(np.concatenate(controls).T)].mean()) / own if own else None
+    return [float(values[tuple(control.T)].mean()) / own for control in controls] if own else None

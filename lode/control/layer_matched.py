@@ -17,4 +17,6 @@ def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str
     """Draw from all neurons of a layer, those of the set included."""
     layers = np.zeros(selected.shape, dtype=int)  # one block each
     for draw in range(num_draws):
-        yield {name: within_blocks(pairs, layers, stream(seed, name, draw)) for name, pairs in selected.sets.items()}
+        yield {
+            name: within_blocks(pairs, layers, stream(seed, name, draw, pairs)) for name, pairs in selected.sets.items()
+        }

@@ -20,6 +20,6 @@ def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str
     for draw in range(len(sets) - 1):
         others = {name: [other for other in sets if other != name][draw] for name in sets}
         yield {
-            name: resized(sets[other], len(sets[name]), selected.shape, stream(seed, name, draw))
+            name: resized(sets[other], len(sets[name]), selected.shape, stream(seed, name, draw, sets[name]))
             for name, other in others.items()
         }

@@ -31,7 +31,7 @@ def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str
             np.stack([found[:, 0], neurons[found[:, 0], found[:, 1]]], axis=1),
             len(pairs),
             selected.shape,
-            stream(seed, name, 0),
+            stream(seed, name, 0, pairs),
         )
         for name, pairs in selected.sets.items()
         for found in [sets.get(name, pairs[:0])]

@@ -29,7 +29,7 @@ def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str
         shuffled = permuted(selected.table, selected.modalities, stream(seed, "labels", draw))
         sets = selected.select(shuffled, selected.ratio)
         yield {
-            name: resized(sets.get(name, pairs[:0]), len(pairs), selected.shape, stream(seed, name, draw))
+            name: resized(sets.get(name, pairs[:0]), len(pairs), selected.shape, stream(seed, name, draw, pairs))
             for name, pairs in selected.sets.items()
         }
 

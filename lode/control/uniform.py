@@ -13,6 +13,6 @@ def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str
     """Draw from all neurons of the model, those of the set included."""
     for draw in range(num_draws):
         yield {
-            name: resized(pairs[:0], len(pairs), selected.shape, stream(seed, name, draw))
+            name: resized(pairs[:0], len(pairs), selected.shape, stream(seed, name, draw, pairs))
             for name, pairs in selected.sets.items()
         }

@@ -15,12 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
+from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lode.artifacts import SCHEMAS, check_columns
 from lode.dataset import BY_LETTER, Sample
+from lode.diagnostics import canonical
 from lode.errors import UserError, unknown_name
 from lode.media import Medium
 from lode.paths import user_path
@@ -143,7 +145,7 @@ def check_choices(file: Path, row: Mapping[str, Any], by_letter: bool) -> None:
     """
     seen: set[str] = set()
     for choice in row["choices"] or ():
-        text = choice.strip() if by_letter else choice.strip().casefold()
+        text = normalize("NFC", choice.strip()) if by_letter else canonical(choice)
         if not text or text in seen:
             wrong = "occurs twice" if text else "is blank"
             apart = "" if by_letter else " (blanks around them and capitals do not count)"

@@ -227,7 +227,7 @@ def _legend(stars: bool) -> list[Any]:
         dot(f"{LEAST_SHOWN} or more, and more than every control", marker="$\\bullet$", color=INK, markersize=5),
         *([dot(f"and p < {LEVEL:g} after Holm", marker="*", color=INK, markersize=7)] if stars else []),
         dot("specific", marker="o", color=MUTED, markersize=5),
-        dot("not specific", marker="o", color=MUTED, markerfacecolor="white", markersize=5),
+        dot("not shown to be specific", marker="o", color=MUTED, markerfacecolor="white", markersize=5),
         dot("cannot be told", marker="x", color=MUTED, markersize=5),
         dot("a control", marker="|", color=CONTROL, markersize=6),
         Line2D([], [], color=MUTED, linewidth=1.6, label="95 % interval"),

@@ -12,7 +12,7 @@ from lode.page.runs import PARTS, where
 
 Row = dict[str, Any]
 #: How a verdict is written; of several runs of a set the first counts.
-VERDICTS = {"specific": "specific", "not_specific": "not specific", "cannot_be_told": "cannot be told here"}
+VERDICTS = {"specific": "specific", "not_specific": "not shown to be specific", "cannot_be_told": "cannot be told here"}
 
 
 def openings(found: Sequence[Row]) -> list[Row]:
@@ -55,7 +55,8 @@ def conclusion(rows: Sequence[Row], model: str) -> str:
     specific, others, untold = by_verdict.values()
     parts = [f"Specific to its modality: {', '.join(specific)}"] if specific else []
     if others:
-        parts.append(f"{'Not specific' if specific else 'No set is specific to its modality'}: {', '.join(others)}")
+        none = "Not shown to be specific" if specific else "No set is shown to be specific to its modality"
+        parts.append(f"{none}: {', '.join(others)}")
     if untold:
         parts.append(f"Cannot be told here: {', '.join(untold)}")
     return f"{'. '.join(parts)}." if parts else "No set was switched, so nothing can be told."
@@ -69,13 +70,13 @@ def most_telling(rows: Sequence[Row]) -> Row:
 
 def best_of(verdicts: Sequence[Row]) -> str:
     """The most selective of all tests of a model, with the interval that holds for the best of as many."""
-    told = [row for row in verdicts if row["verdict"] != "cannot_be_told"]
+    told = [row for row in verdicts if row["simultaneous_low"] is not None]
     if not told:
         return ""
     best = max(told, key=lambda row: row["selectivity"])
     tests = "1 test" if best["num_tests"] == 1 else f"{number(best['num_tests'])} tests together"
     return (
-        f"Corrected over {tests}, all sets and runs of this report that can be told. The most selective set of this "
+        f"Corrected over {tests}, all sets and runs of this report that are tests. The most selective set of this "
         f"model: {best['set_name']} in {where(best)}, {number(best['selectivity'])}; as the best of so many, "
         f"{interval(best, 'simultaneous')}. Only a selectivity above about "
         f"{number(best['selectivity'] - best['simultaneous_low'])} could be told from none there."

@@ -35,7 +35,9 @@ def of_empty_sets(num_unique: Mapping[str, int]) -> list[Row]:
 
 def alike(of_run: Mapping[str, Any], kind: str, set_name: str) -> Row:
     """How far the controls of a set resemble it, from the provenance of its neurons table; None: not recorded."""
-    return {key: of_run.get(key, {}).get(kind, {}).get(set_name) for key in ("magnitude_ratio", "shared_frac")}
+    shared, ratios = (of_run.get(key, {}).get(kind, {}).get(set_name) for key in ("shared_frac", "magnitude_ratios"))
+    mean = sum(ratios) / len(ratios) if ratios else None
+    return {"shared_frac": shared, "control_magnitudes": ratios, "magnitude_ratio": mean}
 
 
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from lode.artifacts import write_rows
 from lode.dataset import Sample, spoken_options
+from lode.diagnostics import canonical
 from lode.errors import UserError
 from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
 
@@ -67,8 +68,8 @@ def check_choice(sample: Sample) -> None:
             f"{name}: answer_index {index} of {len(sample.choices)} choices; expected the index of a "
             "choice, or -1 where there are none"
         )
-    options = [option.strip().casefold() for option in spoken_options(sample.choices, sample.meta)]
-    answers = {answer.strip().casefold() for answer in sample.answers}
+    options = [canonical(option) for option in spoken_options(sample.choices, sample.meta)]
+    answers = {canonical(answer) for answer in sample.answers}
     if options and answers & set(options) != {options[index]}:
         raise UserError(
             f"{name}: answers {list(sample.answers)}, but answer_index {index} (from 0) of {list(sample.choices)} is "
@@ -106,6 +107,29 @@ class HeldOut:
                 )
 
 
+class Clusters:
+    """Which cluster shows each medium: samples of one picture, sound or video are not independent."""
+
+    def __init__(self) -> None:
+        self.showing: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def add(self, sample: Sample, shown: Sequence[tuple[str, str]]) -> None:
+        """Raise `UserError` naming two samples that show one medium and are said to have nothing in common.
+
+        Args:
+            sample: of one cluster.
+            shown: as `check_sample` gives it.
+        """
+        for what in shown[: len(sample.media)]:
+            sample_id, cluster = self.showing.setdefault(what, (sample.sample_id, sample.cluster_id))
+            if cluster != sample.cluster_id:
+                raise UserError(
+                    f"sample {sample.sample_id} of cluster {sample.cluster_id!r} has the {what[0]} of sample "
+                    f"{sample_id} of cluster {cluster!r}; expected one cluster for one {what[0]}, as intervals go by "
+                    "clusters. Give both the same cluster_id, or drop one"
+                )
+
+
 def checked(samples: Iterable[Sample], modalities: Sequence[str], held_out: HeldOut | None = None) -> Iterator[Sample]:
     """Pass samples on, each one checked first.
 
@@ -116,9 +140,10 @@ def checked(samples: Iterable[Sample], modalities: Sequence[str], held_out: Held
 
     Raises:
         UserError: repeated ids, an empty prompt, no answer, no such choice, a medium that does not decode, or one that
-            the dataset's `modalities` promise and the sample lacks (or the reverse); or as `HeldOut.add`.
+            the dataset's `modalities` promise and the sample lacks (or the reverse); or as `HeldOut.add` and
+            `Clusters.add`.
     """
-    promised, seen = set(modalities) - {"text", "special"}, set[str]()
+    promised, seen, clusters = set(modalities) - {"text", "special"}, set[str](), Clusters()
     for sample in samples:
         if sample.sample_id in seen:
             raise UserError(f"sample {sample.sample_id}: the id occurs twice; ids must be unique in a dataset")
@@ -126,6 +151,7 @@ def checked(samples: Iterable[Sample], modalities: Sequence[str], held_out: Held
         shown = check_sample(sample, promised)
         if held_out:
             held_out.add(sample, shown)
+        clusters.add(sample, shown)
         yield sample
 
 
@@ -144,20 +170,26 @@ def rows(dataset: Any, split_seed: int, split: str) -> Iterator[dict[str, Any]]:
         split: `disjoint`: the splits share nothing; `paper`: one split is mined and tested, so nothing is asked.
 
     Raises:
-        UserError: as `checked`, or a split has no sample.
+        UserError: as `checked`; a split has no sample, or what is tested on lies in one cluster.
     """
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
     drawn = chain.from_iterable(
         plugin.samples(part, count, split_seed, **dataset.options) for part, count in dataset.num_samples.items()
     )
-    absent = set(dataset.num_samples)
+    clusters: dict[str, set[str]] = {part: set() for part in dataset.num_samples}
     held_out = HeldOut(plugin.HELD_OUT == "clusters") if split == "disjoint" else None
     for sample in checked(drawn, dataset.modalities, held_out):
-        absent.discard(sample.split)
+        clusters[sample.split].add(sample.cluster_id)
         yield row(sample)
+    absent = [part for part, found in clusters.items() if not found]
     if absent:
         raise UserError(
             f"dataset {dataset.name}: no sample in split {min(absent)!r}; both `mine` and `report` are needed"
+        )
+    if len(clusters["report"]) < 2:
+        raise UserError(
+            f"dataset {dataset.name}: all samples of split 'report' are of cluster {min(clusters['report'])!r}; "
+            "expected two clusters or more, as an interval needs variation. Add samples that have nothing in common"
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, read_importance, write_table
-from lode.control import Pairs, Selected, magnitude, magnitude_ratio
+from lode.control import Pairs, Selected, magnitude, magnitude_ratios
 from lode.errors import UserError
 from lode.selection import Set, num_asked, taking_part
 
@@ -62,18 +62,19 @@ def _table(key: dict[str, Any], modality: str, pairs: Pairs, scores: np.ndarray,
 
 def with_controls(
     sets: dict[str, Set], selected: Selected, kinds: Sequence[str], num_draws: int, seed: int
-) -> tuple[pa.Table, dict[str, dict[str, dict[str, float | None]]]]:
+) -> tuple[pa.Table, dict[str, dict[str, dict[str, Any]]]]:
     """Every set with its controls of every kind.
 
     Returns:
         Rows of the neurons table, and by kind and set how far controls resemble the set: `shared_frac`, the mean share
-        of a control's neurons that are the set's own, and `magnitude_ratio`, their mean magnitude over that of the set.
+        of a control's neurons that are the set's own, and `magnitude_ratios`, the mean magnitude of each
+        control over that of the set.
     """
     drawn = {
         kind: list(import_module(f"lode.control.{kind}").controls(selected, num_draws, seed)) for kind in sorted(kinds)
     }
     parts: list[pa.Table] = []
-    alike: dict[str, dict[str, dict[str, float | None]]] = {"shared_frac": {}, "magnitude_ratio": {}}
+    alike: dict[str, dict[str, dict[str, Any]]] = {"shared_frac": {}, "magnitude_ratios": {}}
     values = magnitude(selected.table)
     for name, (pairs, scores) in sets.items():
         parts.append(rows(name, pairs, scores))
@@ -86,7 +87,7 @@ def with_controls(
             if members and own:
                 shared = float(np.mean([len(own & found) / len(own) for found in members]))
                 alike["shared_frac"].setdefault(kind, {})[name] = shared
-                alike["magnitude_ratio"].setdefault(kind, {})[name] = magnitude_ratio(values, pairs, matched)
+                alike["magnitude_ratios"].setdefault(kind, {})[name] = magnitude_ratios(values, pairs, matched)
     return pa.concat_tables(parts), alike
 
 

@@ -5,7 +5,7 @@
 ``significance``  rank among controls, alone and corrected over a report; exact McNemar, Holm
 ``effect_size``   Cohen's d_z, risk difference, matched odds ratio
 ``selectivity``   does a set cost more on its own benchmarks than elsewhere, in shares; specificity F
-``verdict``       specific, not specific, or cannot be told here and why
+``verdict``       specific, not shown to be, or cannot be told here and why
 ``dose``          area and slope of a dose-response curve
 
 The unit of analysis is the sample; samples that share a medium form a cluster (docs/methods.md 4.2).

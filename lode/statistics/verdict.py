@@ -1,13 +1,18 @@
-"""Three verdicts on each set of a report: specific, not specific, or cannot be told here, with the reason.
+"""Three verdicts on each set of a report: specific, not shown to be, or cannot be told here, with the reason.
 
 A set is *specific* where three things hold at once. Over all tests of the report, no more than 5 in 100 reports of
 random sets alone have a set as selective as this (`report_p_values`), and the interval of its selectivity lies above 0
 at the level that holds for the best of many (`simultaneous_interval`). And its own benchmarks lose something, at least
 `SMALLEST` of what there was to lose: where the others gain, the difference alone would tell nothing of them.
 
+Sets and controls are compared by their selectivity per magnitude: that of a control is divided by what it writes over
+what the set writes. A control that writes less is no excuse then, as far as effects grow with what is written.
+
 Where no data could have shown it, nothing was found either: such a set is no test, and is not counted as one. So is a
-set whose controls write less than it does, or are mostly itself (`lode/control/magnitude_matched.py`). The rules in
-full: docs/methods.md 4.12.
+set whose controls write less than `UNMATCHABLE` of it, or are mostly itself (`lode/control/magnitude_matched.py`),
+unless it costs its own benchmarks less than `SMALLEST`, which no control could make specific; and one where neither it
+nor any of its controls has a selectivity of `SMALLEST`: what is there is noise, which would hide what others do. The
+rules in full: docs/methods.md 4.12.
 
 Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 1.9 % of
 null reports name a set, at most 4.6 % under heavy tails, 0.9 % where sets overlap. A set that loses 0.2 more on its own
@@ -16,7 +21,7 @@ Where a few random sets cost nearly everything (a Pareto tail without a variance
 52 % of reports of one selection, in 2 % of 18.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +46,9 @@ class Verdict:
         row: of the selectivity table: which set, in which run, and its selectivity.
         verdict: `specific`, `not_specific` or `cannot_be_told`.
         reason: in words, why.
-        p_value: rank of the selectivity among its controls; None where it cannot be told, as for all below.
+        p_value: rank of the selectivity per magnitude among its controls; None for what is no test, as all below.
         p_corrected: after correction over all tests of the report.
-        num_tests: how many sets of the report could be told, over all runs and models.
+        num_tests: how many sets of the report are tests, over all runs and models.
         simultaneous_low: lower end of the interval that holds for the best of that many.
         simultaneous_high: its upper end.
     """
@@ -79,11 +84,30 @@ def why_untold(row: Row, level: float = 0.05) -> str | None:
     if smallest >= level:
         needed = int(1 / level + 1e-9)
         return f"{row['num_controls']} controls: no p below {smallest:.2f} can come out, {needed} or more are needed"
+    return None if row["share_own"] < SMALLEST else why_unmatched(row)
+
+
+def why_unmatched(row: Row) -> str | None:
+    """Why the controls of a set are none: they write less than it does, or are mostly itself; None where they do."""
     if row["magnitude_ratio"] is not None and row["magnitude_ratio"] < UNMATCHABLE:
         return f"unmatchable: its controls reach only {row['magnitude_ratio']:.2f} of what the set writes"
     if row["shared_frac"] is not None and row["shared_frac"] > MOST_SHARED:
         return f"its controls share {row['shared_frac']:.2f} of their neurons with it: too few others are as large"
     return None
+
+
+def per_magnitude(row: Row) -> list[float]:
+    """The selectivity of each control if it wrote as much as the set does, in proportion."""
+    ratios = row["control_magnitudes"] or [1.0] * len(row["control_values"])
+    return [value / ratio if ratio else value for value, ratio in zip(row["control_values"], ratios, strict=True)]
+
+
+def is_test(row: Row) -> bool:
+    """Whether a set that can be told is a test: its controls are matched, and it or one of them costs something.
+
+    The set and its controls are asked alike, so that leaving others out keeps the p-values exact.
+    """
+    return why_unmatched(row) is None and max(row["selectivity"], *per_magnitude(row)) >= SMALLEST
 
 
 def judge(rows: Sequence[Row], level: float = 0.05) -> list[Verdict]:
@@ -94,26 +118,35 @@ def judge(rows: Sequence[Row], level: float = 0.05) -> list[Verdict]:
             `num_neurons`, `own`, `others`, `unmeasurable` (benchmarks where the clean model is not above chance),
             `num_controls`, `magnitude_ratio`, `shared_frac`, and, where it can be told, `share_own`, `share_own_low`,
             `selectivity`, `interval_low`, `interval_high` (at 1 - level), `wide_low`, `wide_high` (at `WIDE_LEVEL`),
-            `num_clusters` (of the benchmark that has fewest) and `control_values` (in the order of draws).
+            `num_clusters` (of the benchmark that has fewest), `control_values` (in the order of draws), and what each
+            of these controls writes over what the set does, `control_magnitudes` (None: not recorded).
         level: the share of null reports that may name a set.
 
     Returns:
         In the order of the rows.
     """
     reasons = [why_untold(row, level) for row in rows]
-    tests = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
-    corrected = report_p_values([row["selectivity"] for row in tests], [row["control_values"] for row in tests])
-    remaining = iter(corrected.tolist())
-    return [
-        _judged(row, next(remaining), len(tests), level)
-        if reason is None
-        else Verdict(row, CANNOT_BE_TOLD, reason, None, None, len(tests), None, None)
-        for row, reason in zip(rows, reasons, strict=True)
-    ]
+    tests = [row for row, reason in zip(rows, reasons, strict=True) if reason is None and is_test(row)]
+    corrected = iter(report_p_values([row["selectivity"] for row in tests], list(map(per_magnitude, tests))).tolist())
+    return [_judged(row, reason, corrected, len(tests), level) for row, reason in zip(rows, reasons, strict=True)]
 
 
-def _judged(row: Row, p_corrected: float, num_tests: int, level: float) -> Verdict:
-    """The verdict on a set that can be told."""
+def _judged(row: Row, reason: str | None, corrected: Iterator[float], num_tests: int, level: float) -> Verdict:
+    """The verdict on a set; of a test, with the next of the corrected p-values."""
+    if reason is not None:
+        return Verdict(row, CANNOT_BE_TOLD, reason, None, None, num_tests, None, None)
+    if not is_test(row):
+        nothing = (
+            f"it costs its own benchmarks less than {SMALLEST} of what there was to lose"
+            if row["share_own"] < SMALLEST
+            else f"neither it nor any control has a selectivity of {SMALLEST}"
+        )
+        return Verdict(row, NOT_SPECIFIC, nothing, None, None, num_tests, None, None)
+    return _tested(row, next(corrected), num_tests, level)
+
+
+def _tested(row: Row, p_corrected: float, num_tests: int, level: float) -> Verdict:
+    """The verdict on a test."""
     low, high = simultaneous_interval(
         row["selectivity"],
         (row["interval_low"], row["interval_high"]),
@@ -122,7 +155,7 @@ def _judged(row: Row, p_corrected: float, num_tests: int, level: float) -> Verdi
         1 - level,
         num_tests,
     )
-    p_value = rank_p_value(row["selectivity"], row["control_values"])
+    p_value = rank_p_value(row["selectivity"], per_magnitude(row))
     p_corrected = max(p_corrected, p_value)  # of runs with more controls, the correction sees the first only
     by_chance = f"of {num_tests} random sets the best does as well with p = {p_corrected:.2g}"
     if p_corrected >= level:

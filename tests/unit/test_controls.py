@@ -16,10 +16,11 @@ from lode.control import (
     Selected,
     magnitude,
     magnitude_matched,
-    magnitude_ratio,
+    magnitude_ratios,
     outlier_excluded,
     resized,
     shuffled_labels,
+    stream,
     within_blocks,
 )
 from lode.selection.miner import select_neurons
@@ -150,14 +151,25 @@ def test_a_control_holds_as_many_of_every_block_each_as_often() -> None:
     assert members(pairs) in [members(draw) for draw in draws]
 
 
-def test_magnitude_ratio_by_hand() -> None:
-    """Controls of mean (1 + 2 + 3 + 6) / 4 = 3 beside a set of mean (4 + 8) / 2 = 6."""
+def test_magnitude_ratios_by_hand() -> None:
+    """Controls of means (1 + 3) / 2 = 2 and (2 + 6) / 2 = 4 beside a set of mean (4 + 8) / 2 = 6."""
     values = np.array([[1.0, 2.0, 4.0, 0.0], [3.0, 6.0, 8.0, 0.0]])
     own = np.array([[0, 2], [1, 2]])
     controls = [np.array([[0, 0], [1, 0]]), np.array([[0, 1], [1, 1]])]
-    assert magnitude_ratio(values, own, controls) == 0.5
-    assert magnitude_ratio(values, own, [own]) == 1
-    assert magnitude_ratio(values, np.array([[0, 3]]), [np.array([[0, 0]])]) is None
+    assert magnitude_ratios(values, own, controls) == [2 / 6, 4 / 6]
+    assert magnitude_ratios(values, own, [own]) == [1]
+    assert magnitude_ratios(values, np.array([[0, 3]]), [np.array([[0, 0]])]) is None
+
+
+def test_other_sets_have_other_controls_and_equal_ones_the_same() -> None:
+    """Else the largest effect of many selectors would be compared with one draw."""
+    one, other = np.array([[0, 1], [1, 2]]), np.array([[0, 1], [1, 3]])
+    draws = [stream(7, "image", 0, pairs).random() for pairs in (one, one[::-1], other)]
+    assert draws[0] == draws[1] != draws[2]
+    for kind in ("uniform", "layer_matched", "magnitude_matched"):
+        given = [Selected({"image": p}, importance(), MODALITY_NAMES, 0.1, lambda *_: {}) for p in (one, other)]
+        first, second = ([draw["image"].tolist() for draw in drawn(kind, of, 20)] for of in given)
+        assert first != second, kind
 
 
 def test_magnitude_matched_is_near_in_magnitude() -> None:
@@ -172,7 +184,7 @@ def test_magnitude_matched_is_near_in_magnitude() -> None:
     }
     given = Selected(sets, table, MODALITY_NAMES, 0.1, lambda *_: sets)
     draws = drawn("magnitude_matched", given, 20)
-    ratio = {name: magnitude_ratio(values, sets[name], [draw[name] for draw in draws]) for name in kept}
+    ratio = {name: np.mean(magnitude_ratios(values, sets[name], [d[name] for d in draws])) for name in kept}
     assert ratio["anywhere"] > 1 > UNMATCHABLE > ratio["largest"]
     shared = {
         name: np.mean([len(members(d[name]) & members(own)) for d in draws]) / len(own) for name, own in sets.items()
@@ -312,16 +324,16 @@ def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
     for row in rows:
         assert (row["kind"] == "control") == bool(row["control_kind"])
     record = read_provenance(tmp_path / "neurons.parquet")
-    shared, ratio = record["shared_frac"], record["magnitude_ratio"]
+    shared, ratio = record["shared_frac"], record["magnitude_ratios"]
     assert {kind: set(of) for kind, of in ratio.items()} == {kind: set(of) for kind, of in shared.items()}
-    assert set(ratio["sham"].values()) == {1.0}
+    assert list(ratio["sham"].values()) == [[1.0]] * len(ratio["sham"])
     values = magnitude(importance())
 
     def mean_of(kind: str) -> float:
         of = [row for row in rows if row["control_kind"] == kind and "image" in (row["control_of"], row["set_name"])]
         return float(np.mean([values[row["layer"], row["neuron"]] for row in of]))
 
-    assert ratio["magnitude_matched"]["image"] == pytest.approx(mean_of("magnitude_matched") / mean_of(""))
+    assert np.mean(ratio["magnitude_matched"]["image"]) == pytest.approx(mean_of("magnitude_matched") / mean_of(""))
     assert all(0 < share < 1 for share in shared["magnitude_matched"].values())
     assert set(shared) == set(KINDS)
     assert set(shared["sham"].values()) == {1.0}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -132,13 +133,29 @@ def test_the_same_video_is_refused_however_it_is_packed() -> None:
         list(prepare.checked(in_both_splits(first, again), ["text", "video"], prepare.HeldOut(clusters=True)))
 
 
+def test_one_picture_is_of_one_cluster() -> None:
+    """Else sixty questions about it would pass for independent, and every interval would be too narrow."""
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 9, 3), dtype=np.uint8))
+    files = [packed(image, format="PNG"), packed(image, format="BMP")]
+
+    def shown(second: str) -> list[Sample]:
+        """Two samples of one picture, the second of this cluster."""
+        of = zip(files, ("c0", second), strict=True)
+        return [Sample(f"s{c}", c, "report", "p", ("x",), (file,)) for file, c in of]
+
+    with pytest.raises(UserError, match="sample sc1 of cluster 'c1' has the image of sample sc0 of cluster 'c0'"):
+        list(prepare.checked(shown("c1"), ["image"]))
+    same = [replace(one, sample_id=str(i)) for i, one in enumerate(shown("c0"))]
+    assert len(list(prepare.checked(same, ["image"]))) == 2
+
+
 # --- what is recorded -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("split", "held_out"), [("disjoint", "clusters"), ("paper", "none")])
 def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: str) -> None:
     output = tmp_path / "d.parquet"
-    sizes = ("dataset.num_samples={mine: 2, report: 1}", f"io.output={output}", f"split={split}")
+    sizes = ("dataset.num_samples={mine: 2, report: 6}", f"io.output={output}", f"split={split}")
     cfg = compose(["dataset=toy_speech", "~dataset.options.voice", *sizes])
     prepare.run(restrict(cfg, "prepare", ("io", "runtime")), MADE_BY)
     assert read_provenance(output)["data"] == {"options": {"voice": "formant"}, "held_out": held_out}
@@ -147,7 +164,7 @@ def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: 
 def test_more_shards_than_samples_are_refused_by_each(tmp_path: Path) -> None:
     """So the first job that runs ends the run; no other message follows when it is mended."""
     output = tmp_path / "d.parquet"
-    cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, report: 1}", f"io.output={output}"])
+    cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, report: 6}", f"io.output={output}"])
     prepare.run(restrict(cfg, "prepare", ("io", "runtime")), MADE_BY)
     assert [len(mined_samples(str(output), "disjoint", shard, 2)) for shard in (0, 1)] == [1, 1]
     for shard in range(3):

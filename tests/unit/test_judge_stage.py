@@ -10,7 +10,7 @@ from lode.shapes import COMPARED
 from lode.stages.judge import run
 
 ALIKE = {
-    "magnitude_ratio": {"magnitude_matched": {"image": 0.97}},
+    "magnitude_ratios": {"magnitude_matched": {"image": [0.96, 0.98] * 10}},
     "shared_frac": {"magnitude_matched": {"image": 0.2}},
 }
 CONTROLS = [0.01 * (-1) ** i for i in range(20)]  # the mean is 0 and the spread 0.01
@@ -57,7 +57,8 @@ def test_a_set_is_judged_once_an_outcome_by_its_headline_controls(verdicts: list
     assert (image["verdict"], image["control_kind"], image["selectivity"]) == ("specific", "magnitude_matched", 0.5)
     assert image["num_tests"] == 4  # image and text, of two selections
     assert image["p_corrected"] == pytest.approx(1 / 21)
-    assert (image["magnitude_ratio"], image["shared_frac"]) == (0.97, 0.2)
+    assert (image["magnitude_ratio"], image["shared_frac"]) == (pytest.approx(0.97), 0.2)
+    assert image["control_magnitudes"] == [0.96, 0.98] * 10
     assert of(verdicts, "t", "image")["verdict"] == "not_specific"
     assert of(verdicts, "t", "image")["magnitude_ratio"] is of(verdicts, "t", "image")["shared_frac"] is None
     assert len(verdicts) == 5 * len(COMPARED)

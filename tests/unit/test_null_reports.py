@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lode.control import MOST_SHARED, UNMATCHABLE, Pairs, stream, within_blocks
+from lode.control import MOST_SHARED, UNMATCHABLE, Pairs, magnitude_ratios, stream, within_blocks
 from lode.control.magnitude_matched import BLOCK, in_blocks
 from lode.statistics.intervals import drop_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights
@@ -69,7 +69,7 @@ def runs_of_reports(
                 {
                     "model": "m", "selection": f"s{selection}", "intervention": "zero", "set_name": name,
                     "num_neurons": 9, "own": NAMES[own].tolist(), "others": NAMES[~own].tolist(), "unmeasurable": [],
-                    "magnitude_ratio": 1.0, "shared_frac": 0.1,  # nor that
+                    "magnitude_ratio": 1.0, "shared_frac": 0.1, "control_magnitudes": None,  # nor that
                     "num_controls": num_controls, "control_values": controls[report, selection].tolist(),
                     "share_own": 1.0, "share_own_low": 1.0,  # that its own lose something is not asked here
                     "selectivity": value, "interval_low": low, "interval_high": high, "num_clusters": SAMPLES,
@@ -112,8 +112,10 @@ def test_power_at_a_selective_drop_of_a_fifth() -> None:
 
 # --- the shipped controls, where selection is blind to what a neuron does ---------------------------------------------
 
-NUM_LAYERS, NUM_NEURONS, NUM_CHOSEN, NUM_SETS = 1, 96, 16, 3
+NUM_LAYERS, NUM_NEURONS, NUM_CHOSEN, NUM_SETS = 1, 200, 16, 3
+REPORTS = 120
 Blind = Callable[[np.random.Generator, np.ndarray], Pairs]
+Harm = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
 def anywhere(rng: np.random.Generator, magnitudes: np.ndarray) -> Pairs:
@@ -123,7 +125,7 @@ def anywhere(rng: np.random.Generator, magnitudes: np.ndarray) -> Pairs:
 
 def rather_large(rng: np.random.Generator, magnitudes: np.ndarray) -> Pairs:
     """The first by size times chance, as a selector has it that knows how much a neuron writes."""
-    noisy = magnitudes * rng.lognormal(0, 1, magnitudes.shape)
+    noisy = magnitudes * rng.lognormal(0, 0.7, magnitudes.shape)
     return np.stack(np.unravel_index(np.argsort(-noisy, axis=None)[:NUM_CHOSEN], magnitudes.shape), axis=1)
 
 
@@ -141,45 +143,80 @@ def neighbours_outside(pairs: Pairs, magnitudes: np.ndarray, rng: np.random.Gene
     return found
 
 
+def either_way(rng: np.random.Generator, magnitudes: np.ndarray) -> np.ndarray:
+    """What each neuron does, in proportion to its size: heavy-tailed, for better or worse."""
+    return magnitudes * rng.standard_t(3, magnitudes.shape)
+
+
+def always_harm(rng: np.random.Generator, magnitudes: np.ndarray) -> np.ndarray:
+    """The same where every neuron is of use: what is larger costs more."""
+    return magnitudes * rng.gamma(16, 1 / 16, magnitudes.shape)
+
+
 def null_p_values(
-    choose: Blind, num_reports: int, seed: int, outside: bool = False
+    choose: Blind, harms: Harm, seed: int, spread: float = 0.7, outside: bool = False, per_size: bool = True
 ) -> tuple[np.ndarray, dict[str, float]]:
     """The smallest corrected p of each report of three sets, and how far their controls resemble them.
 
-    What neurons do is proportional to their size and otherwise heavy-tailed chance, and adds up.
+    Args:
+        choose: the set, blind to what a neuron does.
+        harms: what neurons do; it adds up.
+        seed: of everything.
+        spread: of the sizes of neurons [standard deviation of the logarithm].
+        outside: controls are neighbours from outside the set.
+        per_size: effects are compared per magnitude, as verdicts do.
     """
     rng = np.random.default_rng(seed)
     smallest, ratios, shared = [], [], []
-    for report in range(num_reports):
-        magnitudes = rng.lognormal(0, 0.7, (NUM_LAYERS, NUM_NEURONS))
-        harm = magnitudes * rng.standard_t(3, magnitudes.shape)
+    for report in range(REPORTS):
+        magnitudes = rng.lognormal(0, spread, (NUM_LAYERS, NUM_NEURONS))
+        harm = harms(rng, magnitudes)
         blocks = in_blocks(magnitudes, BLOCK)
         effects, of_controls = [], []
         for name in range(NUM_SETS):
             own = choose(rng, magnitudes)
-            streams = [stream(report, str(name), draw) for draw in range(CONTROLS)]
+            streams = [stream(report, str(name), draw, own) for draw in range(CONTROLS)]
             controls = [
                 neighbours_outside(own, magnitudes, s) if outside else within_blocks(own, blocks, s) for s in streams
             ]
+            sizes = magnitude_ratios(magnitudes, own, controls)
+            assert sizes
             effects.append(harm[tuple(own.T)].sum())
-            of_controls.append([harm[tuple(control.T)].sum() for control in controls])
+            of_controls.append(
+                [harm[tuple(c.T)].sum() / (s if per_size else 1) for c, s in zip(controls, sizes, strict=True)]
+            )
+            ratios += sizes
             every = np.concatenate(controls)
-            ratios.append(magnitudes[tuple(every.T)].mean() / magnitudes[tuple(own.T)].mean())
             shared.append(np.isin(every @ [NUM_NEURONS, 1], own @ [NUM_NEURONS, 1]).mean())
         smallest.append(report_p_values(effects, of_controls).min())
     return np.array(smallest), {"ratio": float(np.mean(ratios)), "shared": float(np.mean(shared))}
 
 
-@pytest.mark.parametrize("choose", [anywhere, rather_large])
-def test_blind_selection_beats_the_shipped_controls_as_seldom_as_promised(choose: Blind) -> None:
-    """FAULTS N2. A corrected p below 0.05 is 1 / 21: in 4.8 % of reports, up to three standard errors of 200."""
-    p_values, alike = null_p_values(choose, 200, seed=3)
+#: Three standard errors above 1 / 21, the share of null reports with a corrected p below 0.05.
+PROMISED = 1 / 21 + 3 * np.sqrt(1 / 21 * 20 / 21 / REPORTS)
+
+
+@pytest.mark.parametrize(
+    ("choose", "harms", "spread"),
+    [(anywhere, either_way, 0.7), (rather_large, either_way, 0.7), (rather_large, always_harm, 1.0)],
+)
+def test_blind_selection_beats_the_shipped_controls_as_seldom_as_promised(
+    choose: Blind, harms: Harm, spread: float
+) -> None:
+    """FAULTS N2. The last is the hardest: controls write 0.96 of what their set does, and what is larger costs more."""
+    p_values, alike = null_p_values(choose, harms, seed=3, spread=spread)
     assert alike["ratio"] > UNMATCHABLE
     assert 0 < alike["shared"] < MOST_SHARED
-    assert np.mean(p_values < 0.05) < 1 / 21 + 3 * np.sqrt(1 / 21 * 20 / 21 / 200)
+    assert np.mean(p_values < 0.05) < PROMISED
 
 
 def test_neighbours_from_outside_the_set_would_not_do() -> None:
     """The counter-test: the same simulation finds controls that share neurons with each other and none with the set."""
-    p_values, _ = null_p_values(rather_large, 100, seed=4, outside=True)
-    assert np.mean(p_values < 0.05) > 0.15
+    p_values, _ = null_p_values(rather_large, either_way, seed=4, outside=True)
+    assert np.mean(p_values < 0.05) > PROMISED
+
+
+def test_effects_as_they_are_would_not_do() -> None:
+    """A selector that knows the size takes the larger ones of a block too, and what is larger costs more."""
+    p_values, _ = null_p_values(rather_large, always_harm, seed=3, spread=1.0, per_size=False)
+    assert np.mean(p_values < 0.05) > PROMISED

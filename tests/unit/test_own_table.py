@@ -192,7 +192,24 @@ def prepared(folder: Path, *overrides: str) -> Iterator[dict[str, Any]]:
 
 
 def test_splits_may_share_where_one_is_mined_and_tested(tmp_path: Path) -> None:
-    written(tmp_path / "t.parquet", cluster_id=["c"] * 4)
+    written(tmp_path / "t.parquet", cluster_id=["c", "c", "c", "d"])
     assert len(list(prepared(tmp_path, "split=paper"))) == 4
     with pytest.raises(UserError, match="cluster 'c'"):
+        list(prepared(tmp_path))
+
+
+def test_what_is_tested_on_has_two_clusters(tmp_path: Path) -> None:
+    """Known before any model runs; it was refused after the whole ablation."""
+    written(tmp_path / "t.parquet", cluster_id=["a", "b", "c", "c"])
+    with pytest.raises(UserError, match="all samples of split 'report' are of cluster 'c'; expected two"):
+        list(prepared(tmp_path))
+
+
+def test_one_word_has_one_spelling(tmp_path: Path) -> None:
+    """An e with its accent, as one sign and as two."""
+    choices = [[], [], ["caf\u00e9", "tea"], []]
+    answers = [["x"], ["x"], ["cafe\u0301"], ["x"]]
+    assert len(list(prepared(written(tmp_path / "t.parquet", choices=choices, answers=answers).parent))) == 4
+    written(tmp_path / "t.parquet", choices=[[], [], ["caf\u00e9", "cafe\u0301"], []], answers=answers)
+    with pytest.raises(UserError, match="occurs twice"):
         list(prepared(tmp_path))

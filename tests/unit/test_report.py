@@ -290,10 +290,10 @@ def test_conclusion_has_three_verdicts_over_all_runs() -> None:
         {**verdict("video", "specific", 0.9), "model": "other"},
     ]
     assert conclusion(rows, "m") == (
-        "Specific to its modality: image (s2 · zero). Not specific: text. "
+        "Specific to its modality: image (s2 · zero). Not shown to be specific: text. "
         "Cannot be told here: special (no benchmark of its own)."
     )
-    assert conclusion(rows[:2], "m") == "No set is specific to its modality: text, image."
+    assert conclusion(rows[:2], "m") == "No set is shown to be specific to its modality: text, image."
     assert conclusion(rows[3:], "m") == "Cannot be told here: special (no benchmark of its own)."
 
 

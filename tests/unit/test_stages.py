@@ -218,7 +218,7 @@ def test_an_empty_set_is_written_beside_others() -> None:
     table, alike = select.with_controls(sets, selected, ["layer_matched"], 2, 0)
     assert table["set_name"].to_pylist() == ["image", "image_layer_matched_00", "image_layer_matched_01"]
     assert table.schema == SCHEMAS["neurons"]
-    assert list(alike["shared_frac"]["layer_matched"]) == list(alike["magnitude_ratio"]["layer_matched"]) == ["image"]
+    assert list(alike["shared_frac"]["layer_matched"]) == list(alike["magnitude_ratios"]["layer_matched"]) == ["image"]
 
 
 def test_union_keeps_the_best_score() -> None:

@@ -16,7 +16,7 @@ def row(set_name: str = "image", **changes: Any) -> dict[str, Any]:
         "own": ["vqa"], "others": ["mmlu", "speech"], "unmeasurable": [], "num_controls": 20, "control_values": FLAT,
         "share_own": 0.6, "share_own_low": 0.5,
         "selectivity": 0.5, "interval_low": 0.4, "interval_high": 0.6, "wide_low": 0.3, "wide_high": 0.7,
-        "num_clusters": 80, "magnitude_ratio": 0.9, "shared_frac": 0.5,
+        "num_clusters": 80, "magnitude_ratio": 0.9, "shared_frac": 0.5, "control_magnitudes": None,
     }  # fmt: skip
     values = {} if "control_values" not in changes else {"num_controls": len(changes["control_values"])}
     return {**found, **values, **changes}
@@ -47,6 +47,11 @@ def untold(reason_of: str, **changes: Any) -> dict[str, Any]:
         ({"magnitude_ratio": None, "shared_frac": None}, SPECIFIC),  # tables of controls that say nothing of it
         ({"magnitude_ratio": 0.899}, CANNOT_BE_TOLD),
         ({"shared_frac": 0.501}, CANNOT_BE_TOLD),
+        ({"magnitude_ratio": 0.5, "share_own": 0.009}, NOT_SPECIFIC),  # what loses nothing needs no control
+        ({"shared_frac": 0.9, "share_own": -0.2}, NOT_SPECIFIC),
+        ({"control_values": [*FLAT[:19], 0.49], "control_magnitudes": [0.97] * 20}, NOT_SPECIFIC),  # 0.49 / 0.97 > 0.5
+        ({"control_values": [*FLAT[:19], 0.5], "control_magnitudes": [1.01] * 20}, SPECIFIC),
+        ({"control_magnitudes": [0.0] * 20}, SPECIFIC),  # what writes nothing does nothing
         ({"control_values": FLAT[:19]}, CANNOT_BE_TOLD),  # 1 / 20 is not below 0.05
         ({"control_values": []}, CANNOT_BE_TOLD),
     ],
@@ -90,6 +95,21 @@ def test_all_tests_of_a_report_are_corrected_for_and_what_cannot_be_told_is_none
     assert (both[1].p_value, both[1].p_corrected, both[1].num_tests) == (1 / 21, 2 / 21, 2)
     assert (both[0].p_value, both[0].p_corrected, both[0].reason) == (None, None, "no benchmark without it")
     assert both[1].simultaneous_low < alone[0].simultaneous_low == pytest.approx(0.4)
+
+
+def test_what_costs_nothing_is_no_test_and_hides_no_effect() -> None:
+    """One of its controls stands out of the noise of its own as far as the set of the other does out of its."""
+    noise = [1e-6, *[0.0] * 19]
+    nothing = row("text", selectivity=0.0, interval_low=0.0, share_own=0.02, control_values=noise)
+    found = judge([row(), nothing])
+    assert [one.verdict for one in found] == [SPECIFIC, NOT_SPECIFIC]
+    assert (found[0].num_tests, found[0].p_corrected) == (1, 1 / 21)
+    assert (found[1].p_value, found[1].simultaneous_low) == (None, None)
+    assert found[1].reason == "neither it nor any control has a selectivity of 0.01"
+    little = judge([row(share_own=0.001, magnitude_ratio=0.5)])[0]
+    assert little.reason == "it costs its own benchmarks less than 0.01 of what there was to lose"
+    at_stake = judge([row(), {**nothing, "control_values": [0.01, *[0.0] * 19]}])
+    assert [one.num_tests for one in at_stake] == [2, 2]
 
 
 def test_the_interval_of_the_best_of_many_decides() -> None:
