@@ -350,7 +350,7 @@ SCHEMAS: dict[str, pa.Schema] = {
                 "share of draws in which any of the report's sets stands out among its own as much; null: not tested",
                 True,
             ),
-            field("num_tests", pa.int32(), "tests", "sets and runs of the report that are tested together"),
+            field("num_tests", pa.int32(), "tests", "sets and runs of the report that have matched controls"),
             field(
                 "simultaneous_low", pa.float64(), "share", "lower end of the interval that holds for all tests", True
             ),
