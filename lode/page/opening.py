@@ -76,8 +76,8 @@ def best_of(verdicts: Sequence[Row]) -> str:
     best = max(told, key=lambda row: row["selectivity"])
     tests = "1 test" if best["num_tests"] == 1 else f"{number(best['num_tests'])} tests together"
     return (
-        f"Corrected over {tests}, all sets and runs of this report with matched controls. The most selective set of this "
-        f"model: {best['set_name']} in {where(best)}, {number(best['selectivity'])}; as the best of so many, "
+        f"Corrected over {tests}, all sets and runs of this report with matched controls. The most selective set of "
+        f"this model: {best['set_name']} in {where(best)}, {number(best['selectivity'])}; as the best of so many, "
         f"{interval(best, 'simultaneous')}. Only a selectivity above about "
         f"{number(best['selectivity'] - best['simultaneous_low'])} could be told from none there."
     )
