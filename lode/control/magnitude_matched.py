@@ -11,9 +11,9 @@ matched as well, but share neurons with each other and none with the set; a rand
 they do among themselves, and is called special: in up to 0.38 of null reports, where 0.05 was promised.
 
 A selector that knows how much a neuron writes takes the larger ones of a block too, so its controls write a little
-less than the set, and effects that grow with what is written would be called special: in 0.20 of null reports at a
-ratio of 0.97. So the verdict compares effects per magnitude, of the set and of each control (`magnitude_ratios`;
-`lode/statistics/verdict.py`), which brings it to 0.04.
+less than the set, and effects that grow with what is written would be called special: in 0.15 of null reports of
+`tests/unit/test_null_reports.py`. So a set has to beat its controls per magnitude as well (`magnitude_ratios`;
+`lode/statistics/verdict.py`), which brings it to 0.02.
 
 A set that beats these controls matters for more than writing much. Two ratios say what that is worth; both are in the
 provenance of the neurons table, by kind of control and set. `magnitude_ratios`: the mean magnitude of each control over

@@ -16,11 +16,11 @@ nor any of its controls has a selectivity of `SMALLEST`: what is there is noise,
 intervals are for the best of all matched sets, whether anything is at stake in them or not. The rules in full:
 docs/methods.md 4.12.
 
-Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): 1.9 % of
-null reports name a set, at most 4.6 % under heavy tails, 0.9 % where sets overlap. A set that loses 0.2 more on its own
-benchmarks is found in 38 % of such reports; in 82 % of reports of one selection (4 tests), in 94 % with 40 controls.
-Where a few random sets cost nearly everything (a Pareto tail without a variance), little can be found: a loss of 0.5 in
-52 % of reports of one selection, in 2 % of 18.
+Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): of 200
+null reports 1.5 % name a set, 4.5 % under heavy tails, 2 % where every other selection has the same sets. A set that
+loses 0.2 more on its own benchmarks is found in 38 % of such reports; in 82 % of reports of one selection (4 tests), in
+94 % with 40 controls. Where a few random sets cost nearly everything (a Pareto tail without a variance), little can be
+found: a loss of 0.5 in 52 % of reports of one selection, in 2 % of 18.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
