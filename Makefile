@@ -32,7 +32,7 @@ verify: ## compare every result of an experiment with the plan: make verify EXPE
 	@$(RUN) python -m workflow.verify $(WORDS)
 
 test: ## all tests, in two processes with a thread each
-	@OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses=2 --dist=loadgroup
+	@OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 test-browser: ## the report in a real browser (Chromium; root and apt where there is none)
 	@$(RUN) pytest tests/browser -m browser

@@ -17,8 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--experiment", default="smoke", help="of tests/slurm and tests/faults: smoke, default, ...")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker of pytest-xdist have all tests of a file, and of the workflow: they share what they set up."""
+    """Let one worker of pytest-xdist have all tests of a file, and of the workflow: they share what they set up.
+
+    The workflow comes first: it is the longest group, and the other worker takes all files meanwhile.
+    """
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
     for item in items:
         group = "workflow" if item.path.parent.name == "workflow" else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
