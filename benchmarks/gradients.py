@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from lode.config import ROOT, compose
+from lode.config import compose
+from lode.engine.paths import ROOT
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.encoding import encode

@@ -1,7 +1,7 @@
 """The tables that flow between stages: the only reader and writer of results.
 
 Their schemas are in `lode/schemas.py`. Every table carries its provenance: digests of config and code, and library
-versions; and a seal (`lode/seal.py`), by which `make verify` finds what was changed since.
+versions; and a seal (`lode/engine/seal.py`), by which `make verify` finds what was changed since.
 """
 
 import json
@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lode.errors import UserError, writing
+from lode.engine.errors import UserError, writing
+from lode.engine.seal import BLANK, seal
 from lode.schemas import SCHEMAS
-from lode.seal import BLANK, seal
 
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow")
 PROVENANCE_KEY = b"lode"
@@ -129,7 +129,7 @@ def replacing(path: str | Path, sealed: bool = True) -> Iterator[Path]:
 
     Args:
         path: where the file goes.
-        sealed: whether the file holds a blank seal (`lode/seal.py`), to be filled in.
+        sealed: whether the file holds a blank seal (`lode/engine/seal.py`), to be filled in.
 
     Raises:
         UserError: the disk is full, or the folder may not be written to.

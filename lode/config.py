@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -25,10 +24,10 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from lode.config_file import check_choice, refusal
-from lode.errors import UserError, unknown_name
+from lode.engine.config_file import check_choice, refusal
+from lode.engine.errors import UserError, unknown_name
+from lode.engine.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIG_DIR = ROOT / "config"
 GROUPS = ("model", "dataset", "selection", "intervention", "figure", "experiment", "training")
 

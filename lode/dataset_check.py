@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lode.errors import UserError
-from lode.paths import is_local, user_path
+from lode.engine.errors import UserError
+from lode.engine.paths import is_local, user_path
 from lode.training_data import check_unseen, training_data
 
 

@@ -6,8 +6,8 @@ from importlib import import_module
 from math import floor
 from typing import Any
 
-from lode.errors import UserError
-from lode.names import check_legal
+from lode.engine.errors import UserError
+from lode.engine.names import check_legal
 from lode.shapes import MEMBERS, MODALITIES, MODALITY_SPLITS
 from lode.validation import check_media, check_name, check_plugin
 

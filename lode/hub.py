@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.paths import is_local, user_path
 from lode.media import Medium
-from lode.paths import is_local, user_path
 from lode.splits import Draw, drawn_ids
 
 Record = Mapping[str, Any]

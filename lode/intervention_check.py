@@ -4,8 +4,8 @@ import ast
 import math
 from typing import Any
 
-from lode.config import ROOT
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
+from lode.engine.paths import ROOT
 from lode.shapes import ACTED_NEURONS, ACTED_PASSES, ACTED_TOKENS
 
 SWITCHES = {"neurons": ACTED_NEURONS, "tokens": ACTED_TOKENS, "passes": ACTED_PASSES}

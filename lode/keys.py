@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 #: What the end of a table's path says, from the file name backwards to its folders.
 _KEYS = {

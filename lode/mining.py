@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lode.artifacts import read_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 
 def mining_split(split: str) -> str:

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from lode.fields import field
+from lode.engine.fields import field
 
 _PLANTING = (
     field("strength", pa.float64(), "standard deviations", "how far planted gates are down outside their modality"),

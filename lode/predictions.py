@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lode.diagnostics import begins
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 Row = Mapping[str, Any]
 _KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows

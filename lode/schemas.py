@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from lode.fields import field
+from lode.engine.fields import field
 from lode.planted_tables import PLANTED
 
 _MEDIUM = pa.struct(

@@ -13,10 +13,10 @@ from time import time_ns
 from typing import Any
 
 from lode.artifacts import replacing
-from lode.config import ROOT, semantic_json
+from lode.config import semantic_json
+from lode.engine.paths import ROOT, is_local, user_path
+from lode.engine.seal import file_sha256
 from lode.model.manifest import files_of
-from lode.paths import is_local, user_path
-from lode.seal import file_sha256
 
 #: Files from this size on are read once and then known by path, inode, size and both times of the file system.
 LARGE = 2**20

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 #: Where one unit of the hash interval goes: 70 % train, 10 % mine, 20 % report.
 _BOUNDS = (("train", 0.7), ("mine", 0.8), ("report", 1.0))

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection import Pairs, Scores
 
 

@@ -9,7 +9,7 @@ from omegaconf.errors import MissingMandatoryValue
 
 from lode.artifacts import provenance
 from lode.config import compose, digest, restrict
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.sources import recorded
 from lode.validation import validate
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 FILE = "training_data.json"
 

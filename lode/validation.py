@@ -14,11 +14,10 @@ from importlib.metadata import version
 from typing import Any
 
 from lode.checks.model_folder import check_chat_template, local_folder
-from lode.config import ROOT
 from lode.dataset_check import check_files, check_shards, check_tested_data
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
+from lode.engine.paths import ROOT, is_local
 from lode.intervention_check import check_intervention
-from lode.paths import is_local
 from lode.shapes import (
     ATTENTION_KINDS,
     MODALITIES,

@@ -14,7 +14,7 @@ from lode.config import digest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "lode"
-NO_RESULT_DEPENDS_ON = {"lode.checks.model_folder", "lode.validation", "lode.errors"}
+NO_RESULT_DEPENDS_ON = {"lode.checks.model_folder", "lode.validation", "lode.engine.errors"}
 
 
 def module_file(name: str) -> Path | None:

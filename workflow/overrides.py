@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from lode.config import GROUPS
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from workflow.recorded import section_of
 
 #: Sections whose values change no result (`lode.config.RuntimeConfig`).

@@ -11,7 +11,8 @@ from itertools import chain
 
 from omegaconf import DictConfig
 
-from lode.config import GROUPS, ROOT, SECTIONS, compose, semantic_json
+from lode.config import GROUPS, SECTIONS, compose, semantic_json
+from lode.engine.paths import ROOT
 from workflow.fingerprint import code_digest
 
 SCRIPTS = ROOT / "scripts"

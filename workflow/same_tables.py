@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 
 def renames(given: Sequence[str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Compare every result of an experiment with the plan: `python -m workflow.verify default`, or `make verify`.
 
-A file is as planned when it is there, its seal holds (`lode/seal.py`), and it records the config and the code that the
-plan would make it with now. Time stamps and Snakemake's own records play no part, so results that were copied from
-elsewhere can be verified too. Needs neither torch nor Snakemake.
+A file is as planned when it is there, its seal holds (`lode/engine/seal.py`), and it records the config and the code
+that the plan would make it with now. Time stamps and Snakemake's own records play no part, so results that were copied
+from elsewhere can be verified too. Needs neither torch nor Snakemake.
 """
 
 import argparse
@@ -17,11 +17,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from lode.artifacts import read_provenance, read_table
-from lode.config import ROOT, digest
-from lode.errors import UserError
-from lode.names import is_text
+from lode.config import digest
+from lode.engine.errors import UserError
+from lode.engine.names import is_text
+from lode.engine.paths import ROOT
+from lode.engine.seal import damage, file_sha256
 from lode.page.opening import conclusion
-from lode.seal import damage, file_sha256
 from workflow.overrides import results_folder
 from workflow.pipeline import Pipeline
 from workflow.products import Product, missing, products

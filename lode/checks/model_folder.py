@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from lode.errors import UserError
-from lode.paths import user_path
+from lode.engine.errors import UserError
+from lode.engine.paths import user_path
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 #: What a tokenizer is read from.

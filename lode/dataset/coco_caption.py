@@ -9,9 +9,9 @@ shows. They are references of one image of the list, and that image is left out:
 from collections.abc import Iterator
 
 from lode.dataset import Sample
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.paths import user_path
 from lode.hub import Record, Source, commit_of, drawn, encoded, records
-from lode.paths import user_path
 from lode.splits import Draw
 
 HELD_OUT = "clusters"

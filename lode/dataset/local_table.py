@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 from lode.artifacts import SCHEMAS, check_columns
 from lode.dataset import BY_LETTER, Sample
 from lode.diagnostics import canonical
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
+from lode.engine.paths import user_path
 from lode.media import Medium
-from lode.paths import user_path
 
 HELD_OUT = "clusters"
 SPLITS = ("mine", "report")

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from lode.dataset import BY_LETTER, Sample
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.hub import Record, Source, commit_of, drawn, fetch, records
 from lode.splits import Draw
 

@@ -16,7 +16,7 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from lode.dataset import Sample
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.hub import Source, commit_of, fetch, media_type
 from lode.media import Medium
 from lode.splits import Draw, drawn_ids

@@ -16,7 +16,7 @@ import scipy  # its parts load when first used: plans import this module
 import soundfile
 
 from lode.dataset import Sample, only_split
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
 from lode.media import encode_audio
 from lode.splits import with_cluster
 from lode.voice import RATE, WORDS, Sound, random_speaker, record, say

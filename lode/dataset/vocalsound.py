@@ -8,7 +8,7 @@ set `prompt` to repeat them). Records of `lmms-lab-audio/vocalsound`.
 from collections.abc import Iterator
 
 from lode.dataset import Sample
-from lode.errors import unknown_name
+from lode.engine.errors import unknown_name
 from lode.hub import Record, Source, commit_of, drawn, encoded
 from lode.splits import Draw
 

@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from lode.artifacts import read_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.keys import keys_of
 from lode.shapes import MODALITIES
 

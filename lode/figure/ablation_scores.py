@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.figure import (
     CONTROL,
     INK,

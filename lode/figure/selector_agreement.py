@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.figure import INK, MUTED, WIDTH, Table, blocks, fill, heading, in_order
 from lode.stability import agreement
 

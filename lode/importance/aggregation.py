@@ -13,7 +13,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.artifacts import SCHEMAS, dense, dense_lists, dense_shape, list_column, neuron_columns, read_table
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
 from lode.shapes import METRICS
 
 SCORE_SUMS = [f"{metric}_score_sum" for metric in METRICS]

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
 from lode.shapes import ATTENTION_KINDS, MEMBERS, METRICS, MODALITIES, TOKEN_MODALITIES
 
 #: A range below this share of the largest magnitude is rounding noise of a constant.

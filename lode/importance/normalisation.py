@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lode.errors import unknown_name
+from lode.engine.errors import unknown_name
 from lode.importance.miner import minmax
 from lode.shapes import NORMALISATIONS
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from lode.artifacts import list_column, neuron_columns
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.histogram import count_by_bin
 from lode.importance.miner import TokenPlan, token_scores
 from lode.importance.normalisation import normalise

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media.medium import Medium, Sampling
 from lode.media.picture import blank_image, decode_image, encode_image
 from lode.media.sound import blank_audio, decode_audio, encode_audio

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers.utils import is_flash_attn_2_available
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 
 @dataclass(frozen=True)

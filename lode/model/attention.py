@@ -12,7 +12,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.model.adapter import Adapter
 
 NAME = "lode_observed"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from accelerate.utils import release_memory
 from tqdm import tqdm
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 Result = TypeVar("Result")
 Sample = Mapping[str, Any]

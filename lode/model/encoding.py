@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers.video_utils import VideoMetadata
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import Clip, Medium, Sampling, decode
 from lode.model.adapter import Adapter, token_id
 from lode.shapes import REPLY, TOKEN_MODALITIES

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_tokens, check_lengths, check_text
 from lode.model.head import last_positions

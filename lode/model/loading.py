@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import blank
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, encode

@@ -13,9 +13,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from lode.config import ROOT
-from lode.errors import UserError
-from lode.seal import file_sha256
+from lode.engine.errors import UserError
+from lode.engine.paths import ROOT
+from lode.engine.seal import file_sha256
 
 #: What a model is loaded from. Weights and code in its folders are other formats; tokenizers in them belong to it.
 LOADED = ("*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.safetensors")

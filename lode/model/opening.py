@@ -10,7 +10,7 @@ import transformers
 from torch import nn
 
 from lode.checks.model_folder import no_chat_template
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, check_attention, find_parts, placement, refuse_offload
 from lode.model.manifest import recorded_folder
 

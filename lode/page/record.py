@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from lode.artifacts import read_provenance
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 #: Which step makes a kind of table.
 STEPS = {

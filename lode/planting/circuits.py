@@ -32,7 +32,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.planting.calibration import LayerTokens
 
 #: Below this a float32 SiLU is 0: its sigmoid underflows.

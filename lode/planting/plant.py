@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, find_parts, token_id
 from lode.planting.calibration import LayerTokens
 from lode.planting.circuits import Design, Layer, design_layers, paired

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.intervention import Intervention, switched
 from lode.model.adapter import Adapter
 from lode.model.tower import encoders_once

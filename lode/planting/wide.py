@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 MODEL_TYPE = "qwen2_vl"
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 COLUMN = "choice_log_likelihoods"
 UNIT = "score in [0, 1]"

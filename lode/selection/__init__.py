@@ -28,7 +28,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int, Num
 
 from lode.artifacts import dense, dense_lists, dense_shape
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
 from lode.shapes import MODALITY_SPLITS
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length

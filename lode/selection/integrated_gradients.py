@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from lode.errors import unknown_name
+from lode.engine.errors import unknown_name
 from lode.selection import Scores, Set, check_contrast, contrasted, sample_means, take_top
 
 MIN_MODALITIES = 1

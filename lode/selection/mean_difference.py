@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from lode.errors import unknown_name
+from lode.engine.errors import unknown_name
 from lode.selection import Moments, Scores, Set, need_contrast, others_mean, read_moments, take_top
 
 MIN_MODALITIES = 2

@@ -21,7 +21,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.artifacts import dense
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
 from lode.selection import Pairs, Scores, as_pairs, check_ratio, num_asked, read, top
 from lode.shapes import METRICS
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 from jaxtyping import Float
 from scipy.special import entr
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection import (
     Scores,
     Set,

@@ -21,7 +21,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float
 from scipy.special import stdtr
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection import Moments, Scores, Set, need_contrast, read, read_moments, take_top
 
 MIN_MODALITIES = 2

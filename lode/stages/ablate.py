@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from lode.artifacts import read_provenance, read_table, write_table
 from lode.diagnostics import begins
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.media import blanked
 from lode.model.adapter import Adapter

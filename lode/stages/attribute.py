@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lode.artifacts import write_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.gradients import Sums, integrated_sums, patching_sums, product_sums, target_sums
 from lode.importance.miner import membership
 from lode.importance.statistics import Totals

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from lode.artifacts import read_table, replacing, write_table
+from lode.engine.seal import beside
 from lode.planted_tables import RATINGS
-from lode.seal import beside
 
 Row = dict[str, Any]
 

@@ -18,11 +18,10 @@ from lode.checks.model_folder import (
     check_weight_names,
     local_folder,
 )
-from lode.config import ROOT
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.paths import ROOT, is_local
+from lode.engine.seal import BLANK
 from lode.model.manifest import LOADED, NOT_LOADED, describe
-from lode.paths import is_local
-from lode.seal import BLANK
 from lode.training_data import training_data
 
 #: What is fetched of a repository.

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lode.artifacts import SCHEMAS, read_table, write_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.scoring import UNITS
 from lode.shapes import COMPARED, TOKEN_MODALITIES, headline_first
 from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import Any
 
 from lode.artifacts import replacing
+from lode.engine.seal import BLANK, beside
 from lode.figure import house_style, read_tables
-from lode.seal import BLANK, beside
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from lode.artifacts import write_rows
 from lode.dataset import Sample, spoken_options
 from lode.diagnostics import canonical
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
 
 #: Samples that are in memory at a time.

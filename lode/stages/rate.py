@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from lode.artifacts import read_importance, read_provenance, read_table, write_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection import taking_part
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, replacing
+from lode.engine.seal import BLANK
 from lode.figure import read_tables
 from lode.keys import keys_of
 from lode.page.clean import clean_scores
@@ -24,7 +25,6 @@ from lode.page.opening import VERDICTS, openings
 from lode.page.record import read_figure, steps, table_record, versions
 from lode.page.runs import runs
 from lode.page.sets import num_asked, set_sizes
-from lode.seal import BLANK
 from lode.statistics.intervals import smallest_visible_drop
 
 #: The tables whose rows are on the page; of others it shows the provenance.

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, with_gradients, with_nulls, write_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.aggregation import gradient_columns, importance_columns, shards_of
 from lode.selection import Scores, Set, taking_part
 from lode.stability import chance_jaccard, halves, jaccard, split_half

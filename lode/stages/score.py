@@ -23,7 +23,7 @@ from jaxtyping import Float
 
 from lode.artifacts import read_table, write_table
 from lode.diagnostics import is_answer, loops, parses
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.predictions import CONSTANT, NeuronSet, by_set, constant_replies, matched_samples, order
 from lode.scoring import UNITS
 from lode.shapes import headline_first

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, read_importance, write_table
 from lode.control import Pairs, Selected, magnitude, magnitude_ratios
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection import Set, num_asked, taking_part
 
 

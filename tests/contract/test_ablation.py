@@ -16,7 +16,7 @@ from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table,
 from lode.config import compose, restrict
 from lode.dataset import BY_LETTER
 from lode.diagnostics import begins
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.intervention import SHAM, switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter

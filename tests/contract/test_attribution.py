@@ -11,7 +11,7 @@ import torch
 
 from lode.artifacts import SCHEMAS, read_importance, read_table, write_table
 from lode.config import compose, restrict
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.gradients import patching_sums, product_sums, target_sums
 from lode.importance.statistics import Totals
 from lode.media import blanked

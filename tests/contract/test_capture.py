@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise

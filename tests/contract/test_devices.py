@@ -14,7 +14,7 @@ from accelerate.hooks import remove_hook_from_submodules
 from torch import Tensor
 
 from lode.config import compose
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.statistics import home_of
 from lode.media import encode_audio
 from lode.model import adapter as adapters

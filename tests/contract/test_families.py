@@ -17,7 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lode.config import CONFIG_DIR, compose
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.paths import is_local
 from lode.media import encode_audio, encode_image, encode_video
 from lode.model.adapter import Adapter
 from lode.model.answering import generate, judge_gold, prepare_batch
@@ -26,7 +27,6 @@ from lode.model.encoding import chat, decode_media, encode, sampling_of
 from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
-from lode.paths import is_local
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.attribute import attribute
 from lode.stages.capture import capture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import Medium, encode_audio, encode_video
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode, process_alone, sampling_of

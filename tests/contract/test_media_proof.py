@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import Qwen2AudioProcessor
 
 from lode.config import compose
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import Medium, encode_audio, encode_video
 from lode.model.adapter import Adapter, find_parts
 from lode.model.encoding import ARGUMENTS, encode

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, find_parts, token_id
 from lode.model.encoding import append_tokens, encode
 from lode.model.loading import prove

@@ -17,7 +17,7 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.dataset import Sample
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.miner import sample_importance
 from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter

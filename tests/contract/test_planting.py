@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from lode.config import compose
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance.statistics import Statistics
 from lode.model.adapter import Adapter, find_parts
 from lode.model.attention import head_mean_attention, observed

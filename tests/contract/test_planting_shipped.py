@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from transformers import AutoModelForImageTextToText
 
 from lode.artifacts import SCHEMAS, read_provenance, read_table, with_nulls, write_table
-from lode.config import ROOT, compose
+from lode.config import compose
+from lode.engine.paths import ROOT
 from lode.importance.aggregation import importance_columns
 from lode.importance.statistics import Recording
 from lode.model.answering import judge_gold, prepare_batch

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from lode.config import CONFIG_DIR, GROUPS, ROOT, compose, restrict
+from lode.config import CONFIG_DIR, GROUPS, compose, restrict
 from lode.dataset import Sample
-from lode.paths import is_local
+from lode.engine.paths import ROOT, is_local
 from lode.scoring import UNITS
 from lode.stages import plot
 from lode.stages.prepare import check_samples

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from lode.config import CONFIG_DIR, compose
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.experiment import validate_experiment
 from lode.selection import SWITCHES, num_asked
 from lode.shapes import MODALITY_SPLITS

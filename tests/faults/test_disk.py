@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lode.seal import damage
+from lode.engine.seal import damage
 from tests.project_tree import copy_project, environment, snakemake, tables
 
 pytestmark = pytest.mark.faults

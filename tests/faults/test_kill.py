@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lode.seal import damage
+from lode.engine.seal import damage
 from tests.project_tree import copy_project, environment, tables
 from workflow.overrides import results_folder
 

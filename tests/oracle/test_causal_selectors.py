@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from lode.artifacts import SCHEMAS, neuron_columns
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection import contrasted
 
 #: Four samples hold text, two an image.

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection.miner import select
 from lode.shapes import METRICS, MODALITIES, MODALITY_SPLITS
 from tests.oracle import slow_miner

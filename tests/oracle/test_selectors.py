@@ -8,7 +8,7 @@ from scipy.stats import entropy as scipy_entropy
 from scipy.stats import false_discovery_control, ttest_ind
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.selection import Moments, lape, share_out, take_top, welch_t, where_fires
 from lode.selection import auroc as auroc_plugin
 from lode.selection import margin as margin_plugin

@@ -9,7 +9,7 @@ import pytest
 
 from lode.artifacts import SCHEMAS, dense, dense_lists, list_column, read_table, with_nulls, write_table
 from lode.config import compose, restrict
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.importance import aggregation
 from lode.shapes import METRICS, MODALITIES
 from lode.stages import aggregate

@@ -12,7 +12,7 @@ import torch
 
 from lode.artifacts import read_provenance, write_table
 from lode.config import compose, restrict
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.model import answering
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches

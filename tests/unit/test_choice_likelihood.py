@@ -2,7 +2,7 @@
 
 import pytest
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.scoring.choice_likelihood import score
 
 SAMPLE = {"sample_id": "a", "choices": ["ab", "c"], "answer_index": 0}

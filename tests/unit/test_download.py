@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE
 
-from lode.config import ROOT
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.paths import ROOT
 from lode.stages import download
 from tests.local_hub import COMMIT, serving
 from tests.model_hub import ModelHub, ModelHubHandler, Repository
@@ -45,7 +45,7 @@ FETCHED = ["chat_template.jinja", "config.json", "model.safetensors", "preproces
 #: Fetches in a process of its own, since huggingface_hub reads its environment on import.
 DRIVER = """
 import json, sys
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.stages import download
 download.free_space = lambda folder: {free}
 try:

@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from lode.artifacts import provenance, write_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.seal import file_sha256
 from lode.figure import (
     COLOURS,
     MARKERS,
@@ -31,7 +32,6 @@ from lode.figure import (
     selector_agreement,
     set_overlap,
 )
-from lode.seal import file_sha256
 from lode.shapes import MODALITIES
 from lode.stages.plot import run
 from tests.panels import KEYS, Drops, as_table, panels_of, points_of

@@ -103,7 +103,7 @@ def test_a_package_counts_as_its_init(tree: Path) -> None:
     [
         "lode/validation.py",
         "lode/checks/model_folder.py",
-        "lode/errors.py",
+        "lode/engine/errors.py",
         "lode/stages/plot.py",
         "lode/stages/capture.py",
         "lode/dataset/toy_mmlu.py",

@@ -15,9 +15,10 @@ import soundfile
 from PIL import Image
 
 from lode.artifacts import read_provenance, write_table
-from lode.config import ROOT, compose, restrict
+from lode.config import compose, restrict
 from lode.dataset import Sample, mmlu, toy_mmlu
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.paths import ROOT
 from lode.media import Medium, encode_video
 from lode.mining import mined_samples
 from lode.splits import half_of, split_of, with_cluster

@@ -17,7 +17,7 @@ from lode import hub
 from lode.artifacts import read_provenance, read_table, write_rows
 from lode.config import compose, restrict
 from lode.dataset import Sample
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.hub import Source, drawn, encoded, media_type, records
 from lode.splits import Draw
 from lode.stages import prepare

@@ -13,7 +13,7 @@ import pytest
 from lode.config import CONFIG_DIR, compose
 from lode.dataset import Sample
 from lode.dataset.mmlu import few_shot
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.splits import Draw, drawn_ids, half_of
 from lode.stages.prepare import check_samples
 from tests import hub_fixtures

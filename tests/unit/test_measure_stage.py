@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, write_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.stages.measure import corrected, own_benchmarks, run
 
 MODALITIES = {"picture": ["text", "special", "image"], "words": ["text", "special"]}

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lode.config import ROOT, compose
-from lode.errors import UserError
+from lode.config import compose
+from lode.engine.errors import UserError
+from lode.engine.paths import ROOT
 from lode.model import opening
 from lode.model.adapter import Adapter
 from lode.model.answering import generate, prepare_batch

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import lode.config
 from lode.config import compose
-from lode.errors import UserError
-from lode.names import NAME, check_experiment_name, check_legal, check_path, chosen_experiment
+from lode.engine.errors import UserError
+from lode.engine.names import NAME, check_experiment_name, check_legal, check_path, chosen_experiment
+from lode.engine.paths import ROOT
 from workflow.pipeline import NAMES, Pipeline
 
 
@@ -75,12 +75,12 @@ def test_every_mapping_goes_by_the_definition(key: str) -> None:
 
 
 def test_the_wildcards_of_the_rules_match_just_that() -> None:
-    rules = "".join(path.read_text() for path in (lode.config.ROOT / "workflow/rules").glob("*.smk"))
+    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     outputs = "".join(re.findall(r'"<results>[^"]*"', rules))
     assert set(re.findall(r"\{(\w+)\}", outputs)) - {"shard"} == set(NAMES)
     constraints = Pipeline({"experiment": "smoke"}).constraints
     assert constraints == {**dict.fromkeys(NAMES, NAME), "shard": r"\d+"}
-    assert "**run.constraints" in (lode.config.ROOT / "Snakefile").read_text()
+    assert "**run.constraints" in (ROOT / "Snakefile").read_text()
 
 
 @pytest.mark.parametrize("name", ["2024", "2024_01", "007", "1e3", "my exp", "team/x"])

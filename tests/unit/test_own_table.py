@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.config import ROOT, compose, restrict
+from lode.config import compose, restrict
 from lode.dataset import BY_LETTER, Sample, local_table, spoken_options
-from lode.errors import UserError
+from lode.engine.errors import UserError
+from lode.engine.paths import ROOT
 from lode.stages import prepare
 from lode.validation import validate
 from tests.broken import COLUMNS, IMAGES, sample_table

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import Medium, Sampling, decode, decode_image
 
 #: Greys of a picture of 8 bits, two rows of three.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lode.artifacts import neuron_columns
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.reference import check_donors, class_means, donors_of, token_means

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from lode.artifacts import read_provenance, read_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.figure import Table, read_tables
 from lode.page.clean import clean_scores, finding
 from lode.page.datasets import cluster_sizes, dataset_facts

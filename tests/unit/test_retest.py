@@ -8,7 +8,7 @@ import pytest
 
 from lode.artifacts import read_table, write_table
 from lode.config import compose, restrict
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.shapes import METRICS, MODALITIES
 from lode.stages import retest
 from tests.tables import SHAPE, statistics

@@ -8,7 +8,7 @@ import pytest
 
 from lode.config import compose
 from lode.dataset import Sample, toy_word
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.voice import WORDS
 from workflow.pipeline import Pipeline
 

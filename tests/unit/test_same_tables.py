@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from workflow.same_tables import compare, renames
 
 ROWS: dict[str, list[Any]] = {"name": ["a", "b"], "value": [0.1, float("nan")], "many": [[1.0, float("nan")], None]}

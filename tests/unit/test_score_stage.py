@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lode.artifacts import SCHEMAS, read_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.predictions import NeuronSet
 from lode.scoring import exact_match
 from lode.stages.score import kinds_of_controls, score_sets

@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, write_table
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.figure import house_style, read_tables
 from lode.figure import scoreboard as figure
 from lode.planted_tables import RATINGS

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lode.artifacts import write_table
-from lode.seal import BLANK, beside, damage, seal
+from lode.engine.seal import BLANK, beside, damage, seal
 from tests.tables import neuron_rows
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import Medium, Sampling, blank, decode, decode_audio
 
 RATE = 16_000

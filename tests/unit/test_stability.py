@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.stability import (
     agreement,
     chance_jaccard,

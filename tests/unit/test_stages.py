@@ -24,11 +24,12 @@ from lode.artifacts import (
     replacing,
     write_table,
 )
-from lode.config import ROOT, compose, restrict
+from lode.config import compose, restrict
 from lode.control import Selected, within_blocks
 from lode.dataset import Sample
-from lode.errors import UserError
-from lode.seal import damage
+from lode.engine.errors import UserError
+from lode.engine.paths import ROOT
+from lode.engine.seal import damage
 from lode.shapes import MODALITIES
 from lode.stages import download, prepare, select
 from tests.broken import safetensors

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import Medium, Sampling, blank, decode, decode_video, encode_audio
 from lode.media.video import RULES, Clip
 from lode.shapes import VIDEO_FRAMES

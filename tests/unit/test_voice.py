@@ -11,7 +11,7 @@ from scipy.signal import welch
 
 from lode.config import compose
 from lode.dataset import Sample, toy_speech, toy_vocalsound, toy_word
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.media import Sampling, decode_audio
 from lode.voice import PHONEMES, RATE, STEP, WORDS, Speaker, articulate, pulses, record, resonate, say
 

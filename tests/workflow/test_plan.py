@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ReadonlyConfigError
 
 from lode.config import CONFIG_DIR, GROUPS, compose, digest, fixed
-from lode.errors import UserError
+from lode.engine.errors import UserError
 from lode.sources import recorded
 from workflow.pipeline import Pipeline
 from workflow.products import products

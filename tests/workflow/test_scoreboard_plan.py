@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lode.config import ROOT
+from lode.engine.paths import ROOT
 from tests.project_tree import copy_project, snakemake
 from workflow.fingerprint import code_digest
 from workflow.pipeline import Pipeline

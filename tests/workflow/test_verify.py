@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.config import ROOT
+from lode.engine.paths import ROOT
 from tests.project_tree import copy_project, environment, snakemake
 from workflow.overrides import results_folder
 from workflow.pipeline import Pipeline

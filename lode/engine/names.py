@@ -4,7 +4,7 @@ import re
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from lode.errors import UserError
+from lode.engine.errors import UserError
 
 #: The name of a model, planting, dataset, selection, intervention, figure or recipe: a folder, a wildcard of the rules.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"

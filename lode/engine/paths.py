@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from lode.config import ROOT
+#: The project: what relative paths are relative to.
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def user_path(path: str) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from yaml import MarkedYAMLError, YAMLError
 
-from lode.errors import UserError, unknown_name
+from lode.engine.errors import UserError, unknown_name
 
 PACKAGE = "# @package _global_"
 
