@@ -30,7 +30,7 @@ from lode.intervention import from_config, switched
 from lode.model.encoding import encode
 from lode.model.loading import load
 from lode.reference import token_means
-from lode.stages import ablate, download, prepare
+from lode.stages import benchmark_ablation, download_model, prepare_dataset
 
 INTERVENTIONS = sorted(path.stem for path in (CONFIG_DIR / "intervention").glob("*.yaml"))
 
@@ -57,9 +57,15 @@ def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]],
     neurons, output = folder / f"{name}.neurons.parquet", folder / f"{name}.predictions.parquet"
     write_table(neurons, "neurons", rows, {})
     paths = {"manifest": folder / "manifest.json", "dataset": folder / "dataset.parquet", "shard": 0}
-    cfg = config(overrides, "ablate", **{k: str(v) for k, v in paths.items()}, neurons=str(neurons), output=str(output))
+    cfg = config(
+        overrides,
+        "benchmark_ablation",
+        **{k: str(v) for k, v in paths.items()},
+        neurons=str(neurons),
+        output=str(output),
+    )
     start = time.perf_counter()
-    ablate.run(cfg, {})
+    benchmark_ablation.run(cfg, {})
     seconds = time.perf_counter() - start
     table = read_table(output, "predictions").to_pylist()
     return seconds, [row for row in table if row["kind"] == "method"]
@@ -102,9 +108,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest, dataset = str(folder / "manifest.json"), str(folder / "dataset.parquet")
-        download.run(config(overrides, "download", output=manifest), {})
-        prepared = config(overrides, "prepare", output=dataset)
-        prepare.run(prepared, {"config": OmegaConf.to_container(prepared)})
+        download_model.run(config(overrides, "download_model", output=manifest), {})
+        prepared = config(overrides, "prepare_dataset", output=dataset)
+        prepare_dataset.run(prepared, {"config": OmegaConf.to_container(prepared)})
         adapter = load(compose(overrides).model, manifest, "auto", 1)
         shape = adapter.num_layers, adapter.num_neurons
         rows = random_sets(args.sets, shape, int(0.02 * shape[0] * shape[1]))

@@ -5,7 +5,7 @@
 Sides, on the same samples one batch each, alternating:
 
 - plain: one prefill forward pass, nothing looked at;
-- capture: `lode.stages.capture`, everything that MINER and the selectors with a contrast need;
+- capture: `lode.stages.capture_activations`, everything that MINER and the selectors with a contrast need;
 - straightforward: one sample at a time, attention metrics as products over (token, token, neuron), the table written
   anew after every sample, and a reply of 128 tokens generated (with `--straightforward`, which takes minutes). Its
   table is compared with that of capture.
@@ -38,7 +38,7 @@ from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import Batch, encode
 from lode.model.head import last_positions
 from lode.shapes import METRICS
-from lode.stages.capture import capture_batch, column_norms
+from lode.stages.capture_activations import capture_batch, column_norms
 
 
 def plain(adapter: Adapter, batch: Batch) -> None:

@@ -28,8 +28,8 @@ from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.loading import load
 from lode.model.manifest import describe
-from lode.stages.attribute import attribute
-from lode.stages.capture import capture
+from lode.stages.capture_activations import capture
+from lode.stages.capture_gradients import attribute
 
 NUM_STEPS = 8
 

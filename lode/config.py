@@ -241,9 +241,9 @@ ConfigStore.instance().store(name="typed_config", node=Config)
 
 #: What each step may read. Everything else raises, so a rerun is never missed.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "train": ("seed", "split_seed", "training"),
-    "download": ("model.name", "model.source", "model.revision"),
-    "prepare": (
+    "train_model": ("seed", "split_seed", "training"),
+    "download_model": ("model.name", "model.source", "model.revision"),
+    "prepare_dataset": (
         "split_seed",
         "split",
         "dataset.name",
@@ -252,9 +252,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "dataset.num_samples",
         "dataset.options",
     ),
-    "plant": ("model", "planting"),
-    "capture": ("split", "model", "dataset.name", "capture"),
-    "attribute": (
+    "plant_neurons": ("model", "planting"),
+    "capture_activations": ("split", "model", "dataset.name", "capture"),
+    "capture_gradients": (
         "split",
         "model",
         "dataset.name",
@@ -263,18 +263,18 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "gradients.alpha",
         "gradients.num_steps",
     ),
-    "aggregate": ("mining_datasets",),
-    "pool": (),
-    "select": ("seed", "selection", "controls"),
-    "rate": ("seed", "selection"),
-    "compare": (),
-    "retest": ("seed", "selection", "mining_datasets"),
-    "ablate": ("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
-    "score": ("dataset.name", "dataset.scores"),
-    "measure": ("benchmark_modalities",),
-    "judge": (),
-    "plot": ("figure",),
-    "report": (
+    "aggregate_importance": ("mining_datasets",),
+    "aggregate_gradients": (),
+    "select_neurons": ("seed", "selection", "controls"),
+    "rate_selectors": ("seed", "selection"),
+    "compare_selectors": (),
+    "retest_selections": ("seed", "selection", "mining_datasets"),
+    "benchmark_ablation": ("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
+    "score_ablation": ("dataset.name", "dataset.scores"),
+    "measure_selectivity": ("benchmark_modalities",),
+    "judge_sets": (),
+    "plot_figures": ("figure",),
+    "build_report": (
         "title",
         "seed",
         "split",

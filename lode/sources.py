@@ -41,9 +41,9 @@ def sources(cfg: Any, step: str) -> dict[str, str]:
 
     A planted model is made by the workflow, so it is not a source. What lies on the hub is pinned by its revision.
     """
-    if step == "download" and is_local(cfg.model.source) and cfg.model.name not in cfg.plantings:
+    if step == "download_model" and is_local(cfg.model.source) and cfg.model.name not in cfg.plantings:
         return {name: content_digest(path) for name, path in model_files(cfg.model.source).items()}
-    if step == "prepare":
+    if step == "prepare_dataset":
         places = {option: place(value) for option, value in cfg.dataset.options.items()}
         return {option: tree_digest(path) for option, path in places.items() if path}
     return {}

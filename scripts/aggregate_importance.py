@@ -1,7 +1,7 @@
 """Merge the shards of all mining datasets into one importance table."""
 
-from lode.stages.aggregate import run
+from lode.stages.aggregate_importance import run
 from lode.step import run_step
 
 if __name__ == "__main__":
-    run_step("aggregate", run)
+    run_step("aggregate_importance", run)

@@ -1,7 +1,7 @@
 """Capture the statistics of one shard of a mining dataset."""
 
-from lode.stages.capture import run
+from lode.stages.capture_activations import run
 from lode.step import run_step
 
 if __name__ == "__main__":
-    run_step("capture", run)
+    run_step("capture_activations", run)

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lode.artifacts import provenance
-from lode.stages import plot
+from lode.stages import plot_figures
 from tests.tables import HOSTILE, write_datasets, write_manifest, write_run
 
 MADE_BY = provenance('{"seed": 1}', "abc")
@@ -35,7 +35,7 @@ def make_config(
         figure = {"name": name, "plugin": name, "tables": tables, "caption": f"{HOSTILE} of {name}"}
         svg = folder / f"figures/{name}.svg"
         io = {"tables": paths, "svg": str(svg), "png": str(svg.with_suffix(".png"))}
-        plot.run(OmegaConf.create({"figure": figure, "io": io}), MADE_BY)
+        plot_figures.run(OmegaConf.create({"figure": figure, "io": io}), MADE_BY)
         images.append(str(svg))
     io = {
         "tables": paths,

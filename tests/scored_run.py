@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lode.artifacts import read_table, write_table
-from lode.stages.score import run
+from lode.stages.score_ablation import run
 
 NUM_SAMPLES = 6
 #: Replies right, as one digit per sample; the clusters are two samples each. Clean has 6 of 6.

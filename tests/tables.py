@@ -72,7 +72,7 @@ def write_importance(
     columns["prob"] = np.round(columns["prob"], 1)
     for field in filled_fields("importance"):
         columns.setdefault(field.name, np.ones(size, dtype=field.type.to_pandas_dtype()))
-    return _write(path, "importance", columns, "aggregate")
+    return _write(path, "importance", columns, "aggregate_importance")
 
 
 def captured_importance(
@@ -304,7 +304,7 @@ def write_run(
         sizes = {name: len(pairs) for name, pairs in sets.items()}
         neurons = folder / "neurons" / model / f"{selection}.parquet"
         record = {"config": {"selection": _SELECTION}, "num_total": num_layers * num_neurons}
-        paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select", **record))
+        paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select_neurons", **record))
         compared: list[dict[str, Any]] = []
         place = folder / "ablation" / model / selection / "zero"
         for i, dataset in enumerate(benchmarks):
@@ -320,13 +320,13 @@ def write_run(
                 for total, part in zip(rows, benchmark_rows(dataset, outcome, clean, drops, sizes, told), strict=True):
                     total += part
             compared += [row for row in rows[1] if row["outcome"] != "beside"]
-            paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score"))
-            paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score"))
+            paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score_ablation"))
+            paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score_ablation"))
         found = compared_rows(compared, benchmarks[0])
         for kind, of_kind in zip(("comparisons", "selectivity"), found, strict=True):
-            paths[kind].append(_write(place / f"{kind}.parquet", kind, of_kind, "measure"))
+            paths[kind].append(_write(place / f"{kind}.parquet", kind, of_kind, "measure_selectivity"))
         verdicts += verdict_rows(found[1], {"model": model, "selection": selection, "intervention": "zero"})
-    return {**paths, "verdicts": [_write(folder / "verdicts.parquet", "verdicts", verdicts, "judge")]}
+    return {**paths, "verdicts": [_write(folder / "verdicts.parquet", "verdicts", verdicts, "judge_sets")]}
 
 
 def write_scoreboard(folder: Path) -> str:
@@ -343,7 +343,7 @@ def write_scoreboard(folder: Path) -> str:
         for measure in RATINGS
         for mean in [float(rng.random())]
     ]  # fmt: skip
-    return _write(folder / "scoreboard.parquet", "scoreboard", rows, "compare")
+    return _write(folder / "scoreboard.parquet", "scoreboard", rows, "compare_selectors")
 
 
 def write_retests(folder: Path) -> list[str]:
@@ -361,7 +361,7 @@ def write_retests(folder: Path) -> list[str]:
             for part, size, jaccard, reliability in parts
         ]  # fmt: skip
         path = folder / "retests" / "tiny" / f"{selection}.parquet"
-        paths.append(_write(path, "retests", rows, "retest"))
+        paths.append(_write(path, "retests", rows, "retest_selections"))
     return paths
 
 
@@ -380,7 +380,7 @@ def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
         config = {"dataset": {"name": name, "plugin": name, "options": {"look": HOSTILE}}}
         data = {"options": {"voice": "formant", "look": HOSTILE}, "held_out": "clusters"}
         place = folder / "datasets" / f"{name}.parquet"
-        paths.append(_write(place, "dataset", rows, "prepare", config=config, data=data))
+        paths.append(_write(place, "dataset", rows, "prepare_dataset", config=config, data=data))
     return paths
 
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from workflow.pipeline import Pipeline
 
 #: The step that a name of a section is made for.
-MADE_FOR = {"selection": "select", "intervention": "ablate", "planting": "plant", "dataset": "prepare"}
+MADE_FOR = {
+    "selection": "select_neurons",
+    "intervention": "benchmark_ablation",
+    "planting": "plant_neurons",
+    "dataset": "prepare_dataset",
+}
 
 
 def check_contents(run: "Pipeline") -> None:

@@ -69,29 +69,29 @@ class Pipeline:
         validate_names(self.cfg)
         refuse_overruled(self.overrides, self.entries())
         for dataset in self.datasets():
-            validate(self.compose(f"dataset={dataset}"), "prepare")
+            validate(self.compose(f"dataset={dataset}"), "prepare_dataset")
         mined = {m for name in self.cfg.mining_datasets for m in self.compose(f"dataset={name}").dataset.modalities}
         selections = {name: self.compose(*overrides) for name, overrides in self.cfg.selections.items()}
         validate_experiment(self.cfg, mined, selections)
         for cfg in selections.values():
-            validate(cfg, "select")
+            validate(cfg, "select_neurons")
         for model in self.cfg.models:
-            validate(self.facts(model), "download")
+            validate(self.facts(model), "download_model")
             if model in self.cfg.plantings:
-                validate(self.facts(model), "plant")
+                validate(self.facts(model), "plant_neurons")
         for kind in ("mining_datasets", "benchmarks"):
             validate_pairs(self.cfg, kind, self.pairs[kind], self.compose)
         for model, dataset in self.pairs["mining_datasets"]:
-            validate(self.facts(model, f"dataset={dataset}"), "capture")
+            validate(self.facts(model, f"dataset={dataset}"), "capture_activations")
             if self.attributing:
-                validate(self.facts(model, f"dataset={dataset}"), "attribute")
+                validate(self.facts(model, f"dataset={dataset}"), "capture_gradients")
         for model, dataset in self.pairs["benchmarks"]:
             for intervention in self.cfg.interventions:
                 cfg = self.facts(model, f"dataset={dataset}", *self.intervention(intervention))
-                validate(cfg, "ablate")
-                validate(cfg, "score")
+                validate(cfg, "benchmark_ablation")
+                validate(cfg, "score_ablation")
         for figure in self.cfg.figures:
-            validate(self.compose(f"figure={figure}"), "plot")
+            validate(self.compose(f"figure={figure}"), "plot_figures")
             tables = self.compose(f"figure={figure}").figure.tables
             if "scoreboard" in tables and not self.planted():
                 raise UserError(f"figure {figure} needs planted models: name some in the experiment's `plantings`")
@@ -192,9 +192,9 @@ class Pipeline:
 
     def derived(self, step: str, wildcards: Mapping[str, str]) -> tuple[str, ...]:
         """What a step's config says of this one model, from the experiment's lists."""
-        if step in ("aggregate", "retest"):
+        if step in ("aggregate_importance", "retest_selections"):
             return (f"mining_datasets=[{','.join(self.mined(wildcards['model']))}]",)
-        if step == "measure":
+        if step == "measure_selectivity":
             held = {d: self.compose(f"dataset={d}").dataset.modalities for d in self.benchmarked(wildcards["model"])}
             lists = ",".join(f"{name}:[{','.join(modalities)}]" for name, modalities in held.items())
             return (f"++benchmark_modalities={{{lists}}}",)
@@ -224,7 +224,7 @@ class Pipeline:
                 chosen.append(f"{key}={value}")
         return tuple(chosen)
 
-    def step(self, step: str, script: str) -> dict[str, Any]:
+    def step(self, step: str) -> dict[str, Any]:
         """The params of a rule.
 
         `semantic` and `code` decide reruns. `script` and `args` name `output`, which Snakemake takes to
@@ -246,7 +246,7 @@ class Pipeline:
             return recorded_of(concerning(step, overrides(wildcards)))
 
         def code(wildcards: Any) -> str:
-            return code_of(step, script, concerning(step, overrides(wildcards)))
+            return code_of(step, concerning(step, overrides(wildcards)))
 
         def args(wildcards: Any, output: Any) -> list[str]:
             identity = [f"expect_digest={digest(semantic(wildcards))}", f"code_digest={code(wildcards)}"]
@@ -255,7 +255,7 @@ class Pipeline:
         return {
             "semantic": semantic,
             "code": code,
-            "script": lambda wildcards, output: in_project(SCRIPTS / script),
+            "script": lambda wildcards, output: in_project(SCRIPTS / f"{step}.py"),
             "args": args,
         }
 

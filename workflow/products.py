@@ -24,15 +24,13 @@ class Step:
     """A rule.
 
     Attributes:
-        name: a key of `lode.config.SECTIONS`.
-        script: its script.
+        name: that of its rule and its script.
         outputs: kind -> path below the results of the experiment; kinds as in `Pipeline.tables`.
         reads: names of the steps whose files it reads, those of the same wildcards.
         reads_any: names of the steps whose files it may read whatever their wildcards.
     """
 
     name: str
-    script: str
     outputs: dict[str, str]
     reads: tuple[str, ...] = ()
     reads_any: tuple[str, ...] = ()
@@ -40,83 +38,85 @@ class Step:
 
 _RUN = "ablation/{model}/{selection}/{intervention}"
 STEPS = (
-    Step("download", "download_model.py", {"manifest": "models/{model}/manifest.json"}, ("plant",)),
-    Step("prepare", "prepare_dataset.py", {"dataset": "datasets/{dataset}.parquet"}),
+    Step("download_model", {"manifest": "models/{model}/manifest.json"}, ("plant_neurons",)),
+    Step("prepare_dataset", {"dataset": "datasets/{dataset}.parquet"}),
     Step(
-        "plant",
-        "plant_neurons.py",
+        "plant_neurons",
         {"truth": "planted/{planting}/truth.parquet", "proof": "planted/{planting}/proof.parquet"},
-        reads_any=("download", "prepare"),
+        reads_any=("download_model", "prepare_dataset"),
     ),
     Step(
-        "capture",
-        "capture_activations.py",
+        "capture_activations",
         {"statistics": "activations/{model}/{dataset}/{shard}.parquet"},
-        ("download", "prepare"),
+        ("download_model", "prepare_dataset"),
     ),
     Step(
-        "attribute",
-        "capture_gradients.py",
+        "capture_gradients",
         {"gradients": "gradients/{model}/{dataset}/{shard}.parquet"},
-        ("download", "prepare"),
+        ("download_model", "prepare_dataset"),
     ),
-    Step("aggregate", "aggregate_importance.py", {"importance": "importance/{model}.parquet"}, ("capture",)),
-    Step("pool", "aggregate_gradients.py", {"pooled": "gradients/{model}.parquet"}, ("attribute",)),
-    Step("select", "select_neurons.py", {"neurons": "neurons/{model}/{selection}.parquet"}, ("aggregate", "pool")),
+    Step("aggregate_importance", {"importance": "importance/{model}.parquet"}, ("capture_activations",)),
+    Step("aggregate_gradients", {"pooled": "gradients/{model}.parquet"}, ("capture_gradients",)),
     Step(
-        "rate",
-        "rate_selectors.py",
+        "select_neurons",
+        {"neurons": "neurons/{model}/{selection}.parquet"},
+        ("aggregate_importance", "aggregate_gradients"),
+    ),
+    Step(
+        "rate_selectors",
         {"ratings": "ratings/{planting}/{selection}.parquet"},
-        ("aggregate", "pool", "plant"),
+        ("aggregate_importance", "aggregate_gradients", "plant_neurons"),
     ),
     Step(
-        "retest",
-        "retest_selections.py",
+        "retest_selections",
         {"retests": "retests/{model}/{selection}.parquet"},
-        ("capture", "attribute"),
+        ("capture_activations", "capture_gradients"),
     ),
-    Step("compare", "compare_selectors.py", {"scoreboard": "scoreboard.parquet"}, ("rate",)),
+    Step("compare_selectors", {"scoreboard": "scoreboard.parquet"}, ("rate_selectors",)),
     Step(
-        "ablate",
-        "benchmark_ablation.py",
+        "benchmark_ablation",
         {"predictions": f"{_RUN}/{{dataset}}/{{shard}}.predictions.parquet"},
-        ("download", "prepare", "aggregate", "select"),
+        ("download_model", "prepare_dataset", "aggregate_importance", "select_neurons"),
     ),
     Step(
-        "score",
-        "score_ablation.py",
+        "score_ablation",
         {kind: f"{_RUN}/{{dataset}}.{kind}.parquet" for kind in ("scores", "effects", "sample_scores")},
-        ("prepare", "ablate"),
+        ("prepare_dataset", "benchmark_ablation"),
     ),
     Step(
-        "measure",
-        "measure_selectivity.py",
+        "measure_selectivity",
         {kind: f"{_RUN}/{kind}.parquet" for kind in ("comparisons", "selectivity")},
-        ("score",),
+        ("score_ablation",),
     ),
-    Step("judge", "judge_sets.py", {"verdicts": "verdicts.parquet"}, ("select", "measure")),
+    Step("judge_sets", {"verdicts": "verdicts.parquet"}, ("select_neurons", "measure_selectivity")),
     Step(
-        "plot",
-        "plot_figures.py",
+        "plot_figures",
         {"figure": "figures/{figure}.svg"},
-        ("aggregate", "select", "retest", "compare", "score", "measure", "judge"),
+        (
+            "aggregate_importance",
+            "select_neurons",
+            "retest_selections",
+            "compare_selectors",
+            "score_ablation",
+            "measure_selectivity",
+            "judge_sets",
+        ),
     ),
     Step(
-        "report",
-        "build_report.py",
+        "build_report",
         {"report": "report.html"},
         (
-            "download",
-            "prepare",
-            "capture",
-            "attribute",
-            "aggregate",
-            "select",
-            "ablate",
-            "score",
-            "measure",
-            "judge",
-            "plot",
+            "download_model",
+            "prepare_dataset",
+            "capture_activations",
+            "capture_gradients",
+            "aggregate_importance",
+            "select_neurons",
+            "benchmark_ablation",
+            "score_ablation",
+            "measure_selectivity",
+            "judge_sets",
+            "plot_figures",
         ),
     ),
 )

@@ -19,22 +19,25 @@ SCRIPTS = ROOT / "scripts"
 
 #: Plug-in modules that a step imports by name, from its config.
 PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
-    "train": lambda cfg: [
+    "train_model": lambda cfg: [
         f"training.{cfg.training.name}",
         *(f"dataset.{options.get('plugin', name)}" for name, options in cfg.training.datasets.items()),
         *(f"scoring.{options.score}" for options in cfg.training.datasets.values()),
     ],
-    "prepare": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
-    "select": lambda cfg: [f"selection.{cfg.selection.plugin}", *(f"control.{kind}" for kind in cfg.controls.kinds)],
-    "rate": lambda cfg: [f"selection.{cfg.selection.plugin}"],
-    "retest": lambda cfg: [f"selection.{cfg.selection.plugin}"],
-    "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
-    "score": lambda cfg: [f"scoring.{name}" for name in ("content", "stopping", *cfg.dataset.scores)],
-    "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
+    "prepare_dataset": lambda cfg: [f"dataset.{cfg.dataset.plugin}"],
+    "select_neurons": lambda cfg: [
+        f"selection.{cfg.selection.plugin}",
+        *(f"control.{kind}" for kind in cfg.controls.kinds),
+    ],
+    "rate_selectors": lambda cfg: [f"selection.{cfg.selection.plugin}"],
+    "retest_selections": lambda cfg: [f"selection.{cfg.selection.plugin}"],
+    "benchmark_ablation": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
+    "score_ablation": lambda cfg: [f"scoring.{name}" for name in ("content", "stopping", *cfg.dataset.scores)],
+    "plot_figures": lambda cfg: [f"figure.{cfg.figure.plugin}"],
 }
 
 #: Files other than Python that a step's output depends on.
-FILES = {"report": (ROOT / "lode" / "stages" / "report.html.jinja",)}
+FILES = {"build_report": (ROOT / "lode" / "stages" / "build_report.html.jinja",)}
 
 #: Groups whose section depends on no other group; no YAML of theirs refers to another (`tests/workflow/test_plan.py`).
 APART = tuple(group for group in GROUPS if group != "experiment")
@@ -82,7 +85,7 @@ def semantic_of(step: str, overrides: tuple[str, ...]) -> str:
 
 
 @cache
-def code_of(step: str, script: str, overrides: tuple[str, ...]) -> str:
+def code_of(step: str, overrides: tuple[str, ...]) -> str:
     """The digest of a step's code, once per set of overrides."""
     plugins = [f"lode.{name}" for name in PLUGINS.get(step, lambda cfg: [])(composed(overrides))]
-    return code_digest(SCRIPTS / script, plugins, FILES.get(step, ()))
+    return code_digest(SCRIPTS / f"{step}.py", plugins, FILES.get(step, ()))

@@ -85,7 +85,7 @@ def problems(run: Pipeline, product: Product) -> list[str]:
         return [broken]
     record = provenance_of(path)
     found = list(beside(path, record))
-    params = run.step(product.step.name, product.step.script)
+    params = run.step(product.step.name)
     semantic = params["semantic"](product.wildcards)
     if record["config_digest"] != digest(semantic):
         changed = "; ".join(differences(record["config"], json.loads(semantic)))
@@ -93,7 +93,7 @@ def problems(run: Pipeline, product: Product) -> list[str]:
     if record["code_digest"] == "unknown":
         found.append("made by hand, without the digest of its code")
     elif record["code_digest"] != params["code"](product.wildcards):
-        found.append(f"stale: the code of {product.step.script} changed since")
+        found.append(f"stale: the code of {product.step.name} changed since")
     return found
 
 
@@ -110,7 +110,7 @@ def remedy(run: Pipeline, bad: Sequence[Product]) -> str:
     """The command that makes files again, and all that is made from them."""
     names = [product.path for product in bad]
     if len(names) > NAMED:
-        names = list(dict.fromkeys(product.step.script.removesuffix(".py") for product in bad))
+        names = list(dict.fromkeys(product.step.name for product in bad))
     config = [f"experiment={run.name if reads_as_text(run.name) else f'!!str {run.name}'}"]
     if run.overrides:
         quoted = ["'" + override.replace("'", "''") + "'" for override in run.overrides]  # as YAML has it

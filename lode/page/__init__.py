@@ -8,5 +8,5 @@
 ``datasets``  what the data are
 ``record``    what was run: configs, versions, digests, figures
 
-`lode/stages/report.py` reads the tables and fills the template.
+`lode/stages/build_report.py` reads the tables and fills the template.
 """

@@ -13,20 +13,21 @@ from lode.engine.errors import UserError
 
 #: Which step makes a kind of table.
 STEPS = {
-    "dataset": "prepare",
-    "statistics": "capture",
-    "gradients": "attribute",
-    "importance": "aggregate",
-    "neurons": "select",
-    "retests": "retest",
-    "predictions": "ablate",
-    "scores": "score",
-    "effects": "score",
-    "sample_scores": "score",
-    "comparisons": "measure",
-    "selectivity": "measure",
-    "verdicts": "judge",
-    "figure": "plot",
+    "dataset": "prepare_dataset",
+    "statistics": "capture_activations",
+    "gradients": "capture_gradients",
+    "importance": "aggregate_importance",
+    "neurons": "select_neurons",
+    "retests": "retest_selections",
+    "predictions": "benchmark_ablation",
+    "scores": "score_ablation",
+    "effects": "score_ablation",
+    "sample_scores": "score_ablation",
+    "comparisons": "measure_selectivity",
+    "selectivity": "measure_selectivity",
+    "verdicts": "judge_sets",
+    "figure": "plot_figures",
+    "report": "build_report",
 }
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 Row = dict[str, Any]
@@ -56,12 +57,12 @@ def steps(records: Iterable[Row]) -> list[Row]:
     """Every distinct config of every step, with what it made."""
     found: dict[tuple[str, str], Row] = {}
     for record in records:
-        step = str(STEPS.get(record["kind"], record["kind"]))
+        step = STEPS[record["kind"]]
         config = json.dumps(record["config"], indent=2, sort_keys=True, ensure_ascii=False)
         entry = found.setdefault((step, record["config_digest"]), {"step": step, "config": config, "made": []})
         if record["what"] not in entry["made"]:
             entry["made"].append(record["what"])
-    order = list(dict.fromkeys([*STEPS.values(), "report"]))
+    order = list(dict.fromkeys(STEPS.values()))
     return sorted(found.values(), key=lambda entry: order.index(entry["step"]))
 
 

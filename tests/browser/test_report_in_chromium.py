@@ -17,7 +17,7 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image
 
-from lode.stages import report
+from lode.stages import build_report
 from tests.report_run import MADE_BY, make_config
 from tests.tables import HOSTILE
 
@@ -48,7 +48,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
     folder = tmp_path_factory.mktemp("real")
     selections = ("miner", "miner_10_percent")
     cfg = make_config(folder, LONG, FIGURES, 40, selections=selections, modalities=modalities, unmeasurable=LONG[-1:])
-    report.run(cfg, MADE_BY)
+    build_report.run(cfg, MADE_BY)
     return cfg
 
 
@@ -81,7 +81,7 @@ def titled(dom: str) -> str:
 
 def test_text_of_others_stays_text(chromium: str, tmp_path: Path) -> None:
     cfg = make_config(tmp_path)
-    report.run(cfg, MADE_BY)
+    build_report.run(cfg, MADE_BY)
     dom = browse(chromium, Path(cfg.io.output), "--dump-dom")
     assert HOSTILE in titled(dom)
     assert "<script" not in dom
@@ -98,7 +98,7 @@ def test_the_same_text_unescaped_takes_the_page(chromium: str, tmp_path: Path) -
 def test_the_page_is_drawn(chromium: str, tmp_path: Path) -> None:
     """A screenshot shows text and figures: not one flat colour, and drawn to the page's end."""
     cfg = make_config(tmp_path)
-    report.run(cfg, MADE_BY)
+    build_report.run(cfg, MADE_BY)
     browse(chromium, Path(cfg.io.output), "--window-size=1200,3000", f"--screenshot={tmp_path / 'page.png'}")
     with Image.open(tmp_path / "page.png") as image:
         pixels = np.asarray(image.convert("L"))

@@ -20,9 +20,9 @@ from lode.model.answering import judge_gold, prepare_batch
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
 from lode.shapes import MODALITIES
-from lode.stages import pool
-from lode.stages.attribute import attribute
-from lode.stages.capture import capture
+from lode.stages import aggregate_gradients
+from lode.stages.capture_activations import capture
+from lode.stages.capture_gradients import attribute
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -162,7 +162,9 @@ def test_an_answer_without_tokens_is_refused(tiny: Adapter) -> None:
 
 
 def test_a_prompt_that_changes_with_the_medium_is_refused(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lode.stages.attribute.blanked", lambda sample: {**sample, "prompt": sample["prompt"][::-1]})
+    monkeypatch.setattr(
+        "lode.stages.capture_gradients.blanked", lambda sample: {**sample, "prompt": sample["prompt"][::-1]}
+    )
     with pytest.raises(UserError, match=r"samples a: prompts with blank media have other tokens"):
         attribute(tiny, RECORDS[:1], 1, 0.5, 0)
 
@@ -192,7 +194,7 @@ def pooled(folder: Path, *parts: Any) -> pa.Table:
         write_table(path, "gradients", part, MADE_BY)
     output = folder / "all.parquet"
     overrides = (f"io.shards=[{','.join(map(str, paths))}]", f"io.output={output}")
-    pool.run(restrict(compose(overrides), "pool", ("io", "runtime")), MADE_BY)
+    aggregate_gradients.run(restrict(compose(overrides), "aggregate_gradients", ("io", "runtime")), MADE_BY)
     return read_table(output, "gradients")
 
 

@@ -19,7 +19,7 @@ from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, visible_keys
 from lode.model.encoding import encode
 from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
-from lode.stages.capture import capture
+from lode.stages.capture_activations import capture
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
 COUNTS = ("num_samples", "num_tokens", "positive_count", "histogram")

@@ -25,9 +25,9 @@ from lode.model.head import last_positions
 from lode.model.loading import load, prove
 from lode.model.opening import open_model
 from lode.shapes import MODALITIES, TOKEN_MODALITIES
-from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch
-from lode.stages.attribute import attribute
-from lode.stages.capture import capture
+from lode.stages.benchmark_ablation import CLEAN, NeuronSet, ablate_batch
+from lode.stages.capture_activations import capture
+from lode.stages.capture_gradients import attribute
 from lode.validation import check_model, check_runtime
 from tests.families import load_family, save
 from tests.pretend_devices import spread

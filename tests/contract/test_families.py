@@ -28,8 +28,8 @@ from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
 from lode.shapes import TOKEN_MODALITIES
-from lode.stages.attribute import attribute
-from lode.stages.capture import capture
+from lode.stages.capture_activations import capture
+from lode.stages.capture_gradients import attribute
 from tests.families import BUILDERS, load_family, save
 from tests.families.parts import NUM_LAYERS, NUM_NEURONS
 

@@ -129,7 +129,7 @@ def test_two_kinds_of_media_in_one_sample(family: Callable[[str], Adapter]) -> N
 )
 def test_facts_are_checked_before_a_model_is_loaded(override: str, says: str) -> None:
     with pytest.raises(UserError) as error:
-        validate(compose(["model=tiny_qwen2_vl", override]), "download")
+        validate(compose(["model=tiny_qwen2_vl", override]), "download_model")
     assert says in str(error.value)
 
 
@@ -137,4 +137,4 @@ def test_a_dataset_must_hold_what_a_model_needs() -> None:
     with pytest.raises(
         UserError, match="instructblip_vicuna_7b needs image in every sample, and dataset toy_mmlu holds"
     ):
-        validate(compose(["model=instructblip_vicuna_7b", "dataset=toy_mmlu"]), "capture")
+        validate(compose(["model=instructblip_vicuna_7b", "dataset=toy_mmlu"]), "capture_activations")

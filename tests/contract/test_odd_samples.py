@@ -22,9 +22,9 @@ from lode.importance.miner import sample_importance
 from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter
 from lode.model.answering import prepare_batch
-from lode.stages.ablate import CLEAN, predictions, untouched
-from lode.stages.capture import capture
-from lode.stages.prepare import check_medium, check_sample, row
+from lode.stages.benchmark_ablation import CLEAN, predictions, untouched
+from lode.stages.capture_activations import capture
+from lode.stages.prepare_dataset import check_medium, check_sample, row
 from lode.step import printable
 from tests.tiny_model import record
 

@@ -23,7 +23,7 @@ from lode.planting.plant import plant
 from lode.planting.proof import neurons_of, prove_planting
 from lode.planting.wide import widen
 from lode.shapes import TOKEN_MODALITIES
-from lode.stages.capture import capture
+from lode.stages.capture_activations import capture
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MODALITIES = ["text", "special", "image"]

@@ -20,10 +20,10 @@ from lode.model.loading import load
 from lode.model.weights import zeroed_columns
 from lode.planting.proof import neurons_of
 from lode.selection import mean_difference, size
-from lode.stages import plant as stage
-from lode.stages.capture import capture
-from lode.stages.prepare import row
-from lode.stages.rate import rate
+from lode.stages import plant_neurons as stage
+from lode.stages.capture_activations import capture
+from lode.stages.prepare_dataset import row
+from lode.stages.rate_selectors import rate
 from tests.tiny_model import write_manifest
 
 MODALITIES = ["text", "special", "image"]

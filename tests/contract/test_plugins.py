@@ -18,8 +18,8 @@ from lode.config import CONFIG_DIR, GROUPS, compose, restrict
 from lode.dataset import Sample
 from lode.engine.paths import ROOT, is_local
 from lode.scoring import UNITS
-from lode.stages import plot
-from lode.stages.prepare import check_samples
+from lode.stages import plot_figures
+from lode.stages.prepare_dataset import check_samples
 from lode.validation import known_plugins, validate
 from tests.tables import write_retests, write_run, write_scoreboard
 from workflow.pipeline import Pipeline
@@ -38,7 +38,13 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "control": {"controls": ("selected", "num_draws", "seed")},
 }
 #: The step that checks a choice of a group before it runs.
-STEPS = {"model": "download", "dataset": "prepare", "selection": "select", "intervention": "ablate", "figure": "plot"}
+STEPS = {
+    "model": "download_model",
+    "dataset": "prepare_dataset",
+    "selection": "select_neurons",
+    "intervention": "benchmark_ablation",
+    "figure": "plot_figures",
+}
 SPLITS = ("train", "mine", "report")
 
 
@@ -172,7 +178,7 @@ def test_dataset_holds_as_many_samples_as_its_yaml_asks_for(name: str) -> None:
 @pytest.mark.parametrize("name", choices("training"))
 def test_training_recipe_names_datasets_and_shares(name: str) -> None:
     recipe = compose([f"training={name}"])
-    validate(recipe, "train")
+    validate(recipe, "train_model")
     assert recipe.training.name == name
     import_module(f"lode.training.{name}")
     assert sum(options.share for options in recipe.training.datasets.values()) == pytest.approx(1)
@@ -277,7 +283,7 @@ def test_figure_is_drawn_to_equal_bytes(name: str, made_up: dict[str, list[str]]
     for run in ("1", "2"):
         images = {kind: str(tmp_path / run / f"figure.{kind}") for kind in ("svg", "png")}
         io = OmegaConf.create({"tables": paths, **images})
-        plot.run(OmegaConf.create({"figure": cfg, "io": io}), {"code_digest": "x"})
+        plot_figures.run(OmegaConf.create({"figure": cfg, "io": io}), {"code_digest": "x"})
     for kind in ("svg", "png"):
         first, again = ((tmp_path / run / f"figure.{kind}").read_bytes() for run in ("1", "2"))
         assert first == again

@@ -42,16 +42,16 @@ TORCH_FREE = [
     *(
         f"lode.stages.{name}"
         for name in (
-            "download",
-            "prepare",
-            "aggregate",
-            "select",
-            "rate",
-            "compare",
-            "retest",
-            "score",
-            "plot",
-            "report",
+            "download_model",
+            "prepare_dataset",
+            "aggregate_importance",
+            "select_neurons",
+            "rate_selectors",
+            "compare_selectors",
+            "retest_selections",
+            "score_ablation",
+            "plot_figures",
+            "build_report",
         )
     ),
 ]
@@ -110,7 +110,7 @@ def test_every_rule_has_a_script_of_its_name_and_the_reverse() -> None:
             rules[name] = body
     assert set(rules) == {path.stem for path in SCRIPTS}
     for name, body in rules.items():
-        assert f'"{name}.py"' in body, f"rule {name} runs another script"
+        assert f'run.step("{name}")' in body, f"rule {name} runs another script"
         for directive in ("output:", "log:", "benchmark:", "resources:", "params:"):
             assert directive in body, f"rule {name} has no {directive}"
         assert f'"<logs>/{name}' in body

@@ -16,9 +16,9 @@ from lode.importance.statistics import Recording
 from lode.model.loading import load
 from lode.selection.auroc import NEEDS, auroc
 from lode.shapes import MODALITIES
-from lode.stages.capture import capture
-from lode.stages.download import run as download
-from lode.stages.prepare import row
+from lode.stages.capture_activations import capture
+from lode.stages.download_model import run as download
+from lode.stages.prepare_dataset import row
 
 HELD = [MODALITIES.index(name) for name in ("text", "special", "image")]
 Captured = list[tuple[torch.Tensor, torch.Tensor]]
@@ -29,7 +29,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
     """Of every layer of tiny_qwen2_vl the per-sample means that go into histograms, and which samples hold what."""
     manifest = tmp_path_factory.mktemp("model") / "manifest.json"
     cfg = compose([f"io.output={manifest}"])
-    download(restrict(cfg, "download", ("io", "runtime")), {})
+    download(restrict(cfg, "download_model", ("io", "runtime")), {})
     adapter = load(cfg.model, str(manifest), "cpu", 1)
     rows = [
         {**made, "media": [dict(medium) for medium in made["media"]]}

@@ -9,7 +9,7 @@ import pytest
 
 from lode.config import CONFIG_DIR, compose
 from lode.selection import miner
-from lode.stages.rate import finite
+from lode.stages.rate_selectors import finite
 from tests.tables import captured_importance
 
 HELD = ["text", "special", "image"]

@@ -12,7 +12,7 @@ from lode.config import compose, restrict
 from lode.engine.errors import UserError
 from lode.importance import aggregation
 from lode.shapes import METRICS, MODALITIES
-from lode.stages import aggregate
+from lode.stages import aggregate_importance
 from tests.tables import SHAPE, filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -21,7 +21,7 @@ TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "pro
 
 def run(*overrides: str) -> None:
     """The stage, as its script runs it."""
-    aggregate.run(restrict(compose(overrides), "aggregate", ("io", "runtime")), MADE_BY)
+    aggregate_importance.run(restrict(compose(overrides), "aggregate_importance", ("io", "runtime")), MADE_BY)
 
 
 def aggregated(folder: Path, shards: dict[str, list[dict[str, Any]]]) -> pa.Table:

@@ -306,7 +306,7 @@ def test_real_commands_on_an_experiment_that_is_none(tree: Path, text: str, says
     assert "Snakefile" not in output
 
 
-@pytest.mark.parametrize("step", ["capture", "ablate"])
+@pytest.mark.parametrize("step", ["capture_activations", "benchmark_ablation"])
 @pytest.mark.parametrize(
     ("argument", "says"),
     [("model=tiny", "config/model/tiny.yaml"), ("dataset.modalities=[text,audio]", "holds audio"), ("split=x", "'x'")],
@@ -323,12 +323,12 @@ def test_steps_with_a_model_check_first(monkeypatch: pytest.MonkeyPatch, step: s
 
 def test_good_input_passes(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The good twin of every broken table passes, and keeps text beyond ASCII as it is."""
-    from lode.stages.prepare import run
+    from lode.stages.prepare_dataset import run
 
     output = broken / "accepted.parquet"
     arguments = ["dataset.plugin=local_table", f"+dataset.options.path={broken}/good.parquet", f"io.output={output}"]
     monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", *arguments])
-    run_step("prepare", run)
+    run_step("prepare_dataset", run)
     assert pq.read_table(output).to_pylist() == sample_table().to_pylist()
     assert "ß 数字 é 🙂" in pq.read_table(output)["prompt"][1].as_py()
 

@@ -17,7 +17,7 @@ from lode.model import answering
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
-from lode.stages import ablate, capture
+from lode.stages import benchmark_ablation, capture_activations
 from tests.tiny_model import PREPARED, RECORDS
 
 SAMPLES = [{"sample_id": f"s{i}"} for i in range(10)]
@@ -150,10 +150,10 @@ def fails_above(most: int, call: int, function: Any, size: Callable[..., int]) -
 
 def test_capture_counts_a_failed_batch_once(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out in the last of three layers; the sums are bit for bit those of the batches that fit."""
-    expected = capture.capture(tiny, RECORDS, 1, "reference")
-    guarded, seen = fails_above(2, 3, capture.layer_sums, lambda activations, *_: len(activations))
-    monkeypatch.setattr(capture, "layer_sums", guarded)
-    captured = capture.capture(tiny, RECORDS, 7, "reference")
+    expected = capture_activations.capture(tiny, RECORDS, 1, "reference")
+    guarded, seen = fails_above(2, 3, capture_activations.layer_sums, lambda activations, *_: len(activations))
+    monkeypatch.setattr(capture_activations, "layer_sums", guarded)
+    captured = capture_activations.capture(tiny, RECORDS, 7, "reference")
     assert seen == [7] * 3 + [3] * 3 + [1] * 21
     assert (captured.batch_size, captured.num_constant) == (1, expected.num_constant)
     columns = captured.columns()
@@ -174,13 +174,17 @@ def test_ablation_tries_a_failed_batch_again(
     dataset = [{**sample, "split": "report", "meta": "{}"} for sample in RECORDS]
     write_table(tmp_path / "dataset.parquet", "dataset", dataset, PREPARED)
     written: dict[str, list[dict[str, Any]]] = {}
-    monkeypatch.setattr(ablate, "load", lambda *_: tiny)
-    monkeypatch.setattr(ablate, "write_table", lambda path, kind, rows, made_by: written.update({str(made_by): rows}))
+    monkeypatch.setattr(benchmark_ablation, "load", lambda *_: tiny)
+    monkeypatch.setattr(
+        benchmark_ablation, "write_table", lambda path, kind, rows, made_by: written.update({str(made_by): rows})
+    )
 
     def run(batch_size: int) -> None:
         paths = ["io.shard=0", *(f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons"))]
         overrides = [*paths, f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}"]
-        ablate.run(restrict(compose(overrides), "ablate", ("io", "runtime")), {"asked": batch_size})
+        benchmark_ablation.run(
+            restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), {"asked": batch_size}
+        )
 
     run(3)
     weights = {name: value.clone() for name, value in tiny.model.state_dict().items()}
@@ -214,9 +218,9 @@ def test_captured_tables_name_their_batch_size(
 ) -> None:
     rows = [{**sample, "split": "mine", "meta": "{}"} for sample in RECORDS]
     write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
-    monkeypatch.setattr(capture, "load", lambda *_: tiny)
+    monkeypatch.setattr(capture_activations, "load", lambda *_: tiny)
     paths = [f"io.dataset={tmp_path}/dataset.parquet", f"io.output={tmp_path}/out.parquet", "io.shard=0"]
     overrides = [*paths, f"io.manifest={tiny_manifest}", "capture.batch_size=4"]
-    capture.run(restrict(compose(overrides), "capture", ("io", "runtime")), {})
+    capture_activations.run(restrict(compose(overrides), "capture_activations", ("io", "runtime")), {})
     made_by = read_provenance(tmp_path / "out.parquet")
     assert (made_by["batch_size"], made_by["num_samples"]) == (4, 7)

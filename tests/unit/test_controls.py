@@ -25,7 +25,7 @@ from lode.control import (
 )
 from lode.selection.miner import select_neurons
 from lode.shapes import MODALITIES, headline_first
-from lode.stages import select
+from lode.stages import select_neurons as stage
 from lode.validation import known_plugins
 
 KINDS = sorted(known_plugins("control"))
@@ -51,7 +51,7 @@ def importance(seed: int = 0) -> pa.Table:
 def selected(table: pa.Table, ratio: float = 0.1, **options: Any) -> Selected:
     def again(given: pa.Table, share: float) -> dict[str, Pairs]:
         found = select_neurons(given, MODALITY_NAMES, share, 1, **options)
-        return {name: pairs for name, (pairs, _) in {**found, "all": select.union(list(found.values()))}.items()}
+        return {name: pairs for name, (pairs, _) in {**found, "all": stage.union(list(found.values()))}.items()}
 
     return Selected(again(table, ratio), table, MODALITY_NAMES, ratio, again)
 
@@ -310,7 +310,7 @@ def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
     )
     paths = [f"io.importance={tmp_path}/importance.parquet", f"io.output={tmp_path}/neurons.parquet"]
     overrides = [f"controls.kinds=[{','.join(KINDS)}]", "controls.num_draws=2", "selection.ratio=0.1", *paths]
-    select.run(restrict(compose(overrides), "select", ("io", "runtime")), {})
+    stage.run(restrict(compose(overrides), "select_neurons", ("io", "runtime")), {})
     rows = read_table(tmp_path / "neurons.parquet", "neurons").to_pylist()
     methods = ("text", "special", "image", "all")
     expected = {(name, "", -1) for name in methods}
@@ -347,7 +347,7 @@ def test_kinds_do_not_change_each_other(tmp_path: Any) -> None:
     for kinds in ("layer_matched", "sham,uniform,layer_matched"):
         paths = [f"io.importance={tmp_path}/importance.parquet", f"io.output={tmp_path}/neurons.parquet"]
         overrides = [f"controls.kinds=[{kinds}]", "selection.ratio=0.1", *paths]
-        select.run(restrict(compose(overrides), "select", ("io", "runtime")), {})
+        stage.run(restrict(compose(overrides), "select_neurons", ("io", "runtime")), {})
         rows = read_table(tmp_path / "neurons.parquet", "neurons").drop_columns(["score"]).to_pylist()
         found.append([row for row in rows if row["control_kind"] in ("", "layer_matched")])
     assert found[0] == found[1]

@@ -17,7 +17,7 @@ from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE
 
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
-from lode.stages import download
+from lode.stages import download_model
 from tests.local_hub import COMMIT, serving
 from tests.model_hub import ModelHub, ModelHubHandler, Repository
 
@@ -46,10 +46,10 @@ FETCHED = ["chat_template.jinja", "config.json", "model.safetensors", "preproces
 DRIVER = """
 import json, sys
 from lode.engine.errors import UserError
-from lode.stages import download
-download.free_space = lambda folder: {free}
+from lode.stages import download_model
+download_model.free_space = lambda folder: {free}
 try:
-    print(json.dumps(str(download.fetch({source!r}, {revision!r}))))
+    print(json.dumps(str(download_model.fetch({source!r}, {revision!r}))))
 except UserError as error:
     sys.exit("error: " + str(error))
 """
@@ -268,13 +268,13 @@ def test_both_sizes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             )
 
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
-    monkeypatch.setattr(download, "free_space", lambda folder: 3 * 10**9)
+    monkeypatch.setattr(download_model, "free_space", lambda folder: 3 * 10**9)
     with pytest.raises(UserError, match=r"16\.000 GB are still to be fetched, and 3\.000 GB are free.*HF_HOME"):
-        download.check_offer(NAME, "main", tmp_path)
+        download_model.check_offer(NAME, "main", tmp_path)
 
 
 def test_free_space_of_a_folder_to_be_made(tmp_path: Path) -> None:
-    assert 0 < download.free_space(tmp_path / "a" / "b") <= shutil.disk_usage(tmp_path).total
+    assert 0 < download_model.free_space(tmp_path / "a" / "b") <= shutil.disk_usage(tmp_path).total
 
 
 def test_what_is_cached_needs_no_space(fetch: Fetch) -> None:

@@ -33,7 +33,7 @@ from lode.figure import (
     set_overlap,
 )
 from lode.shapes import MODALITIES
-from lode.stages.plot import run
+from lode.stages.plot_figures import run
 from tests.panels import KEYS, Drops, as_table, panels_of, points_of
 from tests.tables import OUTCOMES, benchmark_rows, neuron_rows, write_run
 

@@ -54,7 +54,7 @@ def other_layout(text: str) -> str:
     ],
     ids=["comments", "docstrings", "layout"],
 )
-@pytest.mark.parametrize("module", ["lode/stages/select.py", "lode/artifacts.py", "lode/selection/miner.py"])
+@pytest.mark.parametrize("module", ["lode/stages/select_neurons.py", "lode/artifacts.py", "lode/selection/miner.py"])
 def test_looks_do_not_count(tree: Path, module: str, change: Callable[[str], str]) -> None:
     before = digest_of(tree)
     edit(tree / module, change)
@@ -64,8 +64,8 @@ def test_looks_do_not_count(tree: Path, module: str, change: Callable[[str], str
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        ("scripts/select_neurons.py", '"select"', '"score"'),
-        ("lode/stages/select.py", "sorted(kinds)", "list(kinds)"),
+        ("scripts/select_neurons.py", '"select_neurons"', '"score_ablation"'),
+        ("lode/stages/select_neurons.py", "sorted(kinds)", "list(kinds)"),
         ("lode/artifacts.py", '"zstd"', '"gzip"'),  # imported by the stage
         ("lode/shapes.py", '"prob", "mean", "max"', '"prob", "max", "mean"'),  # imported by what the stage imports
         ("lode/selection/miner.py", "replace=False", "replace=True"),  # the plug-in
@@ -83,7 +83,7 @@ def test_a_module_reached_through_two_others_counts(tree: Path) -> None:
     """select -> first -> second."""
     (tree / "lode" / "first.py").write_text("def one():\n    from lode.second import two\n    return two()\n")
     (tree / "lode" / "second.py").write_text("def two():\n    return 2\n")
-    edit(tree / "lode" / "stages" / "select.py", lambda text: text + "\nfrom lode.first import one\n")
+    edit(tree / "lode" / "stages" / "select_neurons.py", lambda text: text + "\nfrom lode.first import one\n")
     before = digest_of(tree)
     edit(tree / "lode" / "second.py", lambda text: text.replace("return 2", "return 3"))
     assert digest_of(tree) != before
@@ -104,8 +104,8 @@ def test_a_package_counts_as_its_init(tree: Path) -> None:
         "lode/validation.py",
         "lode/checks/model_folder.py",
         "lode/engine/errors.py",
-        "lode/stages/plot.py",
-        "lode/stages/capture.py",
+        "lode/stages/plot_figures.py",
+        "lode/stages/capture_activations.py",
         "lode/dataset/toy_mmlu.py",
         "lode/intervention/zero.py",
         "lode/model/adapter.py",
@@ -130,7 +130,7 @@ def test_scripts_have_digests_of_their_own(tree: Path) -> None:
 
 
 def test_files_count_by_content(tree: Path) -> None:
-    (template,) = FILES["report"]
+    (template,) = FILES["build_report"]
     copy = tree / template.relative_to(ROOT)
     before = digest_of(tree, "build_report", files=(copy,))
     edit(copy, lambda text: text + " ")

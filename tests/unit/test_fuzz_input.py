@@ -25,7 +25,7 @@ from lode.experiment import validate_names
 from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS
-from lode.stages.prepare import check_medium, check_samples, row
+from lode.stages.prepare_dataset import check_medium, check_samples, row
 from lode.validation import validate
 from tests.broken import COLUMNS, safetensors, sample_table
 
@@ -53,10 +53,10 @@ def test_ratio(ratio: float) -> None:
     config = changed()
     config.selection.ratio = ratio
     if 0 < ratio <= 1:
-        validate(config, "select")
+        validate(config, "select_neurons")
     else:
         with pytest.raises(UserError, match=r"expected a share of all neurons in \(0, 1\]"):
-            validate(config, "select")
+            validate(config, "select_neurons")
 
 
 @given(st.lists(st.floats(**UNIT), min_size=5, max_size=5).filter(lambda w: sum(w) > 1e-3))

@@ -22,7 +22,7 @@ from lode.engine.paths import ROOT
 from lode.media import Medium, encode_video
 from lode.mining import mined_samples
 from lode.splits import half_of, split_of, with_cluster
-from lode.stages import ablate, download, prepare
+from lode.stages import benchmark_ablation, download_model, prepare_dataset
 from lode.training_data import FILE, training_data
 from lode.validation import known_plugins, validate
 from workflow.pipeline import Pipeline
@@ -74,10 +74,10 @@ def sample(name: str, split: str, prompt: str = "p", cluster: str = "") -> Sampl
 
 
 def test_prompts_without_media_are_held_out() -> None:
-    held_out = prepare.HeldOut(clusters=False)
+    held_out = prepare_dataset.HeldOut(clusters=False)
 
     def add(added: Sample) -> None:
-        held_out.add(added, prepare.check_sample(added, set()))
+        held_out.add(added, prepare_dataset.check_sample(added, set()))
 
     add(sample("a", "mine", "1 + 1?", cluster="c"))
     add(sample("b", "mine", "1 + 1?", cluster="c"))
@@ -97,9 +97,11 @@ def test_the_same_picture_is_found_however_it_is_packed() -> None:
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 9, 3), dtype=np.uint8))
     files = [packed(image, format="PNG", compress_level=level) for level in (1, 9)] + [packed(image, format="BMP")]
     assert len({file.bytes for file in files}) == 3
-    assert len({prepare.check_medium("s", file) for file in files}) == 1
+    assert len({prepare_dataset.check_medium("s", file) for file in files}) == 1
     for other in (image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), image.resize((9, 9))):
-        assert prepare.check_medium("s", packed(other, format="PNG")) != prepare.check_medium("s", files[0])
+        assert prepare_dataset.check_medium("s", packed(other, format="PNG")) != prepare_dataset.check_medium(
+            "s", files[0]
+        )
 
 
 def in_both_splits(*files: Medium) -> Iterator[Sample]:
@@ -116,7 +118,7 @@ def test_the_same_sound_is_refused_however_it_is_packed() -> None:
         soundfile.write(buffer, sound, 16_000, format=form, subtype="PCM_16")
         files.append(Medium("audio", buffer.getvalue(), f"audio/{form.lower()}"))
     with pytest.raises(UserError, match="sample report of split 'report' has the audio of sample mine of split 'mine'"):
-        list(prepare.checked(in_both_splits(*files), ["text", "audio"], prepare.HeldOut(clusters=True)))
+        list(prepare_dataset.checked(in_both_splits(*files), ["text", "audio"], prepare_dataset.HeldOut(clusters=True)))
 
 
 def test_the_same_video_is_refused_however_it_is_packed() -> None:
@@ -131,7 +133,11 @@ def test_the_same_video_is_refused_however_it_is_packed() -> None:
                 container.mux(packet)
     again = Medium("video", buffer.getvalue(), "video/x-msvideo")
     with pytest.raises(UserError, match="sample report of split 'report' has the video of sample mine of split 'mine'"):
-        list(prepare.checked(in_both_splits(first, again), ["text", "video"], prepare.HeldOut(clusters=True)))
+        list(
+            prepare_dataset.checked(
+                in_both_splits(first, again), ["text", "video"], prepare_dataset.HeldOut(clusters=True)
+            )
+        )
 
 
 def test_one_picture_is_of_one_cluster() -> None:
@@ -145,9 +151,9 @@ def test_one_picture_is_of_one_cluster() -> None:
         return [Sample(f"s{c}", c, "report", "p", ("x",), (file,)) for file, c in of]
 
     with pytest.raises(UserError, match="sample sc1 of cluster 'c1' has the image of sample sc0 of cluster 'c0'"):
-        list(prepare.checked(shown("c1"), ["image"]))
+        list(prepare_dataset.checked(shown("c1"), ["image"]))
     same = [replace(one, sample_id=str(i)) for i, one in enumerate(shown("c0"))]
-    assert len(list(prepare.checked(same, ["image"]))) == 2
+    assert len(list(prepare_dataset.checked(same, ["image"]))) == 2
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
@@ -158,7 +164,7 @@ def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: 
     output = tmp_path / "d.parquet"
     sizes = ("dataset.num_samples={mine: 2, report: 6}", f"io.output={output}", f"split={split}")
     cfg = compose(["dataset=toy_speech", "~dataset.options.voice", *sizes])
-    prepare.run(restrict(cfg, "prepare", ("io", "runtime")), MADE_BY)
+    prepare_dataset.run(restrict(cfg, "prepare_dataset", ("io", "runtime")), MADE_BY)
     assert read_provenance(output)["data"] == {"options": {"voice": "formant"}, "held_out": held_out}
 
 
@@ -166,7 +172,7 @@ def test_more_shards_than_samples_are_refused_by_each(tmp_path: Path) -> None:
     """So the first job that runs ends the run; no other message follows when it is mended."""
     output = tmp_path / "d.parquet"
     cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, report: 6}", f"io.output={output}"])
-    prepare.run(restrict(cfg, "prepare", ("io", "runtime")), MADE_BY)
+    prepare_dataset.run(restrict(cfg, "prepare_dataset", ("io", "runtime")), MADE_BY)
     assert [len(mined_samples(str(output), "disjoint", shard, 2)) for shard in (0, 1)] == [1, 1]
     for shard in range(3):
         with pytest.raises(UserError, match=r"d\.parquet: 3 shards of 2 'mine' samples; .*capture\.shards"):
@@ -188,7 +194,7 @@ def test_embedded_models_state_what_they_were_trained_on(model: str) -> None:
 
 def test_the_manifest_repeats_it(tmp_path: Path) -> None:
     cfg = compose([f"io.output={tmp_path / 'm.json'}"])
-    download.run(restrict(cfg, "download", ("io", "runtime")), MADE_BY)
+    download_model.run(restrict(cfg, "download_model", ("io", "runtime")), MADE_BY)
     assert json.loads((tmp_path / "m.json").read_text())["trained_on"]["split_seed"] == 2024
 
 
@@ -197,7 +203,7 @@ def test_test_data_from_training_are_refused() -> None:
         Pipeline({"experiment": "default", "overrides": ["split_seed=1"]})
     for part in ("split_seed = 1", "model tiny_qwen2_vl", "trained on the training split of toy_textvqa", "2024"):
         assert part in str(stop.value)
-    validate(compose(["dataset=toy_textvqa", "seed=1"]), "ablate")  # the samples do not depend on it
+    validate(compose(["dataset=toy_textvqa", "seed=1"]), "benchmark_ablation")  # the samples do not depend on it
 
 
 def test_data_that_a_model_was_not_trained_on_take_any_split(tmp_path: Path) -> None:
@@ -208,15 +214,15 @@ def test_data_that_a_model_was_not_trained_on_take_any_split(tmp_path: Path) -> 
         if file.name != FILE:
             (model / file.name).symlink_to(file)
     cfg = compose(["dataset=digits_vqa", f"model.source={model}", "split_seed=1"])
-    validate(cfg, "ablate")
+    validate(cfg, "benchmark_ablation")
     (model / FILE).write_text('{"split_seed": 2024, "datasets": ["toy_speech"]}')
-    validate(cfg, "ablate")
+    validate(cfg, "benchmark_ablation")
     (model / FILE).write_text('{"split_seed": 2024, "datasets": ["digits_vqa"]}')
     with pytest.raises(UserError, match="training split of digits_vqa"):
-        validate(cfg, "ablate")
+        validate(cfg, "benchmark_ablation")
     (model / FILE).write_text('{"seed": 2024}')
     with pytest.raises(UserError, match=r"training_data.json: KeyError\('split_seed'\); expected"):
-        validate(cfg, "ablate")
+        validate(cfg, "benchmark_ablation")
 
 
 def test_a_job_refuses_test_data_from_training(tmp_path: Path) -> None:
@@ -226,21 +232,23 @@ def test_a_job_refuses_test_data_from_training(tmp_path: Path) -> None:
     prepared = {"config": {"dataset": {"plugin": "toy_mmlu"}, "split_seed": 7}}
     write_table(tmp_path / "dataset.parquet", "dataset", [], prepared)
     paths = [f"io.manifest={tmp_path}/manifest.json", f"io.dataset={tmp_path}/dataset.parquet", "io.shard=0"]
-    cfg = restrict(compose(["dataset=toy_mmlu", *paths]), "ablate", ("io", "runtime"))
+    cfg = restrict(compose(["dataset=toy_mmlu", *paths]), "benchmark_ablation", ("io", "runtime"))
     with pytest.raises(UserError, match="split_seed = 7: model tiny_qwen2_vl was trained on the training split"):
-        ablate.run(cfg, {})
+        benchmark_ablation.run(cfg, {})
 
 
 def test_a_negative_split_seed_is_refused() -> None:
     with pytest.raises(UserError, match="split_seed = -1: expected a whole number of at least 0"):
-        validate(compose(["split_seed=-1"]), "prepare")
+        validate(compose(["split_seed=-1"]), "prepare_dataset")
 
 
 def test_no_dataset_depends_on_the_seed(tmp_path: Path) -> None:
     def drawn(**settings: Any) -> list[dict[str, Any]]:
         overrides = [f"{key}={value}" for key, value in settings.items()]
-        cfg = restrict(compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 3, report: 3}", *overrides]), "prepare")
+        cfg = restrict(
+            compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 3, report: 3}", *overrides]), "prepare_dataset"
+        )
         assert "seed" not in cfg
-        return list(prepare.rows(cfg.dataset, cfg.split_seed, cfg.split))
+        return list(prepare_dataset.rows(cfg.dataset, cfg.split_seed, cfg.split))
 
     assert drawn(seed=1) == drawn(seed=2) != drawn(split_seed=1)

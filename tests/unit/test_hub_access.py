@@ -20,7 +20,7 @@ from lode.dataset import Sample
 from lode.engine.errors import UserError
 from lode.hub import Source, drawn, encoded, media_type, records
 from lode.splits import Draw
-from lode.stages import prepare
+from lode.stages import prepare_dataset
 from lode.validation import validate
 from tests.dataset_hub import DatasetHub, DatasetHubHandler
 from tests.hub_fixtures import (
@@ -208,7 +208,7 @@ def test_a_missing_split_config_or_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["source", "videos"])
 def test_a_missing_folder_stops_the_plan(key: str) -> None:
     with pytest.raises(UserError, match=rf"dataset\.options\.{key} of msvd_qa: '/no/such' is not a folder"):
-        validate(compose(["dataset=msvd_qa", f"dataset.options.{key}=/no/such"]), "prepare")
+        validate(compose(["dataset=msvd_qa", f"dataset.options.{key}=/no/such"]), "prepare_dataset")
 
 
 # --- how much is read -------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def test_columns_that_are_not_asked_for_are_not_fetched_from_parquet(tmp_path: P
 
 def config(folder: Path, *overrides: str) -> DictConfig:
     own = ("dataset=textvqa", f"dataset.options.source={folder}", f"io.output={folder}/out/table.parquet", *overrides)
-    return restrict(compose(own), "prepare", ("io", "runtime"))
+    return restrict(compose(own), "prepare_dataset", ("io", "runtime"))
 
 
 def test_prepare_writes_while_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ def test_prepare_writes_while_it_draws(tmp_path: Path, monkeypatch: pytest.Monke
             yield Sample(f"{split}{i}", f"{split}{i}", split, "what?", ("x",), (image,))
 
     monkeypatch.setattr("lode.dataset.textvqa.samples", samples)
-    prepare.run(cfg, MADE_BY)
+    prepare_dataset.run(cfg, MADE_BY)
     assert sizes[0] == sizes[15] < sizes[17] == sizes[31] < sizes[33] < sizes[299]
     file = pq.ParquetFile(tmp_path / "out/table.parquet")
     assert {file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)} == {16}
@@ -293,13 +293,13 @@ def test_a_draw_that_fails_leaves_nothing_new(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "out").mkdir()
     (tmp_path / "out/table.parquet").write_bytes(b"before")
     with pytest.raises(UserError, match="the hub is gone"):
-        prepare.run(config(tmp_path), MADE_BY)
+        prepare_dataset.run(config(tmp_path), MADE_BY)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["table.parquet"]
     assert (tmp_path / "out/table.parquet").read_bytes() == b"before"
 
 
 def test_rows_are_checked_as_tables_are(tmp_path: Path) -> None:
-    row = prepare.row(Sample("a", "a", "mine", "p", ("x",)))
+    row = prepare_dataset.row(Sample("a", "a", "mine", "p", ("x",)))
     write = partial(write_rows, tmp_path / "t.parquet", "dataset")
     with pytest.raises(ValueError, match="'prompt' holds nulls"):
         write([row] * 60 + [{**row, "prompt": None}], MADE_BY)

@@ -15,7 +15,7 @@ from lode.dataset import Sample
 from lode.dataset.mmlu import few_shot
 from lode.engine.errors import UserError
 from lode.splits import Draw, drawn_ids, half_of
-from lode.stages.prepare import check_samples
+from lode.stages.prepare_dataset import check_samples
 from tests import hub_fixtures
 from tests.hub_fixtures import LISTED, SUBJECTS, WRITERS, clip, coco_name, local_options, picture, sound
 

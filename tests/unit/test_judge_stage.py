@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from lode.artifacts import read_table, write_table
 from lode.shapes import COMPARED
-from lode.stages.judge import run
+from lode.stages.judge_sets import run
 
 ALIKE = {
     "magnitude_ratios": {"magnitude_matched": {"image": [0.96, 0.98] * 10}},

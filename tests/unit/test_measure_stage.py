@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.engine.errors import UserError
-from lode.stages.measure import corrected, own_benchmarks, run
+from lode.stages.measure_selectivity import corrected, own_benchmarks, run
 
 MODALITIES = {"picture": ["text", "special", "image"], "words": ["text", "special"]}
 #: Samples right on (picture, words): two clusters of two samples each. Clean has all.

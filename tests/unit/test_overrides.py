@@ -17,7 +17,7 @@ def test_what_a_name_sets_comes_before_an_override() -> None:
     default = run("default", "selection.ratio=0.05")
     ratios = {name: default.compose(*chosen).selection.ratio for name, chosen in default.cfg.selections.items()}
     assert ratios == {"miner": 0.05, "miner_10_percent": 0.1}
-    semantic = default.step("select", "select_neurons.py")["semantic"]
+    semantic = default.step("select_neurons")["semantic"]
     assert '"ratio": 0.1' in semantic({"model": "tiny_qwen2_vl", "selection": "miner_10_percent"})
 
 

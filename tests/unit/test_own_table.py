@@ -14,7 +14,7 @@ from lode.config import compose, restrict
 from lode.dataset import BY_LETTER, Sample, local_table, spoken_options
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
-from lode.stages import prepare
+from lode.stages import prepare_dataset
 from lode.validation import validate
 from tests.broken import COLUMNS, IMAGES, sample_table
 from workflow.pipeline import Pipeline
@@ -38,7 +38,7 @@ def multiple_choice(file: Path, answers: list[str], index: list[int]) -> list[Sa
     """Four text-free choices B, A, O, C a sample, in a table with these answers."""
     columns = {"answers": [[answer] for answer in answers], "choices": [["B", "A", "O", "C"]] * 4}
     samples = [*read(written(file, answer_index=index, **columns), "mine"), *read(file)]
-    prepare.check_samples(samples, ["text", "image"])
+    prepare_dataset.check_samples(samples, ["text", "image"])
     return samples
 
 
@@ -176,7 +176,8 @@ def test_braces_in_the_path_of_a_dataset_or_a_model_stop_the_plan(config_tree: P
 
 
 @pytest.mark.parametrize(
-    ("step", "section", "split"), [("capture", "capture", "mine"), ("ablate", "ablation", "report")]
+    ("step", "section", "split"),
+    [("capture_activations", "capture", "mine"), ("benchmark_ablation", "ablation", "report")],
 )
 def test_more_shards_than_records_are_refused_at_once(tmp_path: Path, step: str, section: str, split: str) -> None:
     """By what the workflow asks of every job while it plans."""
@@ -188,8 +189,8 @@ def test_more_shards_than_records_are_refused_at_once(tmp_path: Path, step: str,
 
 def prepared(folder: Path, *overrides: str) -> Iterator[dict[str, Any]]:
     cfg = compose(["dataset.plugin=local_table", f"+dataset.options.path={folder / 't.parquet'}", *overrides])
-    cfg = restrict(cfg, "prepare", ("runtime",))
-    return prepare.rows(cfg.dataset, cfg.split_seed, cfg.split)
+    cfg = restrict(cfg, "prepare_dataset", ("runtime",))
+    return prepare_dataset.rows(cfg.dataset, cfg.split_seed, cfg.split)
 
 
 def test_splits_may_share_where_one_is_mined_and_tested(tmp_path: Path) -> None:

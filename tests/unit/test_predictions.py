@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from lode.diagnostics import loops, parses
 from lode.engine.errors import UserError
-from lode.stages.score import run
+from lode.stages.score_ablation import run
 from tests.scored_run import SCORES, dataset_rows, prediction, prediction_rows, scoring_stage
 
 __all__ = ["scoring_stage"]  # a fixture

@@ -18,7 +18,7 @@ from lode.page.opening import conclusion, costs, openings
 from lode.page.record import read_figure
 from lode.page.runs import cells, chance, largest_drops, runs, sentence
 from lode.page.sets import num_asked, set_sizes
-from lode.stages import report
+from lode.stages import build_report
 from lode.statistics.intervals import smallest_visible_drop
 from tests.report_run import BENCHMARKS, MADE_BY, make_config
 from tests.tables import HOSTILE, benchmark_rows, compared_rows, verdict_rows
@@ -28,7 +28,7 @@ from tests.tables import HOSTILE, benchmark_rows, compared_rows, verdict_rows
 def cfg(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
     """The config of a run whose report is written."""
     cfg = make_config(tmp_path_factory.mktemp("run"))
-    report.run(cfg, MADE_BY)
+    build_report.run(cfg, MADE_BY)
     return cfg
 
 
@@ -109,7 +109,7 @@ def test_verdicts_and_corrected_p_are_on_the_page(cfg: DictConfig, text: str) ->
 
 def test_the_word_is_set(page: str) -> None:
     assert "mask" not in page.lower()
-    folder = Path(report.__file__).parents[2] / "config" / "figure"
+    folder = Path(build_report.__file__).parents[2] / "config" / "figure"
     assert not [path.name for path in folder.iterdir() if "mask" in path.read_text().lower()]
 
 
@@ -132,7 +132,7 @@ def test_what_the_data_are_is_told(cfg: DictConfig, text: str) -> None:
 
 
 def tables_of(cfg: DictConfig) -> dict[str, list[Table]]:
-    return read_tables(OmegaConf.to_container(cfg.io.tables), report.READ)
+    return read_tables(OmegaConf.to_container(cfg.io.tables), build_report.READ)
 
 
 def test_further_kinds_of_controls_have_a_table(cfg: DictConfig) -> None:
@@ -178,7 +178,7 @@ def test_equal_runs_give_equal_pages_wherever_they_lie(cfg: DictConfig, page: st
     folder = Path(cfg.io.output).parent
     shutil.copytree(folder, tmp_path / "copy")
     moved = OmegaConf.create(OmegaConf.to_yaml(cfg).replace(str(folder), str(tmp_path / "copy")))
-    report.run(moved, MADE_BY)
+    build_report.run(moved, MADE_BY)
     assert Path(moved.io.output).read_text() == page
     assert str(folder) not in page
 

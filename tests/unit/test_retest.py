@@ -10,7 +10,7 @@ from lode.artifacts import read_table, write_table
 from lode.config import compose, restrict
 from lode.engine.errors import UserError
 from lode.shapes import METRICS, MODALITIES
-from lode.stages import retest
+from lode.stages import retest_selections
 from tests.tables import SHAPE, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -33,7 +33,7 @@ def retested(folder: Path, shards: list[dict[str, Any]], *overrides: str) -> lis
     tables = f"++io.tables={{statistics:[{','.join(map(str, reversed(paths)))}]}}"
     output = folder / "retests.parquet"
     given = ("mining_datasets=[a]", "selection.ratio=0.34", tables, f"io.output={output}", *overrides)
-    retest.run(restrict(compose(given), "retest", ("io", "runtime")), MADE_BY)
+    retest_selections.run(restrict(compose(given), "retest_selections", ("io", "runtime")), MADE_BY)
     return read_table(output, "retests").to_pylist()
 
 

@@ -12,7 +12,7 @@ from lode.artifacts import SCHEMAS, read_table
 from lode.engine.errors import UserError
 from lode.predictions import NeuronSet
 from lode.scoring import exact_match
-from lode.stages.score import kinds_of_controls, score_sets
+from lode.stages.score_ablation import kinds_of_controls, score_sets
 from tests.scored_run import NUM_SAMPLES, ORDER, OUTPUTS, RIGHT, SCORES, dataset_rows, prediction_rows, scoring_stage
 
 __all__ = ["scoring_stage"]  # a fixture

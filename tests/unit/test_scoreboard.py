@@ -15,7 +15,7 @@ from lode.figure import house_style, read_tables
 from lode.figure import scoreboard as figure
 from lode.planted_tables import RATINGS
 from lode.selection import miner, size
-from lode.stages import compare, rate
+from lode.stages import compare_selectors, rate_selectors
 from tests.tables import captured_importance
 
 NUM_LAYERS, NUM_NEURONS = 3, 40
@@ -30,7 +30,7 @@ def test_measures_by_hand() -> None:
     scores = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
     selected = scores > 3.5
     roles = np.array(["planted", "specific_mute", "redundant", "host", "large_unspecific", "cancelling"])
-    row = rate.rate_ranking(positive, scores, selected, roles)
+    row = rate_selectors.rate_ranking(positive, scores, selected, roles)
     assert row["auroc"] == pytest.approx(7 / 8)  # of 2 x 4 pairs, one is the wrong way round
     assert row["average_precision"] == pytest.approx((1 / 1 + 2 / 3) / 2)
     assert (row["num_positive"], row["num_neurons"], row["num_selected"]) == (2, 6, 3)
@@ -38,11 +38,13 @@ def test_measures_by_hand() -> None:
     assert (row["host_at_k"], row["unspecific_at_k"]) == (0, 0)
     assert row["false_discovery_frac"] == pytest.approx(1 / 3)
     assert row["recall_frac"] == 1
-    assert rate.rate_ranking(positive, -scores, selected, roles)["unspecific_at_k"] == 1
+    assert rate_selectors.rate_ranking(positive, -scores, selected, roles)["unspecific_at_k"] == 1
 
 
 def test_an_empty_set_discovers_nothing_falsely() -> None:
-    row = rate.rate_ranking(np.array([True, False]), np.ones(2), np.zeros(2, dtype=bool), np.array(["planted", "host"]))
+    row = rate_selectors.rate_ranking(
+        np.array([True, False]), np.ones(2), np.zeros(2, dtype=bool), np.array(["planted", "host"])
+    )
     assert row["false_discovery_frac"] is None
     assert row["recall_frac"] == 0
     assert row["auroc"] == row["average_precision"] == row["precision_at_k"] == 0.5
@@ -51,15 +53,17 @@ def test_an_empty_set_discovers_nothing_falsely() -> None:
 def test_ties_at_k_count_by_their_share() -> None:
     """k = 2: one clear winner, then a tie of four that holds one of the marked, for one place."""
     which = np.array([True, True, False, False, False])
-    assert rate.share_at_k(which, np.array([2.0, 1.0, 1.0, 1.0, 1.0]), 2) == pytest.approx((1 + 1 / 4) / 2)
-    assert rate.share_at_k(which[::-1], np.array([2.0, 1.0, 1.0, 1.0, 1.0]), 2) == pytest.approx((0 + 2 / 4) / 2)
+    assert rate_selectors.share_at_k(which, np.array([2.0, 1.0, 1.0, 1.0, 1.0]), 2) == pytest.approx((1 + 1 / 4) / 2)
+    assert rate_selectors.share_at_k(which[::-1], np.array([2.0, 1.0, 1.0, 1.0, 1.0]), 2) == pytest.approx(
+        (0 + 2 / 4) / 2
+    )
 
 
 def test_what_is_never_chosen_comes_last() -> None:
-    scores = rate.finite(np.array([-np.inf, -5.0, 3.0, -np.inf]))
+    scores = rate_selectors.finite(np.array([-np.inf, -5.0, 3.0, -np.inf]))
     np.testing.assert_array_equal(np.argsort(-scores, kind="stable"), [2, 1, 0, 3])
     assert scores[0] == scores[3]
-    np.testing.assert_array_equal(rate.finite(np.full(2, -np.inf)), [0, 0])
+    np.testing.assert_array_equal(rate_selectors.finite(np.full(2, -np.inf)), [0, 0])
 
 
 def test_size_by_hand_knows_no_modality() -> None:
@@ -116,7 +120,7 @@ def oracle(truth: pa.Table) -> Any:
 
 def test_an_oracle_is_perfect() -> None:
     truth = truth_table()
-    rows = rate.rate(importance_table(), truth, oracle(truth), selection(), 1)
+    rows = rate_selectors.rate(importance_table(), truth, oracle(truth), selection(), 1)
     assert [row["modality"] for row in rows] == ["text", "image"], "nothing was planted for special"
     for row in rows:
         assert row["num_positive"] == row["num_selected"] == 12
@@ -130,13 +134,15 @@ def test_an_oracle_turned_round_is_perfectly_wrong() -> None:
     wrong = SimpleNamespace(
         score_neurons=lambda *given: -perfect.score_neurons(*given), select_neurons=perfect.select_neurons
     )
-    assert {row["auroc"] for row in rate.rate(importance_table(), truth, wrong, selection(), 1)} == {0.0}
+    assert {row["auroc"] for row in rate_selectors.rate(importance_table(), truth, wrong, selection(), 1)} == {0.0}
 
 
 def test_a_random_ranking_is_chance() -> None:
     """Importance that knows nothing, over 40 tables: 0.5, and the share of those sought, within 4 standard errors."""
     ratings = [
-        row for seed in range(40) for row in rate.rate(importance_table(seed), truth_table(), miner, selection(), 1)
+        row
+        for seed in range(40)
+        for row in rate_selectors.rate(importance_table(seed), truth_table(), miner, selection(), 1)
     ]
     for measure, chance in {"auroc": 0.5, "precision_at_k": 0.1, "mute_at_k": 0.1}.items():
         values = np.array([row[measure] for row in ratings])
@@ -146,9 +152,9 @@ def test_a_random_ranking_is_chance() -> None:
 def test_tables_that_do_not_fit_are_refused() -> None:
     truth = truth_table()
     with pytest.raises(UserError, match="none of prompt was planted"):
-        rate.rate(importance_table(), truth, oracle(truth), selection(modality_split="prompt"), 1)
+        rate_selectors.rate(importance_table(), truth, oracle(truth), selection(modality_split="prompt"), 1)
     with pytest.raises(UserError, match="the truth is of 119 neurons"):
-        rate.rate(importance_table(), truth.slice(0, 119), miner, selection(), 1)
+        rate_selectors.rate(importance_table(), truth.slice(0, 119), miner, selection(), 1)
 
 
 # --- the scoreboard ---------------------------------------------------------------------------------------------------
@@ -161,7 +167,7 @@ def rating(name: str, strength: float, seed: int, modality: str, value: float | 
 
 
 def test_scoreboard_by_hand() -> None:
-    rows = compare.scoreboard(
+    rows = compare_selectors.scoreboard(
         [
             rating("one", 2.0, 1, "text", 0.2),
             rating("one", 2.0, 1, "image", 0.4),
@@ -178,13 +184,13 @@ def test_scoreboard_by_hand() -> None:
     assert shown("text") == [2, pytest.approx(0.4), 0.2, 0.6]
     assert shown("image") == [1, 0.4, 0.4, 0.4]
     assert shown("all") == [2, pytest.approx(0.45), pytest.approx(0.3), 0.6]
-    assert compare.spread([None]) == {"num_seeds": 0, "mean": None, "low": None, "high": None}
+    assert compare_selectors.spread([None]) == {"num_seeds": 0, "mean": None, "low": None, "high": None}
 
 
 def test_the_text_names_the_best_first() -> None:
     ratings = [rating("good", 6.0, 1, "text", 0.9), rating("bad", 6.0, 1, "text", 0.1)]
     ratings += [rating("bad", 0.5, 1, "text", 0.25), {**rating("good", 0.5, 1, "text", 0.2), "mute_at_k": None}]
-    text = compare.as_text(compare.scoreboard(ratings))
+    text = compare_selectors.as_text(compare_selectors.scoreboard(ratings))
     assert [line.split("|")[1].strip() for line in text.splitlines() if line.startswith(("| `", "| s"))] == [
         "strength 6", "`good`", "`bad`", "strength 0.5", "`bad`", "`good`",
     ]  # fmt: skip
@@ -207,7 +213,7 @@ def board(tmp_path: Path) -> str:
                 write_table(path, "ratings", rows, {})
                 paths.append(str(path))
     io = {"ratings": paths, "output": str(tmp_path / "scoreboard.parquet"), "text": str(tmp_path / "scoreboard.md")}
-    compare.run(OmegaConf.create({"io": io}), {})
+    compare_selectors.run(OmegaConf.create({"io": io}), {})
     return io["output"]
 
 

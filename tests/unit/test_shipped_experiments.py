@@ -75,10 +75,10 @@ def test_a_model_is_known_by_the_files_in_its_folders_too(tmp_path: Path) -> Non
     nested.parent.mkdir()
     nested.write_text("{}")
     cfg = compose([f"model.source={tmp_path}"])
-    before = sources(cfg, "download")
+    before = sources(cfg, "download_model")
     assert set(before) == {"config.json", "qformer_tokenizer/tokenizer.json"}
     nested.write_text('{"a": 1}')
-    assert {name for name, digest in sources(cfg, "download").items() if digest != before[name]} == {
+    assert {name for name, digest in sources(cfg, "download_model").items() if digest != before[name]} == {
         "qformer_tokenizer/tokenizer.json"
     }
 

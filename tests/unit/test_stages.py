@@ -31,7 +31,7 @@ from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.engine.seal import damage
 from lode.shapes import MODALITIES
-from lode.stages import download, prepare, select
+from lode.stages import download_model, prepare_dataset, select_neurons
 from tests.broken import safetensors
 from tests.tables import captured_importance, filled_fields, statistics
 
@@ -64,7 +64,7 @@ def model_folder(tmp_path: Path) -> Path:
 
 def manifest_of(tmp_path: Path, source: str) -> dict[str, Any]:
     output = tmp_path / "out" / "manifest.json"
-    download.run(config("download", f"model.source={source}", f"io.output={output}"), MADE_BY)
+    download_model.run(config("download_model", f"model.source={source}", f"io.output={output}"), MADE_BY)
     assert [p.name for p in output.parent.iterdir()] == ["manifest.json"]
     assert damage(output) == ""
     manifest = json.loads(output.read_text())
@@ -98,7 +98,7 @@ def test_manifest_of_a_project_folder_names_no_place_of_this_machine(tmp_path: P
 
 def test_manifest_of_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
     """A snapshot folder is named by its commit."""
-    monkeypatch.setattr(download, "fetch", lambda source, revision: model_folder)
+    monkeypatch.setattr(download_model, "fetch", lambda source, revision: model_folder)
     manifest = manifest_of(tmp_path, "someone/something")
     assert manifest["revision"] == "model"
     assert [sorted(file) for file in manifest["files"]] == [["name", "sha256", "size"]] * 5
@@ -111,7 +111,7 @@ def test_prepare_writes_what_the_plugin_yields(tmp_path: Path) -> None:
     sizes = ("dataset.num_samples.mine=4", "dataset.num_samples.report=3")
     outputs = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
     for output in outputs:
-        prepare.run(config("prepare", "dataset=toy_textvqa", *sizes, f"io.output={output}"), MADE_BY)
+        prepare_dataset.run(config("prepare_dataset", "dataset=toy_textvqa", *sizes, f"io.output={output}"), MADE_BY)
     rows = read_table(outputs[0], "dataset").to_pylist()
     assert [row["split"] for row in rows] == ["mine"] * 4 + ["report"] * 3
     assert all(row["media"][0]["bytes"].startswith(b"\x89PNG") for row in rows)
@@ -120,7 +120,9 @@ def test_prepare_writes_what_the_plugin_yields(tmp_path: Path) -> None:
 
 
 def test_prepare_sorts_meta() -> None:
-    assert prepare.row(Sample("a", "a", "mine", "p", ("x",), meta={"b": 1, "a": 2}))["meta"] == '{"a": 2, "b": 1}'
+    assert (
+        prepare_dataset.row(Sample("a", "a", "mine", "p", ("x",), meta={"b": 1, "a": 2}))["meta"] == '{"a": 2, "b": 1}'
+    )
 
 
 # --- select -----------------------------------------------------------------------------------------------------------
@@ -142,7 +144,7 @@ def selected(tmp_path: Path, *overrides: str) -> list[dict[str, Any]]:
     importance = importance_file(tmp_path / "importance.parquet")
     output = tmp_path / "neurons.parquet"
     places = (f"io.importance={importance}", f"io.output={output}", "controls={kinds:[layer_matched],num_draws:3}")
-    select.run(config("select", "selection.ratio=0.3", *places, *overrides), MADE_BY)
+    select_neurons.run(config("select_neurons", "selection.ratio=0.3", *places, *overrides), MADE_BY)
     return read_table(output, "neurons").to_pylist()
 
 
@@ -216,7 +218,7 @@ def test_an_empty_set_is_written_beside_others() -> None:
     sets = {"text": nothing, "image": (np.array([[1, 2]]), np.array([0.5]))}
     every = captured_importance(0, 2, 10)
     selected = Selected({name: pairs for name, (pairs, _) in sets.items()}, every, tuple(sets), 0.1, lambda *_: {})
-    table, alike = select.with_controls(sets, selected, ["layer_matched"], 2, 0)
+    table, alike = select_neurons.with_controls(sets, selected, ["layer_matched"], 2, 0)
     assert table["set_name"].to_pylist() == ["image", "image_layer_matched_00", "image_layer_matched_01"]
     assert table.schema == SCHEMAS["neurons"]
     assert list(alike["shared_frac"]["layer_matched"]) == list(alike["magnitude_ratios"]["layer_matched"]) == ["image"]
@@ -225,19 +227,19 @@ def test_an_empty_set_is_written_beside_others() -> None:
 def test_union_keeps_the_best_score() -> None:
     a = (np.array([[0, 1], [1, 2]]), np.array([0.9, 0.2]))
     b = (np.array([[1, 2], [0, 0]]), np.array([0.5, 0.5]))
-    pairs, scores = select.union([a, b])
+    pairs, scores = select_neurons.union([a, b])
     assert pairs.tolist() == [[0, 1], [0, 0], [1, 2]]
     assert scores.tolist() == [0.9, 0.5, 0.5]
 
 
 def test_only_modalities_that_occur_take_part(tmp_path: Path) -> None:
     table = read_table(importance_file(tmp_path / "i.parquet"), "importance")
-    assert select.taking_part(table, "special_text_separate", None) == ["text", "special", "image"]
-    assert select.taking_part(table, "special_text_as_one", None) == ["special_text", "image"]
-    assert select.taking_part(table, "prompt", None) == ["prompt"]
-    assert select.taking_part(table, "prompt", ["image", "text"]) == ["image", "text"]
+    assert select_neurons.taking_part(table, "special_text_separate", None) == ["text", "special", "image"]
+    assert select_neurons.taking_part(table, "special_text_as_one", None) == ["special_text", "image"]
+    assert select_neurons.taking_part(table, "prompt", None) == ["prompt"]
+    assert select_neurons.taking_part(table, "prompt", ["image", "text"]) == ["image", "text"]
     with pytest.raises(UserError, match=r"audio does not occur.*image, prompt, special, special_text, text"):
-        select.taking_part(table, "prompt", ["text", "audio"])
+        select_neurons.taking_part(table, "prompt", ["text", "audio"])
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lode.config import compose
 from lode.media import Sampling
-from lode.stages.train import batches, collate, draw, encode, learning_rate, train
+from lode.stages.train_model import batches, collate, draw, encode, learning_rate, train
 
 
 @pytest.fixture(scope="module")

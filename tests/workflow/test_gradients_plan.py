@@ -54,12 +54,12 @@ def test_only_the_selections_that_need_gradients_read_them() -> None:
 @pytest.mark.parametrize(
     ("override", "changed"),
     [
-        ("gradients.alpha=1", {"attribute"}),
-        ("gradients.num_steps=4", {"attribute"}),
-        ("capture.num_bins=64", {"capture"}),
-        ("capture.shards=2", {"capture", "attribute"}),
-        ("model.dtype=bfloat16", {"capture", "attribute"}),
-        ("selection.ratio=0.03", {"select"}),
+        ("gradients.alpha=1", {"capture_gradients"}),
+        ("gradients.num_steps=4", {"capture_gradients"}),
+        ("capture.num_bins=64", {"capture_activations"}),
+        ("capture.shards=2", {"capture_activations", "capture_gradients"}),
+        ("model.dtype=bfloat16", {"capture_activations", "capture_gradients"}),
+        ("selection.ratio=0.03", {"select_neurons"}),
         ("runtime.threads=2", set()),
     ],
 )
@@ -67,13 +67,13 @@ def test_what_a_value_runs_again(override: str, changed: set[str]) -> None:
     """Of these steps; what comes after them follows by their outputs."""
     shard = {"model": "tiny_qwen2_vl", "dataset": "toy_mmlu", "shard": "0"}
     steps = {
-        "capture": ("capture_activations.py", shard),
-        "attribute": ("capture_gradients.py", shard),
-        "pool": ("aggregate_gradients.py", {"model": "tiny_qwen2_vl"}),
-        "select": ("select_neurons.py", {"model": "tiny_qwen2_vl", "selection": "can"}),
+        "capture_activations": shard,
+        "capture_gradients": shard,
+        "aggregate_gradients": {"model": "tiny_qwen2_vl"},
+        "select_neurons": {"model": "tiny_qwen2_vl", "selection": "can"},
     }
     before, after = (
-        {step: run.step(step, script)["semantic"](Wildcards(wildcards)) for step, (script, wildcards) in steps.items()}
+        {step: run.step(step)["semantic"](Wildcards(wildcards)) for step, wildcards in steps.items()}
         for run in (pipeline(), pipeline(override))
     )
     assert {step for step in steps if before[step] != after[step]} == changed

@@ -45,12 +45,12 @@ def test_only_what_takes_values_of_the_importance_table_depends_on_it(
 
 
 def test_an_own_intervention_is_its_overrides(run: Pipeline) -> None:
-    semantic = run.step("ablate", "benchmark_ablation.py")["semantic"]
+    semantic = run.step("benchmark_ablation")["semantic"]
     assert json.loads(semantic(wildcards("half")))["intervention"] == {
         "name": "scale", "plugin": "scale", "options": {"strength": 0.5},
         "neurons": "set", "tokens": "own", "passes": "both",
     }  # fmt: skip
-    code = run.step("ablate", "benchmark_ablation.py")["code"]
+    code = run.step("benchmark_ablation")["code"]
     assert code(wildcards("half")) != code(wildcards("far"))
     assert "r/ablation/tiny_qwen2_vl/miner/half/toy_mmlu.effects.parquet" in run.tables("effects", "r")
 

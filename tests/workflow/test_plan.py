@@ -25,7 +25,7 @@ def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
         name, wildcards = product.step.name, product.wildcards
         everything = (*run.user, *run.choices(wildcards), *run.derived(name, wildcards))
         expected = recorded(compose(everything), name)
-        params = run.step(name, product.step.script)
+        params = run.step(name)
         assert params["semantic"](wildcards) == expected, product.path
         assert f"expect_digest={digest(expected)}" in params["args"](wildcards, None)
         assert set(everything) < set(params["args"](wildcards, None))
@@ -34,17 +34,38 @@ def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
 @pytest.mark.parametrize(
     ("override", "steps"),
     [
-        ("dataset=toy_mmlu", {"prepare", "capture", "ablate", "score"}),
-        ("dataset.options.x=1", {"prepare", "capture", "ablate", "score"}),
-        ("+dataset.options.x=1", {"prepare", "capture", "ablate", "score"}),
-        ("~dataset.options.x", {"prepare", "capture", "ablate", "score"}),
-        ("selection=miner", {"select", "rate"}),
-        ("++benchmark_modalities={a:[text]}", {"measure"}),
-        ("experiment=smoke", {"prepare", "capture", "ablate", "score", "select", "rate", "measure", "plot"}),
+        ("dataset=toy_mmlu", {"prepare_dataset", "capture_activations", "benchmark_ablation", "score_ablation"}),
+        ("dataset.options.x=1", {"prepare_dataset", "capture_activations", "benchmark_ablation", "score_ablation"}),
+        ("+dataset.options.x=1", {"prepare_dataset", "capture_activations", "benchmark_ablation", "score_ablation"}),
+        ("~dataset.options.x", {"prepare_dataset", "capture_activations", "benchmark_ablation", "score_ablation"}),
+        ("selection=miner", {"select_neurons", "rate_selectors"}),
+        ("++benchmark_modalities={a:[text]}", {"measure_selectivity"}),
+        (
+            "experiment=smoke",
+            {
+                "prepare_dataset",
+                "capture_activations",
+                "benchmark_ablation",
+                "score_ablation",
+                "select_neurons",
+                "rate_selectors",
+                "measure_selectivity",
+                "plot_figures",
+            },
+        ),
     ],
 )
 def test_an_override_concerns_the_steps_that_read_its_section(override: str, steps: set[str]) -> None:
-    some = ("prepare", "capture", "ablate", "score", "select", "rate", "measure", "plot")
+    some = (
+        "prepare_dataset",
+        "capture_activations",
+        "benchmark_ablation",
+        "score_ablation",
+        "select_neurons",
+        "rate_selectors",
+        "measure_selectivity",
+        "plot_figures",
+    )
     assert {step for step in some if concerning(step, [override])} == steps
 
 

@@ -14,21 +14,6 @@ import pytest
 
 from tests.project_tree import snakemake
 
-RULES = {
-    "download": "download_model",
-    "prepare": "prepare_dataset",
-    "capture": "capture_activations",
-    "attribute": "capture_gradients",
-    "aggregate": "aggregate_importance",
-    "pool": "aggregate_gradients",
-    "select": "select_neurons",
-    "ablate": "benchmark_ablation",
-    "score": "score_ablation",
-    "measure": "measure_selectivity",
-    "judge": "judge_sets",
-    "plot": "plot_figures",
-    "report": "build_report",
-}
 Edit = Callable[[Path], list[str] | None]
 
 
@@ -38,7 +23,7 @@ def planned(tree: Path, overrides: list[str] | None) -> dict[str, int]:
     if "Nothing to be done" in output:
         return {}
     counts = dict(re.findall(r"^(\w+) +(\d+)$", output.split("Job stats:")[1], re.MULTILINE))
-    return {step: int(counts[rule]) for step, rule in RULES.items() if rule in counts}
+    return {rule: int(counts[rule]) for rule in counts if rule not in ("all", "total")}
 
 
 def append(name: str, text: str) -> Edit:
@@ -112,7 +97,17 @@ def corrupt_importance(tree: Path) -> None:
 
 CODE = "\n_UNUSED = 1\n"
 ALL = dict(
-    download=2, prepare=1, capture=2, aggregate=2, select=4, ablate=4, score=4, measure=4, judge=1, plot=3, report=1
+    download_model=2,
+    prepare_dataset=1,
+    capture_activations=2,
+    aggregate_importance=2,
+    select_neurons=4,
+    benchmark_ablation=4,
+    score_ablation=4,
+    measure_selectivity=4,
+    judge_sets=1,
+    plot_figures=3,
+    build_report=1,
 )
 
 
@@ -122,8 +117,16 @@ def after(step: str, **changed: int) -> dict[str, int]:
     return {**{name: ALL[name] for name in steps[steps.index(step) :]}, **changed}
 
 
-ALL_OF_MODELS = {name: count for name, count in ALL.items() if name != "prepare"}
-ONE_SELECTION = dict(select=2, ablate=2, score=2, measure=2, judge=1, plot=2, report=1)
+ALL_OF_MODELS = {name: count for name, count in ALL.items() if name != "prepare_dataset"}
+ONE_SELECTION = dict(
+    select_neurons=2,
+    benchmark_ablation=2,
+    score_ablation=2,
+    measure_selectivity=2,
+    judge_sets=1,
+    plot_figures=2,
+    build_report=1,
+)
 CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     # nothing that a result depends on
     "nothing": (lambda tree: None, {}),
@@ -136,7 +139,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "device": (override("runtime.device=cpu"), {}),
     "same value in the experiment": (setting("seed: 2024"), {}),
     "comment in a script": (append("scripts/capture_activations.py", "# a comment\n"), {}),
-    "docstring in the library": (replace("lode/stages/select.py", '"""Stage 4:', '"""The fourth stage:'), {}),
+    "docstring in the library": (replace("lode/stages/select_neurons.py", '"""Stage 4:', '"""The fourth stage:'), {}),
     "memory of a rule": (replace("workflow/rules/2_capture.smk", "4000 * attempt", "5000 * attempt"), {}),
     "log of a rule": (replace("workflow/rules/2_capture.smk", '.log"', '.txt"'), {}),
     "comment in the Snakefile": (append("Snakefile", "# a comment\n"), {}),
@@ -145,10 +148,10 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "workflow/recorded.py": (append("workflow/recorded.py", CODE), {}),
     "lode/validation.py": (append("lode/validation.py", CODE), {}),
     # config values
-    "seed": (setting("seed: 7"), after("select", plot=2)),
-    "split": (setting("split: paper"), after("prepare")),
+    "seed": (setting("seed: 7"), after("select_neurons", plot_figures=2)),
+    "split": (setting("split: paper"), after("prepare_dataset")),
     "override": (override("seed=7"), ALL),
-    "capture value": (setting("capture: {attention: causal}"), after("capture")),
+    "capture value": (setting("capture: {attention: causal}"), after("capture_activations")),
     "ratio of the selections that set none": (setting("selection: {ratio: 0.03}"), ONE_SELECTION),
     "ratio of one selection": (
         setting_instead("selection.ratio=0.05", "selection.ratio=0.04"),
@@ -156,24 +159,37 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "one model": (
         append("config/model/second.yaml", "system_prompt: Be brief.\n"),
-        dict(capture=1, aggregate=1, select=2, ablate=2, score=2, measure=2, judge=1, plot=3, report=1),
+        dict(
+            capture_activations=1,
+            aggregate_importance=1,
+            select_neurons=2,
+            benchmark_ablation=2,
+            score_ablation=2,
+            measure_selectivity=2,
+            judge_sets=1,
+            plot_figures=3,
+            build_report=1,
+        ),
     ),
     "token limit of a benchmark": (
         setting_instead("dataset: {", "dataset: {max_new_tokens: 3, "),
-        after("ablate", plot=1),
+        after("benchmark_ablation", plot_figures=1),
     ),
-    "shards of an ablation": (setting("ablation: {shards: 2}"), after("ablate", ablate=8, plot=1)),
+    "shards of an ablation": (
+        setting("ablation: {shards: 2}"),
+        after("benchmark_ablation", benchmark_ablation=8, plot_figures=1),
+    ),
     "score of a benchmark": (
         setting_instead("dataset: {", "dataset: {scores: [mmlu_paper, choice_likelihood], "),
-        after("score", plot=1),
+        after("score_ablation", plot_figures=1),
     ),
     "kinds of controls": (
         setting_instead("controls: {", "controls: {kinds: [layer_matched, uniform], "),
-        after("select", plot=2),
+        after("select_neurons", plot_figures=2),
     ),
     "caption of a figure": (
         replace("config/figure/metric_correlation.yaml", "Rank correlation", "Spearman correlation"),
-        dict(plot=1, report=1),
+        dict(plot_figures=1, build_report=1),
     ),
     "one selection more": (
         setting_instead("interventions:", "  more: [selection.ratio=0.1]\ninterventions:"),
@@ -181,42 +197,69 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "one selection more, that needs gradients": (
         setting_instead("interventions:", "  can: [selection=can]\ngradients: {enabled: true}\ninterventions:"),
-        dict(attribute=2, pool=2, select=2, ablate=2, score=2, measure=2, judge=1, plot=2, report=1),
+        dict(
+            capture_gradients=2,
+            aggregate_gradients=2,
+            select_neurons=2,
+            benchmark_ablation=2,
+            score_ablation=2,
+            measure_selectivity=2,
+            judge_sets=1,
+            plot_figures=2,
+            build_report=1,
+        ),
     ),
     "exponent of attributions that nobody needs": (setting("gradients: {alpha: 1}"), {}),
-    "stage of attributions that nobody needs": (append("lode/stages/attribute.py", CODE), {}),
-    "one model less": (setting_instead("[tiny_qwen2_vl, second]", "[tiny_qwen2_vl]"), dict(judge=1, plot=3, report=1)),
+    "stage of attributions that nobody needs": (append("lode/stages/capture_gradients.py", CODE), {}),
+    "one model less": (
+        setting_instead("[tiny_qwen2_vl, second]", "[tiny_qwen2_vl]"),
+        dict(judge_sets=1, plot_figures=3, build_report=1),
+    ),
     # code
-    "capture stage": (append("lode/stages/capture.py", CODE), after("capture")),
+    "capture stage": (append("lode/stages/capture_activations.py", CODE), after("capture_activations")),
     "shell of a rule": (
         replace("workflow/rules/2_capture.smk", "io.shard=", "runtime.threads=1 io.shard="),
-        after("capture"),
+        after("capture_activations"),
     ),
     "shared lode/config.py": (append("lode/config.py", CODE), ALL),
-    "library module of one stage": (append("lode/model/tower.py", CODE), after("ablate", plot=1)),
-    "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare")),
+    "library module of one stage": (append("lode/model/tower.py", CODE), after("benchmark_ablation", plot_figures=1)),
+    "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare_dataset")),
     "dataset plug-in that is not used": (append("lode/dataset/toy_caption.py", CODE), {}),
-    "selection plug-in": (append("lode/selection/miner.py", CODE), after("select", plot=2)),
-    "intervention plug-in": (append("lode/intervention/zero.py", CODE), after("ablate", plot=1)),
-    "control plug-in": (append("lode/control/magnitude_matched.py", CODE), after("select", plot=2)),
+    "selection plug-in": (append("lode/selection/miner.py", CODE), after("select_neurons", plot_figures=2)),
+    "intervention plug-in": (append("lode/intervention/zero.py", CODE), after("benchmark_ablation", plot_figures=1)),
+    "control plug-in": (append("lode/control/magnitude_matched.py", CODE), after("select_neurons", plot_figures=2)),
     "control plug-in that is not used": (append("lode/control/uniform.py", CODE), {}),
-    "selectivity": (append("lode/statistics/selectivity.py", CODE), dict(measure=4, judge=1, report=1)),
-    "modalities of a benchmark": (setting_instead("dataset: {", "dataset: {modalities: [text], "), after("prepare")),
-    "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), after("score", plot=1)),
-    "figure plug-in": (append("lode/figure/metric_correlation.py", CODE), dict(plot=1, report=1)),
-    "house style of figures": (append("lode/figure/__init__.py", CODE), dict(plot=3, report=1)),
-    "report template": (append("lode/stages/report.html.jinja", "<!-- new -->"), dict(report=1)),
+    "selectivity": (
+        append("lode/statistics/selectivity.py", CODE),
+        dict(measure_selectivity=4, judge_sets=1, build_report=1),
+    ),
+    "modalities of a benchmark": (
+        setting_instead("dataset: {", "dataset: {modalities: [text], "),
+        after("prepare_dataset"),
+    ),
+    "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), after("score_ablation", plot_figures=1)),
+    "figure plug-in": (append("lode/figure/metric_correlation.py", CODE), dict(plot_figures=1, build_report=1)),
+    "house style of figures": (append("lode/figure/__init__.py", CODE), dict(plot_figures=3, build_report=1)),
+    "report template": (append("lode/stages/build_report.html.jinja", "<!-- new -->"), dict(build_report=1)),
     # files
     "model file swapped under an older time stamp": (
         swap_config_of_model,
-        {k: n for k, n in ALL.items() if k != "prepare"},
+        {k: n for k, n in ALL.items() if k != "prepare_dataset"},
     ),
     "model files touched": (touch_model, {}),
-    "report deleted": (delete("results/rerun/report.html"), dict(report=1)),
+    "report deleted": (delete("results/rerun/report.html"), dict(build_report=1)),
     "intermediate deleted": (delete("results/rerun/importance/second.parquet"), {}),
     "intermediate corrupted": (
         corrupt_importance,
-        dict(select=2, ablate=2, score=2, measure=2, judge=1, plot=3, report=1),
+        dict(
+            select_neurons=2,
+            benchmark_ablation=2,
+            score_ablation=2,
+            measure_selectivity=2,
+            judge_sets=1,
+            plot_figures=3,
+            build_report=1,
+        ),
     ),
 }
 

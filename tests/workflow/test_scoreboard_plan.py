@@ -27,8 +27,8 @@ def whole() -> Pipeline:
     return Pipeline({"experiment": "scoreboard"})
 
 
-def semantic(run: Pipeline, step: str, script: str, **wildcards: str) -> str:
-    return run.step(step, script)["semantic"](Wildcards(wildcards))
+def semantic(run: Pipeline, step: str, **wildcards: str) -> str:
+    return run.step(step)["semantic"](Wildcards(wildcards))
 
 
 def test_there_are_at_least_five_plantings_of_each_strength(whole: Pipeline) -> None:
@@ -52,12 +52,12 @@ def test_a_planted_model_is_the_one_it_was_made_from_and_another() -> None:
     run = pipeline()
     assert run.base(Wildcards(planting="hidden_1")) == "tiny_qwen2_vl"
     assert run.mined("hidden_1") == ["toy_textvqa", "toy_caption", "toy_mmlu"]
-    facts = semantic(run, "capture", "capture_activations.py", model="hidden_1", dataset="toy_mmlu", shard="0")
+    facts = semantic(run, "capture_activations", model="hidden_1", dataset="toy_mmlu", shard="0")
     assert '"name": "hidden_1"' in facts
     assert f'"source": "{run.root}/planted/hidden_1/model"' in facts
     assert run.planted_model(Wildcards(model="hidden_1")) == [f"{run.root}/planted/hidden_1/model"]
     assert run.model_files(Wildcards(model="hidden_1")) == []
-    planting = semantic(run, "plant", "plant_neurons.py", planting="hidden_1")
+    planting = semantic(run, "plant_neurons", planting="hidden_1")
     assert '"source": "resources/models/tiny_qwen2_vl"' in planting
     assert '"strength": 0.5' in planting
 
@@ -65,26 +65,26 @@ def test_a_planted_model_is_the_one_it_was_made_from_and_another() -> None:
 @pytest.mark.parametrize(
     ("override", "changed"),
     [
-        ("planting.effect=4", {"plant"}),
-        ("planting.num_cancelling=2", {"plant"}),
-        ("selection.ratio=0.03", {"rate"}),
-        ("seed=7", {"rate"}),
+        ("planting.effect=4", {"plant_neurons"}),
+        ("planting.num_cancelling=2", {"plant_neurons"}),
+        ("selection.ratio=0.03", {"rate_selectors"}),
+        ("seed=7", {"rate_selectors"}),
         ("controls.num_draws=9", set()),
         ("runtime.threads=2", set()),
     ],
 )
 def test_what_a_value_runs_again(override: str, changed: set[str]) -> None:
     """Of the steps of this page; what comes after them follows by their outputs."""
-    steps: dict[str, tuple[str, dict[str, str]]] = {
-        "plant": ("plant_neurons.py", {"planting": "visible_2"}),
-        "rate": ("rate_selectors.py", {"planting": "visible_2", "selection": "miner"}),
-        "compare": ("compare_selectors.py", {}),
+    steps: dict[str, dict[str, str]] = {
+        "plant_neurons": {"planting": "visible_2"},
+        "rate_selectors": {"planting": "visible_2", "selection": "miner"},
+        "compare_selectors": {},
     }
     before, after = pipeline(), pipeline(override)
     differ = {
         step
-        for step, (script, wildcards) in steps.items()
-        if semantic(before, step, script, **wildcards) != semantic(after, step, script, **wildcards)
+        for step, wildcards in steps.items()
+        if semantic(before, step, **wildcards) != semantic(after, step, **wildcards)
     }
     assert differ == changed
 
@@ -101,11 +101,11 @@ def test_the_positive_control_plants_five_times_and_looks_at_the_bare_model_too(
 def test_code_of_the_plugin_is_code_of_the_rating() -> None:
     """The rating of a selection runs again when its plug-in changes, and planting does not."""
     run = pipeline()
-    code = run.step("rate", "rate_selectors.py")["code"]
+    code = run.step("rate_selectors")["code"]
     assert code(Wildcards(planting="hidden_1", selection="miner"))
     bare = code_digest(ROOT / "scripts/rate_selectors.py")
     assert code(Wildcards(planting="hidden_1", selection="miner")) != bare
-    assert run.step("plant", "plant_neurons.py")["code"](Wildcards(planting="hidden_1")) == code_digest(
+    assert run.step("plant_neurons")["code"](Wildcards(planting="hidden_1")) == code_digest(
         ROOT / "scripts/plant_neurons.py"
     )
 

@@ -151,7 +151,7 @@ def test_stale_code_is_named(tree: Path) -> None:
         file.write("\n_UNUSED = 1\n")
     code, said = verified(tree)
     assert code == 1
-    assert said.startswith(f"{FIGURE}.svg: stale: the code of plot_figures.py changed since\n")
+    assert said.startswith(f"{FIGURE}.svg: stale: the code of plot_figures changed since\n")
     assert "error: 1 of " in said
 
 
@@ -205,8 +205,8 @@ def test_everything_leads_to_the_last(experiment: str) -> None:
     planned = list(products(Pipeline({"experiment": experiment, "overrides": some})))
     paths = [product.path for product in planned]
     assert len(paths) == len(set(paths))
-    last = [product for product in planned if product.step.name == "report"]
-    absent = [product for product in planned if product.step.name != "report"]
+    last = [product for product in planned if product.step.name == "build_report"]
+    absent = [product for product in planned if product.step.name != "build_report"]
     assert missing(absent, last) == absent
     assert missing(planned, []) == []
 

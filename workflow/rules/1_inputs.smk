@@ -23,7 +23,7 @@ rule download_model:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        **run.step("download", "download_model.py"),
+        **run.step("download_model"),
     shell:
         "python {params.script:q} {params.args:q} io.output={output:q} > {log:q} 2>&1"
 
@@ -43,7 +43,7 @@ rule prepare_dataset:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        **run.step("prepare", "prepare_dataset.py"),
+        **run.step("prepare_dataset"),
     shell:
         "python {params.script:q} {params.args:q} io.output={output:q} > {log:q} 2>&1"
 
@@ -69,7 +69,7 @@ rule plant_neurons:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        **run.step("plant", "plant_neurons.py"),
+        **run.step("plant_neurons"),
         datasets=lambda wildcards, input, output: f"io.datasets=[{','.join(input.datasets)}]",
     shell:
         "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} {params.datasets:q} "
@@ -90,6 +90,6 @@ rule train_model:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        **run.step("train", "train_model.py"),
+        **run.step("train_model"),
     shell:
         "python {params.script:q} {params.args:q} io.output={output:q} > {log:q} 2>&1"

@@ -23,7 +23,7 @@ rule capture_activations:
         runtime=lambda wildcards, attempt: 60 * attempt,
         gpu=1,
     params:
-        **run.step("capture", "capture_activations.py"),
+        **run.step("capture_activations"),
     shell:
         "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} io.dataset={input.dataset:q} "
         "io.shard={wildcards.shard} io.output={output:q} > {log:q} 2>&1"
@@ -46,7 +46,7 @@ rule capture_gradients:
         runtime=240,
         gpu=1,
     params:
-        **run.step("attribute", "capture_gradients.py"),
+        **run.step("capture_gradients"),
     shell:
         "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} io.dataset={input.dataset:q} "
         "io.shard={wildcards.shard} io.output={output:q} > {log:q} 2>&1"

@@ -25,7 +25,7 @@ rule aggregate_importance:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        **run.step("aggregate", "aggregate_importance.py"),
+        **run.step("aggregate_importance"),
         shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",
     shell:
         "python {params.script:q} {params.args:q} {params.shards:q} io.output={output:q} > {log:q} 2>&1"
@@ -51,7 +51,7 @@ rule aggregate_gradients:
         mem_mb=4000,
         runtime=30,
     params:
-        **run.step("pool", "aggregate_gradients.py"),
+        **run.step("aggregate_gradients"),
         shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",
     shell:
         "python {params.script:q} {params.args:q} {params.shards:q} io.output={output:q} > {log:q} 2>&1"

@@ -29,7 +29,7 @@ rule select_neurons:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        **run.step("select", "select_neurons.py"),
+        **run.step("select_neurons"),
         io=lambda wildcards, input, output: [
             f"io.{kind}={path}" for kind, path in input.items()
         ],
@@ -57,7 +57,7 @@ rule rate_selectors:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        **run.step("rate", "rate_selectors.py"),
+        **run.step("rate_selectors"),
         io=lambda wildcards, input, output: [
             f"io.{kind}={path}" for kind, path in input.items()
         ],
@@ -81,7 +81,7 @@ rule compare_selectors:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        **run.step("compare", "compare_selectors.py"),
+        **run.step("compare_selectors"),
         ratings=lambda wildcards, input, output: f"io.ratings=[{','.join(input)}]",
     shell:
         "python {params.script:q} {params.args:q} {params.ratings:q} io.output={output.table:q} io.text={output.text:q} "
@@ -103,7 +103,7 @@ rule retest_selections:
         mem_mb=8000,
         runtime=60,
     params:
-        **run.step("retest", "retest_selections.py"),
+        **run.step("retest_selections"),
         tables=lambda wildcards, input, output: run.io(
             "tables", run.retested(wildcards, root)
         ),

@@ -32,7 +32,7 @@ rule benchmark_ablation:
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=1,
     params:
-        **run.step("ablate", "benchmark_ablation.py"),
+        **run.step("benchmark_ablation"),
         references=lambda wildcards, input, output: [
             f"io.{name}={path}"
             for name, path in run.references(wildcards, root).items()
@@ -64,7 +64,7 @@ rule score_ablation:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        **run.step("score", "score_ablation.py"),
+        **run.step("score_ablation"),
         predictions=lambda wildcards, input, output: f"io.predictions=[{','.join(input.predictions)}]",
     shell:
         "python {params.script:q} {params.args:q} io.dataset={input.dataset:q} {params.predictions:q} "
@@ -88,7 +88,7 @@ rule measure_selectivity:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        **run.step("measure", "measure_selectivity.py"),
+        **run.step("measure_selectivity"),
         tables=lambda wildcards, input, output: run.io(
             "tables", run.compared(wildcards, root)
         ),
@@ -113,7 +113,7 @@ rule judge_sets:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        **run.step("judge", "judge_sets.py"),
+        **run.step("judge_sets"),
         tables=lambda wildcards, input, output: run.io(
             "tables",
             {kind: list(input[kind]) for kind in ("selectivity", "neurons")},

@@ -25,7 +25,7 @@ rule plot_figures:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        **run.step("plot", "plot_figures.py"),
+        **run.step("plot_figures"),
         tables=lambda wildcards, input, output: run.io(
             "tables", run.figure_tables(wildcards, root)
         ),
@@ -62,7 +62,7 @@ rule build_report:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        **run.step("report", "build_report.py"),
+        **run.step("build_report"),
         io=lambda wildcards, input, output: run.report_io(input),
     shell:
         "python {params.script:q} {params.args:q} {params.io:q} io.output={output:q} > {log:q} 2>&1"

@@ -106,4 +106,4 @@ def _template() -> jinja2.Template:
     environment.filters.update(number=number, interval=interval, share_interval=share_interval, spread=spread)
     environment.globals["verdict_names"] = VERDICTS
     environment.globals["meaning"] = lambda kind, column: SCHEMAS[kind].field(column).metadata[b"description"].decode()
-    return environment.get_template("report.html.jinja")
+    return environment.get_template("build_report.html.jinja")
