@@ -20,10 +20,10 @@ reproduce: ## run an experiment to its report: make reproduce EXPERIMENT=default
 	@$(RUN) snakemake --profile $(PROFILE) --config $(CONFIG)
 	@$(RUN) python -m workflow.verify --where $(WORDS)
 
-scoreboard: ## which selector finds planted neurons: results/scoreboard/scoreboard.md
+scoreboard: ## which selector finds planted neurons: results/scoreboard/compare_selectors/scoreboard.md
 	@$(RUN) snakemake --profile $(PROFILE) --config experiment=scoreboard \
-		-- results/scoreboard/scoreboard.md results/scoreboard/figures/scoreboard.png
-	@cat results/scoreboard/scoreboard.md
+		-- results/scoreboard/compare_selectors/scoreboard.md results/scoreboard/plot_figures/scoreboard.png
+	@cat results/scoreboard/compare_selectors/scoreboard.md
 
 plan: ## say what `make reproduce` would run, and why
 	@$(RUN) snakemake --profile $(PROFILE) --config $(CONFIG) --dry-run
@@ -54,8 +54,8 @@ check: ## style, types, workflow lint
 	@$(RUN) snakemake --lint
 
 retrain: ## rebuild resources/models/$(MODEL) from its seed (half an hour on two cores)
-	@$(RUN) snakemake --profile $(PROFILE) results/default/trained/$(MODEL) --forcerun train_model
-	@cp results/default/trained/$(MODEL)/* resources/models/$(MODEL)/
+	@$(RUN) snakemake --profile $(PROFILE) results/default/train_model/$(MODEL) --forcerun train_model
+	@cp results/default/train_model/$(MODEL)/* resources/models/$(MODEL)/
 
 clean: ## remove all results
 	rm -rf results .snakemake

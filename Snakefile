@@ -13,7 +13,12 @@ sys.path.insert(0, workflow.basedir)
 
 from snakemake.utils import min_version
 
-from workflow.pipeline import Pipeline
+from workflow.check import (
+    check_targets,
+    open_experiment,
+    open_results,
+    print_advice,
+)
 
 min_version("9.20")
 
@@ -21,14 +26,14 @@ min_version("9.20")
 workdir: workflow.basedir
 
 
-run = Pipeline(config)
-root = run.root
+experiment = open_experiment(config)
+run = experiment.plan
 
 
 pathvars:
-    results=root,
-    logs=f"{root}/logs",
-    benchmarks=f"{root}/benchmarks",
+    results=run.root,
+    logs=f"{run.root}/logs",
+    benchmarks=f"{run.root}/benchmarks",
 
 
 wildcard_constraints:
@@ -36,13 +41,13 @@ wildcard_constraints:
 
 
 onstart:
-    run.open_results()
+    open_results(run.root)
 
 
 rule all:
     default_target: True
     input:
-        "<results>/report.html",
+        run.pattern("report"),
 
 
 include: "workflow/rules/1_inputs.smk"
@@ -53,7 +58,7 @@ include: "workflow/rules/5_ablate.smk"
 include: "workflow/rules/6_plot.smk"
 
 
-run.check_targets(sys.argv, list(workflow.rules))
+check_targets(run.root, sys.argv, list(workflow.rules))
 
 if workflow.is_main_process:
-    run.advise()
+    print_advice(experiment)

@@ -25,14 +25,14 @@ import torch
 from omegaconf import OmegaConf
 
 from lode.artifacts import read_table, write_table
-from lode.config import CONFIG_DIR, compose, restrict
 from lode.intervention import from_config, switched
 from lode.model.encoding import encode
 from lode.model.loading import load
 from lode.reference import token_means
 from lode.stages import benchmark_ablation, download_model, prepare_dataset
+from lode.study import STUDY, compose, restrict
 
-INTERVENTIONS = sorted(path.stem for path in (CONFIG_DIR / "intervention").glob("*.yaml"))
+INTERVENTIONS = sorted(path.stem for path in (STUDY.config_dir / "intervention").glob("*.yaml"))
 
 
 def config(overrides: Sequence[str], step: str, **io: str) -> Any:
@@ -62,7 +62,7 @@ def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]],
         "benchmark_ablation",
         **{k: str(v) for k, v in paths.items()},
         neurons=str(neurons),
-        output=str(output),
+        predictions=str(output),
     )
     start = time.perf_counter()
     benchmark_ablation.run(cfg, {})
@@ -108,8 +108,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest, dataset = str(folder / "manifest.json"), str(folder / "dataset.parquet")
-        download_model.run(config(overrides, "download_model", output=manifest), {})
-        prepared = config(overrides, "prepare_dataset", output=dataset)
+        download_model.run(config(overrides, "download_model", manifest=manifest), {})
+        prepared = config(overrides, "prepare_dataset", dataset=dataset)
         prepare_dataset.run(prepared, {"config": OmegaConf.to_container(prepared)})
         adapter = load(compose(overrides).model, manifest, "auto", 1)
         shape = adapter.num_layers, adapter.num_neurons

@@ -20,7 +20,6 @@ from typing import Any
 
 import torch
 
-from lode.config import compose
 from lode.engine.paths import ROOT
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
@@ -30,6 +29,7 @@ from lode.model.loading import load
 from lode.model.manifest import describe
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
+from lode.study import compose
 
 NUM_STEPS = 8
 

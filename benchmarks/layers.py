@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 from transformers import AutoProcessor
 
-from lode.config import compose
 from lode.engine.paths import ROOT
 from lode.media import encode_image
 from lode.model.adapter import Adapter, find_parts
+from lode.study import compose
 from lode.training.tiny_qwen2_vl import build_model
 
 #: Sizes of the language models of Qwen2-VL.

@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from lode.artifacts import SCHEMAS, list_column, neuron_columns
-from lode.config import CONFIG_DIR, compose
 from lode.shapes import METRICS, MODALITY_SPLITS
+from lode.study import STUDY, compose
 
 MODALITIES = MODALITY_SPLITS["special_text_separate"]
 #: Those of the table: `size` reads the whole prompt.
@@ -86,7 +86,7 @@ def main() -> None:
     shape = f"{len(MODALITIES)} modalities x {args.layers} x {args.neurons}"
     print(f"{shape}, {args.bins} bins, a table of {table.nbytes / 2**30:.2f} GiB")
     print(f"{'selection':22}{'wall s':>8}{'CPU s':>8}{'peak GiB':>10}  neurons in the sets")
-    others = sorted({path.stem for path in (CONFIG_DIR / "selection").glob("*.yaml")} - {"miner"})
+    others = sorted({path.stem for path in (STUDY.config_dir / "selection").glob("*.yaml")} - {"miner"})
     context = multiprocessing.get_context("fork")  # the table is shared, not copied
     for name in ("miner", *others, "miner"):
         receiving, sending = context.Pipe(duplex=False)

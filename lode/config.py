@@ -1,35 +1,12 @@
-"""The typed config, and what each step may read of it.
+"""The typed config: Hydra composes `config/`, and these dataclasses refuse wrong keys and types. Nothing else here.
 
-Hydra composes `config/`; the dataclasses below refuse wrong keys and types. A step sees only the
-sections it declares in `SECTIONS`, so what is recorded for reruns is complete. No torch here.
+Which sections a step may read is on its card (`lode/cards.py`). A field without a default must be set in a YAML.
 """
 
-import json
-from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import cache
-from hashlib import sha256
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError
-
-from lode.engine.config_file import check_choice, refusal
-from lode.engine.errors import UserError, unknown_name
-from lode.engine.paths import ROOT
-
-CONFIG_DIR = ROOT / "config"
-GROUPS = ("model", "dataset", "selection", "intervention", "figure", "experiment", "training")
+from omegaconf import MISSING
 
 
 @dataclass
@@ -166,36 +143,6 @@ class AblationConfig:
 
 
 @dataclass
-class IoConfig:
-    """Paths that the workflow hands to a script; each script uses those it needs, and none is recorded."""
-
-    output: str = MISSING
-    manifest: str = MISSING
-    dataset: str = MISSING
-    shard: int = MISSING
-    shards: list[str] = MISSING
-    importance: str = MISSING
-    gradients: str | None = None  # for the selections that need it
-    neurons: str = MISSING
-    predictions: list[str] = MISSING
-    scores: str = MISSING
-    effects: str = MISSING
-    sample_scores: str = MISSING
-    comparisons: str = MISSING
-    selectivity: str = MISSING
-    svg: str = MISSING
-    png: str = MISSING
-    truth: str = MISSING
-    proof: str = MISSING
-    ratings: list[str] = MISSING
-    text: str = MISSING
-    figures: list[str] = MISSING
-    manifests: list[str] = MISSING
-    datasets: list[str] = MISSING
-    tables: dict[str, list[str]] = field(default_factory=dict)  # by kind of table
-
-
-@dataclass
 class RuntimeConfig:
     """What does not change a result; never recorded."""
 
@@ -232,158 +179,6 @@ class Config:
     interventions: list[str] = field(default_factory=list)  # of config/intervention/ or of own_interventions
     figures: list[str] = field(default_factory=list)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    io: IoConfig = field(default_factory=IoConfig)
+    io: dict[str, Any] = field(default_factory=dict)  # paths that the workflow hands over, by kind of file
     expect_digest: str | None = None
     code_digest: str = "unknown"  # set by the workflow; `unknown` in a hand-typed run
-
-
-ConfigStore.instance().store(name="typed_config", node=Config)
-
-#: What each step may read. Everything else raises, so a rerun is never missed.
-SECTIONS: dict[str, tuple[str, ...]] = {
-    "train_model": ("seed", "split_seed", "training"),
-    "download_model": ("model.name", "model.source", "model.revision"),
-    "prepare_dataset": (
-        "split_seed",
-        "split",
-        "dataset.name",
-        "dataset.plugin",
-        "dataset.modalities",
-        "dataset.num_samples",
-        "dataset.options",
-    ),
-    "plant_neurons": ("model", "planting"),
-    "capture_activations": ("split", "model", "dataset.name", "capture"),
-    "capture_gradients": (
-        "split",
-        "model",
-        "dataset.name",
-        "capture.shards",
-        "gradients.batch_size",
-        "gradients.alpha",
-        "gradients.num_steps",
-    ),
-    "aggregate_importance": ("mining_datasets",),
-    "aggregate_gradients": (),
-    "select_neurons": ("seed", "selection", "controls"),
-    "rate_selectors": ("seed", "selection"),
-    "compare_selectors": (),
-    "retest_selections": ("seed", "selection", "mining_datasets"),
-    "benchmark_ablation": ("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
-    "score_ablation": ("dataset.name", "dataset.scores"),
-    "measure_selectivity": ("benchmark_modalities",),
-    "judge_sets": (),
-    "plot_figures": ("figure",),
-    "build_report": (
-        "title",
-        "seed",
-        "split",
-        "models",
-        "mining_datasets",
-        "benchmarks",
-        "selections",
-        "own_interventions",
-        "interventions",
-        "figures",
-    ),
-}
-
-
-def compose(overrides: Sequence[str] = ()) -> DictConfig:
-    """Compose the config tree with Hydra overrides.
-
-    Raises:
-        UserError: a group has no such choice, a key does not exist, or a value has the wrong type.
-    """
-    for override in overrides:
-        group, _, choice = override.partition("=")
-        if group in GROUPS:
-            check_choice(CONFIG_DIR, group, choice.strip("'"))
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        choices = tuple(override.input_line or "" for override in parsed if chooses(override))
-        values = [override for override in parsed if not chooses(override)]
-        cfg = copied(choices, {override.key_or_group.partition(".")[0] for override in values})
-        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        return cfg
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise refusal(error, CONFIG_DIR) from error
-    except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__ or error
-        if (
-            isinstance(cause, ConfigAttributeError | ConfigKeyError)
-            and cause.full_key
-            and cause.parent_node is not None
-        ):
-            raise unknown_key(cause) from error
-        reason = str(cause).strip()
-        raise UserError(f"the config does not compose with {' '.join(overrides)}: {reason}") from error
-
-
-def chooses(override: Override) -> bool:
-    """Whether an override decides which files are composed; `a=1,2`, a sweep, goes the same way, to be refused."""
-    key = override.key_or_group
-    return key in GROUPS or "/" in key or override.package is not None or override.is_sweep_override()
-
-
-@cache
-def chosen(choices: tuple[str, ...]) -> DictConfig:
-    """The config of some group choices, before values are changed.
-
-    Reading the files is nearly all of the work; in an experiment of a hundred selections they are read once per choice,
-    and Hydra's own function puts the values on top. Read-only: copies share parts of it.
-    """
-    if not GlobalHydra.instance().is_initialized():
-        initialize_config_dir(str(CONFIG_DIR), version_base="1.3")
-    cfg = hydra_compose("config", overrides=list(choices))
-    OmegaConf.set_readonly(cfg, True)
-    return cfg
-
-
-@cache
-def fixed(choices: tuple[str, ...]) -> dict[str, Any]:
-    """The sections of `chosen` without interpolations: they say the same whatever becomes of the others."""
-    cfg = chosen(choices)
-    nodes = {str(key): cfg._get_node(key) for key in cfg}
-    return {key: node for key, node in nodes.items() if "${" not in str(node)}
-
-
-def copied(choices: tuple[str, ...], touched: set[str]) -> DictConfig:
-    """A copy of `chosen` for changes in some sections; of the others, those that are fixed are shared, not copied.
-
-    So a plan does not copy the overrides of all its selections for each of them.
-    """
-    shared = [node for key, node in fixed(choices).items() if key not in touched]
-    cfg = deepcopy(chosen(choices), {id(node): node for node in shared})
-    OmegaConf.set_readonly(cfg, None)
-    return cfg
-
-
-def unknown_key(error: OmegaConfBaseException) -> UserError:
-    """The error for a config key that does not exist, with its siblings."""
-    parent = str(error.full_key).rpartition(".")[0]
-    siblings = [f"{parent}.{key}" if parent else str(key) for key in error.parent_node if key != "hydra"]
-    remedy = f"To add an entry to this mapping, write +{error.full_key}=..." if error.object_type is dict else ""
-    return unknown_name("config key", error.full_key, siblings or ["(none)"], remedy)
-
-
-def restrict(cfg: DictConfig, step: str, extra: Sequence[str] = ()) -> DictConfig:
-    """Only the sections that the step declares, resolved; reading any other key raises."""
-    out = OmegaConf.create({})
-    for key in (*SECTIONS[step], *extra):
-        value = OmegaConf.select(cfg, key, throw_on_missing=True)
-        if OmegaConf.is_config(value):
-            value = OmegaConf.to_container(value, resolve=True, throw_on_missing=key != "io")
-        OmegaConf.update(out, key, value, force_add=True)
-    OmegaConf.set_struct(out, True)
-    return out
-
-
-def semantic_json(cfg: DictConfig, step: str) -> str:
-    """The config of a step as sorted JSON: what a rerun is decided by."""
-    return json.dumps(OmegaConf.to_container(restrict(cfg, step), resolve=True), sort_keys=True)
-
-
-def digest(text: str) -> str:
-    """A short digest; the leading letter keeps YAML and Hydra from reading it as a number."""
-    return f"d{sha256(text.encode()).hexdigest()[:16]}"

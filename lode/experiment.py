@@ -33,28 +33,6 @@ def validate_names(cfg: Any) -> None:
             check_legal(f"the experiment's `{key}`", name)
 
 
-def validate_contents(kind: str, contents: Mapping[str, str], overrides: Sequence[str]) -> None:
-    """Refuse two names of an experiment for one and the same thing: it would be paid for twice, and told apart.
-
-    Args:
-        kind: what they name.
-        contents: by name, what it stands for, as text.
-        overrides: what the user changed on the command line.
-
-    Raises:
-        UserError: names both.
-    """
-    first: dict[str, str] = {}
-    for name, content in contents.items():
-        other = first.setdefault(content, name)
-        if other != name:
-            cause = f", with {' '.join(overrides)}," if overrides else ""
-            raise UserError(
-                f"{kind} {other} and {name} of the experiment{cause} are one and the same; expected that each name "
-                "stands for something of its own. Leave one out, or change one in the experiment's YAML"
-            )
-
-
 def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mapping[str, Any]) -> None:
     """Checks across the parts of an experiment.
 
@@ -110,12 +88,6 @@ def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str])
             f"selection {name} compares modalities, and of {', '.join(held)} some share tokens; expected disjoint "
             f"ones, such as {', '.join(MODALITY_SPLITS['special_text_separate'])}"
         )
-
-
-def needs_gradients(selection: Any) -> bool:
-    """Whether a `selection` section needs attributions, and so a pass backwards."""
-    needs = import_module(f"lode.selection.{selection.plugin}").NEEDS
-    return any(key.startswith("gradients.") for key in needs)
 
 
 def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:

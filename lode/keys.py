@@ -1,41 +1,36 @@
-"""What the path of a table says of it: model, selection, intervention, dataset."""
+"""What the cards say of tables: which step makes one, which a step reads, and what the path of one says of it."""
 
+import re
+from functools import cache
 from pathlib import Path
 
+from lode.cards import CARDS
 from lode.engine.errors import UserError
 
-#: What the end of a table's path says, from the file name backwards to its folders.
-_KEYS = {
-    "statistics": ("model", "dataset", "shard"),
-    "gradients": ("model", "dataset", "shard"),
-    "importance": ("model",),
-    "scoreboard": (),
-    "neurons": ("model", "selection"),
-    "retests": ("model", "selection"),
-    "predictions": ("model", "selection", "intervention", "dataset", "shard"),
-    "scores": ("model", "selection", "intervention", "dataset"),
-    "effects": ("model", "selection", "intervention", "dataset"),
-    "sample_scores": ("model", "selection", "intervention", "dataset"),
-    "comparisons": ("model", "selection", "intervention"),
-    "selectivity": ("model", "selection", "intervention"),
-    "verdicts": (),
-}
-_OF_A_RUN = ("comparisons", "selectivity")  # these lie in the folder of their run, and the file is named by kind
+#: The steps by what they write.
+MAKERS = {name: card.name for card in CARDS for name in card.writes}
+#: Where tables lie in the folder of their step, with wildcards in braces.
+_PATTERNS = {name: pattern for card in CARDS for name, pattern in card.writes.items()}
 
 
 def keys_of(kind: str, path: str | Path) -> dict[str, str]:
-    """What the path of a table says: `.../ablation/m/s/i/d.scores.parquet` gives model m, selection s, ...
+    """What the path of a table says: `.../effects/m/s/i/d.parquet` gives model m, selection s, ...
 
     Raises:
-        UserError: the path has too few folders.
+        UserError: the path has another ending.
     """
-    names = _KEYS[kind]
-    several = "intervention" in names  # the folder of a run holds tables of several kinds
-    ending = f".{kind}.parquet" if several else ".parquet"
-    if kind in _OF_A_RUN:
-        ending = f"/{kind}.parquet"
-    text = Path(path).as_posix()
-    parts = text.removesuffix(ending).split("/")[-len(names) :] if names else []
-    if len(parts) < len(names) or not text.endswith(ending):
-        raise UserError(f"{path}: the path of a {kind} table ends in {'/'.join(f'{{{n}}}' for n in names)}{ending}")
-    return dict(zip(names, parts, strict=True))
+    found = _ending(kind).fullmatch(Path(path).as_posix())
+    if not found:
+        raise UserError(f"{path}: the path of a {kind} table ends in {_PATTERNS[kind]}")
+    return found.groupdict()
+
+
+def tables_of(step: str) -> list[str]:
+    """The tables that a step reads with keys in their paths or none at all; not files of other kinds, nor datasets."""
+    (card,) = (card for card in CARDS if card.name == step)
+    return [read.table for read in card.reads if read.table not in ("figure", "manifest", "dataset")]
+
+
+@cache
+def _ending(kind: str) -> re.Pattern[str]:
+    return re.compile("(?:.*/)?" + re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(_PATTERNS[kind])))

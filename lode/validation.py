@@ -1,7 +1,7 @@
 """Refuse a bad config while the job graph is built, and again when a script is run by hand.
 
 Every check is about names, ranges and files at hand; none loads a model. Checks change no number, so this
-module is left out of the code digest (`workflow/fingerprint.py`).
+module is left out of the code digest (`lode/engine/fingerprint.py`).
 """
 
 import inspect
@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
+from lode.cards import FIGURE_TABLES
 from lode.checks.model_folder import check_chat_template, local_folder
 from lode.dataset_check import check_files, check_shards, check_tested_data
 from lode.engine.errors import UserError, unknown_name
@@ -28,8 +29,6 @@ from lode.shapes import (
     VIDEO_FRAMES,
 )
 
-TABLES = ("importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts")
-FIGURE_TABLES = (*TABLES, "scoreboard", "retests")
 NO_PLUGIN = ("__init__",)
 MAX_BINS = 512
 DTYPES = ("float32", "bfloat16", "float16")
@@ -305,7 +304,7 @@ def check_training(cfg: Any) -> None:
         check_plugin("scoring", options.score)
 
 
-#: The checks of each step.
+#: The checks of the steps that have any.
 CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "train_model": (check_training,),
     "download_model": (check_model,),
@@ -313,12 +312,9 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "plant_neurons": (check_model, check_planting, check_runtime),
     "capture_activations": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
     "capture_gradients": (check_split, check_model, check_dataset, check_media, check_gradients, check_runtime),
-    "aggregate_importance": (),
-    "aggregate_gradients": (),
     "select_neurons": (check_seed, check_selection),
     "rate_selectors": (check_seed, check_selection),
     "retest_selections": (check_seed, check_selection),
-    "compare_selectors": (),
     "benchmark_ablation": (
         check_seed,
         check_split,
@@ -330,9 +326,7 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     ),
     "score_ablation": (check_scores,),
     "measure_selectivity": (check_benchmarks,),
-    "judge_sets": (),
     "plot_figures": (check_figure,),
-    "build_report": (),
 }
 
 
@@ -342,5 +336,5 @@ def validate(cfg: Any, step: str) -> None:
     Raises:
         UserError: what is wrong, the value, what was expected, what to do.
     """
-    for check in CHECKS[step]:
+    for check in CHECKS.get(step, ()):
         check(cfg)

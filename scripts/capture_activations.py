@@ -1,7 +1,8 @@
 """Capture the statistics of one shard of a mining dataset."""
 
+from lode.engine.step import run_step
 from lode.stages.capture_activations import run
-from lode.step import run_step
+from lode.study import STUDY
 
 if __name__ == "__main__":
-    run_step("capture_activations", run)
+    run_step(STUDY, "capture_activations", run)

@@ -1,7 +1,8 @@
 """Capture attributions of one shard of a mining dataset, by gradients."""
 
+from lode.engine.step import run_step
 from lode.stages.capture_gradients import run
-from lode.step import run_step
+from lode.study import STUDY
 
 if __name__ == "__main__":
-    run_step("capture_gradients", run)
+    run_step(STUDY, "capture_gradients", run)

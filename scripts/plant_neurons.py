@@ -1,7 +1,8 @@
 """Plant neurons of known purpose in a model."""
 
+from lode.engine.step import run_step
 from lode.stages.plant_neurons import run
-from lode.step import run_step
+from lode.study import STUDY
 
 if __name__ == "__main__":
-    run_step("plant_neurons", run)
+    run_step(STUDY, "plant_neurons", run)

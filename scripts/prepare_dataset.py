@@ -1,7 +1,8 @@
 """Turn a dataset plug-in into one checked table."""
 
+from lode.engine.step import run_step
 from lode.stages.prepare_dataset import run
-from lode.step import run_step
+from lode.study import STUDY
 
 if __name__ == "__main__":
-    run_step("prepare_dataset", run)
+    run_step(STUDY, "prepare_dataset", run)

@@ -1,7 +1,8 @@
 """Select again on parts of the samples, and compare."""
 
+from lode.engine.step import run_step
 from lode.stages.retest_selections import run
-from lode.step import run_step
+from lode.study import STUDY
 
 if __name__ == "__main__":
-    run_step("retest_selections", run)
+    run_step(STUDY, "retest_selections", run)

@@ -1,7 +1,8 @@
 """Select neuron sets and draw their matched controls."""
 
+from lode.engine.step import run_step
 from lode.stages.select_neurons import run
-from lode.step import run_step
+from lode.study import STUDY
 
 if __name__ == "__main__":
-    run_step("select_neurons", run)
+    run_step(STUDY, "select_neurons", run)

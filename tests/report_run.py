@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lode.artifacts import provenance
+from lode.keys import tables_of
 from lode.stages import plot_figures
 from tests.tables import HOSTILE, write_datasets, write_manifest, write_run
 
@@ -33,16 +34,17 @@ def make_config(
     images = []
     for name, tables in figures.items():
         figure = {"name": name, "plugin": name, "tables": tables, "caption": f"{HOSTILE} of {name}"}
-        svg = folder / f"figures/{name}.svg"
-        io = {"tables": paths, "svg": str(svg), "png": str(svg.with_suffix(".png"))}
+        svg = folder / f"plot_figures/{name}.svg"
+        io = {**paths, "figure": str(svg), "png": str(svg.with_suffix(".png"))}
         plot_figures.run(OmegaConf.create({"figure": figure, "io": io}), MADE_BY)
         images.append(str(svg))
     io = {
-        "tables": paths,
-        "figures": images,
-        "datasets": write_datasets(folder, benchmarks),
-        "manifests": [write_manifest(folder)],
-        "output": str(folder / "report.html"),
+        **{table: [] for table in tables_of("build_report")},
+        **paths,
+        "figure": images,
+        "dataset": write_datasets(folder, benchmarks),
+        "manifest": [write_manifest(folder)],
+        "report": str(folder / "report.html"),
     }
     told = {
         "title": f"A run {HOSTILE}", "seed": 2024, "split": "disjoint", "models": ["tiny_qwen2_vl"],

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from lode.config import CONFIG_DIR, compose
 from lode.intervention import Intervention, from_config, switched
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch
 from lode.reference import token_means
 from lode.shapes import MODALITIES
+from lode.study import STUDY, compose
 
-INTERVENTIONS = sorted(path.stem for path in (CONFIG_DIR / "intervention").glob("*.yaml"))
+INTERVENTIONS = sorted(path.stem for path in (STUDY.config_dir / "intervention").glob("*.yaml"))
 
 
 @cache

@@ -292,7 +292,8 @@ def write_run(
     rng = np.random.default_rng(7)
     paths: dict[str, list[str]] = {kind: [] for kind in ("neurons", "scores", "effects", "comparisons", "selectivity")}
     model = "tiny_qwen2_vl"
-    paths["importance"] = [write_importance(folder / "importance" / f"{model}.parquet", modalities, num_layers, 64)]
+    importance = folder / "aggregate_importance" / f"{model}.parquet"
+    paths["importance"] = [write_importance(importance, modalities, num_layers, 64)]
     verdicts: list[dict[str, Any]] = []
     for selection in selections:
         shallow = np.exp(-np.arange(num_layers) / (num_layers / 4))
@@ -302,11 +303,11 @@ def write_run(
             sets[name] = sorted({(int(layer), int(rng.integers(40))) for layer in layers})
         sets["all"] = sorted({pair for pairs in sets.values() for pair in pairs})
         sizes = {name: len(pairs) for name, pairs in sets.items()}
-        neurons = folder / "neurons" / model / f"{selection}.parquet"
+        neurons = folder / "select_neurons" / model / f"{selection}.parquet"
         record = {"config": {"selection": _SELECTION}, "num_total": num_layers * num_neurons}
         paths["neurons"].append(_write(neurons, "neurons", neuron_rows(sets, num_controls), "select_neurons", **record))
         compared: list[dict[str, Any]] = []
-        place = folder / "ablation" / model / selection / "zero"
+        of_run = Path(model, selection, "zero")
         for i, dataset in enumerate(benchmarks):
             rows: tuple[list[Any], list[Any]] = ([], [])
             for outcome, (_, unit, chance) in OUTCOMES.items():
@@ -320,13 +321,16 @@ def write_run(
                 for total, part in zip(rows, benchmark_rows(dataset, outcome, clean, drops, sizes, told), strict=True):
                     total += part
             compared += [row for row in rows[1] if row["outcome"] != "beside"]
-            paths["scores"].append(_write(place / f"{dataset}.scores.parquet", "scores", rows[0], "score_ablation"))
-            paths["effects"].append(_write(place / f"{dataset}.effects.parquet", "effects", rows[1], "score_ablation"))
+            for kind, of_kind in zip(("scores", "effects"), rows, strict=True):
+                path = folder / "score_ablation" / kind / of_run / f"{dataset}.parquet"
+                paths[kind].append(_write(path, kind, of_kind, "score_ablation"))
         found = compared_rows(compared, benchmarks[0])
         for kind, of_kind in zip(("comparisons", "selectivity"), found, strict=True):
-            paths[kind].append(_write(place / f"{kind}.parquet", kind, of_kind, "measure_selectivity"))
+            path = folder / "measure_selectivity" / kind / f"{of_run}.parquet"
+            paths[kind].append(_write(path, kind, of_kind, "measure_selectivity"))
         verdicts += verdict_rows(found[1], {"model": model, "selection": selection, "intervention": "zero"})
-    return {**paths, "verdicts": [_write(folder / "verdicts.parquet", "verdicts", verdicts, "judge_sets")]}
+    judged = folder / "judge_sets" / "verdicts.parquet"
+    return {**paths, "verdicts": [_write(judged, "verdicts", verdicts, "judge_sets")]}
 
 
 def write_scoreboard(folder: Path) -> str:
@@ -343,7 +347,7 @@ def write_scoreboard(folder: Path) -> str:
         for measure in RATINGS
         for mean in [float(rng.random())]
     ]  # fmt: skip
-    return _write(folder / "scoreboard.parquet", "scoreboard", rows, "compare_selectors")
+    return _write(folder / "compare_selectors" / "scoreboard.parquet", "scoreboard", rows, "compare_selectors")
 
 
 def write_retests(folder: Path) -> list[str]:
@@ -360,7 +364,7 @@ def write_retests(folder: Path) -> list[str]:
             for place, name in enumerate(("text", "special", "image"))
             for part, size, jaccard, reliability in parts
         ]  # fmt: skip
-        path = folder / "retests" / "tiny" / f"{selection}.parquet"
+        path = folder / "retest_selections" / "tiny" / f"{selection}.parquet"
         paths.append(_write(path, "retests", rows, "retest_selections"))
     return paths
 
@@ -379,14 +383,14 @@ def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
         ]  # fmt: skip
         config = {"dataset": {"name": name, "plugin": name, "options": {"look": HOSTILE}}}
         data = {"options": {"voice": "formant", "look": HOSTILE}, "held_out": "clusters"}
-        place = folder / "datasets" / f"{name}.parquet"
+        place = folder / "prepare_dataset" / f"{name}.parquet"
         paths.append(_write(place, "dataset", rows, "prepare_dataset", config=config, data=data))
     return paths
 
 
 def write_manifest(folder: Path) -> str:
     """The manifest of one bundled model."""
-    path = folder / "models" / "tiny_qwen2_vl" / "manifest.json"
+    path = folder / "download_model" / "tiny_qwen2_vl" / "manifest.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [{"name": "model.safetensors", "size": 1234567, "sha256": "ab" * 32}]
     facts = {"name": "tiny_qwen2_vl", "source": "resources/models/tiny_qwen2_vl", "revision": None}

@@ -9,11 +9,11 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from lode.config import compose
 from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.loading import load
 from lode.model.manifest import describe
+from lode.study import compose
 from lode.training.tiny_qwen2_vl import SPECIAL_TOKENS, build_model, build_processor
 
 NUM_LAYERS, NUM_NEURONS = 3, 48

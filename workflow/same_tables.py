@@ -7,6 +7,7 @@ are named and allowed. Provenance, figures and pages are not compared. Needs nei
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,10 +32,11 @@ def renames(given: Sequence[str]) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs}
 
 
-def moved(path: str, folders: Mapping[str, str]) -> str:
-    """Where a file lies after folders, or the beginnings of names, were renamed."""
-    for old, new in folders.items():
-        path = path.replace(old, new)
+def moved(path: str, places: Mapping[str, str]) -> str:
+    """Where a file lies now: by the first pattern that is found in its old path, as `re.sub` has it."""
+    for old, new in places.items():
+        if re.search(old, path):
+            return re.sub(old, new, path)
     return path
 
 
@@ -74,7 +76,7 @@ def differences(before: pa.Table, after: pa.Table, columns: Mapping[str, str]) -
             yield f"column {new}: {len(rows)} of {before.num_rows} rows differ, first row {first}: {was!r}, now {now!r}"
 
 
-def compare(before: Path, after: Path, folders: Mapping[str, str], columns: Mapping[str, str]) -> int:
+def compare(before: Path, after: Path, places: Mapping[str, str], columns: Mapping[str, str]) -> int:
     """Print what differs; return the exit code.
 
     Raises:
@@ -83,11 +85,11 @@ def compare(before: Path, after: Path, folders: Mapping[str, str], columns: Mapp
     tables = sorted(path.relative_to(before).as_posix() for path in before.rglob("*.parquet"))
     if not tables:
         raise UserError(f"{before}: no table (*.parquet); expected a results folder, such as results/smoke")
-    expected = {moved(name, folders) for name in tables}
+    expected = {moved(name, places) for name in tables}
     found = {path.relative_to(after).as_posix() for path in after.rglob("*.parquet")}
     num_rows, wrong = 0, 0
     for name in tables:
-        new = after / moved(name, folders)
+        new = after / moved(name, places)
         if not new.is_file():
             lines = ["missing after"]
         else:
@@ -110,11 +112,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare two results folders row by row.")
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
-    parser.add_argument("--folder", action="append", default=[], metavar="OLD=NEW", help="part of a path that changed")
+    parser.add_argument("--path", action="append", default=[], metavar="REGEX=NEW", help="where files lie now")
     parser.add_argument("--column", action="append", default=[], metavar="OLD=NEW", help="a column with another name")
     given = parser.parse_args()
     try:
-        sys.exit(compare(given.before, given.after, renames(given.folder), renames(given.column)))
+        sys.exit(compare(given.before, given.after, renames(given.path), renames(given.column)))
     except UserError as error:
         sys.exit(f"error: {error}")
 

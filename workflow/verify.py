@@ -1,157 +1,25 @@
 """Compare every result of an experiment with the plan: `python -m workflow.verify default`, or `make verify`.
 
-A file is as planned when it is there, its seal holds (`lode/engine/seal.py`), and it records the config and the code
-that the plan would make it with now. Time stamps and Snakemake's own records play no part, so results that were copied
-from elsewhere can be verified too. Needs neither torch nor Snakemake.
+Needs neither torch nor Snakemake; what is compared is said in `lode/engine/verify.py`.
 """
 
 import argparse
-import json
-import re
-import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from html import unescape
-from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
-from lode.artifacts import read_provenance, read_table
-from lode.config import digest
+from lode.artifacts import read_table
 from lode.engine.errors import UserError
-from lode.engine.names import is_text
+from lode.engine.overrides import results_folder
 from lode.engine.paths import ROOT
-from lode.engine.seal import damage, file_sha256
+from lode.engine.verify import verify
 from lode.page.opening import conclusion
-from workflow.overrides import results_folder
-from workflow.pipeline import Pipeline
-from workflow.products import Product, missing, products
-
-_DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
-_META = re.compile(r'<meta name="provenance" content="([^"]*)">')
-#: How many files are named in a command that makes them again; of more, their rules are.
-NAMED = 20
-
-
-def provenance_of(path: Path) -> dict[str, Any]:
-    """What a sealed file says of its making."""
-    if path.suffix == ".parquet":
-        return read_provenance(path)
-    if path.suffix == ".json":
-        manifest = json.loads(path.read_text())
-        return {**manifest["made_by"], "beside": model_files(manifest)}
-    if path.suffix == ".svg":
-        description = ElementTree.parse(path).find(f".//{_DESCRIPTION}")
-        assert description is not None, f"{path}: sealed, and without a description"
-        return json.loads(description.text or "")
-    found = _META.search(path.read_text(encoding="utf-8"))
-    assert found, f"{path}: sealed, and without provenance"
-    return json.loads(unescape(found[1]))
-
-
-def model_files(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The files of a model folder of the project with their digests; none of a hub model, which lies in its cache."""
-    folder = ROOT / manifest["folder"]
-    if not folder.is_relative_to(ROOT) or manifest["revision"]:
-        return {}
-    return {str(folder / file["name"]): file["sha256"] for file in manifest["files"]}
-
-
-def beside(path: Path, record: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the files that a sealed file vouches for."""
-    for name, sha256 in record.get("beside", {}).items():
-        file = path.parent / name
-        if not file.is_file():
-            yield f"{name}, which belongs to it, is missing"
-        elif file_sha256(file) != sha256:
-            yield f"{name}, which belongs to it, is truncated or edited"
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Where two nested configs differ, in dots, with both values."""
-    for key in sorted({*before, *now}):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            yield f"{prefix}{key} was {old!r} and is now {new!r}"
-
-
-def problems(run: Pipeline, product: Product) -> list[str]:
-    """What is wrong with a file that is there; empty where it is as planned."""
-    path = ROOT / product.path
-    broken = damage(path)
-    if broken:
-        return [broken]
-    record = provenance_of(path)
-    found = list(beside(path, record))
-    params = run.step(product.step.name)
-    semantic = params["semantic"](product.wildcards)
-    if record["config_digest"] != digest(semantic):
-        changed = "; ".join(differences(record["config"], json.loads(semantic)))
-        found.append(f"stale: made with another config: {changed}")
-    if record["code_digest"] == "unknown":
-        found.append("made by hand, without the digest of its code")
-    elif record["code_digest"] != params["code"](product.wildcards):
-        found.append(f"stale: the code of {product.step.name} changed since")
-    return found
-
-
-def reads_as_text(name: str) -> bool:
-    """Whether Snakemake takes the name of an experiment for text as it is: 007 and infinity are numbers to it."""
-    try:
-        float(name)
-    except ValueError:
-        return is_text(name)
-    return False
-
-
-def remedy(run: Pipeline, bad: Sequence[Product]) -> str:
-    """The command that makes files again, and all that is made from them."""
-    names = [product.path for product in bad]
-    if len(names) > NAMED:
-        names = list(dict.fromkeys(product.step.name for product in bad))
-    config = [f"experiment={run.name if reads_as_text(run.name) else f'!!str {run.name}'}"]
-    if run.overrides:
-        quoted = ["'" + override.replace("'", "''") + "'" for override in run.overrides]  # as YAML has it
-        config.append(f"overrides=[{', '.join(quoted)}]")
-    command = ["snakemake", "--profile", "workflow/profiles/local", "--forcerun", *names, "--config", *config]
-    return shlex.join(command)
-
-
-def reproduce(run: Pipeline) -> str:
-    """The command that makes what is not there yet."""
-    changed = f" OVERRIDES={shlex.quote(' '.join(run.overrides))}" if run.overrides else ""
-    return f"make reproduce EXPERIMENT={shlex.quote(run.name)}{changed}"
-
-
-def verify(run: Pipeline) -> int:
-    """Print what is wrong with the results of an experiment; return the exit code."""
-    planned = list(products(run))
-    made = [product for product in planned if (ROOT / product.path).is_file()]
-    if not made:
-        raise UserError(f"{run.root}: no result of this experiment; run `{reproduce(run)}`")
-    absent = [product for product in planned if not (ROOT / product.path).is_file()]
-    gone = missing(absent, made)
-    found = {product.path: ["missing, though files made from it are there"] for product in gone}
-    found |= {product.path: problems(run, product) for product in made}
-    bad = [product for product in planned if found.get(product.path)]
-    for product in bad:
-        print(f"{product.path}: {'; '.join(found[product.path])}")
-    left = len(absent) - len(gone)
-    unfinished = f"; {left} more are not made yet: {reproduce(run)}" if left else ""
-    if bad:
-        print(f"error: {len(bad)} of {len(planned)} files are not as planned{unfinished}. To make them again:")
-        print(remedy(run, bad))
-        return 1
-    print(f"ok: {len(made)} files{unfinished}")
-    return 0
+from lode.study import STUDY
+from workflow.check import open_experiment
 
 
 def tell(folder: str) -> None:
     """Say where the report of a finished run is, and how it begins: a sentence a model."""
-    print(f"Open {folder}/report.html")
-    verdicts = ROOT / folder / "verdicts.parquet"
+    print(f"Open {folder}/{STUDY.pattern('report')}")
+    verdicts = ROOT / folder / STUDY.pattern("verdicts")
     if verdicts.is_file():
         rows = [row for row in read_table(verdicts, "verdicts").to_pylist() if row["outcome"] == "content"]
         for model in dict.fromkeys(row["model"] for row in rows):
@@ -166,11 +34,11 @@ def main() -> None:
     parser.add_argument("--where", action="store_true", help="say only where the report is")
     arguments = parser.parse_args()
     if arguments.where:
-        tell(results_folder(arguments.experiment, arguments.overrides))
+        tell(results_folder(STUDY, arguments.experiment, arguments.overrides))
         return
-    run = Pipeline({"experiment": arguments.experiment, "overrides": arguments.overrides})
+    run = open_experiment({"experiment": arguments.experiment, "overrides": arguments.overrides})
     try:
-        sys.exit(verify(run))
+        sys.exit(verify(run.plan))
     except UserError as error:
         sys.exit(f"error: {error}")
 

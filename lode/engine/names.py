@@ -2,9 +2,8 @@
 
 import re
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from lode.engine.errors import UserError
+from lode.engine.hydra_private import value_of
 
 #: The name of a model, planting, dataset, selection, intervention, figure or recipe: a folder, a wildcard of the rules.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -65,4 +64,4 @@ def chosen_experiment(name: str) -> str:
 
 def is_text(name: str) -> bool:
     """Whether Hydra reads a legal name as what it is, and not as a number, a truth value or null."""
-    return OverridesParser.create().parse_override(f"key={name}").value() == name
+    return value_of(name) == name

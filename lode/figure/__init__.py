@@ -25,6 +25,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from lode.artifacts import read_table
 from lode.engine.errors import UserError
+from lode.engine.paths import paths_of
 from lode.keys import keys_of
 from lode.shapes import MODALITIES
 
@@ -94,17 +95,18 @@ class Table:
     data: pa.Table
 
 
-def read_tables(paths: Mapping[str, Sequence[str]], kinds: Iterable[str]) -> dict[str, list[Table]]:
-    """Read all tables of some kinds, in the order given.
+def read_tables(io: Mapping[str, Any], kinds: Iterable[str]) -> dict[str, list[Table]]:
+    """Read all tables of some kinds that a job was handed, in the order given.
 
     Raises:
         UserError: there is no table of a kind, or a file is not of its kind.
     """
     tables = {}
     for kind in kinds:
-        if not paths.get(kind):
-            raise UserError(f"no {kind} table was given; expected a list of paths under io.tables.{kind}")
-        tables[kind] = [Table(keys_of(kind, path), read_table(path, kind)) for path in paths[kind]]
+        paths = paths_of(io.get(kind))
+        if not paths:
+            raise UserError(f"no {kind} table was given; expected a path, or a list of paths, as io.{kind}")
+        tables[kind] = [Table(keys_of(kind, path), read_table(path, kind)) for path in paths]
     return tables
 
 

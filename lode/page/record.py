@@ -10,25 +10,8 @@ from xml.etree import ElementTree
 
 from lode.artifacts import read_provenance
 from lode.engine.errors import UserError
+from lode.keys import MAKERS
 
-#: Which step makes a kind of table.
-STEPS = {
-    "dataset": "prepare_dataset",
-    "statistics": "capture_activations",
-    "gradients": "capture_gradients",
-    "importance": "aggregate_importance",
-    "neurons": "select_neurons",
-    "retests": "retest_selections",
-    "predictions": "benchmark_ablation",
-    "scores": "score_ablation",
-    "effects": "score_ablation",
-    "sample_scores": "score_ablation",
-    "comparisons": "measure_selectivity",
-    "selectivity": "measure_selectivity",
-    "verdicts": "judge_sets",
-    "figure": "plot_figures",
-    "report": "build_report",
-}
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 Row = dict[str, Any]
 
@@ -57,12 +40,12 @@ def steps(records: Iterable[Row]) -> list[Row]:
     """Every distinct config of every step, with what it made."""
     found: dict[tuple[str, str], Row] = {}
     for record in records:
-        step = STEPS[record["kind"]]
+        step = MAKERS[record["kind"]]
         config = json.dumps(record["config"], indent=2, sort_keys=True, ensure_ascii=False)
         entry = found.setdefault((step, record["config_digest"]), {"step": step, "config": config, "made": []})
         if record["what"] not in entry["made"]:
             entry["made"].append(record["what"])
-    order = list(dict.fromkeys(STEPS.values()))
+    order = list(dict.fromkeys(MAKERS.values()))
     return sorted(found.values(), key=lambda entry: order.index(entry["step"]))
 
 

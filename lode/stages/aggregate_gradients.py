@@ -7,7 +7,6 @@ from lode.importance.aggregation import gradient_columns
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Read all shards (io.shards) and write their sum."""
-    write_table(
-        cfg.io.output, "gradients", gradient_columns([read_table(path, "gradients") for path in cfg.io.shards]), made_by
-    )
+    """Read all shards (io.gradients) and write their sum."""
+    shards = [read_table(path, "gradients") for path in cfg.io.gradients]
+    write_table(cfg.io.attributions, "gradients", gradient_columns(shards), made_by)

@@ -7,6 +7,6 @@ from lode.importance.aggregation import importance_columns, shards_of
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Read all shards (io.shards: paths `<dataset>/<shard>.parquet`) and write the importance table."""
-    shards = shards_of(cfg.io.shards, "statistics", cfg.mining_datasets)
-    write_table(cfg.io.output, "importance", importance_columns(shards), made_by)
+    """Read all shards (io.statistics: paths `<dataset>/<shard>.parquet`) and write the importance table."""
+    shards = shards_of(cfg.io.statistics, "statistics", cfg.mining_datasets)
+    write_table(cfg.io.importance, "importance", importance_columns(shards), made_by)

@@ -193,4 +193,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
 
     batches, batch_size = in_batches(samples, cfg.ablation.batch_size, work, cfg.dataset.name)
     rows = [row for of_set in zip(*batches, strict=True) for part in of_set for row in part]
-    write_table(cfg.io.output, "predictions", rows, {**made_by, "batch_size": batch_size})
+    write_table(cfg.io.predictions, "predictions", rows, {**made_by, "batch_size": batch_size})

@@ -15,9 +15,10 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from lode.artifacts import SCHEMAS, read_table, replacing
+from lode.engine.paths import paths_of
 from lode.engine.seal import BLANK
 from lode.figure import read_tables
-from lode.keys import keys_of
+from lode.keys import keys_of, tables_of
 from lode.page.clean import clean_scores
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, share_interval, spread
@@ -39,11 +40,11 @@ Row = dict[str, Any]
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Write `cfg.io.output`.
+    """Write `cfg.io.report`.
 
     Args:
-        cfg: `io.tables` (kind -> paths; of kinds that the page does not read, such as predictions, the provenance is
-            shown), `io.figures` (SVG paths), `io.datasets`, `io.manifests`, `io.output`.
+        cfg: `io`: the tables on the step's card (of those that the page does not read, such as predictions, the
+            provenance is shown), `figure` (SVG paths), `manifest`, `report`.
         made_by: the provenance of the report itself.
     """
     html = _template().render(
@@ -53,22 +54,21 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         seal=BLANK,
         **content(cfg, made_by),
     )
-    with replacing(cfg.io.output) as temporary:
+    with replacing(cfg.io.report) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
 def content(cfg: Any, made_by: Mapping[str, Any]) -> Row:
     """What the template is filled with, section by section."""
-    paths: dict[str, list[str]] = OmegaConf.to_object(cfg.io.tables)  # type: ignore[assignment]
-    tables = read_tables(paths, READ)
-    figures = [read_figure(path) for path in cfg.io.figures]
+    tables = read_tables(cfg.io, READ)
+    figures = [read_figure(path) for path in cfg.io.figure]
     records = [
         table_record(kind, "/".join(keys_of(kind, path).values()) or kind, path)
-        for kind in paths
-        for path in paths[kind]
+        for kind in tables_of("build_report")
+        for path in paths_of(cfg.io[kind])
     ]
-    datasets = {Path(path).stem: read_table(path, "dataset") for path in cfg.io.datasets}
-    of_datasets = {Path(path).stem: table_record("dataset", Path(path).stem, path) for path in cfg.io.datasets}
+    datasets = {Path(path).stem: read_table(path, "dataset") for path in cfg.io.dataset}
+    of_datasets = {Path(path).stem: table_record("dataset", Path(path).stem, path) for path in cfg.io.dataset}
     records += of_datasets.values()
     records += [{**figure["record"], "kind": "figure", "what": figure["name"]} for figure in figures]
     visible = {
@@ -87,7 +87,7 @@ def content(cfg: Any, made_by: Mapping[str, Any]) -> Row:
         "sizes": [set_sizes(table, num_asked(table, records)) for table in tables["neurons"]],
         "figures": figures,
         "steps": steps([*records, {**made_by, "kind": "report", "what": "this page"}]),
-        "models": [json.loads(Path(path).read_text()) for path in cfg.io.manifests],
+        "models": [json.loads(Path(path).read_text()) for path in cfg.io.manifest],
         "datasets": [dataset_facts(name, table, of_datasets[name]) for name, table in datasets.items()],
         "records": records,
         "versions": versions([*records, made_by]),

@@ -94,4 +94,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     statistics = capture(adapter, samples, options.batch_size, options.attention, cfg.dataset.name, recording)
     counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
     facts = {**made_by, **counts, "batch_size": statistics.batch_size}
-    write_table(cfg.io.output, "statistics", statistics.columns(), facts)
+    write_table(cfg.io.statistics, "statistics", statistics.columns(), facts)

@@ -191,4 +191,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     options = cfg.gradients
     totals = attribute(adapter, samples, options.batch_size, options.alpha, options.num_steps, cfg.dataset.name)
     facts = {**made_by, "num_samples": len(samples), "batch_size": totals.batch_size}
-    write_table(cfg.io.output, "gradients", totals.columns(), facts)
+    write_table(cfg.io.gradients, "gradients", totals.columns(), facts)

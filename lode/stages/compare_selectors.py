@@ -76,4 +76,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     rows = scoreboard(ratings)
     with replacing(cfg.io.text, sealed=False) as temporary:
         temporary.write_text(as_text(rows), encoding="utf-8")
-    write_table(cfg.io.output, "scoreboard", rows, {**made_by, **beside(cfg.io.output, cfg.io.text)})
+    write_table(cfg.io.scoreboard, "scoreboard", rows, {**made_by, **beside(cfg.io.scoreboard, cfg.io.text)})

@@ -148,5 +148,5 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "made_by": made_by,
         "seal": BLANK,
     }
-    with replacing(cfg.io.output) as temporary:
+    with replacing(cfg.io.manifest) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n")

@@ -41,15 +41,15 @@ def alike(of_run: Mapping[str, Any], kind: str, set_name: str) -> Row:
 
 
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
-    """Read `io.tables` (`selectivity` and `neurons`: paths); write `io.output`.
+    """Read `io.selectivity` and `io.neurons`; write `io.verdicts`.
 
     Args:
         cfg: io.
         made_by: the provenance to record.
     """
-    made = {tuple(keys_of("neurons", path).values()): read_provenance(path) for path in cfg.io.tables["neurons"]}
+    made = {tuple(keys_of("neurons", path).values()): read_provenance(path) for path in cfg.io.neurons}
     rows: list[Row] = []
-    for path in cfg.io.tables["selectivity"]:
+    for path in cfg.io.selectivity:
         keys = keys_of("selectivity", path)
         of_run = made[keys["model"], keys["selection"]]
         rows += [{**keys, **row} for row in of_empty_sets(of_run.get("num_unique", {}))]
@@ -60,4 +60,4 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         for outcome in COMPARED
         for verdict in judge([row for row in rows if row["outcome"] == outcome])
     ]
-    write_table(cfg.io.output, "verdicts", judged, made_by)
+    write_table(cfg.io.verdicts, "verdicts", judged, made_by)

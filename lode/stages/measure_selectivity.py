@@ -202,7 +202,7 @@ def _selectivity(names: Sequence[str], benchmarks: Mapping[str, Benchmark], own:
 
 
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
-    """Read `io.tables` (`effects` and `sample_scores`: paths); write `io.comparisons` and `io.selectivity`.
+    """Read `io.effects` and `io.sample_scores`; write `io.comparisons` and `io.selectivity`.
 
     Args:
         cfg: benchmark_modalities, io.
@@ -212,8 +212,8 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         UserError: the benchmarks of the tables and of the config differ, or a table holds no row.
     """
     modalities = {str(name): list(held) for name, held in cfg.benchmark_modalities.items()}
-    effects = [row for path in cfg.io.tables["effects"] for row in _rows(path, "effects").to_pylist()]
-    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, "sample_scores") for p in cfg.io.tables["sample_scores"])}
+    effects = [row for path in cfg.io.effects for row in _rows(path, "effects").to_pylist()]
+    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, "sample_scores") for p in cfg.io.sample_scores)}
     for what, found in (("effects", {row["dataset"] for row in effects}), ("sample scores", set(scored))):
         if found != set(modalities):
             raise UserError(

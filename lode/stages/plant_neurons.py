@@ -18,10 +18,10 @@ from lode.training_data import write_training_data
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Plant neurons in the model of `cfg.io.manifest`, measured on `cfg.io.datasets`."""
+    """Plant neurons in the model of `cfg.io.manifest`, measured on `cfg.io.dataset`."""
     options = cfg.planting
     samples = {}
-    for path in cfg.io.datasets:
+    for path in cfg.io.dataset:
         rows = [row for row in read_table(path, "dataset").to_pylist() if row["split"] == "mine"]
         samples[Path(path).stem] = rows[: options.num_samples]
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
@@ -29,7 +29,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     planted, truth = plant(adapter, tokens, options)
     marked, proof = prove_planting(adapter, planted, truth, list(options.modalities), samples)
     trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
-    write_folder(planted, Path(cfg.io.output), made_by, trained_on)
+    write_folder(planted, Path(cfg.io.model), made_by, trained_on)
     write_table(cfg.io.proof, "proof", proof, made_by)
     write_table(cfg.io.truth, "truth", marked, made_by)
 

@@ -14,9 +14,9 @@ from lode.figure import house_style, read_tables
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Draw `cfg.figure` from `cfg.io.tables` (kind -> paths) to `cfg.io.svg` and `cfg.io.png`."""
+    """Draw `cfg.figure` from its tables in `cfg.io` to `cfg.io.figure` (SVG) and `cfg.io.png`."""
     plugin = import_module(f"lode.figure.{cfg.figure.plugin}")
-    tables = read_tables(cfg.io.tables, cfg.figure.tables)
+    tables = read_tables(cfg.io, cfg.figure.tables)
     record = {"figure": cfg.figure.name, "caption": cfg.figure.caption, **made_by}
     with house_style(cfg.figure.name):
         figure = plugin.draw(tables)
@@ -24,8 +24,8 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
             # The version of the drawing library belongs in the record, not in a field that only PNG has.
             names = {"Title": cfg.figure.name, "Description": as_json(record), "Software": None}
             figure.savefig(temporary, format="png", metadata=names)
-        with replacing(cfg.io.svg) as temporary:
-            described = as_json({**record, **beside(cfg.io.svg, cfg.io.png), "seal": BLANK})
+        with replacing(cfg.io.figure) as temporary:
+            described = as_json({**record, **beside(cfg.io.figure, cfg.io.png), "seal": BLANK})
             names = {"Title": cfg.figure.name, "Creator": "Lode", "Description": described, "Date": None}
             figure.savefig(temporary, format="svg", metadata=names)
 

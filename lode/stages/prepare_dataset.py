@@ -210,4 +210,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     Of an own file there is also one page: what its writer compressed together.
     """
     facts = {**made_by, "data": description(cfg.dataset, cfg.split)}
-    write_rows(cfg.io.output, "dataset", rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)
+    write_rows(cfg.io.dataset, "dataset", rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)

@@ -101,6 +101,6 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     planting = read_provenance(cfg.io.truth)["config"]["planting"]
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
     truth = read_table(cfg.io.truth, "truth")
-    rows = rate(read_importance(cfg.io.importance, cfg.io.gradients), truth, plugin, cfg.selection, cfg.seed)
+    rows = rate(read_importance(cfg.io.importance, cfg.io.attributions), truth, plugin, cfg.selection, cfg.seed)
     which = {"strength": planting["strength"], "planting_seed": planting["seed"]}
-    write_table(cfg.io.output, "ratings", [{**which, **row} for row in rows], made_by)
+    write_table(cfg.io.ratings, "ratings", [{**which, **row} for row in rows], made_by)

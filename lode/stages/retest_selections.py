@@ -93,7 +93,8 @@ def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Read the shards of one model (`io.tables`: by kind) and write the retests table."""
-    shards = {kind: shards_of(paths, kind, cfg.mining_datasets) for kind, paths in cfg.io.tables.items()}
+    """Read the shards of one model, those with gradients too where they are handed over; write the retests table."""
+    kinds = [kind for kind in ("statistics", "gradients") if cfg.io[kind]]
+    shards = {kind: shards_of(cfg.io[kind], kind, cfg.mining_datasets) for kind in kinds}
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
-    write_table(cfg.io.output, "retests", retest(shards, plugin, cfg.selection, cfg.seed), made_by)
+    write_table(cfg.io.retests, "retests", retest(shards, plugin, cfg.selection, cfg.seed), made_by)

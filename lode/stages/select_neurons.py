@@ -93,7 +93,7 @@ def with_controls(
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Select from an importance table and write the neurons table."""
-    table = read_importance(cfg.io.importance, cfg.io.gradients)
+    table = read_importance(cfg.io.importance, cfg.io.attributions)
     selection = cfg.selection
     modalities = taking_part(table, selection.modality_split, selection.modalities)
     again = partial(choose, modalities=modalities, selection=selection, seed=cfg.seed)
@@ -113,4 +113,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "num_unique": {name: len(np.unique(pairs, axis=0)) for name, pairs in unique.items()},
         **alike,
     }
-    write_table(cfg.io.output, "neurons", {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})
+    write_table(cfg.io.neurons, "neurons", {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})

@@ -271,6 +271,6 @@ def train(recipe: Any, seed: int, split_seed: int, folder: Path) -> None:
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Train the model of a recipe into a folder; the provenance goes beside the weights."""
-    folder = Path(cfg.io.output)
+    folder = Path(cfg.io.trained)
     train(cfg.training, cfg.seed, cfg.split_seed, folder)
     (folder / "provenance.json").write_text(json.dumps(made_by, indent=1, sort_keys=True) + "\n")

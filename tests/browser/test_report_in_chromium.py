@@ -82,7 +82,7 @@ def titled(dom: str) -> str:
 def test_text_of_others_stays_text(chromium: str, tmp_path: Path) -> None:
     cfg = make_config(tmp_path)
     build_report.run(cfg, MADE_BY)
-    dom = browse(chromium, Path(cfg.io.output), "--dump-dom")
+    dom = browse(chromium, Path(cfg.io.report), "--dump-dom")
     assert HOSTILE in titled(dom)
     assert "<script" not in dom
     assert "onerror" not in re.sub(r"&lt;.*?&gt;", "", dom)
@@ -99,7 +99,7 @@ def test_the_page_is_drawn(chromium: str, tmp_path: Path) -> None:
     """A screenshot shows text and figures: not one flat colour, and drawn to the page's end."""
     cfg = make_config(tmp_path)
     build_report.run(cfg, MADE_BY)
-    browse(chromium, Path(cfg.io.output), "--window-size=1200,3000", f"--screenshot={tmp_path / 'page.png'}")
+    browse(chromium, Path(cfg.io.report), "--window-size=1200,3000", f"--screenshot={tmp_path / 'page.png'}")
     with Image.open(tmp_path / "page.png") as image:
         pixels = np.asarray(image.convert("L"))
     assert pixels.shape == (3000, 1200)
@@ -109,7 +109,7 @@ def test_the_page_is_drawn(chromium: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_is_cut_off_on_a_screen(chromium: str, real: DictConfig, width: int) -> None:
-    found = measure(chromium, Path(real.io.output), width)
+    found = measure(chromium, Path(real.io.report), width)
     assert (found["width"], found["document"]) == (width, width), "the page itself never moves sideways"
     assert found["tables"] > 10
     assert not found["lost"], found["lost"]
@@ -119,7 +119,7 @@ def test_nothing_is_cut_off_on_a_screen(chromium: str, real: DictConfig, width: 
 
 
 def test_nothing_is_cut_off_in_print(chromium: str, real: DictConfig) -> None:
-    found = measure(chromium, Path(real.io.output), A4, "print=1")
+    found = measure(chromium, Path(real.io.report), A4, "print=1")
     assert not found["lost"], found["lost"]
     assert found["document"] == found["width"] == A4
     assert found["scrolls"] == 0, "paper does not move"
@@ -142,7 +142,7 @@ def test_the_measure_sees_what_is_cut_off(chromium: str, tmp_path: Path) -> None
 def test_it_prints_on_a4(chromium: str, real: DictConfig, tmp_path: Path) -> None:
     """Chromium prints it: a PDF of A4 pages, more than one and fewer than a hundred."""
     pdf = tmp_path / "page.pdf"
-    browse(chromium, Path(real.io.output), "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    browse(chromium, Path(real.io.report), "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
     boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf.read_bytes())
     assert 1 < len(boxes) < 100
     assert {(round(float(width) / 72 * 25.4), round(float(height) / 72 * 25.4)) for width, height in boxes} == {

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table, write_table
-from lode.config import compose, restrict
 from lode.dataset import BY_LETTER
 from lode.diagnostics import begins
 from lode.engine.errors import UserError
@@ -24,11 +23,16 @@ from lode.model.answering import Reply, Switch, generate, judge, judge_gold, opt
 from lode.model.encoding import encode
 from lode.shapes import MODALITIES
 from lode.stages import benchmark_ablation
-from lode.stages.benchmark_ablation import CLEAN, NeuronSet, ablate_batch, blanked_batch, neuron_sets, untouched
+from lode.stages.benchmark_ablation import CLEAN, SET_COLUMNS, NeuronSet, ablate_batch, blanked_batch, neuron_sets
+from lode.study import compose, restrict
 from tests.plain_answers import MAX_NEW_TOKENS, PROMPTS, gold_tokens, plain_reply, slow_end, slow_likelihood
 from tests.switching import INTERVENTIONS, donors, intervention
 from tests.tables import filled_fields
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, PREPARED, RECORDS, record
+
+
+def run_stage(overrides: list[str], made_by: dict[str, Any]) -> None:
+    benchmark_ablation.run(restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), made_by)
 
 
 def written(adapter: Adapter, samples: Sequence[dict[str, Any]], switch: Switch, limit: int) -> list[Reply]:
@@ -86,7 +90,7 @@ def test_replies_equal_plain_generation(
 
 def test_clean_replies_equal_plain_replies(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     with torch.inference_mode():
-        replies = written(tiny, samples, untouched, MAX_NEW_TOKENS)
+        replies = written(tiny, samples, benchmark_ablation.untouched, MAX_NEW_TOKENS)
     assert [(r.text, r.num_tokens, r.truncated) for r in replies] == [plain_reply(tiny, s) for s in samples]
 
 
@@ -94,7 +98,7 @@ def test_clean_replies_equal_plain_replies(tiny: Adapter, samples: list[dict[str
 def test_the_limit_holds_for_the_shortcut_too(tiny: Adapter, samples: list[dict[str, Any]], limit: int) -> None:
     """A reply that is the gold answer and just as long as the limit is truncated: its end token was not spoken."""
     with torch.inference_mode():
-        replies = written(tiny, samples, untouched, limit)
+        replies = written(tiny, samples, benchmark_ablation.untouched, limit)
     expected = [plain_reply(tiny, sample, limit) for sample in samples]
     assert [(reply.text, reply.num_tokens, reply.truncated) for reply in replies] == expected
 
@@ -184,7 +188,7 @@ def test_only_the_first_controls_write_replies(tiny: Adapter, samples: list[dict
     some = np.array([(0, 3), (1, 5)])
     keys = [("image", "method", "", "", -1)]
     keys += [(f"image_{kind}_{i:02d}", "control", "image", kind, i) for kind in ("uniform", "sham") for i in range(3)]
-    sets = [CLEAN, *(NeuronSet(dict(zip(benchmark_ablation.SET_COLUMNS, key, strict=True)), some) for key in keys)]
+    sets = [CLEAN, *(NeuronSet(dict(zip(SET_COLUMNS, key, strict=True)), some) for key in keys)]
     zero = intervention(tiny, "zero")
     few = list(ablate_batch(tiny, samples, sets, zero, MAX_NEW_TOKENS, num_written=2))
     every = list(ablate_batch(tiny, samples, sets, zero, MAX_NEW_TOKENS))
@@ -199,7 +203,7 @@ def test_sham_changes_nothing_bit_for_bit(tiny: Adapter, samples: list[dict[str,
     """Whatever the intervention of the experiment; the set itself is changed by it."""
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
     keys = [("image", "method", "", "", -1), ("image_sham_00", "control", "image", "sham", 0)]
-    sets = [NeuronSet(dict(zip(benchmark_ablation.SET_COLUMNS, key, strict=True)), everything) for key in keys]
+    sets = [NeuronSet(dict(zip(SET_COLUMNS, key, strict=True)), everything) for key in keys]
     clean, switched, sham = ablate_batch(tiny, samples, [CLEAN, *sets], intervention(tiny, "zero"), MAX_NEW_TOKENS)
     said = ("reply", "gold_log_likelihood", "end_log_likelihood", "num_reply_tokens", "truncated")
     assert [[row[name] for name in said] for row in sham] == [[row[name] for name in said] for row in clean]
@@ -222,7 +226,7 @@ def neurons_table() -> list[dict[str, Any]]:
     keys = [("image", "method", "", "", -1), control, ("all", "method", "", "", -1)]
     places = [[(2, 7), (0, 3)], [(2, 1), (0, 9)], [(0, 3), (2, 7), (0, 3)]]
     return [
-        {**dict(zip(benchmark_ablation.SET_COLUMNS, key, strict=True)), "modality": "image", "layer": layer, "neuron": neuron,
+        {**dict(zip(SET_COLUMNS, key, strict=True)), "modality": "image", "layer": layer, "neuron": neuron,
          "score": 1.0, "rank": 0}
         for key, pairs in zip(keys, places, strict=True) for layer, neuron in pairs
     ]  # fmt: skip
@@ -232,7 +236,7 @@ def test_sets_of_a_table() -> None:
     sets = neuron_sets(pa.Table.from_pylist(neurons_table(), SCHEMAS["neurons"]))
     assert [s.key["set_name"] for s in sets] == ["none", "image", "image_uniform_00", "all"]
     assert [s.neurons.tolist() for s in sets] == [[], [[0, 3], [2, 7]], [[0, 9], [2, 1]], [[0, 3], [2, 7]]]
-    assert tuple(sets[2].key) == benchmark_ablation.SET_COLUMNS
+    assert tuple(sets[2].key) == SET_COLUMNS
     assert tuple(sets[2].key.values()) == ("image_uniform_00", "control", "image", "uniform", 0)
 
 
@@ -274,7 +278,7 @@ def test_likelihood_of_each_option(tiny: Adapter) -> None:
 
 def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> None:
     """Nulls and lists of different lengths in one column."""
-    key = dict(zip(benchmark_ablation.SET_COLUMNS, ("image", "method", "", "", -1), strict=True))
+    key = dict(zip(SET_COLUMNS, ("image", "method", "", "", -1), strict=True))
     sets = [CLEAN, NeuronSet(key, np.array([(0, n) for n in range(NUM_NEURONS)]))]
     both = list(ablate_batch(tiny, [SPELT, LONG], sets, intervention(tiny, "zero"), 2))
     write_table(tmp_path / "p.parquet", "predictions", [row for rows in both for row in rows], {})
@@ -298,14 +302,7 @@ def test_the_blank_run_shows_black_images(tiny: Adapter, samples: list[dict[str,
     shown = [sample for sample in samples if sample["media"]]
     assert [row["sample_id"] for row in rows] == [sample["sample_id"] for sample in shown]
     for row, sample in zip(rows, shown, strict=True):
-        assert [row[name] for name in (*benchmark_ablation.SET_COLUMNS, "num_neurons")] == [
-            "blank",
-            "blanked",
-            "",
-            "",
-            -1,
-            0,
-        ]
+        assert [row[name] for name in (*SET_COLUMNS, "num_neurons")] == ["blank", "blanked", "", "", -1, 0]
         reply = (row["reply"], row["num_reply_tokens"], row["truncated"])
         assert reply == plain_reply(tiny, black(sample))
         assert row["gold_log_likelihood"] == pytest.approx(slow_likelihood(tiny, black(sample)), rel=1e-4, abs=1e-4)
@@ -327,11 +324,10 @@ def test_a_run_writes_every_set_of_every_sample(
     rows = [{**sample, **extra, "split": "mine" if i == 1 else "report"} for i, sample in enumerate(PROMPTS[:7])]
     write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
-    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
+    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
     batches = [f"ablation.batch_size={batch_size}", "io.shard=0"]
-    overrides = [*paths, f"io.manifest={tiny_manifest}", *batches, "runtime.device=cpu"]
-    benchmark_ablation.run(restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), {"batch": batch_size})
-    predictions = read_table(tmp_path / "output.parquet", "predictions").to_pylist()
+    run_stage([*paths, f"io.manifest={tiny_manifest}", *batches, "runtime.device=cpu"], {"batch": batch_size})
+    predictions = read_table(tmp_path / "predictions.parquet", "predictions").to_pylist()
     reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
     names = ("none", "blank", "image", "image_uniform_00", "all")
     asked = [(name, s["sample_id"]) for name in names for s in reported if s["media"] or name != "blank"]
@@ -340,7 +336,7 @@ def test_a_run_writes_every_set_of_every_sample(
     assert said == {sample["sample_id"]: plain_reply(tiny, sample)[0] for sample in reported}
     replies = {name: [row["reply"] for row in predictions if row["set_name"] == name] for name in ("image", "all")}
     assert replies["image"] == replies["all"]  # the same neurons
-    assert read_provenance(tmp_path / "output.parquet")["batch_size"] == batch_size
+    assert read_provenance(tmp_path / "predictions.parquet")["batch_size"] == batch_size
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)
@@ -363,9 +359,8 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
     for batch_size in (1, 3):
         output = tmp_path / f"{batch_size}.parquet"
         sizes = ["io.shard=0", f"ablation.batch_size={batch_size}"]
-        overrides = [*paths, f"io.output={output}", f"io.manifest={tiny_manifest}", *sizes]
-        cfg = compose([f"intervention={name}", "runtime.device=cpu", "dataset.max_new_tokens=3", *overrides])
-        benchmark_ablation.run(restrict(cfg, "benchmark_ablation", ("io", "runtime")), {})
+        overrides = [*paths, f"io.predictions={output}", f"io.manifest={tiny_manifest}", *sizes]
+        run_stage([f"intervention={name}", "runtime.device=cpu", "dataset.max_new_tokens=3", *overrides], {})
         said.append(read_table(output, "predictions").to_pylist())
     assert [row["reply"] for row in said[0]] == [row["reply"] for row in said[1]]
     likelihood = [[row["gold_log_likelihood"] for row in table] for table in said]
@@ -379,13 +374,12 @@ def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: A
     rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS[:5]]
     write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
-    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons")]
+    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
 
     def predicted(shards: int, shard: int) -> list[dict[str, Any]]:
         cut = [f"ablation.shards={shards}", f"io.shard={shard}", "ablation.batch_size=3", "runtime.device=cpu"]
-        overrides = [*paths, f"io.manifest={tiny_manifest}", *cut]
-        benchmark_ablation.run(restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), {})
-        return read_table(tmp_path / "output.parquet", "predictions").to_pylist()
+        run_stage([*paths, f"io.manifest={tiny_manifest}", *cut], {})
+        return read_table(tmp_path / "predictions.parquet", "predictions").to_pylist()
 
     def by_key(shards: int) -> dict[tuple[str, str], dict[str, Any]]:
         found = [row for shard in range(shards) for row in predicted(shards, shard)]

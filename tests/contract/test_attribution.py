@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from lode.artifacts import SCHEMAS, read_importance, read_table, write_table
-from lode.config import compose, restrict
 from lode.engine.errors import UserError
 from lode.importance.gradients import patching_sums, product_sums, target_sums
 from lode.importance.statistics import Totals
@@ -23,6 +22,7 @@ from lode.shapes import MODALITIES
 from lode.stages import aggregate_gradients
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
+from lode.study import compose, restrict
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -193,7 +193,7 @@ def pooled(folder: Path, *parts: Any) -> pa.Table:
     for path, part in zip(paths, parts, strict=True):
         write_table(path, "gradients", part, MADE_BY)
     output = folder / "all.parquet"
-    overrides = (f"io.shards=[{','.join(map(str, paths))}]", f"io.output={output}")
+    overrides = (f"io.gradients=[{','.join(map(str, paths))}]", f"io.attributions={output}")
     aggregate_gradients.run(restrict(compose(overrides), "aggregate_gradients", ("io", "runtime")), MADE_BY)
     return read_table(output, "gradients")
 

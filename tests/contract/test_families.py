@@ -16,7 +16,6 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 
-from lode.config import CONFIG_DIR, compose
 from lode.engine.errors import UserError
 from lode.engine.paths import is_local
 from lode.media import encode_audio, encode_image, encode_video
@@ -30,6 +29,7 @@ from lode.model.weights import zeroed_columns
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
+from lode.study import STUDY, compose
 from tests.families import BUILDERS, load_family, save
 from tests.families.parts import NUM_LAYERS, NUM_NEURONS
 
@@ -97,7 +97,7 @@ def logits(adapter: Adapter, inputs: dict[str, Tensor]) -> Tensor:
 
 
 def test_every_hub_model_is_tested() -> None:
-    models = {path.stem for path in (CONFIG_DIR / "model").glob("*.yaml")}
+    models = {path.stem for path in (STUDY.config_dir / "model").glob("*.yaml")}
     assert set(BUILDERS) == {name for name in models if not is_local(compose([f"model={name}"]).model.source)}
 
 

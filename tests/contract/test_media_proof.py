@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 from transformers import Qwen2AudioProcessor
 
-from lode.config import compose
 from lode.engine.errors import UserError
 from lode.media import Medium, encode_audio, encode_video
 from lode.model.adapter import Adapter, find_parts
@@ -19,6 +18,7 @@ from lode.model.encoding import ARGUMENTS, encode
 from lode.model.loading import prove
 from lode.model.probe import noise
 from lode.shapes import TOKEN_MODALITIES
+from lode.study import compose
 from lode.validation import validate
 from tests.families import load_family, save
 from tests.tiny_model import record

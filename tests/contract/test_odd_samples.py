@@ -18,6 +18,7 @@ from PIL import Image
 from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.dataset import Sample
 from lode.engine.errors import UserError
+from lode.engine.step import printable
 from lode.importance.miner import sample_importance
 from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter
@@ -25,7 +26,6 @@ from lode.model.answering import prepare_batch
 from lode.stages.benchmark_ablation import CLEAN, predictions, untouched
 from lode.stages.capture_activations import capture
 from lode.stages.prepare_dataset import check_medium, check_sample, row
-from lode.step import printable
 from tests.tiny_model import record
 
 #: Texts that mean something elsewhere: pages, templates, shells, paths, terminals, and other scripts.

@@ -11,7 +11,6 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from lode.config import compose
 from lode.engine.errors import UserError
 from lode.importance.statistics import Statistics
 from lode.model.adapter import Adapter, find_parts
@@ -24,6 +23,7 @@ from lode.planting.proof import neurons_of, prove_planting
 from lode.planting.wide import widen
 from lode.shapes import TOKEN_MODALITIES
 from lode.stages.capture_activations import capture
+from lode.study import compose
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MODALITIES = ["text", "special", "image"]

@@ -11,7 +11,6 @@ from omegaconf import OmegaConf
 from transformers import AutoModelForImageTextToText
 
 from lode.artifacts import SCHEMAS, read_provenance, read_table, with_nulls, write_table
-from lode.config import compose
 from lode.engine.paths import ROOT
 from lode.importance.aggregation import importance_columns
 from lode.importance.statistics import Recording
@@ -24,6 +23,7 @@ from lode.stages import plant_neurons as stage
 from lode.stages.capture_activations import capture
 from lode.stages.prepare_dataset import row
 from lode.stages.rate_selectors import rate
+from lode.study import compose
 from tests.tiny_model import write_manifest
 
 MODALITIES = ["text", "special", "image"]
@@ -45,7 +45,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
         unseen[name] = [entry for entry in read_table(path, "dataset").to_pylist() if entry["split"] == "report"]
         datasets.append(str(path))
     manifest = write_manifest(ROOT / "resources" / "models" / "tiny_qwen2_vl", folder / "manifest.json")
-    io = {"manifest": str(manifest), "datasets": datasets, "output": str(folder / "model")}
+    io = {"manifest": str(manifest), "dataset": datasets, "model": str(folder / "model")}
     io |= {name: str(folder / f"{name}.parquet") for name in ("truth", "proof")}
     planting = compose(["experiment=planted"]).planting
     cfg = OmegaConf.create({"planting": {**planting, "num_samples": 8, "paired": None}, "io": io})

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from lode.config import CONFIG_DIR, GROUPS, compose, restrict
 from lode.dataset import Sample
 from lode.engine.paths import ROOT, is_local
 from lode.scoring import UNITS
 from lode.stages import plot_figures
 from lode.stages.prepare_dataset import check_samples
+from lode.study import GROUPS, STUDY, compose, restrict
 from lode.validation import known_plugins, validate
 from tests.tables import write_retests, write_run, write_scoreboard
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment
 
 #: Group -> plug-in functions and their parameters that the workflow gives; the others are options.
 CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -49,7 +49,7 @@ SPLITS = ("train", "mine", "report")
 
 
 def choices(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+    return sorted(path.stem for path in (STUDY.config_dir / group).glob("*.yaml"))
 
 
 PLUGINS = [(group, name) for group in CONTRACTS for name in sorted(known_plugins(group))]
@@ -93,7 +93,7 @@ def test_choice_is_named_like_its_file_and_checked(group: str, name: str) -> Non
 
 def test_every_group_is_in_the_battery() -> None:
     """The groups of the config are those tested here; training and experiment have tests of their own below."""
-    folders = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}
+    folders = {path.name for path in STUDY.config_dir.iterdir() if path.is_dir()}
     assert folders == set(GROUPS) == {*STEPS, "training", "experiment"}
 
 
@@ -282,7 +282,7 @@ def test_figure_is_drawn_to_equal_bytes(name: str, made_up: dict[str, list[str]]
     paths = {kind: made_up[kind] for kind in cfg.tables}
     for run in ("1", "2"):
         images = {kind: str(tmp_path / run / f"figure.{kind}") for kind in ("svg", "png")}
-        io = OmegaConf.create({"tables": paths, **images})
+        io = OmegaConf.create({**paths, "figure": images["svg"], "png": images["png"]})
         plot_figures.run(OmegaConf.create({"figure": cfg, "io": io}), {"code_digest": "x"})
     for kind in ("svg", "png"):
         first, again = ((tmp_path / run / f"figure.{kind}").read_bytes() for run in ("1", "2"))
@@ -309,9 +309,9 @@ def test_experiment_plans_without_a_network(name: str, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    run = Pipeline({"experiment": name})
+    run = open_experiment({"experiment": name})
     assert run.cfg.title
-    assert len(run.tables("effects", "r")) == (
+    assert len(run.plan.files("effects")) == (
         len(run.pairs["benchmarks"]) * len(run.cfg.selections) * len(run.cfg.interventions)
     )
 
@@ -324,11 +324,11 @@ def test_local_models_lie_inside_the_project() -> None:
 
 def test_a_model_meets_the_datasets_it_takes() -> None:
     """Both models know text; each has its own media; one that needs an image does without the text-only benchmark."""
-    run = Pipeline({"experiment": "default"})
+    run = open_experiment({"experiment": "default"})
     of = {model: [d for m, d in run.pairs["benchmarks"] if m == model] for model in run.cfg.models}
     assert of["tiny_qwen2_vl"] == ["toy_textvqa", "toy_caption", "toy_mmlu", "toy_msvd_qa"]
     assert of["tiny_qwen2_audio"] == ["toy_mmlu", "toy_speech", "toy_vocalsound"]
-    assert run.mined("tiny_qwen2_audio") == of["tiny_qwen2_audio"]
-    needy = Pipeline({"experiment": "default", "overrides": ["model.required_media=[image]", "models=[tiny_qwen2_vl]",
-                      "mining_datasets=[toy_caption]", "benchmarks=[toy_caption,digits_vqa]"]})  # fmt: skip
+    assert run.paired("mining_datasets", "tiny_qwen2_audio") == of["tiny_qwen2_audio"]
+    lists = ["models=[tiny_qwen2_vl]", "mining_datasets=[toy_caption]", "benchmarks=[toy_caption,digits_vqa]"]
+    needy = open_experiment({"experiment": "default", "overrides": ["model.required_media=[image]", *lists]})
     assert [d for _, d in needy.pairs["benchmarks"]] == ["toy_caption", "digits_vqa"]

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lode.config import CONFIG_DIR, compose
 from lode.engine.errors import UserError
 from lode.experiment import validate_experiment
 from lode.selection import SWITCHES, num_asked
 from lode.shapes import MODALITY_SPLITS
+from lode.study import STUDY, compose
 from lode.validation import known_plugins
 from tests.tables import captured_importance
 
-CHOICES = sorted(path.stem for path in (CONFIG_DIR / "selection").glob("*.yaml"))
+CHOICES = sorted(path.stem for path in (STUDY.config_dir / "selection").glob("*.yaml"))
 PLUGINS = sorted(known_plugins("selection"))
 NUM_LAYERS, NUM_NEURONS = 4, 60
 THREE = ("text", "special", "image")

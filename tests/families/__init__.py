@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from lode.config import compose
 from lode.model.adapter import Adapter
 from lode.model.loading import load
+from lode.study import compose
 from tests.families import llava, qwen, sound, vision
 from tests.families.parts import randomise
 from tests.tiny_model import write_manifest

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from lode.engine.overrides import results_folder
 from lode.engine.seal import damage
+from lode.study import STUDY
 from tests.project_tree import copy_project, environment, tables
-from workflow.overrides import results_folder
 
 pytestmark = pytest.mark.faults
 SHARDS = ["capture.shards=2", "ablation.shards=2"]
@@ -27,7 +28,7 @@ KINDS = ("job", "snakemake", "writing")
 
 def folder_of(experiment: str) -> str:
     """The folder of results of these calls."""
-    return results_folder(experiment, SHARDS).removeprefix("results/")
+    return results_folder(STUDY, experiment, SHARDS).removeprefix("results/")
 
 
 def command(experiment: str, *arguments: str) -> list[str]:
@@ -60,10 +61,10 @@ def kill(pid: int) -> bool:
 
 def kill_writer(tree: Path) -> bool:
     """Kill a shard that has a table half written; whether there was one."""
-    for partial in tree.glob("results/*/a*/**/.*.partial"):
+    for partial in tree.glob("results/*/[cb]*/**/.*.partial"):
         name = partial.name.split(".parquet")[0].removeprefix(".")
         for pid, line in scripts(tree).items():
-            if f"io.output={partial.relative_to(tree).parent}/{name}.parquet" in line:
+            if f"={partial.relative_to(tree).parent}/{name}.parquet" in line:
                 return kill(pid)
     return False
 
@@ -87,8 +88,8 @@ def strike(kind: str, run: subprocess.Popen[bytes], tree: Path, pause: float) ->
 def finished_shards(tree: Path) -> dict[Path, int]:
     """The shards that Snakemake knows to be finished, and the inode of each: another one after it was made again."""
     shards = [
-        *tree.glob("results/*/activations/**/*.parquet"),
-        *tree.glob("results/*/ablation/**/*.predictions.parquet"),
+        *tree.glob("results/*/capture_activations/**/*.parquet"),
+        *tree.glob("results/*/benchmark_ablation/**/*.parquet"),
     ]
     marks = {path.name for path in tree.glob(".snakemake/incomplete/*")}
     whole = [p for p in shards if b64encode(str(p.relative_to(tree)).encode(), b"+-").decode() not in marks]

@@ -5,11 +5,17 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lode.validation import known_plugins
+from lode.cards import CARDS
+from lode.engine.fingerprint import without_docstrings
+from lode.engine.study import wildcards_of
+from lode.study import STUDY
+from lode.validation import CHECKS, known_plugins
+from workflow import house
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACKED = [
@@ -27,33 +33,19 @@ STAGES = [path for path in CODE if path.parent == ROOT / "lode" / "stages"]
 RULE_FILES = [path for path in TRACKED if path.suffix == ".smk"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-#: Modules that are imported while the job graph is built.
+#: Modules that are imported while the job graph is built, and the stages that load no model.
 TORCH_FREE = [
-    "lode.config",
+    "lode.study",
     "lode.validation",
     "lode.artifacts",
-    "workflow.pipeline",
-    "workflow.recorded",
+    "workflow.check",
+    "workflow.house",
     *(
         f"lode.{group}.{name}"
         for group in ("dataset", "selection", "scoring", "control")
         for name in known_plugins(group)
     ),
-    *(
-        f"lode.stages.{name}"
-        for name in (
-            "download_model",
-            "prepare_dataset",
-            "aggregate_importance",
-            "select_neurons",
-            "rate_selectors",
-            "compare_selectors",
-            "retest_selections",
-            "score_ablation",
-            "plot_figures",
-            "build_report",
-        )
-    ),
+    *(f"lode.stages.{card.name}" for card in CARDS if "model" not in card.sections and card.name != "train_model"),
 ]
 
 
@@ -103,18 +95,99 @@ def test_scripts_are_thin(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
-def test_every_rule_has_a_script_of_its_name_and_the_reverse() -> None:
-    rules = {}
-    for path in RULE_FILES:
-        for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)+)", path.read_text(), re.MULTILINE):
-            rules[name] = body
-    assert set(rules) == {path.stem for path in SCRIPTS}
-    for name, body in rules.items():
-        assert f'run.step("{name}")' in body, f"rule {name} runs another script"
-        for directive in ("output:", "log:", "benchmark:", "resources:", "params:"):
-            assert directive in body, f"rule {name} has no {directive}"
-        assert f'"<logs>/{name}' in body
-        assert f'"<benchmarks>/{name}' in body
+def rules() -> dict[str, str]:
+    """The bodies of the rules, by name."""
+    texts = [path.read_text() for path in RULE_FILES]
+    return dict(
+        found for text in texts for found in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)+)", text, re.MULTILINE)
+    )
+
+
+def test_card_rule_script_and_stage_have_one_name() -> None:
+    names = {card.name for card in CARDS}
+    assert len(names) == len(CARDS)
+    assert set(rules()) == names
+    assert {path.stem for path in SCRIPTS} == names
+    assert {path.stem for path in STAGES} - {"__init__"} == names
+    assert set(CHECKS) <= names
+    for name in names:
+        script = (ROOT / "scripts" / f"{name}.py").read_text()
+        assert f"from lode.stages.{name} import run\n" in script
+        assert f'run_step(STUDY, "{name}", run)' in script
+
+
+@pytest.mark.parametrize("name", sorted(STUDY.steps))
+def test_a_rule_says_what_is_on_its_card(name: str) -> None:
+    card, body = STUDY.steps[name], rules()[name]
+    for directive in ("output:", "log:", "benchmark:", "resources:", "params:"):
+        assert directive in body, f"rule {name} has no {directive}"
+    place = "/".join([name, *(f"{{{key}}}" for key in card.wildcards)])
+    assert f'"<logs>/{place}.log"' in body
+    assert f'"<benchmarks>/{place}.jsonl"' in body
+    assert set(re.findall(r'run\.\w+\("(\w+)"\)', body)) == {name, *card.makes}
+    written = {made: f'run.pattern("{made}")' for made in card.makes}
+    written |= {made: f"directory({written[made]})" for made in card.folders}
+    outputs = body.partition("output:")[2].partition("log:")[0]
+    assert re.findall(r"^ +(\w+)=(.*),$", outputs, re.MULTILINE) == list(written.items())
+    assert ("unpack(" in body) == bool(card.reads)
+    assert ("ancient(" in body) == bool(card.sources)
+
+
+def test_cards_fit_together() -> None:
+    """Each file is written once, and before it is read; all files of a step have its wildcards."""
+    makes = [made for card in CARDS for made in card.makes]
+    assert len(makes) == len(set(makes))
+    for place, card in enumerate(CARDS):
+        assert {wildcards_of(pattern) for pattern in card.makes.values()} == {card.wildcards}
+        assert not set(card.handed) & set(STUDY.numbers)
+        later = {made for other in CARDS[place:] for made in other.makes} - {"model"}  # a planted one is downloaded
+        assert not {read.table for read in card.reads} & later
+        assert card.sources is None or card.name in ("download_model", "prepare_dataset")
+
+
+def test_the_engine_knows_no_study() -> None:
+    """Nothing of the engine is imported from outside it, and no word of it is one of the science."""
+    science = {"modality", "neuron", "selection", "intervention", "planting", "benchmark", *STUDY.groups} - {
+        "experiment"
+    }
+    for path in (ROOT / "lode" / "engine").glob("*.py"):
+        own = {name for name in imports(path) if name.startswith(("lode", "workflow"))}
+        assert not {name for name in own if not name.startswith(("lode.engine", "lode.artifacts"))}, name_of(path)
+        words = set(re.findall(r"[a-z]+", ast.dump(without_docstrings(ast.parse(path.read_text()))).lower()))
+        assert not words & science, name_of(path)
+
+
+def test_only_one_module_touches_the_private_parts_of_hydra() -> None:
+    private = re.compile(r"hydra\._|hydra\.core\.override_parser\.overrides_parser|\._get_node|omegaconf\._")
+    for path in LIBRARY:
+        assert path.name == "hydra_private.py" or not private.search(path.read_text()), name_of(path)
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Counting what a module imports when it is itself imported."""
+    modules = {name_of(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path for path in LIBRARY}
+    needs = {module: set(at_import(path)) & set(modules) - {module} for module, path in modules.items()}
+    while free := {module for module, needed in needs.items() if not needed}:
+        needs = {module: needed - free for module, needed in needs.items() if module not in free}
+    assert not needs
+
+
+def at_import(path: Path) -> Iterator[str]:
+    """The modules that are imported as soon as the file is, with the packages that they are in."""
+    tree = ast.parse(path.read_text())
+    guarded = [node for node in tree.body if isinstance(node, ast.If)]  # TYPE_CHECKING
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node not in guarded:
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_the_picture_and_the_table_of_the_house_are_those_of_the_cards() -> None:
+    assert house.PICTURE.read_text() == house.picture(), "python -m workflow.house"
+    readme = house.README.read_text()
+    assert house.with_table(readme) == readme, "python -m workflow.house"
 
 
 @pytest.mark.parametrize("path", RULE_FILES, ids=name_of)

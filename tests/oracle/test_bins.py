@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from lode.config import compose, restrict
 from lode.importance import statistics
 from lode.importance.histogram import count_by_bin
 from lode.importance.statistics import Recording
@@ -19,6 +18,7 @@ from lode.shapes import MODALITIES
 from lode.stages.capture_activations import capture
 from lode.stages.download_model import run as download
 from lode.stages.prepare_dataset import row
+from lode.study import compose, restrict
 
 HELD = [MODALITIES.index(name) for name in ("text", "special", "image")]
 Captured = list[tuple[torch.Tensor, torch.Tensor]]
@@ -28,7 +28,7 @@ Captured = list[tuple[torch.Tensor, torch.Tensor]]
 def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
     """Of every layer of tiny_qwen2_vl the per-sample means that go into histograms, and which samples hold what."""
     manifest = tmp_path_factory.mktemp("model") / "manifest.json"
-    cfg = compose([f"io.output={manifest}"])
+    cfg = compose([f"io.manifest={manifest}"])
     download(restrict(cfg, "download_model", ("io", "runtime")), {})
     adapter = load(cfg.model, str(manifest), "cpu", 1)
     rows = [

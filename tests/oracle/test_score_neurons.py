@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from lode.config import CONFIG_DIR, compose
 from lode.selection import miner
 from lode.stages.rate_selectors import finite
+from lode.study import STUDY, compose
 from tests.tables import captured_importance
 
 HELD = ["text", "special", "image"]
@@ -63,7 +63,7 @@ def test_random_scores_know_nothing() -> None:
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1  # 720 neurons: 0.1 is 2.7 standard errors
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIG_DIR / "selection").glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in (STUDY.config_dir / "selection").glob("*.yaml")))
 def test_every_selection_scores_every_neuron(name: str) -> None:
     cfg = compose([f"selection={name}"]).selection
     scores = import_module(f"lode.selection.{cfg.plugin}").score_neurons(table(0), HELD, **cfg.options)

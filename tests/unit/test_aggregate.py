@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from lode.artifacts import SCHEMAS, dense, dense_lists, list_column, read_table, with_nulls, write_table
-from lode.config import compose, restrict
 from lode.engine.errors import UserError
 from lode.importance import aggregation
 from lode.shapes import METRICS, MODALITIES
 from lode.stages import aggregate_importance
+from lode.study import compose, restrict
 from tests.tables import SHAPE, filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -31,8 +31,8 @@ def aggregated(folder: Path, shards: dict[str, list[dict[str, Any]]]) -> pa.Tabl
             paths.append(folder / "activations" / name / f"{index}.parquet")
             write_table(paths[-1], "statistics", columns, MADE_BY)
     output = folder / "importance.parquet"
-    lists = (f"mining_datasets=[{','.join(shards)}]", f"io.shards=[{','.join(map(str, paths))}]")
-    run(*lists, f"io.output={output}")
+    lists = (f"mining_datasets=[{','.join(shards)}]", f"io.statistics=[{','.join(map(str, paths))}]")
+    run(*lists, f"io.importance={output}")
     return read_table(output, "importance")
 
 
@@ -145,6 +145,10 @@ def test_shards_of_other_models_are_refused() -> None:
 )
 def test_missing_and_stray_shards_are_named(tmp_path: Path, datasets: str, says: str) -> None:
     write_table(tmp_path / "a" / "0.parquet", "statistics", statistics({PROMPT: 1}, {}), MADE_BY)
-    overrides = (f"mining_datasets={datasets}", f"io.shards=[{tmp_path}/a/0.parquet]", f"io.output={tmp_path}/o")
+    overrides = (
+        f"mining_datasets={datasets}",
+        f"io.statistics=[{tmp_path}/a/0.parquet]",
+        f"io.importance={tmp_path}/o",
+    )
     with pytest.raises(UserError, match=says):
         run(*overrides)

@@ -1,7 +1,7 @@
 """Bad input gets one clear message and a non-zero exit code before torch is imported, let alone a model loaded.
 
-All cases run in one process through the entries that a user has: the workflow's `Pipeline`, and the scripts run by
-hand. A few run again as real commands.
+All cases run in one process through the entries that a user has: the workflow's `open_experiment`, and the scripts
+run by hand. A few run again as real commands.
 """
 
 import json
@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lode.artifacts import SCHEMAS, write_table
-from lode.step import run_step
+from lode.engine.step import run_step
+from lode.study import STUDY
 from tests.broken import COLUMNS, MODELS, TABLES, importance_columns, sample_table
 from tests.project_tree import copy_project, environment
 
@@ -27,12 +28,12 @@ ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}
 #: Runs every case of a JSON list in one process; prints exit code and text of each, and whether torch was imported.
 DRIVER = """
 import json, runpy, sys, traceback
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment
 outcomes = {}
 for case in json.load(sys.stdin):
     try:
         if case["entry"] == "workflow":
-            Pipeline({"overrides": case["args"], **case["config"]})
+            open_experiment({"overrides": case["args"], **case["config"]})
         else:
             sys.argv = [case["entry"], *case["args"]]
             runpy.run_path(f"scripts/{case['entry']}.py", run_name="__main__")
@@ -167,12 +168,12 @@ MODEL = [
 TABLE = [
     Case(f"dataset table: {name}", "prepare_dataset", [
         "dataset.plugin=local_table", "dataset.name=mine", f"+dataset.options.path={{tmp}}/{name}.parquet",
-        "io.output={tmp}/out.parquet",
+        "io.dataset={tmp}/out.parquet",
     ], says)
     for name, (_, says) in TABLES.items()
 ]  # fmt: skip
 SELECT = [
-    Case(name, "select_neurons", [*args, "io.importance={tmp}/" + file, "io.output={tmp}/out.parquet"], says)
+    Case(name, "select_neurons", [*args, "io.importance={tmp}/" + file, "io.neurons={tmp}/out.parquet"], says)
     for name, file, args, says in [
         ("importance: none", "absent.parquet", [], ("absent.parquet", "not a readable Parquet table")),
         ("importance: NaN", "nan.parquet", [], ("NaN", "capture again")),
@@ -186,9 +187,11 @@ SELECT = [
     ]
 ]  # fmt: skip
 HAND = [
-    Case("script: model", "download_model", ["model=tiny", "io.output={tmp}/m"], ("'tiny'", "config/model/tiny.yaml")),
-    Case("script: folder", "download_model", ["model.source=.", "io.output={tmp}/m"], ("'.'", "no config.json")),
-    Case("script: no output", "prepare_dataset", [], ("`prepare` needs io.output", "io.output=...")),
+    Case(
+        "script: model", "download_model", ["model=tiny", "io.manifest={tmp}/m"], ("'tiny'", "config/model/tiny.yaml")
+    ),
+    Case("script: folder", "download_model", ["model.source=.", "io.manifest={tmp}/m"], ("'.'", "no config.json")),
+    Case("script: no output", "prepare_dataset", [], ("`prepare_dataset` needs io.dataset", "io.dataset=...")),
     Case("script: not an override", "prepare_dataset", ["toy_mmlu"], ("toy_mmlu", "EQUAL")),
 ]
 CASES = [*WORKFLOW, *MODEL, *TABLE, *SELECT, *HAND]
@@ -253,7 +256,7 @@ def snakemake(*config: str) -> list[str]:
         (snakemake("overrides=['selection.options.strategy=adptive']"), "Did you mean adaptive"),
         (snakemake("overrides=['model.source={tmp}/models/pickled']"), "pytorch_model.bin"),
         (
-            [sys.executable, "scripts/prepare_dataset.py", "dataset.plugin=local_table", "io.output={tmp}/out.parquet",
+            [sys.executable, "scripts/prepare_dataset.py", "dataset.plugin=local_table", "io.dataset={tmp}/out.parquet",
              "+dataset.options.path={tmp}/truncated image.parquet"],
             "sample s1",
         ),
@@ -317,7 +320,7 @@ def test_steps_with_a_model_check_first(monkeypatch: pytest.MonkeyPatch, step: s
 
     monkeypatch.setattr(sys, "argv", ["script", argument])
     with pytest.raises(SystemExit, match="error: ") as stop:
-        run_step(step, run)
+        run_step(STUDY, step, run)
     assert says in str(stop.value)
 
 
@@ -326,9 +329,9 @@ def test_good_input_passes(broken: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     from lode.stages.prepare_dataset import run
 
     output = broken / "accepted.parquet"
-    arguments = ["dataset.plugin=local_table", f"+dataset.options.path={broken}/good.parquet", f"io.output={output}"]
+    arguments = ["dataset.plugin=local_table", f"+dataset.options.path={broken}/good.parquet", f"io.dataset={output}"]
     monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", *arguments])
-    run_step("prepare_dataset", run)
+    run_step(STUDY, "prepare_dataset", run)
     assert pq.read_table(output).to_pylist() == sample_table().to_pylist()
     assert "ß 数字 é 🙂" in pq.read_table(output)["prompt"][1].as_py()
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from lode.artifacts import read_provenance, write_table
-from lode.config import compose, restrict
 from lode.engine.errors import UserError
 from lode.model import answering
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
 from lode.stages import benchmark_ablation, capture_activations
+from lode.study import compose, restrict
 from tests.tiny_model import PREPARED, RECORDS
 
 SAMPLES = [{"sample_id": f"s{i}"} for i in range(10)]
@@ -180,7 +180,10 @@ def test_ablation_tries_a_failed_batch_again(
     )
 
     def run(batch_size: int) -> None:
-        paths = ["io.shard=0", *(f"io.{name}={tmp_path}/{name}.parquet" for name in ("output", "dataset", "neurons"))]
+        paths = [
+            "io.shard=0",
+            *(f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")),
+        ]
         overrides = [*paths, f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}"]
         benchmark_ablation.run(
             restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), {"asked": batch_size}
@@ -219,7 +222,7 @@ def test_captured_tables_name_their_batch_size(
     rows = [{**sample, "split": "mine", "meta": "{}"} for sample in RECORDS]
     write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
     monkeypatch.setattr(capture_activations, "load", lambda *_: tiny)
-    paths = [f"io.dataset={tmp_path}/dataset.parquet", f"io.output={tmp_path}/out.parquet", "io.shard=0"]
+    paths = [f"io.dataset={tmp_path}/dataset.parquet", f"io.statistics={tmp_path}/out.parquet", "io.shard=0"]
     overrides = [*paths, f"io.manifest={tiny_manifest}", "capture.batch_size=4"]
     capture_activations.run(restrict(compose(overrides), "capture_activations", ("io", "runtime")), {})
     made_by = read_provenance(tmp_path / "out.parquet")

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 
 from lode.artifacts import SCHEMAS, dense, dense_lists, neuron_columns, read_provenance, read_table, write_table
-from lode.config import compose, restrict
 from lode.control import (
     MOST_SHARED,
     UNMATCHABLE,
@@ -26,6 +25,7 @@ from lode.control import (
 from lode.selection.miner import select_neurons
 from lode.shapes import MODALITIES, headline_first
 from lode.stages import select_neurons as stage
+from lode.study import compose, restrict
 from lode.validation import known_plugins
 
 KINDS = sorted(known_plugins("control"))
@@ -308,7 +308,7 @@ def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
     write_table(
         tmp_path / "importance.parquet", "importance", {c: importance()[c] for c in importance().schema.names}, {}
     )
-    paths = [f"io.importance={tmp_path}/importance.parquet", f"io.output={tmp_path}/neurons.parquet"]
+    paths = [f"io.importance={tmp_path}/importance.parquet", f"io.neurons={tmp_path}/neurons.parquet"]
     overrides = [f"controls.kinds=[{','.join(KINDS)}]", "controls.num_draws=2", "selection.ratio=0.1", *paths]
     stage.run(restrict(compose(overrides), "select_neurons", ("io", "runtime")), {})
     rows = read_table(tmp_path / "neurons.parquet", "neurons").to_pylist()
@@ -345,7 +345,7 @@ def test_kinds_do_not_change_each_other(tmp_path: Any) -> None:
     write_table(tmp_path / "importance.parquet", "importance", {c: table[c] for c in table.schema.names}, {})
     found = []
     for kinds in ("layer_matched", "sham,uniform,layer_matched"):
-        paths = [f"io.importance={tmp_path}/importance.parquet", f"io.output={tmp_path}/neurons.parquet"]
+        paths = [f"io.importance={tmp_path}/importance.parquet", f"io.neurons={tmp_path}/neurons.parquet"]
         overrides = [f"controls.kinds=[{kinds}]", "selection.ratio=0.1", *paths]
         stage.run(restrict(compose(overrides), "select_neurons", ("io", "runtime")), {})
         rows = read_table(tmp_path / "neurons.parquet", "neurons").drop_columns(["score"]).to_pylist()

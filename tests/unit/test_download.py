@@ -147,7 +147,7 @@ def test_the_manifest_says_what_arrived(environment: dict[str, str], tmp_path: P
     """The whole script, as the workflow runs it: size and SHA-256 of every file."""
     output = tmp_path / "out" / "manifest.json"
     script = [sys.executable, "scripts/download_model.py", f"model.source={NAME}", "model.revision=main"]
-    command = [*script, f"io.output={output}"]
+    command = [*script, f"io.manifest={output}"]
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     manifest: dict[str, Any] = json.loads(output.read_text())

@@ -51,7 +51,7 @@ FIGURES = {
 
 def _config(name: str, paths: dict[str, list[str]], folder: Path) -> OmegaConf:
     figure = {"name": name, "plugin": name, "tables": FIGURES[name], "caption": "a <caption> & more"}
-    io = {"tables": paths, "svg": str(folder / f"{name}.svg"), "png": str(folder / f"{name}.png")}
+    io = {**paths, "figure": str(folder / f"{name}.svg"), "png": str(folder / f"{name}.png")}
     return OmegaConf.create({"figure": figure, "io": io})
 
 
@@ -61,7 +61,7 @@ def test_every_modality_has_its_own_colour_and_marker() -> None:
 
 
 def test_keys_come_from_the_end_of_the_path() -> None:
-    path = "/x/ablation/results/neurons/ablation/m.1/miner/zero/toy_mmlu.scores.parquet"
+    path = "/x/scores/results/neurons/score_ablation/scores/m.1/miner/zero/toy_mmlu.parquet"
     assert keys_of("scores", path) == {
         "model": "m.1",
         "selection": "miner",
@@ -70,7 +70,7 @@ def test_keys_come_from_the_end_of_the_path() -> None:
     }
     assert keys_of("importance", "importance/m.1.parquet") == {"model": "m.1"}
     assert keys_of("neurons", "r/neurons/m/s.parquet") == {"model": "m", "selection": "s"}
-    assert keys_of("selectivity", "r/m/s/zero/selectivity.parquet") == {
+    assert keys_of("selectivity", "r/selectivity/m/s/zero.parquet") == {
         "model": "m",
         "selection": "s",
         "intervention": "zero",
@@ -84,7 +84,7 @@ def test_keys_come_from_the_end_of_the_path() -> None:
 
 
 def test_missing_kind_of_table_is_named() -> None:
-    with pytest.raises(UserError, match=r"io\.tables\.effects"):
+    with pytest.raises(UserError, match=r"io\.effects"):
         read_tables({"scores": []}, ["effects"])
 
 

@@ -18,7 +18,6 @@ from PIL import Image
 
 from lode.artifacts import SCHEMAS
 from lode.checks.model_folder import check_weights
-from lode.config import compose
 from lode.dataset.local_table import samples
 from lode.engine.errors import UserError
 from lode.experiment import validate_names
@@ -26,6 +25,7 @@ from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS
 from lode.stages.prepare_dataset import check_medium, check_samples, row
+from lode.study import compose
 from lode.validation import validate
 from tests.broken import COLUMNS, safetensors, sample_table
 

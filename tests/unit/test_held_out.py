@@ -15,7 +15,6 @@ import soundfile
 from PIL import Image
 
 from lode.artifacts import read_provenance, write_table
-from lode.config import compose, restrict
 from lode.dataset import Sample, mmlu, toy_mmlu
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
@@ -23,9 +22,10 @@ from lode.media import Medium, encode_video
 from lode.mining import mined_samples
 from lode.splits import half_of, split_of, with_cluster
 from lode.stages import benchmark_ablation, download_model, prepare_dataset
+from lode.study import compose, restrict
 from lode.training_data import FILE, training_data
 from lode.validation import known_plugins, validate
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 EMBEDDED = ("tiny_qwen2_audio", "tiny_qwen2_vl")
@@ -162,7 +162,7 @@ def test_one_picture_is_of_one_cluster() -> None:
 @pytest.mark.parametrize(("split", "held_out"), [("disjoint", "clusters"), ("paper", "none")])
 def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: str) -> None:
     output = tmp_path / "d.parquet"
-    sizes = ("dataset.num_samples={mine: 2, report: 6}", f"io.output={output}", f"split={split}")
+    sizes = ("dataset.num_samples={mine: 2, report: 6}", f"io.dataset={output}", f"split={split}")
     cfg = compose(["dataset=toy_speech", "~dataset.options.voice", *sizes])
     prepare_dataset.run(restrict(cfg, "prepare_dataset", ("io", "runtime")), MADE_BY)
     assert read_provenance(output)["data"] == {"options": {"voice": "formant"}, "held_out": held_out}
@@ -171,7 +171,7 @@ def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: 
 def test_more_shards_than_samples_are_refused_by_each(tmp_path: Path) -> None:
     """So the first job that runs ends the run; no other message follows when it is mended."""
     output = tmp_path / "d.parquet"
-    cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, report: 6}", f"io.output={output}"])
+    cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, report: 6}", f"io.dataset={output}"])
     prepare_dataset.run(restrict(cfg, "prepare_dataset", ("io", "runtime")), MADE_BY)
     assert [len(mined_samples(str(output), "disjoint", shard, 2)) for shard in (0, 1)] == [1, 1]
     for shard in range(3):
@@ -193,14 +193,14 @@ def test_embedded_models_state_what_they_were_trained_on(model: str) -> None:
 
 
 def test_the_manifest_repeats_it(tmp_path: Path) -> None:
-    cfg = compose([f"io.output={tmp_path / 'm.json'}"])
+    cfg = compose([f"io.manifest={tmp_path / 'm.json'}"])
     download_model.run(restrict(cfg, "download_model", ("io", "runtime")), MADE_BY)
     assert json.loads((tmp_path / "m.json").read_text())["trained_on"]["split_seed"] == 2024
 
 
 def test_test_data_from_training_are_refused() -> None:
     with pytest.raises(SystemExit) as stop:
-        Pipeline({"experiment": "default", "overrides": ["split_seed=1"]})
+        open_experiment({"experiment": "default", "overrides": ["split_seed=1"]})
     for part in ("split_seed = 1", "model tiny_qwen2_vl", "trained on the training split of toy_textvqa", "2024"):
         assert part in str(stop.value)
     validate(compose(["dataset=toy_textvqa", "seed=1"]), "benchmark_ablation")  # the samples do not depend on it

@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 
 from lode import hub
 from lode.artifacts import read_provenance, read_table, write_rows
-from lode.config import compose, restrict
 from lode.dataset import Sample
 from lode.engine.errors import UserError
 from lode.hub import Source, drawn, encoded, media_type, records
 from lode.splits import Draw
 from lode.stages import prepare_dataset
+from lode.study import compose, restrict
 from lode.validation import validate
 from tests.dataset_hub import DatasetHub, DatasetHubHandler
 from tests.hub_fixtures import (
@@ -74,7 +74,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatasetHub]:
 def prepared(served: DatasetHub, home: Path, cases: dict[str, list[str]], **environment: str) -> dict[str, str]:
     """Run cases against the hub; empty where a case succeeds, else its message. Outputs are `<case>.parquet`."""
     own = {"HF_ENDPOINT": served.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    full = {name: [*arguments, f"io.output={home}/{name}.parquet"] for name, arguments in cases.items()}
+    full = {name: [*arguments, f"io.dataset={home}/{name}.parquet"] for name, arguments in cases.items()}
     done = subprocess.run(
         [sys.executable, "-c", DRIVER], input=json.dumps(full), text=True, capture_output=True, check=False, cwd=ROOT,
         env={**os.environ, **own, **environment},
@@ -255,7 +255,7 @@ def test_columns_that_are_not_asked_for_are_not_fetched_from_parquet(tmp_path: P
 
 
 def config(folder: Path, *overrides: str) -> DictConfig:
-    own = ("dataset=textvqa", f"dataset.options.source={folder}", f"io.output={folder}/out/table.parquet", *overrides)
+    own = ("dataset=textvqa", f"dataset.options.source={folder}", f"io.dataset={folder}/out/table.parquet", *overrides)
     return restrict(compose(own), "prepare_dataset", ("io", "runtime"))
 
 

@@ -10,12 +10,12 @@ from zipfile import ZipFile
 
 import pytest
 
-from lode.config import CONFIG_DIR, compose
 from lode.dataset import Sample
 from lode.dataset.mmlu import few_shot
 from lode.engine.errors import UserError
 from lode.splits import Draw, drawn_ids, half_of
 from lode.stages.prepare_dataset import check_samples
+from lode.study import STUDY, compose
 from tests import hub_fixtures
 from tests.hub_fixtures import LISTED, SUBJECTS, WRITERS, clip, coco_name, local_options, picture, sound
 
@@ -60,7 +60,7 @@ def everything(folder: Path, name: str, **options: Any) -> dict[str, Sample]:
 
 
 def test_every_hub_dataset_has_a_copy_and_every_yaml_a_licence() -> None:
-    for path in (CONFIG_DIR / "dataset").glob("*.yaml"):
+    for path in (STUDY.config_dir / "dataset").glob("*.yaml"):
         cfg = compose([f"dataset={path.stem}"]).dataset
         assert cfg.citation, path.stem
         assert cfg.licence, path.stem

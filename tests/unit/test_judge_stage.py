@@ -39,10 +39,10 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     for name, image in (("s", 0.5), ("t", 0.0)):
         of_sets = (("image", image, "magnitude_matched"), ("image", 0.9, "uniform"), ("text", 0.0, "magnitude_matched"))
         rows = [selectivity(of, outcome, value, kind) for outcome in COMPARED for of, value, kind in of_sets]
-        tables.append(str(folder / f"ablation/m/{name}/zero/selectivity.parquet"))
+        tables.append(str(folder / f"selectivity/m/{name}/zero.parquet"))
         write_table(tables[-1], "selectivity", rows, {})
     output = str(folder / "verdicts.parquet")
-    run(OmegaConf.create({"io": {"tables": {"neurons": neurons, "selectivity": tables}, "output": output}}), {})
+    run(OmegaConf.create({"io": {"neurons": neurons, "selectivity": tables, "verdicts": output}}), {})
     return read_table(output, "verdicts").to_pylist()
 
 

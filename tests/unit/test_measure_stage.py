@@ -80,7 +80,7 @@ def stage(tmp_path):
                 write_table(path, kind, rows, {})
         outputs = {name: str(tmp_path / f"{name}.parquet") for name in ("comparisons", "selectivity")}
         config = {"benchmark_modalities": modalities}
-        run(OmegaConf.create(config | {"io": {"tables": paths, **outputs}}), {})
+        run(OmegaConf.create(config | {"io": {**paths, **outputs}}), {})
         execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in outputs]
         return [read_table(path, name).to_pylist() for name, path in outputs.items()]
 

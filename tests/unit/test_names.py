@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lode.config import compose
 from lode.engine.errors import UserError
 from lode.engine.names import NAME, check_experiment_name, check_legal, check_path, chosen_experiment
 from lode.engine.paths import ROOT
-from workflow.pipeline import NAMES, Pipeline
+from lode.study import compose
+from workflow.check import open_experiment
 
 
 @pytest.mark.parametrize("name", ["v1.0", "a", "3d_vqa", "x.y-z", "_a", "on"])
@@ -52,7 +52,7 @@ def test_names_of_no_experiment(name: str) -> None:
 @pytest.mark.parametrize("value", [2024, 202401, 1000.0, True, None])
 def test_what_snakemake_read_as_a_number_is_refused_with_the_remedy(value: object) -> None:
     with pytest.raises(SystemExit, match=re.escape(f"error: experiment = {value!r}")) as stop:
-        Pipeline({"experiment": value})
+        open_experiment({"experiment": value})
     assert "EXPERIMENT=<name>" in str(stop.value)
     assert "!!str <name>" in str(stop.value)
 
@@ -65,21 +65,19 @@ def test_braces_in_a_path_are_refused() -> None:
 @pytest.mark.parametrize("key", ["models", "mining_datasets", "benchmarks", "interventions", "figures"])
 def test_every_list_goes_by_the_definition(key: str) -> None:
     with pytest.raises(SystemExit, match=re.escape(f"the experiment's `{key}`: 'a b' may hold")):
-        Pipeline({"experiment": "smoke", "overrides": [f"{key}=['a b']"]})
+        open_experiment({"experiment": "smoke", "overrides": [f"{key}=['a b']"]})
 
 
 @pytest.mark.parametrize("key", ["plantings", "selections", "own_interventions"])
 def test_every_mapping_goes_by_the_definition(key: str) -> None:
     with pytest.raises(SystemExit, match=re.escape(f"the experiment's `{key}`: 'a b' may hold")):
-        Pipeline({"experiment": "smoke", "overrides": [f"+{key}={{a b: []}}"]})
+        open_experiment({"experiment": "smoke", "overrides": [f"+{key}={{a b: []}}"]})
 
 
 def test_the_wildcards_of_the_rules_match_just_that() -> None:
-    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    outputs = "".join(re.findall(r'"<results>[^"]*"', rules))
-    assert set(re.findall(r"\{(\w+)\}", outputs)) - {"shard"} == set(NAMES)
-    constraints = Pipeline({"experiment": "smoke"}).constraints
-    assert constraints == {**dict.fromkeys(NAMES, NAME), "shard": r"\d+"}
+    found = open_experiment({"experiment": "smoke"}).plan.constraints
+    names = ("model", "planting", "dataset", "selection", "intervention", "figure", "training")
+    assert found == {**dict.fromkeys(names, NAME), "shard": r"\d+"}
     assert "**run.constraints" in (ROOT / "Snakefile").read_text()
 
 
@@ -88,11 +86,11 @@ def test_an_experiment_runs_by_its_own_name(config_tree: Path, name: str) -> Non
     file = config_tree / f"experiment/{name}.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text((config_tree / "experiment/smoke.yaml").read_text().replace("Smoke run", f"The run {name}"))
-    run = Pipeline({"experiment": name})
+    run = open_experiment({"experiment": name})
     assert run.root == f"results/{name}"
     assert run.cfg.title == f"The run {name}"
     with pytest.raises(SystemExit, match="unknown experiment '20240'"):
-        Pipeline({"experiment": "20240"})
+        open_experiment({"experiment": "20240"})
 
 
 @pytest.mark.parametrize(
@@ -102,7 +100,7 @@ def test_an_experiment_without_its_first_line(config_tree: Path, start: str) -> 
     text = (config_tree / "experiment/smoke.yaml").read_text().removeprefix("# @package _global_\n")
     (config_tree / "experiment/smoke.yaml").write_text(start + text, encoding="utf-8")
     with pytest.raises(SystemExit, match=r"smoke\.yaml: the first line is .*; expected '# @package _global_'"):
-        Pipeline({"experiment": "smoke"})
+        open_experiment({"experiment": "smoke"})
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ def test_a_file_that_is_no_yaml(config_tree: Path, text: str, says: str) -> None
     file = config_tree / "experiment/smoke.yaml"
     file.write_bytes(f"# @package _global_\n{text}".encode(errors="surrogateescape"))
     with pytest.raises(SystemExit, match=re.escape(says)) as stop:
-        Pipeline({"experiment": "smoke"})
+        open_experiment({"experiment": "smoke"})
     assert str(stop.value).startswith(f"error: {file}")
 
 

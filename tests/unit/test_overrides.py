@@ -4,12 +4,14 @@ import re
 
 import pytest
 
-from workflow.overrides import results_folder
-from workflow.pipeline import Pipeline
+from lode.engine.overrides import results_folder
+from lode.study import STUDY
+from workflow.check import check_targets, open_experiment
+from workflow.study import Experiment
 
 
-def run(experiment: str, *overrides: str) -> Pipeline:
-    return Pipeline({"experiment": experiment, "overrides": list(overrides)})
+def run(experiment: str, *overrides: str) -> Experiment:
+    return open_experiment({"experiment": experiment, "overrides": list(overrides)})
 
 
 def test_what_a_name_sets_comes_before_an_override() -> None:
@@ -17,8 +19,8 @@ def test_what_a_name_sets_comes_before_an_override() -> None:
     default = run("default", "selection.ratio=0.05")
     ratios = {name: default.compose(*chosen).selection.ratio for name, chosen in default.cfg.selections.items()}
     assert ratios == {"miner": 0.05, "miner_10_percent": 0.1}
-    semantic = default.step("select_neurons")["semantic"]
-    assert '"ratio": 0.1' in semantic({"model": "tiny_qwen2_vl", "selection": "miner_10_percent"})
+    job = {"model": "tiny_qwen2_vl", "selection": "miner_10_percent"}
+    assert '"ratio": 0.1' in default.plan.semantic("select_neurons", job)
 
 
 @pytest.mark.parametrize(
@@ -57,15 +59,15 @@ def test_a_run_with_overrides_has_a_folder_of_its_own() -> None:
     assert run("smoke", "runtime.device=cpu", "runtime.threads=2").root == "results/smoke"
     changed = run("smoke", "seed=7", "runtime.threads=2")
     assert re.fullmatch(r"results/smoke\+seed-7-[0-9a-f]{6}", changed.root)
-    assert changed.tables("importance", changed.root) == [f"{changed.root}/importance/tiny_qwen2_vl.parquet"]
+    assert changed.plan.files("importance") == [f"{changed.root}/aggregate_importance/tiny_qwen2_vl.parquet"]
 
 
 def test_folders_are_apart_short_and_safe() -> None:
     some = [["a.b=1"], ["a.b=1", "c=2"], ["a.b=1-c"], ["a.b=[1]"], ["a.b='1'"], ["+x=" + "y" * 99], ["+x=" + "y" * 98]]
-    folders = {results_folder("e", overrides) for overrides in some}
+    folders = {results_folder(STUDY, "e", overrides) for overrides in some}
     assert len(folders) == len(some)
     assert all(re.fullmatch(r"results/e\+[A-Za-z0-9_.-]{1,47}", folder) for folder in folders)
-    assert results_folder("e", ["a.b=1"]) == results_folder("e", ["a.b=1"])
+    assert results_folder(STUDY, "e", ["a.b=1"]) == results_folder(STUDY, "e", ["a.b=1"])
 
 
 class Rule:
@@ -78,9 +80,9 @@ class Rule:
 def test_a_file_of_results_that_no_rule_makes_is_refused() -> None:
     """Where it lies there from another run, Snakemake would say: nothing to be done."""
     smoke = run("smoke")
-    smoke.check_targets(["snakemake", "results/smoke/report.html", "--cores", "1"], [Rule()])
-    smoke.check_targets(["snakemake", "--report", "results/smoke/workflow.html"], [Rule()])
+    check_targets(smoke.root, ["snakemake", "results/smoke/report.html", "--cores", "1"], [Rule()])
+    check_targets(smoke.root, ["snakemake", "--report", "results/smoke/workflow.html"], [Rule()])
     with pytest.raises(
         SystemExit, match=re.escape("no rule makes results/default/report.html; expected a file in results/smoke/")
     ):
-        smoke.check_targets(["snakemake", "results/default/report.html"], [Rule()])
+        check_targets(smoke.root, ["snakemake", "results/default/report.html"], [Rule()])

@@ -10,14 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.config import compose, restrict
 from lode.dataset import BY_LETTER, Sample, local_table, spoken_options
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.stages import prepare_dataset
+from lode.study import compose, restrict
 from lode.validation import validate
 from tests.broken import COLUMNS, IMAGES, sample_table
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment
+from workflow.study import Experiment
 
 LARGE_MEDIA = pa.list_(pa.struct([("kind", pa.string()), ("bytes", pa.large_binary()), ("mime", pa.string())]))
 
@@ -126,12 +127,12 @@ class Wildcards:
     model = "tiny_qwen2_vl"
 
 
-def planned(config_tree: Path, **entries: str) -> Pipeline:
+def planned(config_tree: Path, **entries: str) -> Experiment:
     """The plan of a short experiment on a dataset of one's own, whose YAML holds the entries beside its name."""
     lines = {"name": "mine", "num_samples": "{mine: 2, report: 2}", "scores": "[begins_with_answer]", **entries}
     (config_tree / "dataset/mine.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
     lists = {"models": "tiny_qwen2_vl", "mining_datasets": "mine", "benchmarks": "mine", "figures": "set_overlap"}
-    return Pipeline({"experiment": "default", "overrides": [f"{key}=[{value}]" for key, value in lists.items()]})
+    return open_experiment({"experiment": "default", "overrides": [f"{key}=[{value}]" for key, value in lists.items()]})
 
 
 def test_home_is_expanded(config_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +142,7 @@ def test_home_is_expanded(config_tree: Path, tmp_path: Path, monkeypatch: pytest
     run = planned(
         config_tree, plugin="local_table", modalities="[text, special, image]", options="{path: ~/mine.parquet}"
     )
-    assert run.dataset_files(Wildcards()) == [str(tmp_path / "mine.parquet")]
+    assert run.plan.sources("prepare_dataset", {"dataset": "mine"}) == [str(tmp_path / "mine.parquet")]
 
 
 @pytest.mark.parametrize(
@@ -165,14 +166,16 @@ def test_braces_in_the_path_of_a_dataset_or_a_model_stop_the_plan(config_tree: P
     """Snakemake would read them as wildcards."""
     file = written(tmp_path / "{2024}.parquet")
     run = planned(config_tree, plugin="local_table", modalities="[text, image]", options=f"{{path: '{file}'}}")
-    with pytest.raises(UserError, match=re.escape(f"dataset mine: the path '{file}' holds braces")):
-        run.dataset_files(Wildcards())
+    with pytest.raises(UserError, match=re.escape(f"mine of `prepare_dataset`: the path '{file}' holds braces")):
+        run.plan.sources("prepare_dataset", {"dataset": "mine"})
     model = tmp_path / "model"
     shutil.copytree(ROOT / "resources/models/tiny_qwen2_vl", model)
     (model / "{old}.json").write_text("{}")
-    smoke = Pipeline({"experiment": "smoke", "overrides": [f"model.source={model}"]})
-    with pytest.raises(UserError, match=re.escape(f"model tiny_qwen2_vl: the path '{model}/{{old}}.json' holds")):
-        smoke.model_files(Wildcards())
+    smoke = open_experiment({"experiment": "smoke", "overrides": [f"model.source={model}"]})
+    with pytest.raises(
+        UserError, match=re.escape(f"tiny_qwen2_vl of `download_model`: the path '{model}/{{old}}.json' holds")
+    ):
+        smoke.plan.sources("download_model", {"model": "tiny_qwen2_vl"})
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def cfg(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
 @pytest.fixture(scope="module")
 def page(cfg: DictConfig) -> str:
     """The page."""
-    return Path(cfg.io.output).read_text()
+    return Path(cfg.io.report).read_text()
 
 
 class Tags(HTMLParser):
@@ -76,7 +76,7 @@ def shown(value: str) -> str:
 
 
 def test_every_effect_is_on_the_page(cfg: DictConfig, text: str) -> None:
-    rows = [row for path in cfg.io.tables.effects for row in read_table(path, "effects").to_pylist()]
+    rows = [row for path in cfg.io.effects for row in read_table(path, "effects").to_pylist()]
     assert len(rows) == 2 * len(BENCHMARKS) * 4 * 4  # selections, benchmarks, sets, outcomes
     for row in rows:
         drop = shown(f"drop {number(row['drop'])} {interval(row)}")
@@ -91,7 +91,7 @@ def test_every_effect_is_on_the_page(cfg: DictConfig, text: str) -> None:
 
 
 def test_verdicts_and_corrected_p_are_on_the_page(cfg: DictConfig, text: str) -> None:
-    rows = read_table(cfg.io.tables.verdicts[0], "verdicts").to_pylist()
+    rows = read_table(cfg.io.verdicts[0], "verdicts").to_pylist()
     assert len(rows) == 2 * 4 * 3  # selections, sets, outcomes
     for row in rows:
         if row["selectivity"] is None:
@@ -101,7 +101,7 @@ def test_verdicts_and_corrected_p_are_on_the_page(cfg: DictConfig, text: str) ->
             found = f"{number(row['selectivity'])} {interval(row)} {interval(row, 'simultaneous')}"
             assert shown(f"{shares} {found}") in text
             assert f"{number(row['p_value'])} {number(row['p_corrected'])}" in text
-    for path in cfg.io.tables.comparisons:
+    for path in cfg.io.comparisons:
         for row in read_table(path, "comparisons").to_pylist():
             assert f"p = {number(row['p_value'])}, Holm {number(row['p_holm'])}" in text
     assert "Against every kind of control" not in text, "there is one kind"
@@ -119,7 +119,7 @@ def test_replies_tell_who_begins_right_and_runs_on(text: str) -> None:
 
 
 def test_what_the_data_are_is_told(cfg: DictConfig, text: str) -> None:
-    path = cfg.io.datasets[0]
+    path = cfg.io.dataset[0]
     facts = dataset_facts("toy_mmlu", read_table(path, "dataset"), read_provenance(path))
     assert facts["options"] == [f"look = {HOSTILE}", "voice = formant"]
     assert facts["splits"] == {
@@ -132,7 +132,7 @@ def test_what_the_data_are_is_told(cfg: DictConfig, text: str) -> None:
 
 
 def tables_of(cfg: DictConfig) -> dict[str, list[Table]]:
-    return read_tables(OmegaConf.to_container(cfg.io.tables), build_report.READ)
+    return read_tables(cfg.io, build_report.READ)
 
 
 def test_further_kinds_of_controls_have_a_table(cfg: DictConfig) -> None:
@@ -175,11 +175,11 @@ def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
 
 
 def test_equal_runs_give_equal_pages_wherever_they_lie(cfg: DictConfig, page: str, tmp_path: Path) -> None:
-    folder = Path(cfg.io.output).parent
+    folder = Path(cfg.io.report).parent
     shutil.copytree(folder, tmp_path / "copy")
     moved = OmegaConf.create(OmegaConf.to_yaml(cfg).replace(str(folder), str(tmp_path / "copy")))
     build_report.run(moved, MADE_BY)
-    assert Path(moved.io.output).read_text() == page
+    assert Path(moved.io.report).read_text() == page
     assert str(folder) not in page
 
 
@@ -299,7 +299,7 @@ def test_conclusion_has_three_verdicts_over_all_runs() -> None:
 
 def test_the_page_opens_with_the_verdict_and_what_it_was_corrected_over(cfg: DictConfig, text: str) -> None:
     (opening,) = openings(runs(tables_of(cfg)))
-    rows = [row for row in read_table(cfg.io.tables.verdicts[0], "verdicts").to_pylist() if row["outcome"] == "content"]
+    rows = [row for row in read_table(cfg.io.verdicts[0], "verdicts").to_pylist() if row["outcome"] == "content"]
     told = [row for row in rows if row["selectivity"] is not None]
     best = max(told, key=lambda row: row["selectivity"])
     assert opening["sentence"] in text
@@ -339,7 +339,7 @@ def test_a_clean_score_is_worth_something_above_chance_and_with_its_medium() -> 
 
 
 def test_set_sizes_tell_asked_from_unique(cfg: DictConfig) -> None:
-    table = read_tables(OmegaConf.to_container(cfg.io.tables), ["neurons"])["neurons"][0]
+    table = read_tables(cfg.io, ["neurons"])["neurons"][0]
     sizes = set_sizes(table, 61)
     assert sizes["num_chosen"] == sum(row["num_neurons"] for row in sizes["rows"])
     method = [row for row in table.data.to_pylist() if row["kind"] == "method" and row["set_name"] == "all"]
@@ -362,7 +362,7 @@ def test_clean_scores_that_differ_between_selections_all_stay(cfg: DictConfig) -
 
 
 def test_number_of_asked_neurons_is_what_the_select_stage_recorded(cfg: DictConfig) -> None:
-    table = read_tables(OmegaConf.to_container(cfg.io.tables), ["neurons"])["neurons"][0]
+    table = read_tables(cfg.io, ["neurons"])["neurons"][0]
     record = {"kind": "neurons", "what": "tiny_qwen2_vl/miner", "num_asked": 7}
     other = {"kind": "neurons", "what": "tiny_qwen2_vl/other", "num_asked": 8}
     assert num_asked(table, [other, record]) == 7
@@ -379,6 +379,6 @@ def test_figure_without_provenance_is_refused(tmp_path: Path) -> None:
 
 
 def test_caption_is_read_from_the_figure(cfg: DictConfig) -> None:
-    figure = read_figure(cfg.io.figures[0])
+    figure = read_figure(cfg.io.figure[0])
     assert figure["caption"] == f"{HOSTILE} of set_overlap"
     assert figure["record"]["versions"] == MADE_BY["versions"]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lode.artifacts import read_table, write_table
-from lode.config import compose, restrict
 from lode.engine.errors import UserError
 from lode.shapes import METRICS, MODALITIES
 from lode.stages import retest_selections
+from lode.study import compose, restrict
 from tests.tables import SHAPE, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -30,9 +30,9 @@ def retested(folder: Path, shards: list[dict[str, Any]], *overrides: str) -> lis
     paths = [folder / "a" / f"{index}.parquet" for index in range(len(shards))]
     for path, columns in zip(paths, shards, strict=True):
         write_table(path, "statistics", columns, MADE_BY)
-    tables = f"++io.tables={{statistics:[{','.join(map(str, reversed(paths)))}]}}"
+    tables = f"io.statistics=[{','.join(map(str, reversed(paths)))}]"
     output = folder / "retests.parquet"
-    given = ("mining_datasets=[a]", "selection.ratio=0.34", tables, f"io.output={output}", *overrides)
+    given = ("mining_datasets=[a]", "selection.ratio=0.34", tables, f"io.retests={output}", *overrides)
     retest_selections.run(restrict(compose(given), "retest_selections", ("io", "runtime")), MADE_BY)
     return read_table(output, "retests").to_pylist()
 

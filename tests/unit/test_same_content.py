@@ -6,11 +6,11 @@ from itertools import combinations
 
 import pytest
 
-from lode.config import compose
 from lode.dataset import Sample, toy_word
 from lode.engine.errors import UserError
+from lode.study import compose
 from lode.voice import WORDS
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment
 
 SPLITS = ("train", "mine", "report")
 #: What the form decides.
@@ -73,9 +73,9 @@ def test_an_unknown_form_is_refused() -> None:
 
 
 def test_each_model_meets_the_forms_it_takes() -> None:
-    run = Pipeline({"experiment": "same_content"})
-    assert run.benchmarked("tiny_qwen2_vl") == ["same_content_text", "same_content_image"]
-    assert run.benchmarked("tiny_qwen2_audio") == ["same_content_text", "same_content_speech"]
+    run = open_experiment({"experiment": "same_content"})
+    assert run.paired("benchmarks", "tiny_qwen2_vl") == ["same_content_text", "same_content_image"]
+    assert run.paired("benchmarks", "tiny_qwen2_audio") == ["same_content_text", "same_content_speech"]
 
 
 @pytest.mark.parametrize(("recipe", "form"), [("tiny_qwen2_vl", "image"), ("tiny_qwen2_audio", "speech")])

@@ -212,9 +212,9 @@ def board(tmp_path: Path) -> str:
                     del row["selection"]
                 write_table(path, "ratings", rows, {})
                 paths.append(str(path))
-    io = {"ratings": paths, "output": str(tmp_path / "scoreboard.parquet"), "text": str(tmp_path / "scoreboard.md")}
+    io = {"ratings": paths, "scoreboard": str(tmp_path / "scoreboard.parquet"), "text": str(tmp_path / "scoreboard.md")}
     compare_selectors.run(OmegaConf.create({"io": io}), {})
-    return io["output"]
+    return io["scoreboard"]
 
 
 def test_the_stage_writes_table_and_text(board: str) -> None:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from lode.config import CONFIG_DIR, ControlsConfig, chosen, compose
+from lode.config import ControlsConfig
+from lode.engine.compose import chosen
+from lode.engine.recorded import sources
 from lode.experiment import advise
-from lode.sources import sources
+from lode.study import STUDY, compose
 from tests.tables import write_run
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment, print_advice
 from workflow.verify import tell
 
-EXPERIMENTS = sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (STUDY.config_dir / "experiment").glob("*.yaml"))
 #: Those whose verdicts are not read: a trial of all stages, ratings against known plants, how sets hold.
 FEWER_CONTROLS = ("scoreboard", "smoke", "stability")
 
@@ -33,7 +35,7 @@ def test_an_experiment_that_says_nothing_of_controls_has_them_matched_by_size() 
 
 
 def test_too_few_controls_are_named_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    Pipeline({"experiment": "smoke"}).advise()
+    print_advice(open_experiment({"experiment": "smoke"}))
     assert "note: controls.num_draws = 2: no set can be called specific" in capsys.readouterr().err
     assert all(advise(compose([f"experiment={name}"])) for name in FEWER_CONTROLS)
 
@@ -50,7 +52,7 @@ def test_what_is_said_of_too_few_controls(num_draws: int, smallest: str) -> None
 
 
 def test_the_scoreboard_has_a_row_of_size() -> None:
-    assert "size" in Pipeline({"experiment": "scoreboard"}).cfg.selections
+    assert "size" in open_experiment({"experiment": "scoreboard"}).cfg.selections
 
 
 @pytest.mark.parametrize("name", ["toy_speech", "toy_vocalsound", "toy_mmlu"])
@@ -59,8 +61,8 @@ def test_splits_share_no_speaker_and_no_fact(name: str) -> None:
 
 
 def test_the_study_of_the_paper_is_set_as_its_code_is() -> None:
-    assert chosen(("model=qwen2_vl_7b",)).model.video_frames == "qwen_vl_utils"
-    official = chosen(("experiment=miner_qwen2_vl_official",))
+    assert chosen(STUDY, ("model=qwen2_vl_7b",)).model.video_frames == "qwen_vl_utils"
+    official = chosen(STUDY, ("experiment=miner_qwen2_vl_official",))
     assert list(official.mining_datasets) == ["textvqa", "coco_caption", "mmlu"]
     assert list(official.models) == ["qwen2_vl_7b"]
     options = compose(["dataset=mmlu"]).dataset.options
@@ -75,10 +77,10 @@ def test_a_model_is_known_by_the_files_in_its_folders_too(tmp_path: Path) -> Non
     nested.parent.mkdir()
     nested.write_text("{}")
     cfg = compose([f"model.source={tmp_path}"])
-    before = sources(cfg, "download_model")
+    before = sources(STUDY, cfg, "download_model")
     assert set(before) == {"config.json", "qformer_tokenizer/tokenizer.json"}
     nested.write_text('{"a": 1}')
-    assert {name for name, digest in sources(cfg, "download_model").items() if digest != before[name]} == {
+    assert {name for name, digest in sources(STUDY, cfg, "download_model").items() if digest != before[name]} == {
         "qformer_tokenizer/tokenizer.json"
     }
 
@@ -86,7 +88,7 @@ def test_a_model_is_known_by_the_files_in_its_folders_too(tmp_path: Path) -> Non
 def test_the_console_says_the_verdict_and_why_it_cannot_be_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Path(write_run(tmp_path)["verdicts"][0]).parent
+    folder = Path(write_run(tmp_path)["verdicts"][0]).parents[1]
     tell(str(folder))
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Open {folder}/report.html"

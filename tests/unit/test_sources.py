@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lode import sources as module
-from lode.config import compose
-from lode.sources import content_digest, recorded, sources, tree_digest
+from lode.engine import sources as module
+from lode.engine.recorded import recorded, sources
+from lode.engine.sources import content_digest, tree_digest
+from lode.study import STUDY, compose
 
 
 def swap(path: Path, content: bytes) -> None:
@@ -78,14 +79,14 @@ def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path: Path) -> None
 def test_sources_of_the_steps(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"t")
     local = compose(["dataset=toy_mmlu", "dataset.plugin=local_table", f"+dataset.options.path={tmp_path}/t.parquet"])
-    assert sources(local, "prepare_dataset") == {"path": sha256(b"t").hexdigest()}
-    assert set(sources(local, "download_model")) >= {"config.json", "model.safetensors"}
-    assert sources(local, "capture_activations") == {}
-    assert json.loads(recorded(local, "prepare_dataset"))["sources"] == sources(local, "prepare_dataset")
-    assert "sources" not in json.loads(recorded(local, "capture_activations"))
+    assert sources(STUDY, local, "prepare_dataset") == {"path": sha256(b"t").hexdigest()}
+    assert set(sources(STUDY, local, "download_model")) >= {"config.json", "model.safetensors"}
+    assert sources(STUDY, local, "capture_activations") == {}
+    assert json.loads(recorded(STUDY, local, "prepare_dataset"))["sources"] == sources(STUDY, local, "prepare_dataset")
+    assert "sources" not in json.loads(recorded(STUDY, local, "capture_activations"))
     generated = compose(["dataset=toy_speech"])
-    assert sources(generated, "prepare_dataset") == {}
-    assert sources(compose(["model=qwen2_vl_2b"]), "download_model") == {}
+    assert sources(STUDY, generated, "prepare_dataset") == {}
+    assert sources(STUDY, compose(["model=qwen2_vl_2b"]), "download_model") == {}
 
 
 def test_a_folder_that_a_dataset_is_read_from_is_a_source(tmp_path: Path) -> None:
@@ -94,14 +95,14 @@ def test_a_folder_that_a_dataset_is_read_from_is_a_source(tmp_path: Path) -> Non
     file.parent.mkdir()
     file.write_bytes(b"1")
     cfg = compose(["dataset=toy_mmlu", "dataset.plugin=local_table", f"+dataset.options.path={tmp_path}"])
-    before = sources(cfg, "prepare_dataset")
+    before = sources(STUDY, cfg, "prepare_dataset")
     assert set(before) == {"path"}
     swap(file, b"2")
-    assert sources(cfg, "prepare_dataset")["path"] != before["path"]
+    assert sources(STUDY, cfg, "prepare_dataset")["path"] != before["path"]
     swap(file, b"1")
-    assert sources(cfg, "prepare_dataset") == before
+    assert sources(STUDY, cfg, "prepare_dataset") == before
 
 
 def test_a_planted_model_is_no_source() -> None:
     planted = ["experiment=scoreboard", "model.name=hidden_1", "model.source=results/no/such/model"]
-    assert sources(compose(planted), "download_model") == {}
+    assert sources(STUDY, compose(planted), "download_model") == {}

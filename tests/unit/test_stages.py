@@ -24,7 +24,6 @@ from lode.artifacts import (
     replacing,
     write_table,
 )
-from lode.config import compose, restrict
 from lode.control import Selected, within_blocks
 from lode.dataset import Sample
 from lode.engine.errors import UserError
@@ -32,6 +31,7 @@ from lode.engine.paths import ROOT
 from lode.engine.seal import damage
 from lode.shapes import MODALITIES
 from lode.stages import download_model, prepare_dataset, select_neurons
+from lode.study import compose, restrict
 from tests.broken import safetensors
 from tests.tables import captured_importance, filled_fields, statistics
 
@@ -64,7 +64,7 @@ def model_folder(tmp_path: Path) -> Path:
 
 def manifest_of(tmp_path: Path, source: str) -> dict[str, Any]:
     output = tmp_path / "out" / "manifest.json"
-    download_model.run(config("download_model", f"model.source={source}", f"io.output={output}"), MADE_BY)
+    download_model.run(config("download_model", f"model.source={source}", f"io.manifest={output}"), MADE_BY)
     assert [p.name for p in output.parent.iterdir()] == ["manifest.json"]
     assert damage(output) == ""
     manifest = json.loads(output.read_text())
@@ -111,7 +111,7 @@ def test_prepare_writes_what_the_plugin_yields(tmp_path: Path) -> None:
     sizes = ("dataset.num_samples.mine=4", "dataset.num_samples.report=3")
     outputs = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
     for output in outputs:
-        prepare_dataset.run(config("prepare_dataset", "dataset=toy_textvqa", *sizes, f"io.output={output}"), MADE_BY)
+        prepare_dataset.run(config("prepare_dataset", "dataset=toy_textvqa", *sizes, f"io.dataset={output}"), MADE_BY)
     rows = read_table(outputs[0], "dataset").to_pylist()
     assert [row["split"] for row in rows] == ["mine"] * 4 + ["report"] * 3
     assert all(row["media"][0]["bytes"].startswith(b"\x89PNG") for row in rows)
@@ -143,7 +143,7 @@ def importance_file(path: Path, absent: tuple[str, ...] = ("video", "audio")) ->
 def selected(tmp_path: Path, *overrides: str) -> list[dict[str, Any]]:
     importance = importance_file(tmp_path / "importance.parquet")
     output = tmp_path / "neurons.parquet"
-    places = (f"io.importance={importance}", f"io.output={output}", "controls={kinds:[layer_matched],num_draws:3}")
+    places = (f"io.importance={importance}", f"io.neurons={output}", "controls={kinds:[layer_matched],num_draws:3}")
     select_neurons.run(config("select_neurons", "selection.ratio=0.3", *places, *overrides), MADE_BY)
     return read_table(output, "neurons").to_pylist()
 

@@ -9,9 +9,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from lode.config import compose
 from lode.media import Sampling
 from lode.stages.train_model import batches, collate, draw, encode, learning_rate, train
+from lode.study import compose
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.project_tree import copy_project, snakemake
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment
+from workflow.study import Experiment
 
 RULES = ("capture_activations", "capture_gradients", "aggregate_importance", "aggregate_gradients", "select_neurons")
 WITH_CAN = ("+selections.can=['selection=can']", "gradients.enabled=true")
-
-
-class Wildcards(dict):
-    """As Snakemake gives them: by key and by attribute."""
-
-    __getattr__ = dict.__getitem__
 
 
 def planned(tree: Path, *overrides: str) -> dict[str, int]:
@@ -33,22 +28,25 @@ def test_dry_run(tmp_path: Path) -> None:
     assert planned(tree, *WITH_CAN) == usual | needed
 
 
-def pipeline(*overrides: str) -> Pipeline:
+def pipeline(*overrides: str) -> Experiment:
     """MINER and a selection that needs gradients."""
-    return Pipeline({"experiment": "smoke", "overrides": [*WITH_CAN, *overrides]})
+    return open_experiment({"experiment": "smoke", "overrides": [*WITH_CAN, *overrides]})
 
 
 def test_only_the_selections_that_need_gradients_read_them() -> None:
     run = pipeline()
-    assert run.attributing == ["can"]
-    importance = {"importance": "r/importance/tiny_qwen2_vl.parquet"}
-    assert run.selected_from("tiny_qwen2_vl", "miner", "r") == importance
-    gradients = {"gradients": "r/gradients/tiny_qwen2_vl.parquet"}
-    assert run.selected_from("tiny_qwen2_vl", "can", "r") == importance | gradients
-    assert run.tables("gradients", "r") == [
-        f"r/gradients/tiny_qwen2_vl/{name}/0.parquet" for name in ("toy_caption", "toy_mmlu")
+    assert run.attributed == ["can"]
+    read = {
+        name: run.plan.reads("select_neurons", {"model": "tiny_qwen2_vl", "selection": name})
+        for name in ("miner", "can")
+    }
+    importance = {"importance": f"{run.root}/aggregate_importance/tiny_qwen2_vl.parquet"}
+    assert read["miner"] == importance
+    assert read["can"] == importance | {"attributions": f"{run.root}/aggregate_gradients/tiny_qwen2_vl.parquet"}
+    assert run.plan.files("gradients") == [
+        f"{run.root}/capture_gradients/tiny_qwen2_vl/{name}/0.parquet" for name in ("toy_caption", "toy_mmlu")
     ]
-    assert Pipeline({"experiment": "smoke"}).tables("gradients", "r") == []
+    assert open_experiment({"experiment": "smoke"}).plan.files("gradients") == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +71,7 @@ def test_what_a_value_runs_again(override: str, changed: set[str]) -> None:
         "select_neurons": {"model": "tiny_qwen2_vl", "selection": "can"},
     }
     before, after = (
-        {step: run.step(step)["semantic"](Wildcards(wildcards)) for step, wildcards in steps.items()}
+        {step: run.plan.semantic(step, wildcards) for step, wildcards in steps.items()}
         for run in (pipeline(), pipeline(override))
     )
     assert {step for step in steps if before[step] != after[step]} == changed

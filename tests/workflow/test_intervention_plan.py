@@ -10,27 +10,22 @@ import pytest
 from lode.intervention_check import read_intervention
 from lode.validation import known_plugins
 from tests.project_tree import EXPERIMENT, copy_project, snakemake
-from workflow.pipeline import Pipeline
-
-
-class Wildcards(dict):
-    """As Snakemake gives them: by key and by attribute."""
-
-    __getattr__ = dict.__getitem__
-
+from workflow.check import open_experiment
+from workflow.study import Experiment
 
 HALF = "['intervention=scale','intervention.options.strength=0.5','intervention.tokens=own']"
 OWN = f"own_interventions={{half: {HALF}, far: ['intervention=steering']}}"
 
 
 @pytest.fixture(scope="module")
-def run() -> Pipeline:
+def run() -> Experiment:
     overrides = ["models=[tiny_qwen2_vl]", f"+{OWN}", "interventions=[zero,class_mean,resample,half,far]"]
-    return Pipeline({"experiment": "smoke", "overrides": overrides})
+    return open_experiment({"experiment": "smoke", "overrides": overrides})
 
 
-def wildcards(intervention: str) -> Wildcards:
-    return Wildcards(model="tiny_qwen2_vl", selection="miner", intervention=intervention, dataset="toy_mmlu")
+def job(intervention: str) -> dict[str, str]:
+    own = {"model": "tiny_qwen2_vl", "selection": "miner", "intervention": intervention}
+    return {**own, "dataset": "toy_mmlu", "shard": "0"}
 
 
 @pytest.mark.parametrize(
@@ -38,21 +33,22 @@ def wildcards(intervention: str) -> Wildcards:
     [("zero", False), ("class_mean", True), ("resample", False), ("half", False), ("far", True)],
 )
 def test_only_what_takes_values_of_the_importance_table_depends_on_it(
-    run: Pipeline, intervention: str, needs: bool
+    run: Experiment, intervention: str, needs: bool
 ) -> None:
-    expected = {"importance": "r/importance/tiny_qwen2_vl.parquet"} if needs else {}
-    assert run.references(wildcards(intervention), "r") == expected
+    read = run.plan.reads("benchmark_ablation", job(intervention))
+    expected = f"{run.root}/aggregate_importance/tiny_qwen2_vl.parquet" if needs else None
+    assert read.get("importance") == expected
 
 
-def test_an_own_intervention_is_its_overrides(run: Pipeline) -> None:
-    semantic = run.step("benchmark_ablation")["semantic"]
-    assert json.loads(semantic(wildcards("half")))["intervention"] == {
+def test_an_own_intervention_is_its_overrides(run: Experiment) -> None:
+    assert json.loads(run.plan.semantic("benchmark_ablation", job("half")))["intervention"] == {
         "name": "scale", "plugin": "scale", "options": {"strength": 0.5},
         "neurons": "set", "tokens": "own", "passes": "both",
     }  # fmt: skip
-    code = run.step("benchmark_ablation")["code"]
-    assert code(wildcards("half")) != code(wildcards("far"))
-    assert "r/ablation/tiny_qwen2_vl/miner/half/toy_mmlu.effects.parquet" in run.tables("effects", "r")
+    half, far = (run.plan.code("benchmark_ablation", job(name)) for name in ("half", "far"))
+    assert half != far
+    effects = run.plan.files("effects")
+    assert f"{run.root}/score_ablation/effects/tiny_qwen2_vl/miner/half/toy_mmlu.parquet" in effects
 
 
 @pytest.mark.parametrize("plugin", sorted(known_plugins("intervention")))

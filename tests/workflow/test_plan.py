@@ -5,30 +5,31 @@ import re
 
 import pytest
 from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import ReadonlyConfigError
 
-from lode.config import CONFIG_DIR, GROUPS, compose, digest, fixed
+from lode.engine.compose import fixed
 from lode.engine.errors import UserError
-from lode.sources import recorded
-from workflow.pipeline import Pipeline
-from workflow.products import products
-from workflow.recorded import concerning
+from lode.engine.fingerprint import digest
+from lode.engine.recorded import recorded, touching
+from lode.study import GROUPS, STUDY, compose
+from workflow.check import open_experiment
 
 
 @pytest.mark.parametrize("experiment", ["default", "miner_qwen2_audio"])
 def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
     """The very digest that a job, which composes its whole command line, compares with."""
-    run = Pipeline({"experiment": experiment, "overrides": ["ablation.batch_size=7"]})
-    planned = random.Random(0).sample(list(products(run)), 25)
+    run = open_experiment({"experiment": experiment, "overrides": ["ablation.batch_size=7"]})
+    planned = random.Random(0).sample(list(run.plan.products()), 25)
     for product in planned:
-        name, wildcards = product.step.name, product.wildcards
+        name, wildcards = product.card.name, product.wildcards
         everything = (*run.user, *run.choices(wildcards), *run.derived(name, wildcards))
-        expected = recorded(compose(everything), name)
-        params = run.step(name)
+        expected = recorded(STUDY, compose(everything), name)
+        params = run.plan.params(name)
+        args = params["args"](wildcards, run.plan.reads(name, wildcards), {product.name: product.path})
         assert params["semantic"](wildcards) == expected, product.path
-        assert f"expect_digest={digest(expected)}" in params["args"](wildcards, None)
-        assert set(everything) < set(params["args"](wildcards, None))
+        assert {*everything, f"expect_digest={digest(expected)}", f"io.{product.name}={product.path}"} < set(args)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_an_override_concerns_the_steps_that_read_its_section(override: str, ste
         "measure_selectivity",
         "plot_figures",
     )
-    assert {step for step in some if concerning(step, [override])} == steps
+    assert {step for step in some if touching(STUDY, step, [override])} == steps
 
 
 @pytest.mark.parametrize(
@@ -75,19 +76,20 @@ def test_an_override_concerns_the_steps_that_read_its_section(override: str, ste
         [],
         ["selection=welch_t", "experiment=smoke", "selection.ratio=0.3"],
         ["selection.options.strategy=LA_MU", "model=qwen2_vl_7b", "+model.processor.x={a:[1,2]}", "seed=3", "seed=4"],
-        ["experiment=scoreboard", "~plantings.obvious_1", "capture={shards: 3}", "++io.tables={a:[b]}"],
+        ["experiment=scoreboard", "~plantings.obvious_1", "capture={shards: 3}", "++io.effects=[a,b]"],
     ],
 )
 def test_values_on_top_of_cached_choices_are_what_hydra_composes(overrides: list[str]) -> None:
     ours = compose(overrides)
     assert compose(overrides) == ours, "the first left no trace"
-    assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(hydra_compose("config", overrides=overrides))
+    with initialize_config_dir(str(STUDY.config_dir), version_base="1.3"):
+        assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(hydra_compose("config", overrides=overrides))
     assert OmegaConf.is_struct(ours)
 
 
 def test_copies_share_what_no_override_can_change() -> None:
-    assert {"selections", "planting", "seed"} <= set(fixed(()))
-    assert not {"dataset", "selection"} & set(fixed(())), "their plug-in is ${.name}"
+    assert {"selections", "planting", "seed"} <= set(fixed(STUDY, ()))
+    assert not {"dataset", "selection"} & set(fixed(STUDY, ())), "their plug-in is ${.name}"
     one, other = compose(["seed=5"]), compose(["planting.seed=3"])
     assert one.planting is compose([]).planting, "shared"
     assert (one.planting.seed, other.planting.seed, other.seed) == (1, 3, 2024)
@@ -105,6 +107,6 @@ def test_what_hydra_refuses_is_refused(override: str) -> None:
 
 def test_no_group_refers_to_another() -> None:
     """A step that reads `dataset` is planned without the choice of a model: `${model.name}` there would be wrong."""
-    for path in CONFIG_DIR.rglob("*.yaml"):
+    for path in STUDY.config_dir.rglob("*.yaml"):
         if path.parent.name in GROUPS and path.parent.name != "experiment":
             assert re.findall(r"\$\{[^.]", path.read_text()) == [], path.name

@@ -91,7 +91,7 @@ def touch_model(tree: Path) -> None:
 
 def corrupt_importance(tree: Path) -> None:
     """Change the content of one intermediate table."""
-    path = tree / "results/rerun/importance/second.parquet"
+    path = tree / "results/rerun/aggregate_importance/second.parquet"
     path.write_bytes(path.read_bytes() + b"x")
 
 
@@ -140,12 +140,15 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "same value in the experiment": (setting("seed: 2024"), {}),
     "comment in a script": (append("scripts/capture_activations.py", "# a comment\n"), {}),
     "docstring in the library": (replace("lode/stages/select_neurons.py", '"""Stage 4:', '"""The fourth stage:'), {}),
-    "memory of a rule": (replace("workflow/rules/2_capture.smk", "4000 * attempt", "5000 * attempt"), {}),
+    "memory of a class": (replace("lode/engine/plan.py", '"gpu": 4000', '"gpu": 5000'), {}),
     "log of a rule": (replace("workflow/rules/2_capture.smk", '.log"', '.txt"'), {}),
     "comment in the Snakefile": (append("Snakefile", "# a comment\n"), {}),
     "new script and module": (append("lode/selection/brand_new.py", '"""New."""\n'), {}),
-    "workflow/pipeline.py": (append("workflow/pipeline.py", CODE), {}),
-    "workflow/recorded.py": (append("workflow/recorded.py", CODE), {}),
+    "workflow/study.py": (append("workflow/study.py", CODE), {}),
+    "engine: plan": (append("lode/engine/plan.py", CODE), {}),
+    "engine: what is recorded": (append("lode/engine/recorded.py", CODE), {}),
+    "lode/config.py": (append("lode/config.py", CODE), {}),
+    "lode/cards.py": (append("lode/cards.py", CODE), {}),
     "lode/validation.py": (append("lode/validation.py", CODE), {}),
     # config values
     "seed": (setting("seed: 7"), after("select_neurons", plot_figures=2)),
@@ -218,10 +221,11 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     # code
     "capture stage": (append("lode/stages/capture_activations.py", CODE), after("capture_activations")),
     "shell of a rule": (
-        replace("workflow/rules/2_capture.smk", "io.shard=", "runtime.threads=1 io.shard="),
+        replace("workflow/rules/2_capture.smk", "{params.args:q}", "{params.args:q} runtime.threads=1"),
         after("capture_activations"),
     ),
-    "shared lode/config.py": (append("lode/config.py", CODE), ALL),
+    "writer of tables": (append("lode/artifacts.py", CODE), ALL),
+    "seal of files": (append("lode/engine/seal.py", CODE), ALL),
     "library module of one stage": (append("lode/model/tower.py", CODE), after("benchmark_ablation", plot_figures=1)),
     "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare_dataset")),
     "dataset plug-in that is not used": (append("lode/dataset/toy_caption.py", CODE), {}),
@@ -248,7 +252,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "model files touched": (touch_model, {}),
     "report deleted": (delete("results/rerun/report.html"), dict(build_report=1)),
-    "intermediate deleted": (delete("results/rerun/importance/second.parquet"), {}),
+    "intermediate deleted": (delete("results/rerun/aggregate_importance/second.parquet"), {}),
     "intermediate corrupted": (
         corrupt_importance,
         dict(

@@ -5,33 +5,29 @@ from pathlib import Path
 
 import pytest
 
+from lode.engine.fingerprint import code_digest
 from lode.engine.paths import ROOT
+from lode.study import STUDY
 from tests.project_tree import copy_project, snakemake
-from workflow.fingerprint import code_digest
-from workflow.pipeline import Pipeline
+from workflow.check import open_experiment
+from workflow.study import Experiment
 
 
-class Wildcards(dict):
-    """As Snakemake gives them: by key and by attribute."""
-
-    __getattr__ = dict.__getitem__
-
-
-def pipeline(*overrides: str) -> Pipeline:
+def pipeline(*overrides: str) -> Experiment:
     """The experiment on two of its plantings, unless overridden."""
-    return Pipeline({"experiment": "scoreboard", "overrides": ["models=[hidden_1,visible_2]", *overrides]})
+    return open_experiment({"experiment": "scoreboard", "overrides": ["models=[hidden_1,visible_2]", *overrides]})
 
 
 @pytest.fixture(scope="module")
-def whole() -> Pipeline:
-    return Pipeline({"experiment": "scoreboard"})
+def whole() -> Experiment:
+    return open_experiment({"experiment": "scoreboard"})
 
 
-def semantic(run: Pipeline, step: str, **wildcards: str) -> str:
-    return run.step(step)["semantic"](Wildcards(wildcards))
+def semantic(run: Experiment, step: str, **wildcards: str) -> str:
+    return run.plan.semantic(step, wildcards)
 
 
-def test_there_are_at_least_five_plantings_of_each_strength(whole: Pipeline) -> None:
+def test_there_are_at_least_five_plantings_of_each_strength(whole: Experiment) -> None:
     seeds: dict[float, set[int]] = {}
     for name in whole.planted():
         planting = whole.facts(name).planting
@@ -41,22 +37,24 @@ def test_there_are_at_least_five_plantings_of_each_strength(whole: Pipeline) -> 
     assert len(whole.planted()) == sum(map(len, seeds.values())), "a planting occurs twice"
 
 
-def test_every_selection_is_rated_on_every_planting(whole: Pipeline) -> None:
-    paths = whole.tables("ratings", "r")
+def test_every_selection_is_rated_on_every_planting(whole: Experiment) -> None:
+    paths = whole.plan.files("ratings")
     assert len(paths) == len(set(paths)) == len(whole.cfg.plantings) * len(whole.cfg.selections)
-    assert "r/ratings/hidden_1/miner.parquet" in paths
-    assert whole.tables("scoreboard", "r") == ["r/scoreboard.parquet"]
+    assert f"{whole.root}/rate_selectors/hidden_1/miner.parquet" in paths
+    assert whole.plan.files("scoreboard") == [f"{whole.root}/compare_selectors/scoreboard.parquet"]
 
 
 def test_a_planted_model_is_the_one_it_was_made_from_and_another() -> None:
     run = pipeline()
-    assert run.base(Wildcards(planting="hidden_1")) == "tiny_qwen2_vl"
-    assert run.mined("hidden_1") == ["toy_textvqa", "toy_caption", "toy_mmlu"]
+    manifest, datasets = run.plan.reads("plant_neurons", {"planting": "hidden_1"}).values()
+    assert manifest == f"{run.root}/download_model/tiny_qwen2_vl/manifest.json"
+    assert [Path(path).stem for path in datasets] == ["toy_textvqa", "toy_caption", "toy_mmlu"]
     facts = semantic(run, "capture_activations", model="hidden_1", dataset="toy_mmlu", shard="0")
     assert '"name": "hidden_1"' in facts
-    assert f'"source": "{run.root}/planted/hidden_1/model"' in facts
-    assert run.planted_model(Wildcards(model="hidden_1")) == [f"{run.root}/planted/hidden_1/model"]
-    assert run.model_files(Wildcards(model="hidden_1")) == []
+    folder = f"{run.root}/plant_neurons/model/hidden_1"
+    assert f'"source": "{folder}"' in facts
+    assert run.plan.reads("download_model", {"model": "hidden_1"}) == {"model": folder}
+    assert run.plan.sources("download_model", {"model": "hidden_1"}) == []
     planting = semantic(run, "plant_neurons", planting="hidden_1")
     assert '"source": "resources/models/tiny_qwen2_vl"' in planting
     assert '"strength": 0.5' in planting
@@ -90,7 +88,7 @@ def test_what_a_value_runs_again(override: str, changed: set[str]) -> None:
 
 
 def test_the_positive_control_plants_five_times_and_looks_at_the_bare_model_too() -> None:
-    run = Pipeline({"experiment": "planted"})
+    run = open_experiment({"experiment": "planted"})
     plantings = [run.facts(name).planting for name in run.planted()]
     assert {planting.seed for planting in plantings} == {1, 2, 3, 4, 5}
     assert {(planting.num_pairs, planting.strength) for planting in plantings} == {(4, 20.0)}
@@ -101,13 +99,10 @@ def test_the_positive_control_plants_five_times_and_looks_at_the_bare_model_too(
 def test_code_of_the_plugin_is_code_of_the_rating() -> None:
     """The rating of a selection runs again when its plug-in changes, and planting does not."""
     run = pipeline()
-    code = run.step("rate_selectors")["code"]
-    assert code(Wildcards(planting="hidden_1", selection="miner"))
-    bare = code_digest(ROOT / "scripts/rate_selectors.py")
-    assert code(Wildcards(planting="hidden_1", selection="miner")) != bare
-    assert run.step("plant_neurons")["code"](Wildcards(planting="hidden_1")) == code_digest(
-        ROOT / "scripts/plant_neurons.py"
-    )
+    rating = run.plan.code("rate_selectors", {"planting": "hidden_1", "selection": "miner"})
+    assert rating != code_digest(STUDY, ROOT / "scripts/rate_selectors.py")
+    planting = run.plan.code("plant_neurons", {"planting": "hidden_1"})
+    assert planting == code_digest(STUDY, ROOT / "scripts/plant_neurons.py")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +136,7 @@ def test_dry_run(tmp_path: Path) -> None:
     experiment = (tree / "config/experiment/scoreboard.yaml").read_text()
     some = "models: [obvious_1, hidden_5]"
     (tree / "config/experiment/rerun.yaml").write_text(experiment.replace("models: ${oc.dict.keys:plantings}", some))
-    output = snakemake(tree, "results/rerun/scoreboard.md", "--dry-run")
+    output = snakemake(tree, "results/rerun/compare_selectors/scoreboard.md", "--dry-run")
     counts = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
     selections = len(pipeline().cfg.selections)
     assert counts == {

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tests.broken import sample_table
 from tests.project_tree import environment, snakemake
 
-OUTPUT = "results/rerun/datasets/own.parquet"
+OUTPUT = "results/rerun/prepare_dataset/own.parquet"
 
 
 def own_table(tree: Path) -> Path:

@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lode.engine.overrides import results_folder
 from lode.engine.paths import ROOT
+from lode.study import STUDY
 from tests.project_tree import copy_project, environment, snakemake
-from workflow.overrides import results_folder
-from workflow.pipeline import Pipeline
-from workflow.products import missing, products
+from workflow.check import open_experiment
 
-IMPORTANCE = "results/rerun/importance/second.parquet"
-SCORES = "results/rerun/ablation/second/wide/zero/toy_mmlu.scores.parquet"
-FIGURE = "results/rerun/figures/metric_correlation"
+IMPORTANCE = "results/rerun/aggregate_importance/second.parquet"
+SCORES = "results/rerun/score_ablation/scores/second/wide/zero/toy_mmlu.parquet"
+FIGURE = "results/rerun/plot_figures/metric_correlation"
 REPORT = "results/rerun/report.html"
-MANIFEST = "results/rerun/models/second/manifest.json"
+MANIFEST = "results/rerun/download_model/second/manifest.json"
 
 
 def verified(tree: Path, *overrides: str) -> tuple[int, str]:
@@ -142,7 +142,7 @@ def test_a_stale_config_is_named_with_both_values(tree: Path) -> None:
     stale = [line for line in said.splitlines() if "stale" in line]
     assert len(stale) == 4  # the neurons of two models by two selections
     assert all("controls.num_draws was 1 and is now 2" in line for line in stale)
-    assert all("/neurons/" in line for line in stale)
+    assert all("/select_neurons/" in line for line in stale)
     assert said.endswith("--config experiment=rerun\n")
 
 
@@ -166,7 +166,7 @@ def test_a_run_with_overrides_is_another_run(tree: Path) -> None:
     command = [sys.executable, "-m", "workflow.verify", "rerun", "seed=7"]
     done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
     assert done.returncode == 1
-    folder = results_folder("rerun", ["seed=7"])
+    folder = results_folder(STUDY, "rerun", ["seed=7"])
     assert folder != "results/rerun"
     assert done.stderr == (
         f"error: {folder}: no result of this experiment; run `make reproduce EXPERIMENT=rerun OVERRIDES=seed=7`\n"
@@ -181,7 +181,9 @@ def test_a_model_file_swapped_under_an_older_time_stamp_is_named(tree: Path) -> 
     code, said = verified(tree)
     assert code == 1
     for model in ("second", "tiny_qwen2_vl"):
-        assert re.search(rf"models/{model}/manifest.json: .*sources\.config\.json was '\w+' and is now '\w+'", said)
+        assert re.search(
+            rf"download_model/{model}/manifest.json: .*sources\.config\.json was '\w+' and is now '\w+'", said
+        )
     assert "error: 2 of " in said
 
 
@@ -202,23 +204,25 @@ def test_it_needs_no_torch_and_no_snakemake() -> None:
 @pytest.mark.parametrize("experiment", ["smoke", "scoreboard"])
 def test_everything_leads_to_the_last(experiment: str) -> None:
     some = ["models=[hidden_1,visible_2]"] if experiment == "scoreboard" else []
-    planned = list(products(Pipeline({"experiment": experiment, "overrides": some})))
+    plan = open_experiment({"experiment": experiment, "overrides": some}).plan
+    planned = list(plan.products())
     paths = [product.path for product in planned]
     assert len(paths) == len(set(paths))
-    last = [product for product in planned if product.step.name == "build_report"]
-    absent = [product for product in planned if product.step.name != "build_report"]
-    assert missing(absent, last) == absent
-    assert missing(planned, []) == []
+    last = [product for product in planned if product.card.name == "build_report"]
+    absent = [product for product in planned if product.card.name != "build_report"]
+    assert plan.missing(absent, last) == absent
+    assert plan.missing(planned, []) == []
 
 
 def test_what_nothing_was_made_from_is_not_missing() -> None:
-    planned = list(products(Pipeline({"experiment": "default"})))
-    one = [p for p in planned if p.path.endswith("neurons/tiny_qwen2_vl/miner.parquet")]
-    names = {p.path.removeprefix("results/default/") for p in missing([p for p in planned if p not in one], one)}
+    plan = open_experiment({"experiment": "default"}).plan
+    planned = list(plan.products())
+    one = [p for p in planned if p.path.endswith("select_neurons/tiny_qwen2_vl/miner.parquet")]
+    names = {p.path.removeprefix("results/default/") for p in plan.missing([p for p in planned if p not in one], one)}
     datasets = {"toy_textvqa", "toy_caption", "toy_mmlu", "digits_vqa", "toy_msvd_qa"}
     assert names == {
-        "importance/tiny_qwen2_vl.parquet",
-        "models/tiny_qwen2_vl/manifest.json",
-        *(f"datasets/{name}.parquet" for name in datasets),
-        *(f"activations/tiny_qwen2_vl/{name}/0.parquet" for name in datasets),
+        "aggregate_importance/tiny_qwen2_vl.parquet",
+        "download_model/tiny_qwen2_vl/manifest.json",
+        *(f"prepare_dataset/{name}.parquet" for name in datasets),
+        *(f"capture_activations/tiny_qwen2_vl/{name}/0.parquet" for name in datasets),
     }

@@ -7,15 +7,14 @@ import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
 from snakemake.cli import parse_config
 
+from lode.engine.verify import forced
 from tests.project_tree import ROOT, environment, snakemake
-from workflow.pipeline import Pipeline
-from workflow.verify import remedy
+from workflow.check import open_experiment
 
 OUTPUTS = ("*.parquet", "*.json", "*.html", "*.svg", "*.png")
 
@@ -54,8 +53,8 @@ def test_a_job_refuses_a_config_other_than_the_planned_one(finished: Path, tmp_p
     tree = tmp_path / "tree"
     shutil.copytree(finished, tree)
     command = [
-        "python", "scripts/select_neurons.py", "expect_digest=d123", "io.output=x",
-        "io.importance=results/rerun/importance/second.parquet",
+        "python", "scripts/select_neurons.py", "expect_digest=d123", "io.neurons=x",
+        "io.importance=results/rerun/aggregate_importance/second.parquet",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
     assert done.returncode == 1
@@ -121,8 +120,7 @@ def test_make_hands_over_what_was_typed(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_verify_prints_asks_for_the_same_run(name: str) -> None:
     overrides = ["seed=7", "+selections.can=['selection=can']", 'title="it\'s a\\"b"']
-    run, bad = SimpleNamespace(name=name, overrides=overrides), SimpleNamespace(path="results/x/report.html")
-    words = shlex.split(remedy(run, [bad]))
+    words = shlex.split(forced(["results/x/report.html"], name, overrides))
     assert words[words.index("--forcerun") + 1] == "results/x/report.html"
     assert parse_config(words[words.index("--config") + 1 :]) == {"experiment": name, "overrides": overrides}
 
@@ -130,5 +128,4 @@ def test_what_verify_prints_asks_for_the_same_run(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config/experiment").glob("*.yaml")))
 def test_every_experiment_plans_without_a_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    pipeline = Pipeline({"experiment": name})
-    assert pipeline.tables("effects", "results")
+    assert open_experiment({"experiment": name}).plan.files("effects")

@@ -1,18 +1,18 @@
-"""Stage 1: models and datasets. What is not made here is `ancient`: its content is among the recorded params.
+"""Stage 1: models and datasets. What no step makes is `ancient`: its content is among the recorded params.
 
-download_model    resources/ or hub        -> models/{model}/manifest.json
-prepare_dataset   a dataset plug-in        -> datasets/{dataset}.parquet
-plant_neurons     a model, datasets        -> planted/{planting}/model/, truth.parquet, proof.parquet
-train_model       the recipe of a model    -> trained/{training}/   (only when asked for: `make retrain`)
+download_model    resources/ or hub      -> manifest
+prepare_dataset   a dataset plug-in      -> dataset
+plant_neurons     a model, datasets      -> model, truth, proof
+train_model       the recipe of a model  -> trained
 """
 
 
 rule download_model:
     input:
-        planted=run.planted_model,
-        files=ancient(run.model_files),
+        unpack(run.inputs("download_model")),
+        sources=ancient(run.given("download_model")),
     output:
-        "<results>/models/{model}/manifest.json",
+        manifest=run.pattern("manifest"),
     log:
         "<logs>/download_model/{model}.log",
     benchmark:
@@ -20,19 +20,18 @@ rule download_model:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        **run.resources("download_model"),
     params:
-        **run.step("download_model"),
+        **run.params("download_model"),
     shell:
-        "python {params.script:q} {params.args:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule prepare_dataset:
     input:
-        ancient(run.dataset_files),
+        sources=ancient(run.given("prepare_dataset")),
     output:
-        "<results>/datasets/{dataset}.parquet",
+        dataset=run.pattern("dataset"),
     log:
         "<logs>/prepare_dataset/{dataset}.log",
     benchmark:
@@ -40,25 +39,20 @@ rule prepare_dataset:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        **run.resources("prepare_dataset"),
     params:
-        **run.step("prepare_dataset"),
+        **run.params("prepare_dataset"),
     shell:
-        "python {params.script:q} {params.args:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule plant_neurons:
     input:
-        manifest=lambda wildcards: f"<results>/models/{run.base(wildcards)}/manifest.json",
-        datasets=lambda wildcards: expand(
-            "<results>/datasets/{dataset}.parquet",
-            dataset=run.mined(wildcards.planting),
-        ),
+        unpack(run.inputs("plant_neurons")),
     output:
-        model=directory("<results>/planted/{planting}/model"),
-        truth="<results>/planted/{planting}/truth.parquet",
-        proof="<results>/planted/{planting}/proof.parquet",
+        truth=run.pattern("truth"),
+        proof=run.pattern("proof"),
+        model=directory(run.pattern("model")),
     log:
         "<logs>/plant_neurons/{planting}.log",
     benchmark:
@@ -66,19 +60,16 @@ rule plant_neurons:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        **run.resources("plant_neurons"),
     params:
-        **run.step("plant_neurons"),
-        datasets=lambda wildcards, input, output: f"io.datasets=[{','.join(input.datasets)}]",
+        **run.params("plant_neurons"),
     shell:
-        "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} {params.datasets:q} "
-        "io.output={output.model:q} io.truth={output.truth:q} io.proof={output.proof:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule train_model:
     output:
-        directory("<results>/trained/{training}"),
+        trained=directory(run.pattern("trained")),
     log:
         "<logs>/train_model/{training}.log",
     benchmark:
@@ -87,9 +78,8 @@ rule train_model:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 12000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        **run.resources("train_model"),
     params:
-        **run.step("train_model"),
+        **run.params("train_model"),
     shell:
-        "python {params.script:q} {params.args:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -1,17 +1,15 @@
 """Stage 2: one forward pass a sample; a pass backwards too where a selection needs gradients.
 
-capture_activations   models/{model}/manifest.json, datasets/{dataset}.parquet
-                      -> activations/{model}/{dataset}/{shard}.parquet
-capture_gradients     the same   -> gradients/{model}/{dataset}/{shard}.parquet
+capture_activations   model, dataset  -> statistics
+capture_gradients     model, dataset  -> gradients
 """
 
 
 rule capture_activations:
     input:
-        manifest="<results>/models/{model}/manifest.json",
-        dataset="<results>/datasets/{dataset}.parquet",
+        unpack(run.inputs("capture_activations")),
     output:
-        "<results>/activations/{model}/{dataset}/{shard}.parquet",
+        statistics=run.pattern("statistics"),
     log:
         "<logs>/capture_activations/{model}/{dataset}/{shard}.log",
     benchmark:
@@ -19,22 +17,18 @@ rule capture_activations:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
-        gpu=1,
+        **run.resources("capture_activations"),
     params:
-        **run.step("capture_activations"),
+        **run.params("capture_activations"),
     shell:
-        "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} io.dataset={input.dataset:q} "
-        "io.shard={wildcards.shard} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule capture_gradients:
     input:
-        manifest="<results>/models/{model}/manifest.json",
-        dataset="<results>/datasets/{dataset}.parquet",
+        unpack(run.inputs("capture_gradients")),
     output:
-        "<results>/gradients/{model}/{dataset}/{shard}.parquet",
+        gradients=run.pattern("gradients"),
     log:
         "<logs>/capture_gradients/{model}/{dataset}/{shard}.log",
     benchmark:
@@ -42,11 +36,8 @@ rule capture_gradients:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=8000,
-        runtime=240,
-        gpu=1,
+        **run.resources("capture_gradients"),
     params:
-        **run.step("capture_gradients"),
+        **run.params("capture_gradients"),
     shell:
-        "python {params.script:q} {params.args:q} io.manifest={input.manifest:q} io.dataset={input.dataset:q} "
-        "io.shard={wildcards.shard} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -1,20 +1,15 @@
 """Stage 3: merge shards, weigh datasets.
 
-aggregate_importance   activations/{model}/**   -> importance/{model}.parquet
-aggregate_gradients    gradients/{model}/**     -> gradients/{model}.parquet
+aggregate_importance   statistics of all shards  -> importance
+aggregate_gradients    gradients of all shards   -> attributions
 """
 
 
 rule aggregate_importance:
     input:
-        lambda wildcards: expand(
-            "<results>/activations/{model}/{dataset}/{shard}.parquet",
-            model=wildcards.model,
-            dataset=run.mined(wildcards.model),
-            shard=run.shards(),
-        ),
+        unpack(run.inputs("aggregate_importance")),
     output:
-        "<results>/importance/{model}.parquet",
+        importance=run.pattern("importance"),
     log:
         "<logs>/aggregate_importance/{model}.log",
     benchmark:
@@ -22,25 +17,18 @@ rule aggregate_importance:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **run.resources("aggregate_importance"),
     params:
-        **run.step("aggregate_importance"),
-        shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",
+        **run.params("aggregate_importance"),
     shell:
-        "python {params.script:q} {params.args:q} {params.shards:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule aggregate_gradients:
     input:
-        lambda wildcards: expand(
-            "<results>/gradients/{model}/{dataset}/{shard}.parquet",
-            model=wildcards.model,
-            dataset=run.mined(wildcards.model),
-            shard=run.shards(),
-        ),
+        unpack(run.inputs("aggregate_gradients")),
     output:
-        "<results>/gradients/{model}.parquet",
+        attributions=run.pattern("attributions"),
     log:
         "<logs>/aggregate_gradients/{model}.log",
     benchmark:
@@ -48,10 +36,8 @@ rule aggregate_gradients:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **run.resources("aggregate_gradients"),
     params:
-        **run.step("aggregate_gradients"),
-        shards=lambda wildcards, input, output: f"io.shards=[{','.join(input)}]",
+        **run.params("aggregate_gradients"),
     shell:
-        "python {params.script:q} {params.args:q} {params.shards:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -1,24 +1,17 @@
 """Stage 4: neuron sets and their matched controls; how well selections find what was planted.
 
-select_neurons      importance/{model}.parquet, gradients/{model}.parquet where the selection needs it
-                    -> neurons/{model}/{selection}.parquet
-rate_selectors      the same, planted/{planting}/truth.parquet
-                    -> ratings/{planting}/{selection}.parquet
-compare_selectors   ratings/**                   -> scoreboard.parquet, scoreboard.md
-retest_selections   activations/{model}/** (and gradients/{model}/**)
-                    -> retests/{model}/{selection}.parquet
+select_neurons      importance; attributions where needed  -> neurons
+rate_selectors      the same, truth                        -> ratings
+compare_selectors   ratings                                -> scoreboard
+retest_selections   statistics, gradients where needed     -> retests
 """
 
 
 rule select_neurons:
     input:
-        unpack(
-            lambda wildcards: run.selected_from(
-                wildcards.model, wildcards.selection, root
-            )
-        ),
+        unpack(run.inputs("select_neurons")),
     output:
-        "<results>/neurons/{model}/{selection}.parquet",
+        neurons=run.pattern("neurons"),
     log:
         "<logs>/select_neurons/{model}/{selection}.log",
     benchmark:
@@ -26,27 +19,18 @@ rule select_neurons:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **run.resources("select_neurons"),
     params:
-        **run.step("select_neurons"),
-        io=lambda wildcards, input, output: [
-            f"io.{kind}={path}" for kind, path in input.items()
-        ],
+        **run.params("select_neurons"),
     shell:
-        "python {params.script:q} {params.args:q} {params.io:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule rate_selectors:
     input:
-        unpack(
-            lambda wildcards: run.selected_from(
-                wildcards.planting, wildcards.selection, root
-            )
-        ),
-        truth="<results>/planted/{planting}/truth.parquet",
+        unpack(run.inputs("rate_selectors")),
     output:
-        "<results>/ratings/{planting}/{selection}.parquet",
+        ratings=run.pattern("ratings"),
     log:
         "<logs>/rate_selectors/{planting}/{selection}.log",
     benchmark:
@@ -54,23 +38,19 @@ rule rate_selectors:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **run.resources("rate_selectors"),
     params:
-        **run.step("rate_selectors"),
-        io=lambda wildcards, input, output: [
-            f"io.{kind}={path}" for kind, path in input.items()
-        ],
+        **run.params("rate_selectors"),
     shell:
-        "python {params.script:q} {params.args:q} {params.io:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule compare_selectors:
     input:
-        run.tables("ratings", root),
+        unpack(run.inputs("compare_selectors")),
     output:
-        table="<results>/scoreboard.parquet",
-        text="<results>/scoreboard.md",
+        scoreboard=run.pattern("scoreboard"),
+        text=run.pattern("text"),
     log:
         "<logs>/compare_selectors.log",
     benchmark:
@@ -78,21 +58,18 @@ rule compare_selectors:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **run.resources("compare_selectors"),
     params:
-        **run.step("compare_selectors"),
-        ratings=lambda wildcards, input, output: f"io.ratings=[{','.join(input)}]",
+        **run.params("compare_selectors"),
     shell:
-        "python {params.script:q} {params.args:q} {params.ratings:q} io.output={output.table:q} io.text={output.text:q} "
-        "> {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule retest_selections:
     input:
-        unpack(lambda wildcards: run.retested(wildcards, root)),
+        unpack(run.inputs("retest_selections")),
     output:
-        "<results>/retests/{model}/{selection}.parquet",
+        retests=run.pattern("retests"),
     log:
         "<logs>/retest_selections/{model}/{selection}.log",
     benchmark:
@@ -100,12 +77,8 @@ rule retest_selections:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **run.resources("retest_selections"),
     params:
-        **run.step("retest_selections"),
-        tables=lambda wildcards, input, output: run.io(
-            "tables", run.retested(wildcards, root)
-        ),
+        **run.params("retest_selections"),
     shell:
-        "python {params.script:q} {params.args:q} {params.tables:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"

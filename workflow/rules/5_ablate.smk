@@ -1,26 +1,17 @@
 """Stage 5: switch the sets and their controls, and score what the model then says.
 
-benchmark_ablation   model, dataset, neurons/{model}/{selection}.parquet; importance/{model}.parquet for interventions
-                     that take values from it
-                     -> ablation/{model}/{selection}/{intervention}/{dataset}/{shard}.predictions.parquet
-score_ablation       all shards of the predictions, dataset
-                     -> ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet, .effects.parquet,
-                        .sample_scores.parquet
-measure_selectivity  effects and sample_scores of all benchmarks
-                     -> ablation/{model}/{selection}/{intervention}/comparisons.parquet, selectivity.parquet
-judge_sets           selectivity of all runs, neurons/**
-                     -> verdicts.parquet
+benchmark_ablation    model, dataset, neurons; importance where needed  -> predictions
+score_ablation        dataset, predictions of all shards                -> scores, effects, sample_scores
+measure_selectivity   effects, sample_scores of all benchmarks          -> comparisons, selectivity
+judge_sets            selectivity, neurons                              -> verdicts
 """
 
 
 rule benchmark_ablation:
     input:
-        unpack(lambda wildcards: run.references(wildcards, root)),
-        manifest="<results>/models/{model}/manifest.json",
-        dataset="<results>/datasets/{dataset}.parquet",
-        neurons="<results>/neurons/{model}/{selection}.parquet",
+        unpack(run.inputs("benchmark_ablation")),
     output:
-        "<results>/ablation/{model}/{selection}/{intervention}/{dataset}/{shard}.predictions.parquet",
+        predictions=run.pattern("predictions"),
     log:
         "<logs>/benchmark_ablation/{model}/{selection}/{intervention}/{dataset}/{shard}.log",
     benchmark:
@@ -28,32 +19,20 @@ rule benchmark_ablation:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=1,
+        **run.resources("benchmark_ablation"),
     params:
-        **run.step("benchmark_ablation"),
-        references=lambda wildcards, input, output: [
-            f"io.{name}={path}"
-            for name, path in run.references(wildcards, root).items()
-        ],
+        **run.params("benchmark_ablation"),
     shell:
-        "python {params.script:q} {params.args:q} {params.references:q} io.manifest={input.manifest:q} "
-        "io.dataset={input.dataset:q} io.neurons={input.neurons:q} io.shard={wildcards.shard} io.output={output:q} "
-        "> {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule score_ablation:
     input:
-        dataset="<results>/datasets/{dataset}.parquet",
-        predictions=expand(
-            "<results>/ablation/{{model}}/{{selection}}/{{intervention}}/{{dataset}}/{shard}.predictions.parquet",
-            shard=run.shards("ablation"),
-        ),
+        unpack(run.inputs("score_ablation")),
     output:
-        scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.scores.parquet",
-        effects="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.effects.parquet",
-        sample_scores="<results>/ablation/{model}/{selection}/{intervention}/{dataset}.sample_scores.parquet",
+        scores=run.pattern("scores"),
+        effects=run.pattern("effects"),
+        sample_scores=run.pattern("sample_scores"),
     log:
         "<logs>/score_ablation/{model}/{selection}/{intervention}/{dataset}.log",
     benchmark:
@@ -61,23 +40,19 @@ rule score_ablation:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        **run.resources("score_ablation"),
     params:
-        **run.step("score_ablation"),
-        predictions=lambda wildcards, input, output: f"io.predictions=[{','.join(input.predictions)}]",
+        **run.params("score_ablation"),
     shell:
-        "python {params.script:q} {params.args:q} io.dataset={input.dataset:q} {params.predictions:q} "
-        "io.scores={output.scores:q} io.effects={output.effects:q} io.sample_scores={output.sample_scores:q} "
-        "> {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule measure_selectivity:
     input:
-        unpack(lambda wildcards: run.compared(wildcards, root)),
+        unpack(run.inputs("measure_selectivity")),
     output:
-        comparisons="<results>/ablation/{model}/{selection}/{intervention}/comparisons.parquet",
-        selectivity="<results>/ablation/{model}/{selection}/{intervention}/selectivity.parquet",
+        comparisons=run.pattern("comparisons"),
+        selectivity=run.pattern("selectivity"),
     log:
         "<logs>/measure_selectivity/{model}/{selection}/{intervention}.log",
     benchmark:
@@ -85,24 +60,18 @@ rule measure_selectivity:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        **run.resources("measure_selectivity"),
     params:
-        **run.step("measure_selectivity"),
-        tables=lambda wildcards, input, output: run.io(
-            "tables", run.compared(wildcards, root)
-        ),
+        **run.params("measure_selectivity"),
     shell:
-        "python {params.script:q} {params.args:q} {params.tables:q} io.comparisons={output.comparisons:q} "
-        "io.selectivity={output.selectivity:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule judge_sets:
     input:
-        selectivity=run.tables("selectivity", root),
-        neurons=run.tables("neurons", root),
+        unpack(run.inputs("judge_sets")),
     output:
-        "<results>/verdicts.parquet",
+        verdicts=run.pattern("verdicts"),
     log:
         "<logs>/judge_sets.log",
     benchmark:
@@ -110,13 +79,8 @@ rule judge_sets:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **run.resources("judge_sets"),
     params:
-        **run.step("judge_sets"),
-        tables=lambda wildcards, input, output: run.io(
-            "tables",
-            {kind: list(input[kind]) for kind in ("selectivity", "neurons")},
-        ),
+        **run.params("judge_sets"),
     shell:
-        "python {params.script:q} {params.args:q} {params.tables:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -1,20 +1,16 @@
 """Stage 6: from tables to figures and one page to read.
 
-plot_figures   tables named in config/figure/{figure}.yaml   -> figures/{figure}.svg, .png
-build_report   figures, tables, manifests                    -> report.html
+plot_figures   the tables of config/figure/{figure}.yaml  -> figure
+build_report   figures, tables, manifests                 -> report
 """
 
 
 rule plot_figures:
     input:
-        lambda wildcards: [
-            path
-            for paths in run.figure_tables(wildcards, root).values()
-            for path in paths
-        ],
+        unpack(run.inputs("plot_figures")),
     output:
-        svg="<results>/figures/{figure}.svg",
-        png="<results>/figures/{figure}.png",
+        figure=run.pattern("figure"),
+        png=run.pattern("png"),
     log:
         "<logs>/plot_figures/{figure}.log",
     benchmark:
@@ -22,36 +18,18 @@ rule plot_figures:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **run.resources("plot_figures"),
     params:
-        **run.step("plot_figures"),
-        tables=lambda wildcards, input, output: run.io(
-            "tables", run.figure_tables(wildcards, root)
-        ),
+        **run.params("plot_figures"),
     shell:
-        "python {params.script:q} {params.args:q} {params.tables:q} io.svg={output.svg:q} io.png={output.png:q} "
-        "> {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 
 
 rule build_report:
     input:
-        figures=expand("<results>/figures/{figure}.svg", figure=run.cfg.figures),
-        manifests=expand("<results>/models/{model}/manifest.json", model=run.cfg.models),
-        datasets=expand("<results>/datasets/{dataset}.parquet", dataset=run.datasets()),
-        statistics=run.tables("statistics", root),
-        gradients=run.tables("gradients", root),
-        predictions=run.tables("predictions", root),
-        importance=run.tables("importance", root),
-        neurons=run.tables("neurons", root),
-        scores=run.tables("scores", root),
-        effects=run.tables("effects", root),
-        sample_scores=run.tables("sample_scores", root),
-        comparisons=run.tables("comparisons", root),
-        selectivity=run.tables("selectivity", root),
-        verdicts=run.tables("verdicts", root),
+        unpack(run.inputs("build_report")),
     output:
-        "<results>/report.html",
+        report=run.pattern("report"),
     log:
         "<logs>/build_report.log",
     benchmark:
@@ -59,10 +37,8 @@ rule build_report:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **run.resources("build_report"),
     params:
-        **run.step("build_report"),
-        io=lambda wildcards, input, output: run.report_io(input),
+        **run.params("build_report"),
     shell:
-        "python {params.script:q} {params.args:q} {params.io:q} io.output={output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -1,22 +1,18 @@
-"""What a step reads that the workflow has not made: a model folder, a table or a folder of one's own, by content.
+"""What a step reads that no step has made: files and folders of the user, by content.
 
 Its digests are recorded with the config of the step, so they decide what runs again, a job that finds another content
 than was planned refuses it, and `make verify` sees it. No time stamp decides.
 """
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from time import time_ns
-from typing import Any
 
 from lode.artifacts import replacing
-from lode.config import semantic_json
-from lode.engine.paths import ROOT, is_local, user_path
+from lode.engine.paths import ROOT, user_path
 from lode.engine.seal import file_sha256
-from lode.model.manifest import files_of
 
 #: Files from this size on are read once and then known by path, inode, size and both times of the file system.
 LARGE = 2**20
@@ -26,36 +22,13 @@ KNOWN = ROOT / ".snakemake" / "lode_digests"
 YOUNG = 2 * 10**9
 
 
-def recorded(cfg: Any, step: str) -> str:
-    """What is recorded of a step: its config and, where it has any, its sources, as sorted JSON."""
-    return with_sources(semantic_json(cfg, step), sources(cfg, step))
+def digests(found: Mapping[str, Path]) -> dict[str, str]:
+    """The digest of every source, by name."""
+    return {name: tree_digest(path) for name, path in found.items()}
 
 
-def with_sources(semantic: str, found: dict[str, str]) -> str:
-    """The config of a step as sorted JSON, with the digests of its sources."""
-    return json.dumps({**json.loads(semantic), "sources": found}, sort_keys=True) if found else semantic
-
-
-def sources(cfg: Any, step: str) -> dict[str, str]:
-    """The digest of everything that a step reads and the workflow has not made, by name.
-
-    A planted model is made by the workflow, so it is not a source. What lies on the hub is pinned by its revision.
-    """
-    if step == "download_model" and is_local(cfg.model.source) and cfg.model.name not in cfg.plantings:
-        return {name: content_digest(path) for name, path in model_files(cfg.model.source).items()}
-    if step == "prepare_dataset":
-        places = {option: place(value) for option, value in cfg.dataset.options.items()}
-        return {option: tree_digest(path) for option, path in places.items() if path}
-    return {}
-
-
-def model_files(source: str) -> dict[str, Path]:
-    """The files of a model folder, and those in its folders that loading may read, by path from there."""
-    return files_of(user_path(source).resolve())
-
-
-def place(value: object) -> Path | None:
-    """The file or folder that an option of a dataset names; None where it names something else."""
+def at_hand(value: object) -> Path | None:
+    """The file or folder that a value of a config names; None where it names something else."""
     if not isinstance(value, str) or not value.strip():
         return None
     path = user_path(value)

@@ -4,18 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from lode.config import GROUPS
 from lode.engine.errors import UserError
-from workflow.recorded import section_of
+from lode.engine.recorded import section_of
+from lode.engine.study import Study
 
-#: Sections whose values change no result (`lode.config.RuntimeConfig`).
-NO_RESULT = ("runtime",)
-#: Keys that say where a model lies; one value for several names would make them the same.
-PLACES = ("model.source", "model.revision")
 LONGEST = 40
 
 
-def check_overrides(overrides: object) -> tuple[str, ...]:
+def check_overrides(study: Study, overrides: object) -> tuple[str, ...]:
     """The overrides of a run.
 
     Raises:
@@ -25,15 +21,15 @@ def check_overrides(overrides: object) -> tuple[str, ...]:
     given = tuple(o for o in listed if isinstance(o, str) and ("=" in o or o[:1] == "~"))
     if listed is not overrides or len(given) < len(listed):
         raise UserError(
-            f"overrides = {overrides!r}: expected a list of Hydra overrides, such as "
-            "--config \"overrides=['selection.ratio=0.05']\""
+            f"overrides = {overrides!r}: expected a list of Hydra overrides, such as --config \"overrides=['seed=7']\""
         )
     for override in given:
         group, _, further = key_of(override).partition(".")
-        if group in GROUPS and further in ("", "name", "plugin"):
+        if group in study.groups and further in ("", "name", "plugin"):
+            such = f", such as {study.lists[group]}=[...]" if group in study.lists else ""
             raise UserError(
                 f"override {override!r}: the workflow chooses {group} itself, for every name the experiment lists; "
-                "override the experiment's lists instead, such as models=[tiny_qwen2_vl]"
+                f"override the experiment's lists instead{such}"
             )
     return given
 
@@ -43,22 +39,23 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def results_folder(experiment: str, overrides: Sequence[str]) -> str:
+def results_folder(study: Study, experiment: str, overrides: Sequence[str]) -> str:
     """Where the results of a run lie: those of a run with overrides in a folder of their own.
 
     The name says what was changed as far as it is short; the digest at its end tells it from any other.
     """
-    changed = [override for override in overrides if section_of(override) not in NO_RESULT]
+    changed = [override for override in overrides if section_of(override) not in study.unrecorded]
     if not changed:
         return f"results/{experiment}"
     words = "-".join(re.findall(r"[A-Za-z0-9_.]+", " ".join(changed)))
     return f"results/{experiment}+{words[:LONGEST].rstrip('.-')}-{sha256(repr(changed).encode()).hexdigest()[:6]}"
 
 
-def refuse_relabelling(overrides: Sequence[str], names: Mapping[str, Sequence[str]]) -> None:
+def refuse_relabelling(study: Study, overrides: Sequence[str], names: Mapping[str, Sequence[str]]) -> None:
     """Refuse an override that would make several names of an experiment one and the same.
 
     Args:
+        study: whose groups they are.
         overrides: those of the user.
         names: by group, the names that the experiment lists.
 
@@ -68,7 +65,7 @@ def refuse_relabelling(overrides: Sequence[str], names: Mapping[str, Sequence[st
     for override in overrides:
         key = key_of(override)
         listed = names.get(section_of(override), ())
-        if key in PLACES and len(listed) > 1:
+        if key in study.places and len(listed) > 1:
             raise UserError(
                 f"override {override!r} would make {' and '.join(listed)} the same under different names; override the "
                 "experiment's list too, so that it names one, or give each a YAML of its own"

@@ -8,29 +8,31 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from lode.artifacts import provenance
-from lode.config import compose, digest, restrict
+from lode.engine.compose import FILES, compose, restrict
 from lode.engine.errors import UserError
-from lode.sources import recorded
-from lode.validation import validate
+from lode.engine.fingerprint import digest
+from lode.engine.recorded import recorded
+from lode.engine.study import Study
 
 
-def run_step(step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> None:
+def run_step(study: Study, step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> None:
     """Compose the config from the command line and run a stage; the body of every script.
 
     Args:
-        step: a key of `SECTIONS`.
-        run: the stage: takes its part of the config, with `io` and `runtime`, and the provenance to record.
+        study: whose step it is.
+        step: the name on its card.
+        run: the stage: takes its part of the config, with its files and what is not recorded, and the provenance.
     """
     try:
-        cfg = compose(sys.argv[1:])
-        validate(cfg, step)
-        semantic = recorded(cfg, step)
+        cfg = compose(study, sys.argv[1:])
+        study.check(cfg, step)
+        semantic = recorded(study, cfg, step)
         if cfg.expect_digest not in (None, digest(semantic)):
             raise UserError(
                 f"the config of `{step}`, or a file of yours that it reads, changed since the jobs were planned; run "
                 "the command again"
             )
-        run(restrict(cfg, step, ("io", "runtime")), provenance(semantic, cfg.code_digest))
+        run(restrict(study, cfg, step, (FILES, *study.unrecorded)), provenance(semantic, cfg.code_digest))
     except UserError as error:
         sys.exit(f"error: {printable(str(error))}")
     except MissingMandatoryValue as error:

@@ -1,27 +1,31 @@
 """The digest of a script's code: what it and every project module it imports *do*, not how they are written.
 
 Comments, layout and docstrings do not count. Plug-ins are imported by name at run time, so their modules
-are passed in. Modules that only check or explain are left out: no number depends on them.
+are passed in. Modules that make no result are left out (`Study.undigested`): configs and cards, whose values are
+recorded already, checks, messages, and all of the engine but the writer of tables.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from lode.config import digest
-
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "lode"
-NO_RESULT_DEPENDS_ON = {"lode.checks.model_folder", "lode.validation", "lode.engine.errors"}
+from lode.engine.paths import ROOT
+from lode.engine.study import Study
 
 
-def module_file(name: str) -> Path | None:
-    """The file of a project module, or None when it is not one of ours."""
+def digest(text: str) -> str:
+    """A short digest; the leading letter keeps YAML and Hydra from reading it as a number."""
+    return f"d{sha256(text.encode()).hexdigest()[:16]}"
+
+
+def module_file(study: Study, name: str) -> Path | None:
+    """The file of a module of the study, or None when it is not one of its own."""
+    if name.partition(".")[0] not in study.packages:
+        return None
     base = ROOT.joinpath(*name.split("."))
-    candidates = (base.with_suffix(".py"), base / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None) if name.split(".")[0] == PACKAGE else None
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
@@ -49,23 +53,23 @@ def without_docstrings(tree: ast.AST) -> ast.AST:
 
 
 @cache
-def parsed(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The digest of one file's syntax tree, and the project modules it imports."""
+def parsed(study: Study, path: Path) -> tuple[str, tuple[str, ...]]:
+    """The digest of one file's syntax tree, and the modules of the study that it imports and that make results."""
     tree = ast.parse(path.read_text())
-    names = sorted({name for name in imported_names(tree) if module_file(name)} - NO_RESULT_DEPENDS_ON)
+    names = sorted({n for n in imported_names(tree) if module_file(study, n) and study.makes_results(n)})
     return sha256(ast.dump(without_docstrings(tree)).encode()).hexdigest(), tuple(names)
 
 
-def code_digest(script: Path, plugins: Sequence[str] = (), files: Sequence[Path] = ()) -> str:
-    """Digest of a script, all project modules it reaches, the plug-ins named, and further files by content."""
-    digests = {script.name: parsed(script)[0]}
-    pending = [*parsed(script)[1], *plugins]
+def code_digest(study: Study, script: Path, plugins: Iterable[str] = (), files: Sequence[Path] = ()) -> str:
+    """Digest of a script, all modules it reaches, the plug-ins named, and further files by content."""
+    digests = {script.name: parsed(study, script)[0]}
+    pending = [*parsed(study, script)[1], *plugins]
     while pending:
         name = pending.pop()
-        path = module_file(name)
+        path = module_file(study, name)
         if name in digests or path is None:
             continue
-        digests[name], names = parsed(path)
+        digests[name], names = parsed(study, path)
         pending.extend(names)
     digests |= {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
     return digest(repr(sorted(digests.items())))

@@ -1,0 +1,134 @@
+"""The house in one picture and one table, from the cards: `python -m workflow.house` writes both anew.
+
+`docs/house.svg` shows every step with what it writes, and which steps read that; README holds the table between two
+markers. A guard test compares them with the cards.
+"""
+
+import re
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from lode.engine.paths import ROOT
+from lode.engine.study import Card
+from lode.study import STUDY
+
+PICTURE = ROOT / "docs" / "house.svg"
+README = ROOT / "README.md"
+START, END = "<!-- steps: python -m workflow.house -->", "<!-- end of steps -->"
+
+#: Sizes in pixels.
+WIDTH, BOX, HEIGHT, GAP, TOP, LEFT = 1000, 190, 46, 22, 118, 132
+INK, MUTED, LINE, GPU, PAPER = "#222222", "#6b6b6b", "#9bb7cc", "#fdf0dc", "#f4f6f8"
+
+
+def stages() -> dict[str, list[Card]]:
+    """The cards by the files of their rules, in order."""
+    found = {}
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        names = re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+        found[path.stem.replace("_", " ")] = [STUDY.steps[name] for name in names]
+    return found
+
+
+def table() -> str:
+    """The steps as a table in Markdown."""
+    lines = ["| stage | step | does | reads | writes under `results/<experiment>/` |", "|---|---|---|---|---|"]
+    for stage, cards in stages().items():
+        for place, card in enumerate(cards):
+            reads = ", ".join(f"{read.table}{'*' if read.when else ''}" for read in card.reads)
+            writes = ", ".join(shortened(card))
+            lines.append(f"|{'' if place else f' {stage}'} | `{card.name}` | {card.does} | {reads} | {writes} |")
+    return "\n".join(lines)
+
+
+def shortened(card: Card) -> Iterator[str]:
+    """What a step writes, and where; several tables in folders of one form at once."""
+    by_form: dict[str, list[str]] = {}
+    for name, path in card.makes.items():
+        by_form.setdefault(path.replace(f"/{name}/", "/<>/"), []).append(name)
+    for form, names in by_form.items():
+        path = form.replace("<>", "{" + ",".join(names) + "}" if len(names) > 1 else names[0])
+        yield f"{', '.join(names)}: `{path}`"
+
+
+def with_table(readme: str) -> str:
+    """README with the table of today between its markers."""
+    before, _, rest = readme.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n{table()}\n{END}{after}"
+
+
+def picture() -> str:
+    """The steps as a drawing: a row a stage, a line from each step to those that read what it writes."""
+    rows = list(stages().items())
+    places = {
+        card.name: (LEFT + column * (BOX + GAP), TOP + row * (HEIGHT + 54))
+        for row, (_, cards) in enumerate(rows)
+        for column, card in enumerate(cards)
+    }
+    height = TOP + len(rows) * (HEIGHT + 54) + 20
+    parts = [*head(height), *lines(places)]
+    for row, (stage, cards) in enumerate(rows):
+        parts.append(text(16, TOP + row * (HEIGHT + 54) + 28, stage, 15, INK, "bold"))
+        parts += [part for card in cards for part in box(card, *places[card.name])]
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def head(height: int) -> Iterator[str]:
+    """What the picture is, and the parts that no card knows of."""
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        'aria-label="The steps of the workflow and what each reads" font-family="sans-serif">'
+    )
+    yield f'<rect width="{WIDTH}" height="{height}" fill="white"/>'
+    yield text(16, 30, "One name a step: card, rule, script, stage module, folder of results", 18, INK, "bold")
+    yield text(
+        16, 54, "lode/cards.py  →  workflow/rules/*.smk  →  scripts/<step>.py  →  lode/stages/<step>.py", 14, MUTED
+    )
+    yield text(16, 76, "lode/engine/ plans, records and verifies the steps, and knows none of them", 14, MUTED)
+    yield text(16, 98, "A line: reads what that step writes. Shaded: runs on a GPU where there is one.", 14, MUTED)
+
+
+def lines(places: dict[str, tuple[int, int]]) -> Iterator[str]:
+    """From each step to its readers; the page reads nearly all, so only its line from the figures is drawn."""
+    for card in STUDY.cards:
+        for writer in dict.fromkeys(STUDY.writers[read.table].name for read in card.reads):
+            if not card.wildcards and card.place == "" and writer != "plot_figures":
+                continue
+            yield line(*places[writer], *places[card.name])
+
+
+def line(x1: int, y1: int, x2: int, y2: int) -> str:
+    """From one box down to another, or to the one at its side."""
+    middle, half = BOX // 2, HEIGHT // 2
+    ends = (x1 + middle, y1 + HEIGHT, x2 + middle, y2)
+    if y1 == y2:
+        ends = (x1 + BOX, y1 + half, x2, y2 + half) if x1 < x2 else (x1, y1 + half, x2 + BOX, y2 + half)
+    places = " ".join(f'{key}="{value}"' for key, value in zip(("x1", "y1", "x2", "y2"), ends, strict=True))
+    return f'<line {places} stroke="{LINE}" stroke-width="1.5"/>'
+
+
+def box(card: Card, x: int, y: int) -> Iterator[str]:
+    """A step, and what it writes."""
+    fill = GPU if card.resources == "gpu" else PAPER
+    yield f'<rect x="{x}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="5" fill="{fill}" stroke="{MUTED}"/>'
+    yield text(x + 9, y + 19, card.name, 14, INK)
+    yield text(x + 9, y + 37, ", ".join([*card.writes, *card.folders]), 12, MUTED)
+
+
+def text(x: int, y: int, words: str, size: int, colour: str, weight: str = "normal") -> str:
+    """Words at a place."""
+    return f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{colour}">{escape(words)}</text>'
+
+
+def main() -> None:
+    """Write the picture and the table."""
+    PICTURE.write_text(picture(), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in (PICTURE, README):
+        print(Path(path).relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""One experiment of the study as the workflow sees it: what its lists stand for, and the plan of its jobs."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from omegaconf import DictConfig
+
+import lode.study
+from lode.cards import needs_gradients
+from lode.engine import plan as engine
+from lode.engine.errors import unknown_name
+from lode.engine.names import check_experiment_name, chosen_experiment
+from lode.engine.overrides import check_overrides, results_folder
+from lode.engine.plan import Plan, Row
+from lode.engine.recorded import composed
+
+
+class Experiment(engine.Experiment):
+    """What the lists of an experiment stand for.
+
+    Args:
+        config: Snakemake's own config: `experiment`, and `overrides`, a list of Hydra overrides.
+
+    Raises:
+        UserError: the config does not compose.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.study = lode.study.STUDY
+        self.name = check_experiment_name(config.get("experiment", "default"))
+        self.overrides = check_overrides(self.study, config.get("overrides", []))
+        self.user = (chosen_experiment(self.name), *self.overrides)
+        self.cfg = composed(self.study, self.user)
+        self.root = results_folder(self.study, self.name, self.overrides)
+
+    def compose(self, *choices: str) -> DictConfig:
+        """The config with group choices made; what a name of the experiment sets comes before what the user typed."""
+        return composed(self.study, (*self.user, *choices))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Its jobs."""
+        return Plan(self.study, self)
+
+    # --- what the lists name ------------------------------------------------------------------------------------------
+
+    def planted(self) -> list[str]:
+        """The models of the experiment that `plant_neurons` makes."""
+        return [model for model in self.cfg.models if model in self.cfg.plantings]
+
+    def facts(self, model: str, *choices: str) -> DictConfig:
+        """The config of a model; of a planted one, that of the model it is made from, which exists already."""
+        return self.compose(*self.cfg.plantings.get(model, (f"model={model}",)), *choices)
+
+    def base(self, model: str) -> str:
+        """The model that a planted model is made from."""
+        return str(self.facts(model).model.name)
+
+    def intervention(self, name: str) -> tuple[str, ...]:
+        """The overrides that an intervention of the experiment stands for: its own, or the choice of a YAML."""
+        return tuple(self.cfg.own_interventions.get(name, (f"intervention={name}",)))
+
+    def entries(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """By section, what each name of the experiment stands for, as overrides."""
+        return {
+            "selection": {name: tuple(chosen) for name, chosen in self.cfg.selections.items()},
+            "intervention": {name: self.intervention(name) for name in self.cfg.interventions},
+            "planting": {name: tuple(self.cfg.plantings[name]) for name in self.planted()},
+        }
+
+    def datasets(self) -> list[str]:
+        """Every dataset of the experiment once."""
+        return list(dict.fromkeys([*self.cfg.mining_datasets, *self.cfg.benchmarks]))
+
+    def fit(self, model: str, dataset: str) -> bool:
+        """Whether a model takes all media of a dataset, and needs no other."""
+        facts = self.facts(model).model
+        media = set(self.compose(f"dataset={dataset}").dataset.modalities) - {"text", "special"}
+        return set(facts.required_media) <= media <= set(facts.media_tokens)
+
+    @cached_property
+    def pairs(self) -> dict[str, list[tuple[str, str]]]:
+        """By list of the experiment: every (model, dataset) that go together."""
+        return {
+            kind: [pair for pair in product(self.cfg.models, self.cfg[kind]) if self.fit(*pair)]
+            for kind in ("mining_datasets", "benchmarks")
+        }
+
+    def paired(self, kind: str, model: str) -> list[str]:
+        """The datasets of a list that go with a model."""
+        return [dataset for of, dataset in self.pairs[kind] if of == model]
+
+    @cached_property
+    def attributed(self) -> list[str]:
+        """The selections of the experiment that need gradients."""
+        return [name for name, chosen in self.cfg.selections.items() if needs_gradients(self.compose(*chosen))]
+
+    def drawn(self) -> set[str]:
+        """The tables that the experiment's figures are drawn from."""
+        return {table for name in self.cfg.figures for table in self.compose(f"figure={name}").figure.tables}
+
+    # --- what the engine asks -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def relations(self) -> dict[str, list[Row]]:
+        """The rows that the jobs of the cards run over; one without columns says whether there are such jobs at all."""
+        cfg, planted = self.cfg, self.planted()
+        bases = {model: self.base(model) for model in planted}
+        return {
+            "models": rows("model", cfg.models),
+            "downloads": rows("model", dict.fromkeys([*cfg.models, *bases.values()])),
+            "plantings": [{"planting": model, "base": base} for model, base in bases.items()],
+            "datasets": rows("dataset", self.datasets()),
+            "mined": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["mining_datasets"]],
+            "tested": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["benchmarks"]],
+            "selections": rows("selection", cfg.selections),
+            "interventions": rows("intervention", cfg.interventions),
+            "figures": rows("figure", cfg.figures),
+            "shards": rows("shard", range(cfg.capture.shards)),
+            "ablation_shards": rows("shard", range(cfg.ablation.shards)),
+            "planted": [{}] if planted else [],
+            "attributed": [{}] if self.attributed else [],
+            "retested": [{}] if "retests" in self.drawn() else [],
+        }
+
+    def choices(self, wildcards: Row) -> tuple[str, ...]:
+        """The group choices that a job's wildcards stand for.
+
+        Raises:
+            UserError: the experiment has no such selection or planting.
+        """
+        chosen: list[str] = []
+        for key, value in wildcards.items():
+            if key == "selection":
+                chosen.extend(named(self.cfg.selections, key, value))
+            elif key == "intervention":
+                chosen.extend(self.intervention(value))
+            elif key == "planting":
+                chosen.extend(named(self.cfg.plantings, key, value))
+            elif key == "model" and value in self.cfg.plantings:
+                folder = f"{self.root}/{self.study.pattern('model').format(planting=value)}"
+                chosen.extend([*self.cfg.plantings[value], f"model.name={value}", f"model.source={folder}"])
+            elif key in self.study.groups:
+                chosen.append(f"{key}={value}")
+        return tuple(chosen)
+
+    def derived(self, step: str, wildcards: Row) -> tuple[str, ...]:
+        """What a step's config says of this one model, from the experiment's lists."""
+        sections = self.study.steps[step].sections
+        if "model" not in wildcards:
+            return ()
+        if "mining_datasets" in sections:
+            return (f"mining_datasets=[{','.join(self.paired('mining_datasets', wildcards['model']))}]",)
+        if "benchmark_modalities" in sections:
+            names = self.paired("benchmarks", wildcards["model"])
+            held = {name: self.compose(f"dataset={name}").dataset.modalities for name in names}
+            lists = ",".join(f"{name}:[{','.join(modalities)}]" for name, modalities in held.items())
+            return (f"++benchmark_modalities={{{lists}}}",)
+        return ()
+
+
+def rows(key: str, values: Any) -> list[Row]:
+    """A relation of one column."""
+    return [{key: str(value)} for value in values]
+
+
+def named(entries: Mapping[str, Sequence[str]], kind: str, name: str) -> Sequence[str]:
+    """The overrides that a name of the experiment stands for."""
+    if name not in entries:
+        raise unknown_name(f"{kind} of the experiment", name, entries)
+    return entries[name]
