@@ -134,7 +134,9 @@ _SELECTIVITY = (
     field(
         "standard_error", pa.float64(), "share", "of it, by clusters that err in all benchmarks that hold them", True
     ),
-    field("num_clusters", pa.int32(), "clusters", "fewest of a benchmark that takes part", True),
+    field(
+        "effective_clusters", pa.float64(), "clusters", "fewest of a benchmark that takes part, as if of one size", True
+    ),
     field("interval_low", pa.float64(), "share", "lower end of its 95 % interval", True),
     field("interval_high", pa.float64(), "share", "upper end of that interval", True),
     field("wide_low", pa.float64(), "share", "lower end of its 99.99 % interval", True),
@@ -338,6 +340,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             field(
                 "shared_frac", pa.float64(), "share", "of a control's neurons, the set's own; null: not recorded", True
             ),
+            field(
+                "num_different",
+                pa.int32(),
+                "draws",
+                "controls that differ from each other and from the set; null: not recorded",
+                True,
+            ),
             field("verdict", pa.string(), "name", "`specific`, `not_specific` or `cannot_be_told`"),
             field("reason", pa.string(), "text", "why, in a few words"),
             field(
@@ -350,6 +359,7 @@ SCHEMAS: dict[str, pa.Schema] = {
                 "share of draws in which any of the report's sets stands out among its own as much; null: not tested",
                 True,
             ),
+            field("num_at_stake", pa.int32(), "tests", "those of them that `p_corrected` is over: something is lost"),
             field("num_tests", pa.int32(), "tests", "sets and runs of the report that have matched controls"),
             field(
                 "simultaneous_low", pa.float64(), "share", "lower end of the interval that holds for all tests", True
