@@ -27,9 +27,9 @@ from omegaconf import OmegaConf
 from lode.artifacts import read_table, write_table
 from lode.config import CONFIG_DIR, compose, restrict
 from lode.intervention import from_config, switched
+from lode.intervention._reference import token_means
 from lode.model.encoding import encode
 from lode.model.loading import load
-from lode.reference import token_means
 from lode.stages import ablate, download, prepare
 
 INTERVENTIONS = sorted(path.stem for path in (CONFIG_DIR / "intervention").glob("*.yaml"))

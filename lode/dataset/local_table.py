@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from lode.artifacts import SCHEMAS, check_columns
 from lode.dataset import BY_LETTER, Sample
-from lode.diagnostics import canonical
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.paths import user_path
 from lode.media import Medium
+from lode.scoring._diagnostics import canonical
 
 HELD_OUT = "clusters"
 SPLITS = ("mine", "report")

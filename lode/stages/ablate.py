@@ -21,17 +21,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lode.artifacts import read_provenance, read_table, write_table
-from lode.diagnostics import begins
 from lode.engine.errors import UserError
 from lode.intervention import SHAM, Intervention, from_config, switched
+from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.answering import Prepared, Reply, Switch, judge, prepare_batch, write
 from lode.model.batching import in_batches
 from lode.model.loading import load
 from lode.model.tower import encoders_once
-from lode.reference import check_donors, class_means, donors_of, token_means
-from lode.training_data import check_unseen
+from lode.model.training_data import check_unseen
+from lode.scoring._diagnostics import begins
 
 SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
 

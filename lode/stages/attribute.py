@@ -18,12 +18,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lode.artifacts import write_table
+from lode.dataset._mining import mined_samples
 from lode.engine.errors import UserError
 from lode.importance.gradients import Sums, integrated_sums, patching_sums, product_sums, target_sums
 from lode.importance.miner import membership
 from lode.importance.statistics import Totals
 from lode.media import blanked
-from lode.mining import mined_samples
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, encode

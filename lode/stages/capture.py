@@ -10,9 +10,9 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from lode.artifacts import write_table
+from lode.dataset._mining import mined_samples
 from lode.importance.miner import attention_weights, membership, plan_tokens
 from lode.importance.statistics import LayerSums, Recording, Statistics, hidden_sums, layer_sums
-from lode.mining import mined_samples
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.batching import in_batches

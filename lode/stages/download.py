@@ -22,7 +22,7 @@ from lode.engine.errors import UserError
 from lode.engine.paths import ROOT, is_local
 from lode.engine.seal import BLANK
 from lode.model.manifest import LOADED, NOT_LOADED, describe
-from lode.training_data import training_data
+from lode.model.training_data import training_data
 
 #: What is fetched of a repository.
 PATTERNS: dict[str, Any] = {"allow_patterns": list(LOADED), "ignore_patterns": list(NOT_LOADED)}

@@ -11,10 +11,10 @@ from typing import Any
 
 from lode.artifacts import read_table, write_table
 from lode.model.loading import load
+from lode.model.training_data import write_training_data
 from lode.planting.calibration import observe
 from lode.planting.plant import plant
 from lode.planting.proof import prove_planting
-from lode.training_data import write_training_data
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 
 from lode.artifacts import write_rows
 from lode.dataset import Sample, spoken_options
-from lode.diagnostics import canonical
 from lode.engine.errors import UserError
 from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
+from lode.scoring._diagnostics import canonical
 
 #: Samples that are in memory at a time.
 GROUP_SIZE = 16

@@ -1,8 +1,8 @@
 """Stage 4d: would other samples have given the same sets? A selection again on some of the shards.
 
-The first shards are nested sub-samples, the even and the odd ones two halves (`lode/stability.py`); nothing is captured
-twice. Two things are asked: how the sets from fewer samples overlap with those from all, and how alike two halves rank
-all neurons. Both are about samples of the same datasets; neither tells whether a set is right.
+The first shards are nested sub-samples, the even and the odd ones two halves (`lode/statistics/stability.py`); nothing
+is captured twice. Two things are asked: how the sets from fewer samples overlap with those from all, and how alike two
+halves rank all neurons. Both are about samples of the same datasets; neither tells whether a set is right.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from lode.artifacts import SCHEMAS, with_gradients, with_nulls, write_table
 from lode.engine.errors import UserError
 from lode.importance.aggregation import gradient_columns, importance_columns, shards_of
 from lode.selection import Scores, Set, taking_part
-from lode.stability import chance_jaccard, halves, jaccard, split_half
+from lode.statistics.stability import chance_jaccard, halves, jaccard, split_half
 
 Row = dict[str, Any]
 #: By kind of table and by dataset, the shards in order.

@@ -15,13 +15,13 @@ from PIL import Image
 from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table, write_table
 from lode.config import compose, restrict
 from lode.dataset import BY_LETTER
-from lode.diagnostics import begins
 from lode.engine.errors import UserError
 from lode.intervention import SHAM, switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.answering import Reply, Switch, generate, judge, judge_gold, option_tokens, prepare_batch, write
 from lode.model.encoding import encode
+from lode.scoring._diagnostics import begins
 from lode.shapes import MODALITIES
 from lode.stages import ablate
 from lode.stages.ablate import CLEAN, NeuronSet, ablate_batch, blanked_batch, neuron_sets, untouched

@@ -17,11 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from lode.artifacts import SCHEMAS
+from lode.checks.experiment import validate_names
 from lode.checks.model_folder import check_weights
 from lode.config import compose
 from lode.dataset.local_table import samples
 from lode.engine.errors import UserError
-from lode.experiment import validate_names
 from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS

@@ -17,13 +17,13 @@ from PIL import Image
 from lode.artifacts import read_provenance, write_table
 from lode.config import compose, restrict
 from lode.dataset import Sample, mmlu, toy_mmlu
+from lode.dataset._mining import mined_samples
+from lode.dataset._splits import half_of, split_of, with_cluster
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.media import Medium, encode_video
-from lode.mining import mined_samples
-from lode.splits import half_of, split_of, with_cluster
+from lode.model.training_data import FILE, training_data
 from lode.stages import ablate, download, prepare
-from lode.training_data import FILE, training_data
 from lode.validation import known_plugins, validate
 from workflow.pipeline import Pipeline
 

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig
 
-from lode import hub
 from lode.artifacts import read_provenance, read_table, write_rows
 from lode.config import compose, restrict
 from lode.dataset import Sample
+from lode.dataset._splits import Draw
 from lode.engine.errors import UserError
-from lode.hub import Source, drawn, encoded, media_type, records
-from lode.splits import Draw
+from lode.hub import datasets as hub
+from lode.hub.datasets import Source, drawn, encoded, media_type, records
 from lode.stages import prepare
 from lode.validation import validate
 from tests.dataset_hub import DatasetHub, DatasetHubHandler

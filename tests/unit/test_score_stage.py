@@ -10,8 +10,8 @@ import pytest
 
 from lode.artifacts import SCHEMAS, read_table
 from lode.engine.errors import UserError
-from lode.predictions import NeuronSet
 from lode.scoring import exact_match
+from lode.scoring._predictions import NeuronSet
 from lode.stages.score import kinds_of_controls, score_sets
 from tests.scored_run import NUM_SAMPLES, ORDER, OUTPUTS, RIGHT, SCORES, dataset_rows, prediction_rows, scoring_stage
 
