@@ -7,9 +7,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import SCHEMAS, list_column, neuron_columns, provenance, write_table
-from lode.planted_tables import RATINGS
+from lode.engine.tables import provenance, write_table
 from lode.shapes import METRICS, MODALITIES
+from lode.table import table_of
+from lode.table._dense import list_column, neuron_columns
+from lode.table.comparisons import COMPARISONS
+from lode.table.gradients import GRADIENTS
+from lode.table.importance import IMPORTANCE
+from lode.table.ratings import MEASURES
+from lode.table.selectivity import SELECTIVITY
 
 _SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,
               "options": {"strategy": "LA_MU"}}  # fmt: skip
@@ -31,13 +37,13 @@ HOSTILE = (
 
 def _write(path: Path, kind: str, columns: Any, step: str, **further: Any) -> str:
     config = {"seed": 1, "step": step, **further.pop("config", {})}
-    write_table(path, kind, columns, {**provenance(json.dumps(config), f"code-{step}"), **further})
+    write_table(path, table_of(kind), columns, {**provenance(json.dumps(config), f"code-{step}"), **further})
     return str(path)
 
 
 def filled_fields(kind: str) -> list[pa.Field]:
     """The fields that every row of a table has a number in; optional ones are left out."""
-    return [field for field in SCHEMAS[kind] if not field.nullable]
+    return [field for field in table_of(kind).schema if not field.nullable]
 
 
 NUM_LAYERS, NUM_NEURONS = 2, 3
@@ -100,9 +106,9 @@ def captured_importance(
         "hidden_abs_sum": rng.random(size) * held,
         "down_norm": np.resize(rng.random(num_layers * num_neurons), size),
     }
-    gradients = list(SCHEMAS["gradients"])[5:]
+    gradients = list(GRADIENTS.schema)[5:]
     columns |= {field.name: rng.random(size) * held for field in gradients}
-    schema = pa.schema([*SCHEMAS["importance"], *gradients])
+    schema = pa.schema([*IMPORTANCE.schema, *gradients])
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
@@ -208,7 +214,7 @@ def compared_rows(effects: list[dict[str, Any]], own: str) -> tuple[list[dict[st
     for row in effects:
         further: dict[str, Any] = {"own": None if row["set_name"] in WITHOUT_OWN else row["dataset"] == own}
         further |= {"p_holm": min(1.0, 3 * row["p_value"]), "num_tests": 16, "mcnemar_p_holm": None}
-        comparisons.append({n: {**row, **further}[n] for n in SCHEMAS["comparisons"].names})
+        comparisons.append({n: {**row, **further}[n] for n in COMPARISONS.schema.names})
     groups = dict.fromkeys((row["outcome"], row["set_name"]) for row in effects)
     of = {key: [row for row in effects if (row["outcome"], row["set_name"]) == key] for key in groups}
     return comparisons, [selectivity_row(rows, own) for rows in of.values()]
@@ -218,7 +224,7 @@ def selectivity_row(effects: list[dict[str, Any]], own: str) -> dict[str, Any]:
     """The selectivity of one set by one outcome, with controls spread around 0."""
     first = effects[0]
     told = {row["dataset"]: row["share"] for row in effects if row["measurable"]}
-    row = dict.fromkeys(SCHEMAS["selectivity"].names) | {n: first[n] for n in ("set_name", "num_neurons", "outcome")}
+    row = dict.fromkeys(SELECTIVITY.schema.names) | {n: first[n] for n in ("set_name", "num_neurons", "outcome")}
     row |= {"own": [], "others": list(told), "control_kind": "layer_matched", "num_controls": first["num_controls"]}
     row["unmeasurable"] = [other["dataset"] for other in effects if not other["measurable"]]
     if first["set_name"] in WITHOUT_OWN or own not in told or len(told) < 2:
@@ -340,7 +346,7 @@ def write_scoreboard(folder: Path) -> str:
         for name in ("miner", "lape", "random")
         for strength in (6.0, 0.5)
         for modality in ("text", "special", "image", "all")
-        for measure in RATINGS
+        for measure in MEASURES
         for mean in [float(rng.random())]
     ]  # fmt: skip
     return _write(folder / "scoreboard.parquet", "scoreboard", rows, "compare")

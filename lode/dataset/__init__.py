@@ -23,7 +23,7 @@ BY_LETTER = {"answer_is": "letter"}
 
 @dataclass(frozen=True)
 class Sample:
-    """One record; the fields are those of the dataset table (`lode/schemas.py`)."""
+    """One record; the fields are those of the dataset table (`lode/table/dataset.py`)."""
 
     sample_id: str
     cluster_id: str
