@@ -263,6 +263,8 @@ def verdict_rows(selectivity: list[dict[str, Any]], keys: dict[str, str], num_te
                 "magnitude_ratio": ratio,
                 "control_magnitudes": None,
                 "shared_frac": 0.12,
+                "num_different": 20,
+                "num_at_stake": num_tests - 2,
                 "num_tests": num_tests,
                 **judged,
             }

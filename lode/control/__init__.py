@@ -24,6 +24,8 @@ from lode.table._dense import dense
 UNMATCHABLE = 0.9
 #: Above this `shared_frac` most of a control is the set itself: what the set does, its controls do nearly as well.
 MOST_SHARED = 0.5
+#: With fewer different controls (`num_different`) chance alone equals a set too often: as many as a p below 0.05 needs.
+FEWEST_DIFFERENT = 19
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 

@@ -78,12 +78,13 @@ def best_of(verdicts: Sequence[Row]) -> str:
     if not told:
         return ""
     best = max(told, key=lambda row: row["selectivity"])
-    tests = "1 test" if best["num_tests"] == 1 else f"{number(best['num_tests'])} tests together"
+    sets, tests = number(best["num_tests"]), number(best["num_at_stake"])
+    least = number(best["selectivity"] - best["simultaneous_low"])
     return (
-        f"Corrected over {tests}, all sets and runs of this report with matched controls. The most selective set of "
-        f"this model: {best['set_name']} in {where(best)}, {number(best['selectivity'])}; as the best of so many, "
-        f"{interval(best, 'simultaneous')}. Only a selectivity above about "
-        f"{number(best['selectivity'] - best['simultaneous_low'])} could be told from none there."
+        f"Over all runs of this report {sets} sets have matched controls, and in {tests} of them something is lost: p "
+        "is corrected over these, intervals over all of them. The most selective of this model: "
+        f"{best['set_name']} in {where(best)}, {number(best['selectivity'])}; as the best of {sets}, "
+        f"{interval(best, 'simultaneous')}. Only a selectivity above about {least} could be told from none there."
     )
 
 

@@ -25,7 +25,7 @@ from lode.engine.errors import UserError
 from lode.engine.tables import Table, read_table, write_table
 from lode.scoring import UNITS
 from lode.shapes import COMPARED, TOKEN_MODALITIES, headline_first
-from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals
+from lode.statistics.intervals import LEVEL, drop_intervals, effective_clusters, mean_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights, specificity_f
 from lode.statistics.significance import holm
 from lode.table.comparisons import COMPARISONS
@@ -197,7 +197,9 @@ def _selectivity(names: Sequence[str], benchmarks: Mapping[str, Benchmark], own:
         "interval_high": float(intervals.high[0]),
         "wide_low": float(intervals.wide_low[0]),
         "wide_high": float(intervals.wide_high[0]),
-        "num_clusters": min(len(set(of.clusters.tolist())) for of in measurable.values()),
+        "effective_clusters": min(
+            effective_clusters(np.unique(of.clusters, return_counts=True)[1]) for of in measurable.values()
+        ),
         "specificity_f": specificity_f(shares, np.ones(len(shares)), is_own),
         "control_values": values[1:].tolist(),
         "control_mean": float(values[1:].mean()) if len(names) > 1 else None,

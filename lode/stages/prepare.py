@@ -109,19 +109,19 @@ class HeldOut:
 
 
 class Clusters:
-    """Which cluster shows each medium: samples of one picture, sound or video are not independent."""
+    """Which cluster shows what: samples of one picture, sound, video, or prompt without any are not independent."""
 
     def __init__(self) -> None:
         self.showing: dict[tuple[str, str], tuple[str, str]] = {}
 
     def add(self, sample: Sample, shown: Sequence[tuple[str, str]]) -> None:
-        """Raise `UserError` naming two samples that show one medium and are said to have nothing in common.
+        """Raise `UserError` naming two samples that show the same and are said to have nothing in common.
 
         Args:
             sample: of one cluster.
             shown: as `check_sample` gives it.
         """
-        for what in shown[: len(sample.media)]:
+        for what in shown:
             sample_id, cluster = self.showing.setdefault(what, (sample.sample_id, sample.cluster_id))
             if cluster != sample.cluster_id:
                 raise UserError(

@@ -69,14 +69,14 @@ def with_controls(
 
     Returns:
         Rows of the neurons table, and by kind and set how far controls resemble the set: `shared_frac`, the mean share
-        of a control's neurons that are the set's own, and `magnitude_ratios`, the mean magnitude of each
-        control over that of the set.
+        of a control's neurons that are the set's own, `num_different`, how many of the controls differ from each other
+        and from the set, and `magnitude_ratios`, the mean magnitude of each control over that of the set.
     """
     drawn = {
         kind: list(import_module(f"lode.control.{kind}").controls(selected, num_draws, seed)) for kind in sorted(kinds)
     }
     parts: list[pa.Table] = []
-    alike: dict[str, dict[str, dict[str, Any]]] = {"shared_frac": {}, "magnitude_ratios": {}}
+    alike: dict[str, dict[str, dict[str, Any]]] = {"shared_frac": {}, "num_different": {}, "magnitude_ratios": {}}
     values = magnitude(selected.table)
     for name, (pairs, scores) in sets.items():
         parts.append(rows(name, pairs, scores))
@@ -89,6 +89,7 @@ def with_controls(
             if members and own:
                 shared = float(np.mean([len(own & found) / len(own) for found in members]))
                 alike["shared_frac"].setdefault(kind, {})[name] = shared
+                alike["num_different"].setdefault(kind, {})[name] = len({*map(frozenset, members)} - {frozenset(own)})
                 alike["magnitude_ratios"].setdefault(kind, {})[name] = magnitude_ratios(values, pairs, matched)
     return pa.concat_tables(parts), alike
 

@@ -20,7 +20,9 @@ COLUMNS = (
     field(
         "standard_error", pa.float64(), "share", "of it, by clusters that err in all benchmarks that hold them", True
     ),
-    field("num_clusters", pa.int32(), "clusters", "fewest of a benchmark that takes part", True),
+    field(
+        "effective_clusters", pa.float64(), "clusters", "fewest of a benchmark that takes part, as if of one size", True
+    ),
     field("interval_low", pa.float64(), "share", "lower end of its 95 % interval", True),
     field("interval_high", pa.float64(), "share", "upper end of that interval", True),
     field("wide_low", pa.float64(), "share", "lower end of its 99.99 % interval", True),

@@ -22,6 +22,13 @@ _CONTROLS = (
         True,
     ),
     field("shared_frac", pa.float64(), "share", "of a control's neurons, the set's own; null: not recorded", True),
+    field(
+        "num_different",
+        pa.int32(),
+        "draws",
+        "controls that differ from each other and from the set; null: not recorded",
+        True,
+    ),
 )
 _JUDGEMENT = (
     field("verdict", pa.string(), "name", "`specific`, `not_specific` or `cannot_be_told`"),
@@ -34,6 +41,7 @@ _JUDGEMENT = (
         "share of draws in which any of the report's sets stands out among its own as much; null: not tested",
         True,
     ),
+    field("num_at_stake", pa.int32(), "tests", "those of them that `p_corrected` is over: something is lost"),
     field("num_tests", pa.int32(), "tests", "sets and runs of the report that have matched controls"),
     field("simultaneous_low", pa.float64(), "share", "lower end of the interval that holds for all tests", True),
     field("simultaneous_high", pa.float64(), "share", "upper end of that interval", True),

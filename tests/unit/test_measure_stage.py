@@ -123,7 +123,7 @@ def test_selectivity_by_hand(stage, outcome):
     assert image["interval_low"] < image["selectivity"] < image["interval_high"]
     assert image["wide_low"] < image["interval_low"]
     assert image["standard_error"] > text["standard_error"] == 0, "text loses one sample of each cluster, surely"
-    assert (image["num_clusters"], image["unmeasurable"]) == (2, [])
+    assert (image["effective_clusters"], image["unmeasurable"]) == (2, [])
 
 
 def test_what_is_lost_nowhere_is_selective_nowhere(stage):

@@ -309,9 +309,9 @@ def test_the_page_opens_with_the_verdict_and_what_it_was_corrected_over(cfg: Dic
     best = max(told, key=lambda row: row["selectivity"])
     assert opening["sentence"] in text
     assert text.index(opening["sentence"]) < text.index("Clean scores first")
-    assert opening["best"].startswith("Corrected over 8 tests together, ")
+    assert opening["best"].startswith("Over all runs of this report 8 sets have matched controls, and in 6 of them ")
     place = f"{best['set_name']} in {best['selection']} · zero, {number(best['selectivity'])}"
-    assert f"{place}; as the best of so many, {interval(best, 'simultaneous')}." in opening["best"]
+    assert f"{place}; as the best of 8, {interval(best, 'simultaneous')}." in opening["best"]
     assert [of["name"] for of in opening["sets"]] == ["text", "special", "image", "all"]
     assert "writing 0.980 of the set's, 0.120 of their neurons its own" in " ".join(text.split())
     assert "cannot be told here. The reason: no benchmark of its own." in text
