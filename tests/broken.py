@@ -13,7 +13,7 @@ from PIL import Image
 from lode.media import encode_image
 from lode.table._dense import neuron_columns
 from lode.table.dataset import DATASET
-from tests.tables import filled_fields
+from tests.dense_tables import filled_fields
 
 #: What a message must say.
 Says = tuple[str, ...]

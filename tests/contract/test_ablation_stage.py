@@ -19,9 +19,9 @@ from lode.table.dataset import DATASET
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
 from lode.table.predictions import PREDICTIONS
+from tests.dense_tables import filled_fields
 from tests.plain_answers import PROMPTS, plain_reply
 from tests.switching import INTERVENTIONS, intervention
-from tests.tables import filled_fields
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, PREPARED
 
 

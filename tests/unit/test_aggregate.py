@@ -16,7 +16,7 @@ from lode.stages import aggregate
 from lode.table._dense import dense, dense_lists, list_column
 from lode.table.importance import IMPORTANCE
 from lode.table.statistics import STATISTICS
-from tests.tables import SHAPE, filled_fields, statistics
+from tests.dense_tables import SHAPE, filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))

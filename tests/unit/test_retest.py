@@ -13,7 +13,7 @@ from lode.shapes import METRICS, MODALITIES
 from lode.stages import retest
 from lode.table.retests import RETESTS
 from lode.table.statistics import STATISTICS
-from tests.tables import SHAPE, statistics
+from tests.dense_tables import SHAPE, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))

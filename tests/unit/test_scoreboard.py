@@ -18,7 +18,7 @@ from lode.stages import compare, rate
 from lode.table.ratings import MEASURES, RATINGS
 from lode.table.scoreboard import SCOREBOARD
 from lode.table.truth import TRUTH
-from tests.tables import captured_importance
+from tests.dense_tables import captured_importance
 
 NUM_LAYERS, NUM_NEURONS = 3, 40
 

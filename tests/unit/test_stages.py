@@ -28,7 +28,7 @@ from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
 from lode.table.statistics import STATISTICS
 from tests.broken import safetensors
-from tests.tables import captured_importance, filled_fields, statistics
+from tests.dense_tables import captured_importance, filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, PROMPT = (MODALITIES.index(name) for name in ("text", "prompt"))
