@@ -12,10 +12,10 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
-from lode.artifacts import replacing
 from lode.config import semantic_json
 from lode.engine.paths import ROOT, is_local, user_path
 from lode.engine.seal import file_sha256
+from lode.engine.tables import replacing
 from lode.model.manifest import files_of
 
 #: Files from this size on are read once and then known by path, inode, size and both times of the file system.

@@ -7,9 +7,9 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
-from lode.artifacts import provenance
 from lode.config import compose, digest, restrict
 from lode.engine.errors import UserError
+from lode.engine.tables import provenance
 from lode.sources import recorded
 from lode.validation import validate
 

@@ -11,9 +11,9 @@ import torch
 
 from lode.config import CONFIG_DIR, compose
 from lode.intervention import Intervention, from_config, switched
+from lode.intervention._reference import token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch
-from lode.reference import token_means
 from lode.shapes import MODALITIES
 
 INTERVENTIONS = sorted(path.stem for path in (CONFIG_DIR / "intervention").glob("*.yaml"))

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from lode.checks.experiment import validate_contents
 from lode.config import semantic_json
-from lode.experiment import validate_contents
 from workflow.overrides import refuse_relabelling
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from lode.checks.experiment import advise, needs_gradients, validate_experiment, validate_names, validate_pairs
+from lode.checks.intervention import read_intervention
 from lode.config import GROUPS, digest
 from lode.engine.errors import UserError, unknown_name, writing
 from lode.engine.names import NAME, check_experiment_name, check_path, chosen_experiment
 from lode.engine.paths import ROOT, is_local
-from lode.experiment import advise, needs_gradients, validate_experiment, validate_names, validate_pairs
-from lode.intervention_check import read_intervention
 from lode.sources import model_files, place, sources, with_sources
 from lode.validation import TABLES, validate
 from workflow.contents import check_contents

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lode.artifacts import read_provenance, read_table
 from lode.config import digest
 from lode.engine.errors import UserError
 from lode.engine.names import is_text
 from lode.engine.paths import ROOT
 from lode.engine.seal import damage, file_sha256
+from lode.engine.tables import read_provenance, read_table
 from lode.page.opening import conclusion
+from lode.table.verdicts import VERDICTS
 from workflow.overrides import results_folder
 from workflow.pipeline import Pipeline
 from workflow.products import Product, missing, products
@@ -153,7 +154,7 @@ def tell(folder: str) -> None:
     print(f"Open {folder}/report.html")
     verdicts = ROOT / folder / "verdicts.parquet"
     if verdicts.is_file():
-        rows = [row for row in read_table(verdicts, "verdicts").to_pylist() if row["outcome"] == "content"]
+        rows = [row for row in read_table(verdicts, VERDICTS).to_pylist() if row["outcome"] == "content"]
         for model in dict.fromkeys(row["model"] for row in rows):
             print(f"{model}: {conclusion(rows, model)}")
 

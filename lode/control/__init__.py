@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
-from lode.artifacts import dense
+from lode.table._dense import dense
 
 #: Below this `magnitude_ratio` the set is unmatchable: there are no neurons that write as much as its own.
 UNMATCHABLE = 0.9

@@ -23,8 +23,9 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from lode.artifacts import read_table
 from lode.engine.errors import UserError
+from lode.engine.tables import Table as Kind
+from lode.engine.tables import read_table
 from lode.keys import keys_of
 from lode.shapes import MODALITIES
 
@@ -94,17 +95,18 @@ class Table:
     data: pa.Table
 
 
-def read_tables(paths: Mapping[str, Sequence[str]], kinds: Iterable[str]) -> dict[str, list[Table]]:
-    """Read all tables of some kinds, in the order given.
+def read_tables(paths: Mapping[str, Sequence[str]], kinds: Iterable[Kind]) -> dict[str, list[Table]]:
+    """Read all tables of some kinds, in the order given, by the name of their kind.
 
     Raises:
         UserError: there is no table of a kind, or a file is not of its kind.
     """
     tables = {}
     for kind in kinds:
-        if not paths.get(kind):
-            raise UserError(f"no {kind} table was given; expected a list of paths under io.tables.{kind}")
-        tables[kind] = [Table(keys_of(kind, path), read_table(path, kind)) for path in paths[kind]]
+        name = kind.name
+        if not paths.get(name):
+            raise UserError(f"no {name} table was given; expected a list of paths under io.tables.{name}")
+        tables[name] = [Table(keys_of(name, path), read_table(path, kind)) for path in paths[name]]
     return tables
 
 

@@ -9,10 +9,12 @@ are judged in the same way, each as a family of its own, and stand beside.
 from collections.abc import Mapping
 from typing import Any
 
-from lode.artifacts import read_provenance, read_table, write_table
+from lode.engine.tables import read_provenance, read_table, write_table
 from lode.keys import keys_of
 from lode.shapes import COMPARED
 from lode.statistics.verdict import judge
+from lode.table.selectivity import SELECTIVITY
+from lode.table.verdicts import VERDICTS
 
 Row = dict[str, Any]
 
@@ -65,11 +67,11 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         keys = keys_of("selectivity", path)
         of_run = made[keys["model"], keys["selection"]]
         rows += [{**keys, **row} for row in of_empty_sets(of_run.get("num_unique", {}))]
-        for row in headline(read_table(path, "selectivity").to_pylist()):
+        for row in headline(read_table(path, SELECTIVITY).to_pylist()):
             rows.append({**keys, **row, **alike(of_run, row)})
     judged = [
         {**verdict.row, **{name: value for name, value in vars(verdict).items() if name != "row"}}
         for outcome in COMPARED
         for verdict in judge([row for row in rows if row["outcome"] == outcome])
     ]
-    write_table(cfg.io.output, "verdicts", judged, made_by)
+    write_table(cfg.io.output, VERDICTS, judged, made_by)

@@ -11,11 +11,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from lode.artifacts import write_rows
 from lode.dataset import Sample, spoken_options
-from lode.diagnostics import canonical
 from lode.engine.errors import UserError
+from lode.engine.tables import write_rows
 from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
+from lode.scoring._diagnostics import canonical
+from lode.table.dataset import DATASET
 
 #: Samples that are in memory at a time.
 GROUP_SIZE = 16
@@ -210,4 +211,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     Of an own file there is also one page: what its writer compressed together.
     """
     facts = {**made_by, "data": description(cfg.dataset, cfg.split)}
-    write_rows(cfg.io.output, "dataset", rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)
+    write_rows(cfg.io.output, DATASET, rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)

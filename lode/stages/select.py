@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import SCHEMAS, read_importance, write_table
 from lode.control import Pairs, Selected, magnitude, magnitude_ratios
 from lode.engine.errors import UserError
+from lode.engine.tables import write_table
 from lode.selection import Set, num_asked, taking_part
+from lode.table._reading import read_importance
+from lode.table.neurons import NEURONS
 
 
 def union(sets: Sequence[Set]) -> Set:
@@ -57,7 +59,7 @@ def _table(key: dict[str, Any], modality: str, pairs: Pairs, scores: np.ndarray,
     names = {**key, "modality": modality}
     columns: dict[str, Any] = {column: [value] * len(pairs) for column, value in names.items()}
     columns |= {"layer": pairs[:, 0], "neuron": pairs[:, 1], "score": scores, "rank": ranks}
-    return pa.table(columns, schema=SCHEMAS["neurons"])
+    return pa.table(columns, schema=NEURONS.schema)
 
 
 def with_controls(
@@ -114,4 +116,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "num_unique": {name: len(np.unique(pairs, axis=0)) for name, pairs in unique.items()},
         **alike,
     }
-    write_table(cfg.io.output, "neurons", {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})
+    write_table(cfg.io.output, NEURONS, {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lode.table import known_tables
 from lode.validation import known_plugins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +32,10 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 TORCH_FREE = [
     "lode.config",
     "lode.validation",
-    "lode.artifacts",
+    "lode.engine.tables",
     "workflow.pipeline",
     "workflow.recorded",
+    *(f"lode.table.{name}" for name in known_tables()),
     *(
         f"lode.{group}.{name}"
         for group in ("dataset", "selection", "scoring", "control")

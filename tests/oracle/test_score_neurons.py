@@ -10,7 +10,7 @@ import pytest
 from lode.config import CONFIG_DIR, compose
 from lode.selection import miner
 from lode.stages.rate import finite
-from tests.tables import captured_importance
+from tests.dense_tables import captured_importance
 
 HELD = ["text", "special", "image"]
 

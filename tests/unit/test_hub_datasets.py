@@ -12,9 +12,9 @@ import pytest
 
 from lode.config import CONFIG_DIR, compose
 from lode.dataset import Sample
+from lode.dataset._splits import Draw, drawn_ids, half_of
 from lode.dataset.mmlu import few_shot
 from lode.engine.errors import UserError
-from lode.splits import Draw, drawn_ids, half_of
 from lode.stages.prepare import check_samples
 from tests import hub_fixtures
 from tests.hub_fixtures import LISTED, SUBJECTS, WRITERS, clip, coco_name, local_options, picture, sound

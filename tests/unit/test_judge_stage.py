@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from lode.artifacts import read_table, write_table
+from lode.engine.tables import read_table, write_table
 from lode.shapes import COMPARED
 from lode.stages.judge import run
+from lode.table.neurons import NEURONS
+from lode.table.selectivity import SELECTIVITY
+from lode.table.verdicts import VERDICTS
 
 #: Of 25 controls, of which the first 20 wrote replies.
 ALIKE = {
@@ -36,17 +39,17 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("judged")
     neurons = [str(folder / f"neurons/m/{name}.parquet") for name in ("s", "t")]
     counted = {"num_unique": {"image": 9, "text": 9, "video": 0, "all": 18}}
-    write_table(neurons[0], "neurons", [], {**counted, **ALIKE})
-    write_table(neurons[1], "neurons", [], {"num_unique": {"image": 9, "text": 9, "video": 9, "all": 18}})
+    write_table(neurons[0], NEURONS, [], {**counted, **ALIKE})
+    write_table(neurons[1], NEURONS, [], {"num_unique": {"image": 9, "text": 9, "video": 9, "all": 18}})
     tables = []
     for name, image in (("s", 0.5), ("t", 0.0)):
         of_sets = (("image", image, "magnitude_matched"), ("image", 0.9, "uniform"), ("text", 0.0, "magnitude_matched"))
         rows = [selectivity(of, outcome, value, kind) for outcome in COMPARED for of, value, kind in of_sets]
         tables.append(str(folder / f"ablation/m/{name}/zero/selectivity.parquet"))
-        write_table(tables[-1], "selectivity", rows, {})
+        write_table(tables[-1], SELECTIVITY, rows, {})
     output = str(folder / "verdicts.parquet")
     run(OmegaConf.create({"io": {"tables": {"neurons": neurons, "selectivity": tables}, "output": output}}), {})
-    return read_table(output, "verdicts").to_pylist()
+    return read_table(output, VERDICTS).to_pylist()
 
 
 def of(verdicts: list[dict[str, Any]], selection: str, set_name: str, outcome: str = "content") -> dict[str, Any]:

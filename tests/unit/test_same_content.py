@@ -9,7 +9,7 @@ import pytest
 from lode.config import compose
 from lode.dataset import Sample, toy_word
 from lode.engine.errors import UserError
-from lode.voice import WORDS
+from lode.media.voice import WORDS
 from workflow.pipeline import Pipeline
 
 SPLITS = ("train", "mine", "report")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lode.checks.experiment import advise
 from lode.config import CONFIG_DIR, ControlsConfig, chosen, compose
-from lode.experiment import advise
 from lode.sources import sources
 from tests.tables import write_run
 from workflow.pipeline import Pipeline

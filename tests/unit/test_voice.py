@@ -13,7 +13,7 @@ from lode.config import compose
 from lode.dataset import Sample, toy_speech, toy_vocalsound, toy_word
 from lode.engine.errors import UserError
 from lode.media import Sampling, decode_audio
-from lode.voice import PHONEMES, RATE, STEP, WORDS, Speaker, articulate, pulses, record, resonate, say
+from lode.media.voice import PHONEMES, RATE, STEP, WORDS, Speaker, articulate, pulses, record, resonate, say
 
 MAN = Speaker(pitch=110.0, tract=1.0, rate=1.0, fall=0.0, breathiness=0.0)
 
