@@ -17,7 +17,7 @@ from workflow.fingerprint import code_digest
 
 SCRIPTS = ROOT / "scripts"
 
-#: Plug-in modules that a step imports by name, from its config.
+#: Modules that a step imports by name, from its config: plug-ins, and the tables of a figure.
 PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
     "train": lambda cfg: [
         f"training.{cfg.training.name}",
@@ -30,7 +30,7 @@ PLUGINS: dict[str, Callable[[DictConfig], list[str]]] = {
     "retest": lambda cfg: [f"selection.{cfg.selection.plugin}"],
     "ablate": lambda cfg: [f"intervention.{cfg.intervention.plugin}"],
     "score": lambda cfg: [f"scoring.{name}" for name in ("content", "stopping", *cfg.dataset.scores)],
-    "plot": lambda cfg: [f"figure.{cfg.figure.plugin}"],
+    "plot": lambda cfg: [f"figure.{cfg.figure.plugin}", *(f"table.{name}" for name in cfg.figure.tables)],
 }
 
 #: Files other than Python that a step's output depends on.
