@@ -24,13 +24,16 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from lode.artifacts import read_table, write_table
+from lode.engine.tables import read_table, write_table
 from lode.intervention import from_config, switched
+from lode.intervention._reference import token_means
 from lode.model.encoding import encode
 from lode.model.loading import load
-from lode.reference import token_means
 from lode.stages import benchmark_ablation, download_model, prepare_dataset
 from lode.study import STUDY, compose, restrict
+from lode.table.dataset import DATASET
+from lode.table.neurons import NEURONS
+from lode.table.predictions import PREDICTIONS
 
 INTERVENTIONS = sorted(path.stem for path in (STUDY.config_dir / "intervention").glob("*.yaml"))
 
@@ -55,7 +58,7 @@ def random_sets(num_sets: int, shape: tuple[int, int], num_neurons: int) -> list
 def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]], name: str) -> tuple[float, Any]:
     """Seconds of the stage, and the predictions of the sets."""
     neurons, output = folder / f"{name}.neurons.parquet", folder / f"{name}.predictions.parquet"
-    write_table(neurons, "neurons", rows, {})
+    write_table(neurons, NEURONS, rows, {})
     paths = {"manifest": folder / "manifest.json", "dataset": folder / "dataset.parquet", "shard": 0}
     cfg = config(
         overrides,
@@ -67,7 +70,7 @@ def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]],
     start = time.perf_counter()
     benchmark_ablation.run(cfg, {})
     seconds = time.perf_counter() - start
-    table = read_table(output, "predictions").to_pylist()
+    table = read_table(output, PREDICTIONS).to_pylist()
     return seconds, [row for row in table if row["kind"] == "method"]
 
 
@@ -122,7 +125,7 @@ def main() -> None:
         assert of_all == [row for _, of_set in apart for row in of_set], "sets together are not the sets apart"
         print(f"{args.model} on {args.dataset}, {args.samples} samples, {args.sets} sets:")
         print(f"  one run {together:.1f} s, {args.sets} runs {alone:.1f} s, ratio {together / alone:.3f}; rows equal")
-        samples = [row for row in read_table(dataset, "dataset").to_pylist() if row["split"] == "report"]
+        samples = [row for row in read_table(dataset, DATASET).to_pylist() if row["split"] == "report"]
         neurons = np.array([(row["layer"], row["neuron"]) for row in rows if row["set_name"] == names[0]])
         for plugin, ratio in overheads(adapter, samples[:50], neurons, args.repeats).items():
             print(f"  forward pass under {plugin:12} {ratio:.3f} x plain")

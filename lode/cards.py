@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lode.checks.intervention import read_intervention
 from lode.engine.paths import ROOT, is_local, user_path
 from lode.engine.sources import at_hand
 from lode.engine.study import Card, Read
-from lode.intervention_check import read_intervention
 from lode.model.manifest import files_of
 
 SETS = ("models", "selections")
@@ -86,6 +86,11 @@ def plugins_of_selection(cfg: Any) -> list[str]:
 def plugins_of_scores(cfg: Any) -> list[str]:
     """The scores that every benchmark has, and its own."""
     return [f"lode.scoring.{name}" for name in ("content", "stopping", *cfg.dataset.scores)]
+
+
+def plugins_of_figure(cfg: Any) -> list[str]:
+    """The figure, and the tables that it is drawn from."""
+    return [*plugin("figure", cfg), *(f"lode.table.{name}" for name in cfg.figure.tables)]
 
 
 MANIFEST, DATASET = Read("manifest"), Read("dataset")
@@ -267,7 +272,7 @@ CARDS = (
         reads=tuple(Read(table, when=drawn_from(table)) for table in FIGURE_TABLES),
         writes={"figure": "{figure}.svg"},
         beside={"png": "{figure}.png"},
-        plugins=partial(plugin, "figure"),
+        plugins=plugins_of_figure,
     ),
     Card(
         "build_report",

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from typing import Any
 
 from lode.cards import FIGURE_TABLES
+from lode.checks.dataset import check_files, check_shards, check_tested_data
+from lode.checks.intervention import check_intervention
 from lode.checks.model_folder import check_chat_template, local_folder
-from lode.dataset_check import check_files, check_shards, check_tested_data
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.paths import ROOT, is_local
-from lode.intervention_check import check_intervention
 from lode.shapes import (
     ATTENTION_KINDS,
     MODALITIES,
@@ -29,7 +29,6 @@ from lode.shapes import (
     VIDEO_FRAMES,
 )
 
-NO_PLUGIN = ("__init__",)
 MAX_BINS = 512
 DTYPES = ("float32", "bfloat16", "float16")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|spread")
@@ -41,8 +40,8 @@ CUTS = ("max_length", "padding", "stride", "truncation")
 
 
 def known_plugins(group: str) -> list[str]:
-    """Names of the plug-ins of a group: the files in `lode/<group>/`."""
-    return [p.stem for p in (ROOT / "lode" / group).glob("*.py") if p.stem not in NO_PLUGIN]
+    """Names of the plug-ins of a group: the files in `lode/<group>/`; what starts with `_` belongs to the group."""
+    return [path.stem for path in (ROOT / "lode" / group).glob("[!_]*.py")]
 
 
 def check_name(kind: str, value: str, known: Any, remedy: str = "") -> None:

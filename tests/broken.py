@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from lode.artifacts import SCHEMAS, neuron_columns
 from lode.media import encode_image
-from tests.tables import filled_fields
+from lode.table._dense import neuron_columns
+from lode.table.dataset import DATASET
+from tests.dense_tables import filled_fields
 
 #: What a message must say.
 Says = tuple[str, ...]
@@ -86,7 +87,7 @@ COLUMNS: dict[str, list[Any]] = {
 
 def sample_table(**changed: Any) -> pa.Table:
     """Four samples with one image each, two of each split; `changed` replaces columns."""
-    types = {field.name: field.type for field in SCHEMAS["dataset"]}
+    types = {field.name: field.type for field in DATASET.schema}
     good = {name: pa.array(values, types[name]) for name, values in COLUMNS.items()}
     return pa.table({**good, **changed})
 
@@ -102,7 +103,7 @@ def second_image(content: bytes) -> list[list[dict[str, Any]]]:
 
 
 _DECODE = ("sample s1", "image/png", "does not decode", "Remove the sample or replace the file")
-_ARROW = {name: SCHEMAS["dataset"].field(name).type for name in COLUMNS}
+_ARROW = {name: DATASET.schema.field(name).type for name in COLUMNS}
 #: A broken dataset table by name: itself, what to do to the bytes of the good one, or None: no file.
 TABLES: dict[str, tuple[pa.Table | Callable[[bytes], bytes] | None, Says]] = {
     "absent": (None, ("absent.parquet is not a file", "dataset.options.path")),

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
 
-from lode.artifacts import SCHEMAS
 from lode.figure import Table
+from lode.table import table_of
 
 KEYS = {"model": "m", "selection": "s", "intervention": "zero", "dataset": "d"}
 Drops = dict[str, tuple[float, list[float]]]
@@ -14,7 +14,7 @@ Drops = dict[str, tuple[float, list[float]]]
 def as_table(kind: str, rows: list[dict], keys: dict[str, str] = KEYS) -> Table:
     """A table of some rows under its schema."""
     names = {"neurons": ("model", "selection"), "verdicts": ()}.get(kind, tuple(keys))
-    return Table({name: keys[name] for name in names}, pa.Table.from_pylist(rows, schema=SCHEMAS[kind]))
+    return Table({name: keys[name] for name in names}, pa.Table.from_pylist(rows, schema=table_of(kind).schema))
 
 
 def panels_of(figure: object, title: str) -> list[Axes]:

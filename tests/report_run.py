@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lode.artifacts import provenance
+from lode.engine.tables import provenance
 from lode.keys import tables_of
 from lode.stages import plot_figures
 from tests.tables import HOSTILE, write_datasets, write_manifest, write_run

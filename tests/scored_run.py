@@ -3,8 +3,11 @@
 import pytest
 from omegaconf import OmegaConf
 
-from lode.artifacts import read_table, write_table
+from lode.engine.tables import read_table, write_table
 from lode.stages.score_ablation import run
+from lode.table import table_of
+from lode.table.dataset import DATASET
+from lode.table.predictions import PREDICTIONS
 
 NUM_SAMPLES = 6
 #: Replies right, as one digit per sample; the clusters are two samples each. Clean has 6 of 6.
@@ -79,16 +82,16 @@ def scoring_stage(tmp_path):
 
     def execute(predictions=None, dataset=None, shards=1, **changes):
         io = {name: str(tmp_path / f"{name}.parquet") for name in ("dataset", *OUTPUTS)}
-        write_table(io["dataset"], "dataset", dataset_rows() if dataset is None else dataset, {})
+        write_table(io["dataset"], DATASET, dataset_rows() if dataset is None else dataset, {})
         rows = prediction_rows() if predictions is None else predictions
         io["predictions"] = [str(tmp_path / f"{i}.predictions.parquet") for i in range(shards)]
         for i, path in enumerate(io["predictions"]):
-            write_table(path, "predictions", rows[i::shards], {})
+            write_table(path, PREDICTIONS, rows[i::shards], {})
         toy = {"name": "toy", "scores": changes.get("scores", SCORES)}
         cfg = OmegaConf.create({"dataset": toy, "io": io})
         OmegaConf.set_struct(cfg, True)
         run(cfg, {"config_digest": "abc"})
         execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in OUTPUTS]
-        return [read_table(io[name], name).to_pylist() for name in ("scores", "effects")]
+        return [read_table(io[name], table_of(name)).to_pylist() for name in ("scores", "effects")]
 
     return execute

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from lode.intervention import Intervention, from_config, switched
+from lode.intervention._reference import token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch
-from lode.reference import token_means
 from lode.shapes import MODALITIES
 from lode.study import STUDY, compose
 

@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from lode.artifacts import SCHEMAS, list_column, neuron_columns, provenance, write_table
-from lode.planted_tables import RATINGS
-from lode.shapes import METRICS, MODALITIES
+from lode.engine.tables import provenance, write_table
+from lode.shapes import METRICS
+from lode.table import table_of
+from lode.table._dense import neuron_columns
+from lode.table.comparisons import COMPARISONS
+from lode.table.ratings import MEASURES
+from lode.table.selectivity import SELECTIVITY
+from tests.dense_tables import filled_fields
 
 _SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,
               "options": {"strategy": "LA_MU"}}  # fmt: skip
@@ -31,32 +35,8 @@ HOSTILE = (
 
 def _write(path: Path, kind: str, columns: Any, step: str, **further: Any) -> str:
     config = {"seed": 1, "step": step, **further.pop("config", {})}
-    write_table(path, kind, columns, {**provenance(json.dumps(config), f"code-{step}"), **further})
+    write_table(path, table_of(kind), columns, {**provenance(json.dumps(config), f"code-{step}"), **further})
     return str(path)
-
-
-def filled_fields(kind: str) -> list[pa.Field]:
-    """The fields that every row of a table has a number in; optional ones are left out."""
-    return [field for field in SCHEMAS[kind] if not field.nullable]
-
-
-NUM_LAYERS, NUM_NEURONS = 2, 3
-SHAPE = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
-
-
-def statistics(num_samples: dict[int, int], scores: dict[int, float], pooled: float = 0.0) -> dict[str, Any]:
-    """Columns of a statistics table: by modality the samples that hold it, and the sum of every score."""
-    columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
-    counts, sums = np.zeros(SHAPE, dtype=np.int64), np.zeros(SHAPE)
-    for modality, count in num_samples.items():
-        counts[modality] = count
-    for modality, value in scores.items():
-        sums[modality] = value
-    for field in filled_fields("statistics"):
-        integer = pa.types.is_integer(field.type)
-        columns.setdefault(field.name, np.full(counts.size, int(pooled) if integer else pooled))
-    columns["num_samples"] = counts.ravel()
-    return columns | {f"{metric}_score_sum": sums.ravel() * (1 + i) for i, metric in enumerate(METRICS)}
 
 
 def write_importance(
@@ -73,37 +53,6 @@ def write_importance(
     for field in filled_fields("importance"):
         columns.setdefault(field.name, np.ones(size, dtype=field.type.to_pandas_dtype()))
     return _write(path, "importance", columns, "aggregate_importance")
-
-
-def captured_importance(
-    seed: int = 0, num_layers: int = 4, num_neurons: int = 60, num_samples: int = 9, num_bins: int = 16
-) -> pa.Table:
-    """An importance table as a capture of everything leaves it, with gradients: random, but sums and counts agree.
-
-    Every sample holds text, special and image; none holds video or audio.
-    """
-    rng = np.random.default_rng(seed)
-    columns = neuron_columns(MODALITIES, num_layers, num_neurons)
-    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
-    size = len(held)
-    for name in METRICS:
-        columns[name] = rng.random(size) * held
-        values = rng.normal(rng.normal(size=(size, 1)), 1, (size, num_samples)) * held[:, None]
-        for kind, kept in ((name, values), ("abs_mean", np.abs(values))):
-            columns[f"{kind}_sum"], columns[f"{kind}_sumsq"] = kept.sum(1), np.square(kept).sum(1)
-    bins = rng.integers(0, num_bins, (size, num_samples)) + num_bins * np.arange(size)[:, None]
-    counts = np.bincount(bins.ravel(), minlength=size * num_bins).reshape(size, num_bins) * held[:, None]
-    columns["histogram"] = list_column(counts.astype(np.int32))
-    columns |= {"num_samples": held * num_samples, "num_tokens": held * num_samples * 8}
-    columns["positive_count"] = rng.integers(0, num_samples * 8 + 1, size) * held
-    columns |= {
-        "hidden_abs_sum": rng.random(size) * held,
-        "down_norm": np.resize(rng.random(num_layers * num_neurons), size),
-    }
-    gradients = list(SCHEMAS["gradients"])[5:]
-    columns |= {field.name: rng.random(size) * held for field in gradients}
-    schema = pa.schema([*SCHEMAS["importance"], *gradients])
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
 def neuron_rows(sets: dict[str, list[tuple[int, int]]], num_controls: int = 2) -> list[dict[str, Any]]:
@@ -208,7 +157,7 @@ def compared_rows(effects: list[dict[str, Any]], own: str) -> tuple[list[dict[st
     for row in effects:
         further: dict[str, Any] = {"own": None if row["set_name"] in WITHOUT_OWN else row["dataset"] == own}
         further |= {"p_holm": min(1.0, 3 * row["p_value"]), "num_tests": 16, "mcnemar_p_holm": None}
-        comparisons.append({n: {**row, **further}[n] for n in SCHEMAS["comparisons"].names})
+        comparisons.append({n: {**row, **further}[n] for n in COMPARISONS.schema.names})
     groups = dict.fromkeys((row["outcome"], row["set_name"]) for row in effects)
     of = {key: [row for row in effects if (row["outcome"], row["set_name"]) == key] for key in groups}
     return comparisons, [selectivity_row(rows, own) for rows in of.values()]
@@ -218,7 +167,7 @@ def selectivity_row(effects: list[dict[str, Any]], own: str) -> dict[str, Any]:
     """The selectivity of one set by one outcome, with controls spread around 0."""
     first = effects[0]
     told = {row["dataset"]: row["share"] for row in effects if row["measurable"]}
-    row = dict.fromkeys(SCHEMAS["selectivity"].names) | {n: first[n] for n in ("set_name", "num_neurons", "outcome")}
+    row = dict.fromkeys(SELECTIVITY.schema.names) | {n: first[n] for n in ("set_name", "num_neurons", "outcome")}
     row |= {"own": [], "others": list(told), "control_kind": "layer_matched", "num_controls": first["num_controls"]}
     row["unmeasurable"] = [other["dataset"] for other in effects if not other["measurable"]]
     if first["set_name"] in WITHOUT_OWN or own not in told or len(told) < 2:
@@ -257,6 +206,8 @@ def verdict_rows(selectivity: list[dict[str, Any]], keys: dict[str, str], num_te
                 "magnitude_ratio": ratio,
                 "control_magnitudes": None,
                 "shared_frac": 0.12,
+                "num_different": 20,
+                "num_at_stake": num_tests - 2,
                 "num_tests": num_tests,
                 **judged,
             }
@@ -344,7 +295,7 @@ def write_scoreboard(folder: Path) -> str:
         for name in ("miner", "lape", "random")
         for strength in (6.0, 0.5)
         for modality in ("text", "special", "image", "all")
-        for measure in RATINGS
+        for measure in MEASURES
         for mean in [float(rng.random())]
     ]  # fmt: skip
     return _write(folder / "compare_selectors" / "scoreboard.parquet", "scoreboard", rows, "compare_selectors")

@@ -6,13 +6,14 @@ Needs neither torch nor Snakemake; what is compared is said in `lode/engine/veri
 import argparse
 import sys
 
-from lode.artifacts import read_table
 from lode.engine.errors import UserError
 from lode.engine.overrides import results_folder
 from lode.engine.paths import ROOT
+from lode.engine.tables import read_table
 from lode.engine.verify import verify
 from lode.page.opening import conclusion
 from lode.study import STUDY
+from lode.table.verdicts import VERDICTS
 from workflow.check import open_experiment
 
 
@@ -21,7 +22,7 @@ def tell(folder: str) -> None:
     print(f"Open {folder}/{STUDY.pattern('report')}")
     verdicts = ROOT / folder / STUDY.pattern("verdicts")
     if verdicts.is_file():
-        rows = [row for row in read_table(verdicts, "verdicts").to_pylist() if row["outcome"] == "content"]
+        rows = [row for row in read_table(verdicts, VERDICTS).to_pylist() if row["outcome"] == "content"]
         for model in dict.fromkeys(row["model"] for row in rows):
             print(f"{model}: {conclusion(rows, model)}")
 

@@ -18,12 +18,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
-from lode.artifacts import dense
+from lode.table._dense import dense
 
 #: Below this `magnitude_ratio` the set is unmatchable: there are no neurons that write as much as its own.
 UNMATCHABLE = 0.9
 #: Above this `shared_frac` most of a control is the set itself: what the set does, its controls do nearly as well.
 MOST_SHARED = 0.5
+#: With fewer different controls (`num_different`) chance alone equals a set too often: as many as a p below 0.05 needs.
+FEWEST_DIFFERENT = 19
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 

@@ -11,15 +11,17 @@ matched as well, but share neurons with each other and none with the set; a rand
 they do among themselves, and is called special: in up to 0.38 of null reports, where 0.05 was promised.
 
 A selector that knows how much a neuron writes takes the larger ones of a block too, so its controls write a little
-less than the set, and effects that grow with what is written would be called special: in 0.15 of null reports of
-`tests/unit/test_null_reports.py`. So a set has to beat its controls per magnitude as well (`magnitude_ratios`;
-`lode/statistics/verdict.py`), which brings it to 0.02.
+less than the set, and effects that grow with what is written would be called special: in 0.5 of the null reports of
+`tests/unit/test_null_reports.py` with sets of the embedded models' size, in 0.6 where they grow with its square. So a
+set has to beat its controls per magnitude as well, per its square and its cube (`magnitude_ratios`;
+`lode/statistics/verdict.py`), which brings both to 0.02 or less.
 
-A set that beats these controls matters for more than writing much. Two ratios say what that is worth; both are in the
+A set that beats these controls matters for more than writing much. Three numbers say what that is worth; all are in the
 provenance of the neurons table, by kind of control and set. `magnitude_ratios`: the mean magnitude of each control over
 that of the set. They fall below 1 where a layer has few neurons as large as the set's; below `UNMATCHABLE` on average a
 difference may be one of magnitude. `shared_frac`: how much of a control is the set itself. A set that holds most of the
 largest neurons of a layer is hardly compared with anything else; above `MOST_SHARED` a difference could hardly show.
+`num_different`: how many of its controls differ. A set of one or two neurons has few, and is often one of them.
 
 Source: docs/methods.md 3.4 and 3.5; Rosenbaum, Observational Studies (2002), section 2.4: randomisation within strata.
 """

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import dense, dense_lists, list_column
 from lode.control import Pairs, Selected, resized, stream
+from lode.table._dense import dense, dense_lists, list_column
 
 _FIXED = ("modality", "layer", "neuron", "num_samples", "num_tokens", "down_norm")
 

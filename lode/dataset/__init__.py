@@ -6,16 +6,16 @@ A plug-in `lode/dataset/<name>.py` has one fact and one public function::
     def samples(split: str, num_samples: int, seed: int, **options) -> Iterator[Sample]
 
 `split` is `mine`, `report`, or (generators only) `train`; `seed` is the config's `split_seed`. Samples of different
-splits never share content: `lode/splits.py` decides from the content alone. Data of the hub come through `lode/hub.py`.
-Only light imports: plug-ins are imported while the job graph is built, to check their options.
+splits never share content: `lode/dataset/_splits.py` decides from the content alone. Data of the hub come through
+`lode/hub/datasets.py`. Only light imports: plug-ins are imported while the job graph is built, to check their options.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
+from lode.dataset._splits import split_of, with_cluster
 from lode.media import Medium
-from lode.splits import split_of, with_cluster
 
 #: Of the `meta` of a sample whose answer is the letter of the right choice, A for the first, and not its text.
 BY_LETTER = {"answer_is": "letter"}
@@ -23,7 +23,7 @@ BY_LETTER = {"answer_is": "letter"}
 
 @dataclass(frozen=True)
 class Sample:
-    """One record; the fields are those of the dataset table (`lode/schemas.py`)."""
+    """One record; the fields are those of the dataset table (`lode/table/dataset.py`)."""
 
     sample_id: str
     cluster_id: str

@@ -9,10 +9,10 @@ shows. They are references of one image of the list, and that image is left out:
 from collections.abc import Iterator
 
 from lode.dataset import Sample
+from lode.dataset._splits import Draw
 from lode.engine.errors import UserError
 from lode.engine.paths import user_path
-from lode.hub import Record, Source, commit_of, drawn, encoded, records
-from lode.splits import Draw
+from lode.hub.datasets import Record, Source, commit_of, drawn, encoded, records
 
 HELD_OUT = "clusters"
 EXAMPLES_OF = "COCO_val2014_000000391895.jpg"

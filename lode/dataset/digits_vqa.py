@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from lode.dataset import Sample, only_split
+from lode.dataset._splits import split_of
 from lode.media import encode_image
-from lode.splits import split_of
 
 HELD_OUT = "clusters"
 SIDE = 84

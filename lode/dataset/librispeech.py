@@ -14,8 +14,8 @@ from io import BytesIO
 import soundfile
 
 from lode.dataset import Sample
-from lode.hub import Record, Source, commit_of, drawn, encoded
-from lode.splits import Draw
+from lode.dataset._splits import Draw
+from lode.hub.datasets import Record, Source, commit_of, drawn, encoded
 
 HELD_OUT = "clusters"
 PROMPT = "Transcribe the speech in this audio. Answer with the plain transcription only."

@@ -20,12 +20,13 @@ from unicodedata import normalize
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lode.artifacts import SCHEMAS, check_columns
 from lode.dataset import BY_LETTER, Sample
-from lode.diagnostics import canonical
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.paths import user_path
+from lode.engine.tables import check_columns
 from lode.media import Medium
+from lode.scoring._diagnostics import canonical
+from lode.table.dataset import DATASET
 
 HELD_OUT = "clusters"
 SPLITS = ("mine", "report")
@@ -44,7 +45,7 @@ def opened(file: Path) -> Iterator[pq.ParquetFile]:
     """
     try:
         with pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as table:
-            check_columns(table.schema_arrow.empty_table(), "dataset", file)
+            check_columns(table.schema_arrow.empty_table(), DATASET, file)
             yield table
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # damaged names of columns are no text
         raise UserError(f"{file}: not a readable Parquet table ({error}); write it again") from error
@@ -67,7 +68,7 @@ def read_records(file: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]
     Raises:
         UserError: a column is missing, of another type, or null where a value is needed; or a value does not go.
     """
-    fields = [SCHEMAS["dataset"].field(name) for name in columns]
+    fields = [DATASET.schema.field(name) for name in columns]
     with opened(file) as table:
         for field in fields:
             check_type(file, table.schema_arrow.field(field.name), field.type)
@@ -123,7 +124,7 @@ def answers_by_letter(file: Path) -> bool:
         UserError: as `read_records` and `check_split`, for every column but `media`.
     """
     letter = text = True
-    for row in read_records(file, [name for name in SCHEMAS["dataset"].names if name != "media"]):
+    for row in read_records(file, [name for name in DATASET.schema.names if name != "media"]):
         check_split(file, row)
         choices, index = row["choices"] or (), row["answer_index"]
         if index is not None and 0 <= index < len(choices):
@@ -198,7 +199,7 @@ def samples(split: str, num_samples: int, seed: int, path: str) -> Iterator[Samp
     by_letter = answers_by_letter(file)
     further = BY_LETTER if by_letter else {}
     left = num_samples
-    for row in read_records(file, SCHEMAS["dataset"].names):
+    for row in read_records(file, DATASET.schema.names):
         if not left:
             return
         if row["split"] == split:

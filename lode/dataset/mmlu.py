@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from lode.dataset import BY_LETTER, Sample
+from lode.dataset._splits import Draw
 from lode.engine.errors import UserError
-from lode.hub import Record, Source, commit_of, drawn, fetch, records
-from lode.splits import Draw
+from lode.hub.datasets import Record, Source, commit_of, drawn, fetch, records
 
 HELD_OUT = "samples"
 LETTERS = "ABCD"

@@ -16,10 +16,10 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from lode.dataset import Sample
+from lode.dataset._splits import Draw, drawn_ids
 from lode.engine.errors import UserError
-from lode.hub import Source, commit_of, fetch, media_type
+from lode.hub.datasets import Source, commit_of, fetch, media_type
 from lode.media import Medium
-from lode.splits import Draw, drawn_ids
 
 HELD_OUT = "clusters"
 QUESTIONS, MAPPING, VIDEOS = "MSVD-QA.zip", "youtube_mapping.txt", "MSVD_Videos.zip"

@@ -6,8 +6,8 @@ The prompt is the question alone, as in MINER. The cluster is the image. Records
 from collections.abc import Iterator
 
 from lode.dataset import Sample
-from lode.hub import Record, Source, commit_of, drawn, encoded
-from lode.splits import Draw
+from lode.dataset._splits import Draw
+from lode.hub.datasets import Record, Source, commit_of, drawn, encoded
 
 HELD_OUT = "clusters"
 KEYS = ("question_id", "image_id")

@@ -1,7 +1,7 @@
 """Spoken strings of one to three words: the offline twin of LibriSpeech.
 
-Two voices: the built-in formant voice of `lode/voice.py`, and espeak-ng, a real speech synthesiser, where it is chosen
-by name and installed. Speakers, speeds, pitches, noise and level vary. The words are the same in all splits; the
+Two voices: the built-in formant voice of `lode/media/voice.py`, and espeak-ng, a real speech synthesiser, where it is
+chosen by name and installed. Speakers, speeds, pitches, noise and level vary. The words are the same in all splits; the
 recordings never are, and no speaker is in both `mine` and `report`. Transcripts are upper case, as LibriSpeech's; the
 cluster is the speaker.
 """
@@ -16,10 +16,10 @@ import scipy  # its parts load when first used: plans import this module
 import soundfile
 
 from lode.dataset import Sample, only_split
+from lode.dataset._splits import with_cluster
 from lode.engine.errors import UserError, unknown_name
 from lode.media import encode_audio
-from lode.splits import with_cluster
-from lode.voice import RATE, WORDS, Sound, random_speaker, record, say
+from lode.media.voice import RATE, WORDS, Sound, random_speaker, record, say
 
 HELD_OUT = "clusters"
 SECONDS = 2.0

@@ -1,7 +1,7 @@
 """Six kinds of synthetic vocal sounds: the offline twin of VocalSound.
 
 Each is made of the breaths, bursts and voiced parts that define it (a laugh repeats "ha", a sneeze draws in and
-bursts), with the speakers of `lode/voice.py`, in noise that sometimes nearly covers it. The prompt is the paper's
+bursts), with the speakers of `lode/media/voice.py`, in noise that sometimes nearly covers it. The prompt is the paper's
 numbered list. The cluster is the speaker; none is in both `mine` and `report`.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from lode.dataset import Sample, only_split
+from lode.dataset._splits import with_cluster
 from lode.media import encode_audio
-from lode.splits import with_cluster
-from lode.voice import RATE, Phoneme, Sound, Speaker, articulate, random_speaker, record
+from lode.media.voice import RATE, Phoneme, Sound, Speaker, articulate, random_speaker, record
 
 HELD_OUT = "clusters"
 SECONDS = 2.0

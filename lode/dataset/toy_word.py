@@ -16,12 +16,12 @@ from itertools import product
 import numpy as np
 
 from lode.dataset import Sample, only_split
+from lode.dataset._splits import split_of
 from lode.dataset.toy_speech import NUM_SPEAKERS, speak, voice_facts
 from lode.dataset.toy_textvqa import render
 from lode.engine.errors import unknown_name
 from lode.media import Medium, encode_audio, encode_image
-from lode.splits import split_of
-from lode.voice import RATE, WORDS, record
+from lode.media.voice import RATE, WORDS, record
 
 HELD_OUT = "samples"
 FORMS = ("text", "image", "speech")

@@ -8,9 +8,9 @@ set `prompt` to repeat them). Records of `lmms-lab-audio/vocalsound`.
 from collections.abc import Iterator
 
 from lode.dataset import Sample
+from lode.dataset._splits import Draw
 from lode.engine.errors import unknown_name
-from lode.hub import Record, Source, commit_of, drawn, encoded
-from lode.splits import Draw
+from lode.hub.datasets import Record, Source, commit_of, drawn, encoded
 
 HELD_OUT = "clusters"
 LABELS = ("Laughter", "Sigh", "Cough", "Throat clearing", "Sneeze", "Sniff")

@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from time import time_ns
 
-from lode.artifacts import replacing
 from lode.engine.paths import ROOT, user_path
 from lode.engine.seal import file_sha256
+from lode.engine.tables import replacing
 
 #: Files from this size on are read once and then known by path, inode, size and both times of the file system.
 LARGE = 2**20

@@ -7,12 +7,12 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
-from lode.artifacts import provenance
 from lode.engine.compose import FILES, compose, restrict
 from lode.engine.errors import UserError
 from lode.engine.fingerprint import digest
 from lode.engine.recorded import recorded
 from lode.engine.study import Study
+from lode.engine.tables import provenance
 
 
 def run_step(study: Study, step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> None:

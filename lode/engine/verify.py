@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lode.artifacts import read_provenance
 from lode.engine.errors import UserError
 from lode.engine.fingerprint import digest
 from lode.engine.names import is_text
 from lode.engine.paths import ROOT
 from lode.engine.plan import Experiment, Plan, Product
 from lode.engine.seal import damage, file_sha256
+from lode.engine.tables import read_provenance
 
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 _META = re.compile(r'<meta name="provenance" content="([^"]*)">')

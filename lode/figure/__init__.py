@@ -23,9 +23,10 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from lode.artifacts import read_table
 from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
+from lode.engine.tables import Table as Kind
+from lode.engine.tables import read_table
 from lode.keys import keys_of
 from lode.shapes import MODALITIES
 
@@ -95,18 +96,19 @@ class Table:
     data: pa.Table
 
 
-def read_tables(io: Mapping[str, Any], kinds: Iterable[str]) -> dict[str, list[Table]]:
-    """Read all tables of some kinds that a job was handed, in the order given.
+def read_tables(io: Mapping[str, Any], kinds: Iterable[Kind]) -> dict[str, list[Table]]:
+    """Read all tables of some kinds that a job was handed, in the order given, by the name of their kind.
 
     Raises:
         UserError: there is no table of a kind, or a file is not of its kind.
     """
     tables = {}
     for kind in kinds:
-        paths = paths_of(io.get(kind))
+        name = kind.name
+        paths = paths_of(io.get(name))
         if not paths:
-            raise UserError(f"no {kind} table was given; expected a path, or a list of paths, as io.{kind}")
-        tables[kind] = [Table(keys_of(kind, path), read_table(path, kind)) for path in paths]
+            raise UserError(f"no {name} table was given; expected a path, or a list of paths, as io.{name}")
+        tables[name] = [Table(keys_of(name, path), read_table(path, kind)) for path in paths]
     return tables
 
 

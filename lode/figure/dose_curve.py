@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from lode.artifacts import PROVENANCE_KEY
+from lode.engine.tables import PROVENANCE_KEY
 from lode.figure import (
     CONTROL,
     INK,

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy.stats import rankdata
 
-from lode.artifacts import dense
 from lode.figure import INK, WIDTH, Table, blocks, fill, grid_columns, heading
 from lode.shapes import METRICS
+from lode.table._dense import dense
 
 
 def rank_correlation(values: np.ndarray) -> np.ndarray:

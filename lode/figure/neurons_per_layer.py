@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lode.artifacts import label
+from lode.engine.tables import label
 from lode.figure import WIDTH, Table, blocks, colour, heading, in_order, method_sets
+from lode.table.neurons import NEURONS
 
 
 def draw(tables: dict[str, list[Table]]) -> Figure:
@@ -34,5 +35,5 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
     figure.supylabel("unique neurons of the set", fontsize=8)
-    figure.supxlabel(label("neurons", "layer"), fontsize=8)
+    figure.supxlabel(label(NEURONS, "layer"), fontsize=8)
     return figure

@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lode.engine.tables import meaning
 from lode.figure import INK, MUTED, WIDTH, Table, blocks, colour, in_order, marker
-from lode.planted_tables import RATINGS
+from lode.table.ratings import RATINGS
 
 #: The measures shown, with what chance gives; None where it depends on the number of positives.
 MEASURES = {"average_precision": None, "auroc": 0.5}
@@ -31,7 +32,7 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     height = 0.45 + (0.06 + 0.1 * len(modalities)) * len(names)
     figure = Figure(figsize=(WIDTH, len(MEASURES) * (height + 0.55) + 0.35), layout="constrained")
     _legend(figure, modalities)
-    titles = [RATINGS[measure] for measure in MEASURES]
+    titles = [meaning(RATINGS, measure) for measure in MEASURES]
     for part, (measure, chance) in zip(blocks(figure, titles, [1] * len(titles)), MEASURES.items(), strict=True):
         grid = part.subplots(1, len(strengths), sharex=True, sharey=True, squeeze=False)
         for axes, strength in zip(grid[0], strengths, strict=True):

@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 
 from lode.engine.errors import UserError
 from lode.figure import INK, MUTED, WIDTH, Table, blocks, fill, heading, in_order
-from lode.stability import agreement
+from lode.statistics.stability import agreement
 
 _FEW = 6  # with more selections every panel has the whole width, and the numbers are smaller
 _EMPTY = np.empty((0, 2), dtype=np.int64)  # a set that a selection has no neuron for

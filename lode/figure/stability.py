@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lode.artifacts import label
+from lode.engine.tables import label
 from lode.figure import MUTED, WIDTH, Table, colour, fill, grid_columns, heading, in_order, marker
+from lode.table.retests import RETESTS
 
 
 def draw(tables: dict[str, list[Table]]) -> Figure:
@@ -22,7 +23,7 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, table in zip(fill(grid, len(retests)), retests, strict=True):
         _draw_panel(axes, table)
-    figure.supxlabel(label("retests", "num_samples"), fontsize=8)
+    figure.supxlabel(label(RETESTS, "num_samples"), fontsize=8)
     figure.supylabel("overlap with the set from all samples [Jaccard index]", fontsize=8)
     return figure
 

@@ -12,16 +12,19 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from lode.artifacts import SCHEMAS, dense, dense_lists, dense_shape, list_column, neuron_columns, read_table
 from lode.engine.errors import UserError, unknown_name
+from lode.engine.tables import Table, read_table
 from lode.shapes import METRICS
+from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns
+from lode.table.importance import IMPORTANCE
+from lode.table.statistics import STATISTICS
 
 SCORE_SUMS = [f"{metric}_score_sum" for metric in METRICS]
 #: Facts of the weights: the same in every shard, so they are not added.
 FIXED = ["down_norm"]
 #: Whole histograms, a list a neuron; all other columns hold one number a neuron.
 LISTS = ["histogram"]
-POOLED = [name for name in SCHEMAS["statistics"].names[3:] if name not in (*SCORE_SUMS, *FIXED, *LISTS)]
+POOLED = [name for name in STATISTICS.schema.names[3:] if name not in (*SCORE_SUMS, *FIXED, *LISTS)]
 
 
 def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
@@ -118,38 +121,17 @@ def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str
         elif name in FIXED:
             columns[name] = statistics[0][name].ravel()
         else:
-            dtype = SCHEMAS["importance"].field(name).type.to_pandas_dtype()
+            dtype = IMPORTANCE.schema.field(name).type.to_pandas_dtype()
             columns[name] = np.asarray(sum(values[name] for values in statistics)).ravel().astype(dtype)
     return columns
 
 
-def gradient_columns(shards: Sequence[pa.Table]) -> dict[str, Any]:
-    """The columns of one table from those of its parts; what none of them captured is left out.
-
-    Raises:
-        UserError: the parts are of models of different sizes, or of captures that kept different things.
-    """
-    if len({dense_shape(shard) for shard in shards}) != 1:
-        raise UserError("gradients of one model differ in shape; delete them and run again")
-    kept = {tuple(name for name in SCHEMAS["gradients"].names[3:] if not shard[name].null_count) for shard in shards}
-    if len(kept) != 1:
-        raise UserError("some shards hold integrated gradients and others do not; delete the gradients and run again")
-    (names,) = kept
-    modalities, (_, num_layers, num_neurons) = dense_shape(shards[0])
-    columns = neuron_columns(modalities, num_layers, num_neurons)
-    for name in names:
-        dtype = SCHEMAS["gradients"].field(name).type.to_pandas_dtype()
-        total = np.sum([dense(shard, [name])[1][0] for shard in shards], axis=0)
-        columns[name] = total.ravel().astype(dtype)
-    return columns
-
-
-def shards_of(paths: Sequence[str], kind: str, datasets: Sequence[str]) -> dict[str, list[pa.Table]]:
+def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> dict[str, list[pa.Table]]:
     """Read shards, `<dataset>/<shard>.parquet`, in the order of their numbers.
 
     Args:
         paths: of all shards of one model.
-        kind: of table.
+        table: what they are.
         datasets: the mining datasets.
 
     Raises:
@@ -160,7 +142,7 @@ def shards_of(paths: Sequence[str], kind: str, datasets: Sequence[str]) -> dict[
         name = path.parent.name
         if name not in found:
             raise unknown_name(f"dataset of the shard {path}", name, found, "Shards are <dataset>/<shard>.parquet.")
-        found[name].append(read_table(path, kind))
+        found[name].append(read_table(path, table))
     for name, shards in found.items():
         if not shards:
             raise UserError(f"mining dataset {name}: no shard of it was given; capture it first")

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from lode.artifacts import list_column, neuron_columns
 from lode.engine.errors import UserError
 from lode.importance.histogram import count_by_bin
 from lode.importance.miner import TokenPlan, token_scores
 from lode.importance.normalisation import normalise
 from lode.shapes import METRICS, MODALITIES
+from lode.table._dense import list_column, neuron_columns
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 - It stands as its EXIF orientation says.
 - Greys of more than 8 bits: integers are scaled so that white is 2^b - 1, where b is the smallest even number of bits,
-  at least 8, that holds the image's largest value (so 12 bits stored as 16 are seen); floating-point greys with no
-  value above 1 are shares of white, others are taken as integers are. Greys below 0 are refused: where black is would
-  be a guess.
+  at least 8, that holds the image's largest value (so 12 bits stored as 16 are seen); floating-point greys
+  with no value above 1 are shares of white, and so are fractions below 2, where what a filter pushed above 1 is white;
+  others are taken as integers are. Greys below 0 are refused: where black is would be a guess.
 - What is transparent is white, as on a page.
 - Of an animation (GIF), the first frame.
 """
@@ -67,7 +67,7 @@ def white_of(greys: Float[np.ndarray, "height width"], whole: bool) -> float:
     if greys.min() < 0:
         raise ValueError(f"an image with greys down to {greys.min():g}, below black; choose a window and save 8 bits")
     largest = greys.max()
-    if not whole and largest <= 1:
+    if not whole and (largest <= 1 or (largest < 2 and not np.array_equal(greys, np.rint(greys)))):
         return 1.0
     num_bits = 8
     while 2.0**num_bits - 1 < largest:
@@ -78,7 +78,7 @@ def white_of(greys: Float[np.ndarray, "height width"], whole: bool) -> float:
 def eight_bits(image: Image.Image) -> Image.Image:
     """A grey image of more than 8 bits, as RGB; its transparent grey, if it has one, is white."""
     greys = np.asarray(image).astype(np.float64)
-    shown = np.rint(greys * (255 / white_of(greys, image.mode != "F"))).astype(np.uint8)
+    shown = np.rint(np.minimum(greys * (255 / white_of(greys, image.mode != "F")), 255)).astype(np.uint8)
     if "transparency" in image.info:
         shown[greys == image.info["transparency"]] = 255
     return Image.fromarray(shown).convert("RGB")

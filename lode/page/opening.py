@@ -12,7 +12,11 @@ from lode.page.runs import PARTS, where
 
 Row = dict[str, Any]
 #: How a verdict is written; of several runs of a set the first counts.
-VERDICTS = {"specific": "specific", "not_specific": "not shown to be specific", "cannot_be_told": "cannot be told here"}
+VERDICT_NAMES = {
+    "specific": "specific",
+    "not_specific": "not shown to be specific",
+    "cannot_be_told": "cannot be told here",
+}
 
 
 def openings(found: Sequence[Row]) -> list[Row]:
@@ -46,7 +50,7 @@ def conclusion(rows: Sequence[Row], model: str) -> str:
         rows: of the verdicts table, of outcome `content`.
         model: whose verdicts to tell.
     """
-    by_verdict: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
+    by_verdict: dict[str, list[str]] = {verdict: [] for verdict in VERDICT_NAMES}
     of_model = [row for row in rows if row["model"] == model]
     for name in in_order(row["set_name"] for row in of_model):
         row = most_telling([row for row in of_model if row["set_name"] == name])
@@ -64,7 +68,7 @@ def conclusion(rows: Sequence[Row], model: str) -> str:
 
 def most_telling(rows: Sequence[Row]) -> Row:
     """Of the runs of a set the one to show: where it is specific, or can be told, and there most selective."""
-    order = list(VERDICTS)
+    order = list(VERDICT_NAMES)
     return min(rows, key=lambda row: (order.index(row["verdict"]), -(row["selectivity"] or 0)))
 
 
@@ -74,12 +78,13 @@ def best_of(verdicts: Sequence[Row]) -> str:
     if not told:
         return ""
     best = max(told, key=lambda row: row["selectivity"])
-    tests = "1 test" if best["num_tests"] == 1 else f"{number(best['num_tests'])} tests together"
+    sets, tests = number(best["num_tests"]), number(best["num_at_stake"])
+    least = number(best["selectivity"] - best["simultaneous_low"])
     return (
-        f"Corrected over {tests}, all sets and runs of this report with matched controls. The most selective set of "
-        f"this model: {best['set_name']} in {where(best)}, {number(best['selectivity'])}; as the best of so many, "
-        f"{interval(best, 'simultaneous')}. Only a selectivity above about "
-        f"{number(best['selectivity'] - best['simultaneous_low'])} could be told from none there."
+        f"Over all runs of this report {sets} sets have matched controls, and in {tests} of them something is lost: p "
+        "is corrected over these, intervals over all of them. The most selective of this model: "
+        f"{best['set_name']} in {where(best)}, {number(best['selectivity'])}; as the best of {sets}, "
+        f"{interval(best, 'simultaneous')}. Only a selectivity above about {least} could be told from none there."
     )
 
 
@@ -93,7 +98,7 @@ def set_line(verdicts: Sequence[Row], effects: Sequence[Row]) -> Row:
     row = most_telling(verdicts)
     chosen = [verdict for verdict in verdicts if verdict["num_neurons"]]
     num_specific = sum(verdict["verdict"] == "specific" for verdict in verdicts)
-    called = VERDICTS[row["verdict"]]
+    called = VERDICT_NAMES[row["verdict"]]
     if num_specific and len(verdicts) > 1:
         called += f" in {number(num_specific)} of {number(len(verdicts))} runs"
     return {

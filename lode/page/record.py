@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lode.artifacts import read_provenance
 from lode.engine.errors import UserError
+from lode.engine.tables import read_provenance
 from lode.keys import MAKERS
 
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"

@@ -8,8 +8,8 @@ A plug-in `lode/scoring/<name>.py` has three constants and one public function::
     def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]
 
 - `COLUMN`: the column of the predictions table that is scored. `replies[i]` is its value for `samples[i]`: the greedy
-  reply, or a log-likelihood. `samples[i]` is a row of the `dataset` table (`lode/schemas.py`) of which a score may read
-  every column but `media`: the stage leaves the encoded files out.
+  reply, or a log-likelihood. `samples[i]` is a row of the `dataset` table (`lode/table/dataset.py`), of which a score
+  may read every column but `media`: the stage leaves the encoded files out.
 - `UNIT`: one of `UNITS`. The result is one finite float64 per sample, in the range of the unit; higher is better.
 - `SEES_STOPPING`: whether what follows the answer can change the score. A model that gives the right answer and then
   does not stop loses points where this is true, and none where it is false. A fact, which the contract test proves. The

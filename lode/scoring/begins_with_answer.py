@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lode.diagnostics import begins
+from lode.scoring._diagnostics import begins
 
 COLUMN = "reply"
 UNIT = "score in [0, 1]"

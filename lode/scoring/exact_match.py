@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lode.diagnostics import is_answer
+from lode.scoring._diagnostics import is_answer
 
 COLUMN = "reply"
 UNIT = "score in [0, 1]"

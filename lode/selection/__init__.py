@@ -27,9 +27,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int, Num
 
-from lode.artifacts import dense, dense_lists, dense_shape
 from lode.engine.errors import UserError, unknown_name
 from lode.shapes import MODALITY_SPLITS
+from lode.table._dense import dense, dense_lists, dense_shape
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 Set = tuple[Pairs, np.ndarray]

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from lode.artifacts import dense
 from lode.engine.errors import UserError, unknown_name
 from lode.selection import Pairs, Scores, as_pairs, check_ratio, num_asked, read, top
 from lode.shapes import METRICS
+from lode.table._dense import dense
 
 MIN_MODALITIES = 1
 NEEDS: dict[str, object] = {}

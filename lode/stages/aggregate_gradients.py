@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from lode.artifacts import read_table, write_table
-from lode.importance.aggregation import gradient_columns
+from lode.engine.tables import read_table, write_table
+from lode.importance.pooling import gradient_columns
+from lode.table.gradients import GRADIENTS
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Read all shards (io.gradients) and write their sum."""
-    shards = [read_table(path, "gradients") for path in cfg.io.gradients]
-    write_table(cfg.io.attributions, "gradients", gradient_columns(shards), made_by)
+    shards = [read_table(path, GRADIENTS) for path in cfg.io.gradients]
+    write_table(cfg.io.attributions, GRADIENTS, gradient_columns(shards), made_by)

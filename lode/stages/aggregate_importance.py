@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from lode.artifacts import write_table
+from lode.engine.tables import write_table
 from lode.importance.aggregation import importance_columns, shards_of
+from lode.table.importance import IMPORTANCE
+from lode.table.statistics import STATISTICS
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Read all shards (io.statistics: paths `<dataset>/<shard>.parquet`) and write the importance table."""
-    shards = shards_of(cfg.io.statistics, "statistics", cfg.mining_datasets)
-    write_table(cfg.io.importance, "importance", importance_columns(shards), made_by)
+    shards = shards_of(cfg.io.statistics, STATISTICS, cfg.mining_datasets)
+    write_table(cfg.io.importance, IMPORTANCE, importance_columns(shards), made_by)

@@ -20,18 +20,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lode.artifacts import read_provenance, read_table, write_table
-from lode.diagnostics import begins
 from lode.engine.errors import UserError
+from lode.engine.tables import read_provenance, read_table, write_table
 from lode.intervention import SHAM, Intervention, from_config, switched
+from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.answering import Prepared, Reply, Switch, judge, prepare_batch, write
 from lode.model.batching import in_batches
 from lode.model.loading import load
 from lode.model.tower import encoders_once
-from lode.reference import check_donors, class_means, donors_of, token_means
-from lode.training_data import check_unseen
+from lode.model.training_data import check_unseen
+from lode.scoring._diagnostics import begins
+from lode.table.dataset import DATASET
+from lode.table.importance import IMPORTANCE
+from lode.table.neurons import NEURONS
+from lode.table.predictions import PREDICTIONS
 
 SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
 
@@ -169,17 +173,17 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
     prepared = read_provenance(cfg.io.dataset)["config"]
     check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
-    rows_of_split = [row for row in read_table(cfg.io.dataset, "dataset").to_pylist() if row["split"] == "report"]
+    rows_of_split = [row for row in read_table(cfg.io.dataset, DATASET).to_pylist() if row["split"] == "report"]
     samples = rows_of_split[int(cfg.io.shard) :: cfg.ablation.shards]
     if not samples:
         raise UserError(
             f"{cfg.dataset.name}: shard {cfg.io.shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
             "'report' samples; use fewer shards (ablation.shards) or more samples"
         )
-    sets = neuron_sets(read_table(cfg.io.neurons, "neurons"))
+    sets = neuron_sets(read_table(cfg.io.neurons, NEURONS))
     intervention = from_config(cfg.intervention)
     if "class_means" in intervention.needs:
-        means = class_means(read_table(cfg.io.importance, "importance"))
+        means = class_means(read_table(cfg.io.importance, IMPORTANCE))
         intervention = replace(intervention, class_means=means)
     donors = donors_of(rows_of_split, cfg.seed) if "donors" in intervention.needs else {}
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
@@ -193,4 +197,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
 
     batches, batch_size = in_batches(samples, cfg.ablation.batch_size, work, cfg.dataset.name)
     rows = [row for of_set in zip(*batches, strict=True) for part in of_set for row in part]
-    write_table(cfg.io.predictions, "predictions", rows, {**made_by, "batch_size": batch_size})
+    write_table(cfg.io.predictions, PREDICTIONS, rows, {**made_by, "batch_size": batch_size})

@@ -14,22 +14,29 @@ import jinja2
 import numpy as np
 from omegaconf import OmegaConf
 
-from lode.artifacts import SCHEMAS, read_table, replacing
 from lode.engine.paths import paths_of
 from lode.engine.seal import BLANK
+from lode.engine.tables import meaning, read_table, replacing
 from lode.figure import read_tables
 from lode.keys import keys_of, tables_of
 from lode.page.clean import clean_scores
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, share_interval, spread
-from lode.page.opening import VERDICTS, openings
+from lode.page.opening import VERDICT_NAMES, openings
 from lode.page.record import read_figure, steps, table_record, versions
 from lode.page.runs import runs
 from lode.page.sets import num_asked, set_sizes
 from lode.statistics.intervals import smallest_visible_drop
+from lode.table.comparisons import COMPARISONS
+from lode.table.dataset import DATASET
+from lode.table.effects import EFFECTS
+from lode.table.neurons import NEURONS
+from lode.table.scores import SCORES
+from lode.table.selectivity import SELECTIVITY
+from lode.table.verdicts import VERDICTS
 
 #: The tables whose rows are on the page; of others it shows the provenance.
-READ = ("neurons", "effects", "scores", "comparisons", "selectivity", "verdicts")
+READ = (NEURONS, EFFECTS, SCORES, COMPARISONS, SELECTIVITY, VERDICTS)
 #: What the page shows first.
 LEAD_FIGURE = "selectivity_matrix"
 #: Of the intervals on the page.
@@ -67,7 +74,7 @@ def content(cfg: Any, made_by: Mapping[str, Any]) -> Row:
         for kind in tables_of("build_report")
         for path in paths_of(cfg.io[kind])
     ]
-    datasets = {Path(path).stem: read_table(path, "dataset") for path in cfg.io.dataset}
+    datasets = {Path(path).stem: read_table(path, DATASET) for path in cfg.io.dataset}
     of_datasets = {Path(path).stem: table_record("dataset", Path(path).stem, path) for path in cfg.io.dataset}
     records += of_datasets.values()
     records += [{**figure["record"], "kind": "figure", "what": figure["name"]} for figure in figures]
@@ -104,6 +111,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters.update(number=number, interval=interval, share_interval=share_interval, spread=spread)
-    environment.globals["verdict_names"] = VERDICTS
-    environment.globals["meaning"] = lambda kind, column: SCHEMAS[kind].field(column).metadata[b"description"].decode()
+    environment.globals["verdict_names"] = VERDICT_NAMES
+    by_name = {table.name: table for table in READ}
+    environment.globals["meaning"] = lambda name, column: meaning(by_name[name], column)
     return environment.get_template("build_report.html.jinja")

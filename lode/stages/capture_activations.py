@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from lode.artifacts import write_table
+from lode.dataset._mining import mined_samples
+from lode.engine.tables import write_table
 from lode.importance.miner import attention_weights, membership, plan_tokens
 from lode.importance.statistics import LayerSums, Recording, Statistics, hidden_sums, layer_sums
-from lode.mining import mined_samples
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, encode
 from lode.model.head import last_positions
 from lode.model.loading import load
+from lode.table.statistics import STATISTICS
 
 
 @torch.inference_mode()
@@ -94,4 +95,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     statistics = capture(adapter, samples, options.batch_size, options.attention, cfg.dataset.name, recording)
     counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
     facts = {**made_by, **counts, "batch_size": statistics.batch_size}
-    write_table(cfg.io.statistics, "statistics", statistics.columns(), facts)
+    write_table(cfg.io.statistics, STATISTICS, statistics.columns(), facts)

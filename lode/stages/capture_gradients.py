@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lode.artifacts import write_table
+from lode.dataset._mining import mined_samples
 from lode.engine.errors import UserError
+from lode.engine.tables import write_table
 from lode.importance.gradients import Sums, integrated_sums, patching_sums, product_sums, target_sums
 from lode.importance.miner import membership
 from lode.importance.statistics import Totals
 from lode.media import blanked
-from lode.mining import mined_samples
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, encode
@@ -31,6 +31,7 @@ from lode.model.gate import gate_site
 from lode.model.gold import Answered, append_gold, gold_losses
 from lode.model.loading import load
 from lode.model.tower import encoders_once
+from lode.table.gradients import GRADIENTS
 
 Members = Bool[Tensor, "batch modality token"]
 Layers = list[Float[Tensor, "batch token neuron"]]
@@ -191,4 +192,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     options = cfg.gradients
     totals = attribute(adapter, samples, options.batch_size, options.alpha, options.num_steps, cfg.dataset.name)
     facts = {**made_by, "num_samples": len(samples), "batch_size": totals.batch_size}
-    write_table(cfg.io.gradients, "gradients", totals.columns(), facts)
+    write_table(cfg.io.gradients, GRADIENTS, totals.columns(), facts)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lode.artifacts import read_table, replacing, write_table
 from lode.engine.seal import beside
-from lode.planted_tables import RATINGS
+from lode.engine.tables import read_table, replacing, write_table
+from lode.table.ratings import MEASURES, RATINGS
+from lode.table.scoreboard import SCOREBOARD
 
 Row = dict[str, Any]
 
@@ -38,7 +39,7 @@ def scoreboard(ratings: Sequence[Row]) -> list[Row]:
     cells: dict[tuple[Any, ...], dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
     for row in ratings:
         for modality in (row["modality"], "all"):
-            for measure in RATINGS:
+            for measure in MEASURES:
                 key = (row["selection"], row["strength"], modality, measure)
                 cells[key][row["planting_seed"]].append(row[measure])
     names = ("selection", "strength", "modality", "measure")
@@ -71,9 +72,9 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     ratings = [
         {"selection": Path(path).stem, **row}
         for path in cfg.io.ratings
-        for row in read_table(path, "ratings").to_pylist()
+        for row in read_table(path, RATINGS).to_pylist()
     ]
     rows = scoreboard(ratings)
     with replacing(cfg.io.text, sealed=False) as temporary:
         temporary.write_text(as_text(rows), encoding="utf-8")
-    write_table(cfg.io.scoreboard, "scoreboard", rows, {**made_by, **beside(cfg.io.scoreboard, cfg.io.text)})
+    write_table(cfg.io.scoreboard, SCOREBOARD, rows, {**made_by, **beside(cfg.io.scoreboard, cfg.io.text)})

@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from lode.artifacts import replacing
 from lode.checks.model_folder import (
     check_folder,
     check_processor_names,
@@ -21,8 +20,9 @@ from lode.checks.model_folder import (
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT, is_local
 from lode.engine.seal import BLANK
+from lode.engine.tables import replacing
 from lode.model.manifest import LOADED, NOT_LOADED, describe
-from lode.training_data import training_data
+from lode.model.training_data import training_data
 
 #: What is fetched of a repository.
 PATTERNS: dict[str, Any] = {"allow_patterns": list(LOADED), "ignore_patterns": list(NOT_LOADED)}

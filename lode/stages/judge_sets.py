@@ -9,10 +9,12 @@ are judged in the same way, each as a family of its own, and stand beside.
 from collections.abc import Mapping
 from typing import Any
 
-from lode.artifacts import read_provenance, read_table, write_table
+from lode.engine.tables import read_provenance, read_table, write_table
 from lode.keys import keys_of
 from lode.shapes import COMPARED
 from lode.statistics.verdict import judge
+from lode.table.selectivity import SELECTIVITY
+from lode.table.verdicts import VERDICTS
 
 Row = dict[str, Any]
 
@@ -33,11 +35,23 @@ def of_empty_sets(num_unique: Mapping[str, int]) -> list[Row]:
     return [{"set_name": name, "outcome": outcome, **nothing} for outcome in COMPARED for name in empty]
 
 
-def alike(of_run: Mapping[str, Any], kind: str, set_name: str) -> Row:
-    """How far the controls of a set resemble it, from the provenance of its neurons table; None: not recorded."""
-    shared, ratios = (of_run.get(key, {}).get(kind, {}).get(set_name) for key in ("shared_frac", "magnitude_ratios"))
+def alike(of_run: Mapping[str, Any], row: Row) -> Row:
+    """How far the controls of a set resemble it and each other, from the provenance of its neurons table.
+
+    Of a score only the controls that wrote replies have a value, the first of all. None: not recorded.
+    """
+    recorded = ("shared_frac", "num_different", "magnitude_ratios")
+    shared, different, ratios = (
+        of_run.get(of, {}).get(row["control_kind"], {}).get(row["set_name"]) for of in recorded
+    )
+    ratios = ratios and ratios[: row["num_controls"]]
     mean = sum(ratios) / len(ratios) if ratios else None
-    return {"shared_frac": shared, "control_magnitudes": ratios, "magnitude_ratio": mean}
+    return {
+        "shared_frac": shared,
+        "num_different": None if different is None else min(different, row["num_controls"]),
+        "control_magnitudes": ratios or None,
+        "magnitude_ratio": mean,
+    }
 
 
 def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
@@ -53,11 +67,11 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         keys = keys_of("selectivity", path)
         of_run = made[keys["model"], keys["selection"]]
         rows += [{**keys, **row} for row in of_empty_sets(of_run.get("num_unique", {}))]
-        for row in headline(read_table(path, "selectivity").to_pylist()):
-            rows.append({**keys, **row, **alike(of_run, row["control_kind"], row["set_name"])})
+        for row in headline(read_table(path, SELECTIVITY).to_pylist()):
+            rows.append({**keys, **row, **alike(of_run, row)})
     judged = [
         {**verdict.row, **{name: value for name, value in vars(verdict).items() if name != "row"}}
         for outcome in COMPARED
         for verdict in judge([row for row in rows if row["outcome"] == outcome])
     ]
-    write_table(cfg.io.verdicts, "verdicts", judged, made_by)
+    write_table(cfg.io.verdicts, VERDICTS, judged, made_by)

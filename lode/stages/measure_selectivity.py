@@ -21,13 +21,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import Table, read_table, write_table
 from lode.scoring import UNITS
 from lode.shapes import COMPARED, TOKEN_MODALITIES, headline_first
-from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals
+from lode.statistics.intervals import LEVEL, drop_intervals, effective_clusters, mean_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights, specificity_f
 from lode.statistics.significance import holm
+from lode.table.comparisons import COMPARISONS
+from lode.table.effects import EFFECTS
+from lode.table.sample_scores import SAMPLE_SCORES
+from lode.table.selectivity import SELECTIVITY
 
 Row = dict[str, Any]
 _OF_TEXT = ("text", "special_text")
@@ -131,7 +135,7 @@ def comparison_rows(effects: Sequence[Row], modalities: Mapping[str, Sequence[st
         row["own"] = own and own[row["dataset"]]
         row["p_holm"], row["num_tests"] = p_holm, sizes.count(tuple(row[column] for column in family))
         row["mcnemar_p_holm"] = mcnemar[test(row)]
-    return [{name: row[name] for name in SCHEMAS["comparisons"].names} for row in rows]
+    return [{name: row[name] for name in COMPARISONS.schema.names} for row in rows]
 
 
 def selectivity_rows(
@@ -193,7 +197,9 @@ def _selectivity(names: Sequence[str], benchmarks: Mapping[str, Benchmark], own:
         "interval_high": float(intervals.high[0]),
         "wide_low": float(intervals.wide_low[0]),
         "wide_high": float(intervals.wide_high[0]),
-        "num_clusters": min(len(set(of.clusters.tolist())) for of in measurable.values()),
+        "effective_clusters": min(
+            effective_clusters(np.unique(of.clusters, return_counts=True)[1]) for of in measurable.values()
+        ),
         "specificity_f": specificity_f(shares, np.ones(len(shares)), is_own),
         "control_values": values[1:].tolist(),
         "control_mean": float(values[1:].mean()) if len(names) > 1 else None,
@@ -212,15 +218,15 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         UserError: the benchmarks of the tables and of the config differ, or a table holds no row.
     """
     modalities = {str(name): list(held) for name, held in cfg.benchmark_modalities.items()}
-    effects = [row for path in cfg.io.effects for row in _rows(path, "effects").to_pylist()]
-    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, "sample_scores") for p in cfg.io.sample_scores)}
+    effects = [row for path in cfg.io.effects for row in _rows(path, EFFECTS).to_pylist()]
+    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, SAMPLE_SCORES) for p in cfg.io.sample_scores)}
     for what, found in (("effects", {row["dataset"] for row in effects}), ("sample scores", set(scored))):
         if found != set(modalities):
             raise UserError(
                 f"{what} of {', '.join(sorted(found))}; benchmark_modalities names {', '.join(sorted(modalities))}: "
                 "expected one table for every benchmark"
             )
-    write_table(cfg.io.comparisons, "comparisons", comparison_rows(effects, modalities), made_by)
+    write_table(cfg.io.comparisons, COMPARISONS, comparison_rows(effects, modalities), made_by)
     effect_of = {(row["dataset"], row["outcome"]): row for row in effects}
     rows: list[Row] = []
     for outcome in COMPARED:
@@ -229,11 +235,11 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         if len({tuple(of.drops) for of in benchmarks.values()}) > 1:
             raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
         rows += selectivity_rows(outcome, benchmarks, modalities)
-    write_table(cfg.io.selectivity, "selectivity", rows, made_by)
+    write_table(cfg.io.selectivity, SELECTIVITY, rows, made_by)
 
 
-def _rows(path: str, kind: str) -> pa.Table:
-    table = read_table(path, kind)
-    if not table.num_rows:
+def _rows(path: str, table: Table) -> pa.Table:
+    data = read_table(path, table)
+    if not data.num_rows:
         raise UserError(f"{path}: no row; expected effects and scores of at least one set: run the scoring again")
-    return table
+    return data

@@ -9,12 +9,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from lode.artifacts import read_table, write_table
+from lode.engine.tables import read_table, write_table
 from lode.model.loading import load
+from lode.model.training_data import write_training_data
 from lode.planting.calibration import observe
 from lode.planting.plant import plant
 from lode.planting.proof import prove_planting
-from lode.training_data import write_training_data
+from lode.table.dataset import DATASET
+from lode.table.proof import PROOF
+from lode.table.truth import TRUTH
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -22,7 +25,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     options = cfg.planting
     samples = {}
     for path in cfg.io.dataset:
-        rows = [row for row in read_table(path, "dataset").to_pylist() if row["split"] == "mine"]
+        rows = [row for row in read_table(path, DATASET).to_pylist() if row["split"] == "mine"]
         samples[Path(path).stem] = rows[: options.num_samples]
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     tokens = observe(adapter, samples)
@@ -30,8 +33,8 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     marked, proof = prove_planting(adapter, planted, truth, list(options.modalities), samples)
     trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
     write_folder(planted, Path(cfg.io.model), made_by, trained_on)
-    write_table(cfg.io.proof, "proof", proof, made_by)
-    write_table(cfg.io.truth, "truth", marked, made_by)
+    write_table(cfg.io.proof, PROOF, proof, made_by)
+    write_table(cfg.io.truth, TRUTH, marked, made_by)
 
 
 def write_folder(adapter: Any, folder: Path, made_by: dict[str, Any], trained_on: dict[str, Any] | None) -> None:

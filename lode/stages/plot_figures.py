@@ -8,15 +8,16 @@ import json
 from importlib import import_module
 from typing import Any
 
-from lode.artifacts import replacing
 from lode.engine.seal import BLANK, beside
+from lode.engine.tables import replacing
 from lode.figure import house_style, read_tables
+from lode.table import table_of
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Draw `cfg.figure` from its tables in `cfg.io` to `cfg.io.figure` (SVG) and `cfg.io.png`."""
     plugin = import_module(f"lode.figure.{cfg.figure.plugin}")
-    tables = read_tables(cfg.io, cfg.figure.tables)
+    tables = read_tables(cfg.io, map(table_of, cfg.figure.tables))
     record = {"figure": cfg.figure.name, "caption": cfg.figure.caption, **made_by}
     with house_style(cfg.figure.name):
         figure = plugin.draw(tables)

@@ -11,11 +11,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from lode.artifacts import write_rows
 from lode.dataset import Sample, spoken_options
-from lode.diagnostics import canonical
 from lode.engine.errors import UserError
+from lode.engine.tables import write_rows
 from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
+from lode.scoring._diagnostics import canonical
+from lode.table.dataset import DATASET
 
 #: Samples that are in memory at a time.
 GROUP_SIZE = 16
@@ -108,19 +109,19 @@ class HeldOut:
 
 
 class Clusters:
-    """Which cluster shows each medium: samples of one picture, sound or video are not independent."""
+    """Which cluster shows what: samples of one picture, sound, video, or prompt without any are not independent."""
 
     def __init__(self) -> None:
         self.showing: dict[tuple[str, str], tuple[str, str]] = {}
 
     def add(self, sample: Sample, shown: Sequence[tuple[str, str]]) -> None:
-        """Raise `UserError` naming two samples that show one medium and are said to have nothing in common.
+        """Raise `UserError` naming two samples that show the same and are said to have nothing in common.
 
         Args:
             sample: of one cluster.
             shown: as `check_sample` gives it.
         """
-        for what in shown[: len(sample.media)]:
+        for what in shown:
             sample_id, cluster = self.showing.setdefault(what, (sample.sample_id, sample.cluster_id))
             if cluster != sample.cluster_id:
                 raise UserError(
@@ -210,4 +211,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     Of an own file there is also one page: what its writer compressed together.
     """
     facts = {**made_by, "data": description(cfg.dataset, cfg.split)}
-    write_rows(cfg.io.dataset, "dataset", rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)
+    write_rows(cfg.io.dataset, DATASET, rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)

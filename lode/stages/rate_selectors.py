@@ -14,9 +14,12 @@ import pyarrow as pa
 from jaxtyping import Bool, Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from lode.artifacts import read_importance, read_provenance, read_table, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_provenance, read_table, write_table
 from lode.selection import taking_part
+from lode.table._reading import read_importance
+from lode.table.ratings import RATINGS
+from lode.table.truth import TRUTH
 
 
 def share_at_k(which: Bool[np.ndarray, " neuron"], scores: Float[np.ndarray, " neuron"], k: int) -> float:
@@ -100,7 +103,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Rate one selection on one planted model."""
     planting = read_provenance(cfg.io.truth)["config"]["planting"]
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
-    truth = read_table(cfg.io.truth, "truth")
+    truth = read_table(cfg.io.truth, TRUTH)
     rows = rate(read_importance(cfg.io.importance, cfg.io.attributions), truth, plugin, cfg.selection, cfg.seed)
     which = {"strength": planting["strength"], "planting_seed": planting["seed"]}
-    write_table(cfg.io.ratings, "ratings", [{**which, **row} for row in rows], made_by)
+    write_table(cfg.io.ratings, RATINGS, [{**which, **row} for row in rows], made_by)

@@ -1,8 +1,8 @@
 """Stage 4d: would other samples have given the same sets? A selection again on some of the shards.
 
-The first shards are nested sub-samples, the even and the odd ones two halves (`lode/stability.py`); nothing is captured
-twice. Two things are asked: how the sets from fewer samples overlap with those from all, and how alike two halves rank
-all neurons. Both are about samples of the same datasets; neither tells whether a set is right.
+The first shards are nested sub-samples, the even and the odd ones two halves (`lode/statistics/stability.py`); nothing
+is captured twice. Two things are asked: how the sets from fewer samples overlap with those from all, and how alike two
+halves rank all neurons. Both are about samples of the same datasets; neither tells whether a set is right.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import SCHEMAS, with_gradients, with_nulls, write_table
 from lode.engine.errors import UserError
-from lode.importance.aggregation import gradient_columns, importance_columns, shards_of
+from lode.engine.tables import with_nulls, write_table
+from lode.importance.aggregation import importance_columns, shards_of
+from lode.importance.pooling import gradient_columns
 from lode.selection import Scores, Set, taking_part
-from lode.stability import chance_jaccard, halves, jaccard, split_half
+from lode.statistics.stability import chance_jaccard, halves, jaccard, split_half
+from lode.table._reading import with_gradients
+from lode.table.gradients import GRADIENTS
+from lode.table.importance import IMPORTANCE
+from lode.table.retests import RETESTS
+from lode.table.statistics import STATISTICS
 
 Row = dict[str, Any]
+#: What shards may be, by name.
+READ = {table.name: table for table in (STATISTICS, GRADIENTS)}
 #: By kind of table and by dataset, the shards in order.
 Shards = Mapping[str, Mapping[str, Sequence[pa.Table]]]
 
@@ -29,13 +37,11 @@ def part_of(shards: Shards, which: Sequence[int]) -> pa.Table:
         kind: {name: [tables[index] for index in which] for name, tables in by_dataset.items()}
         for kind, by_dataset in shards.items()
     }
-    schema = SCHEMAS["importance"]
-    columns = with_nulls(importance_columns(some["statistics"]), schema)
-    table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    table = pa.table(with_nulls(importance_columns(some["statistics"]), IMPORTANCE), schema=IMPORTANCE.schema)
     if "gradients" not in some:
         return table
     further = gradient_columns([shard for tables in some["gradients"].values() for shard in tables])
-    return with_gradients(table, pa.table(with_nulls(further, SCHEMAS["gradients"]), schema=SCHEMAS["gradients"]))
+    return with_gradients(table, pa.table(with_nulls(further, GRADIENTS), schema=GRADIENTS.schema))
 
 
 def num_samples(table: pa.Table) -> int:
@@ -95,6 +101,6 @@ def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Read the shards of one model, those with gradients too where they are handed over; write the retests table."""
     kinds = [kind for kind in ("statistics", "gradients") if cfg.io[kind]]
-    shards = {kind: shards_of(cfg.io[kind], kind, cfg.mining_datasets) for kind in kinds}
+    shards = {kind: shards_of(cfg.io[kind], READ[kind], cfg.mining_datasets) for kind in kinds}
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
-    write_table(cfg.io.retests, "retests", retest(shards, plugin, cfg.selection, cfg.seed), made_by)
+    write_table(cfg.io.retests, RETESTS, retest(shards, plugin, cfg.selection, cfg.seed), made_by)

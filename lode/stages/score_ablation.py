@@ -21,15 +21,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lode.artifacts import read_table, write_table
-from lode.diagnostics import is_answer, loops, parses
 from lode.engine.errors import UserError
-from lode.predictions import CONSTANT, NeuronSet, by_set, constant_replies, matched_samples, order
+from lode.engine.tables import read_table, write_table
 from lode.scoring import UNITS
+from lode.scoring._diagnostics import is_answer, loops, parses
+from lode.scoring._predictions import CONSTANT, NeuronSet, by_set, constant_replies, matched_samples, order
 from lode.shapes import headline_first
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
 from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
+from lode.table.dataset import DATASET
+from lode.table.effects import EFFECTS
+from lode.table.predictions import PREDICTIONS
+from lode.table.sample_scores import SAMPLE_SCORES
+from lode.table.scores import SCORES
 
 Row = Mapping[str, Any]
 #: Columns of the predictions that are likelihoods of the gold answer, which every set has.
@@ -284,9 +289,9 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     names = list(cfg.dataset.scores)
     if not names:
         raise UserError(f"dataset {cfg.dataset.name!r} names no score; expected dataset.scores to list at least one")
-    dataset = read_table(cfg.io.dataset, "dataset").drop_columns(["media"]).to_pylist()
+    dataset = read_table(cfg.io.dataset, DATASET).drop_columns(["media"]).to_pylist()
     origin = ", ".join(cfg.io.predictions)
-    shards = [read_table(path, "predictions") for path in cfg.io.predictions]
+    shards = [read_table(path, PREDICTIONS) for path in cfg.io.predictions]
     groups = by_set([row for shard in shards for row in shard.to_pylist()], origin)
     samples = matched_samples(dataset, groups, origin)
     rows = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
@@ -300,8 +305,8 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         values = score_sets(outcome.plugin, {key: rows[key] for key in sets}, samples)
         key = {"dataset": cfg.dataset.name, "score_name": outcome.name, "outcome": outcome.role}
         scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters))
-    write_table(cfg.io.scores, "scores", [row for of in scored for row in of.score_rows(rows, samples)], made_by)
-    write_table(cfg.io.effects, "effects", [row for of in scored for row in of.effect_rows()], made_by)
+    write_table(cfg.io.scores, SCORES, [row for of in scored for row in of.score_rows(rows, samples)], made_by)
+    write_table(cfg.io.effects, EFFECTS, [row for of in scored for row in of.effect_rows()], made_by)
     parts = [of.sample_columns(samples) for of in scored]
     columns = {name: list(chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
-    write_table(cfg.io.sample_scores, "sample_scores", columns, made_by)
+    write_table(cfg.io.sample_scores, SAMPLE_SCORES, columns, made_by)

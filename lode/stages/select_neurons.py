@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lode.artifacts import SCHEMAS, read_importance, write_table
 from lode.control import Pairs, Selected, magnitude, magnitude_ratios
 from lode.engine.errors import UserError
+from lode.engine.tables import write_table
 from lode.selection import Set, num_asked, taking_part
+from lode.table._reading import read_importance
+from lode.table.neurons import NEURONS
 
 
 def union(sets: Sequence[Set]) -> Set:
@@ -57,7 +59,7 @@ def _table(key: dict[str, Any], modality: str, pairs: Pairs, scores: np.ndarray,
     names = {**key, "modality": modality}
     columns: dict[str, Any] = {column: [value] * len(pairs) for column, value in names.items()}
     columns |= {"layer": pairs[:, 0], "neuron": pairs[:, 1], "score": scores, "rank": ranks}
-    return pa.table(columns, schema=SCHEMAS["neurons"])
+    return pa.table(columns, schema=NEURONS.schema)
 
 
 def with_controls(
@@ -67,14 +69,14 @@ def with_controls(
 
     Returns:
         Rows of the neurons table, and by kind and set how far controls resemble the set: `shared_frac`, the mean share
-        of a control's neurons that are the set's own, and `magnitude_ratios`, the mean magnitude of each
-        control over that of the set.
+        of a control's neurons that are the set's own, `num_different`, how many of the controls differ from each other
+        and from the set, and `magnitude_ratios`, the mean magnitude of each control over that of the set.
     """
     drawn = {
         kind: list(import_module(f"lode.control.{kind}").controls(selected, num_draws, seed)) for kind in sorted(kinds)
     }
     parts: list[pa.Table] = []
-    alike: dict[str, dict[str, dict[str, Any]]] = {"shared_frac": {}, "magnitude_ratios": {}}
+    alike: dict[str, dict[str, dict[str, Any]]] = {"shared_frac": {}, "num_different": {}, "magnitude_ratios": {}}
     values = magnitude(selected.table)
     for name, (pairs, scores) in sets.items():
         parts.append(rows(name, pairs, scores))
@@ -87,6 +89,7 @@ def with_controls(
             if members and own:
                 shared = float(np.mean([len(own & found) / len(own) for found in members]))
                 alike["shared_frac"].setdefault(kind, {})[name] = shared
+                alike["num_different"].setdefault(kind, {})[name] = len({*map(frozenset, members)} - {frozenset(own)})
                 alike["magnitude_ratios"].setdefault(kind, {})[name] = magnitude_ratios(values, pairs, matched)
     return pa.concat_tables(parts), alike
 
@@ -113,4 +116,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "num_unique": {name: len(np.unique(pairs, axis=0)) for name, pairs in unique.items()},
         **alike,
     }
-    write_table(cfg.io.neurons, "neurons", {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})
+    write_table(cfg.io.neurons, NEURONS, {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})

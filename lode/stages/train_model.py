@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lode.dataset import Sample
 from lode.media import Sampling
 from lode.model.encoding import chat, process, sampling_of
-from lode.training_data import write_training_data
+from lode.model.training_data import write_training_data
 
 Encoded = dict[str, torch.Tensor]
 

@@ -15,8 +15,9 @@ Drops of 0 to 0.5: 80 samples 0.956 or more; 20 clusters of 4, or of 1 to 11, sa
 0.967 or more, at 0.5 0.948; 20 clusters of 16 at 0.2 0.956, at 0.5 0.88. Nats, 80 samples: normal 0.95, exponential
 and lognormal drops 0.94, where 5 % of samples lose much 0.97 (Student's t: 0.88), t with 3 degrees 0.93; 20 unequal
 clusters 0.92 or more where many of them lose something. Where few samples lose much no interval knows it: 0.85 for the
-difference of two means of which 2 % do, and less of fewer samples or clusters. What is wrong then is the upper end,
-which no verdict rests on.
+difference of two means of which 2 % do, and less of fewer samples or clusters. What is wrong then is the upper end of a
+loss, so the lower end of a selectivity where it is others that lose much in few samples: there a verdict rests on its
+p-value alone.
 """
 
 from functools import cache
@@ -215,7 +216,7 @@ def simultaneous_interval(
     value: float,
     ends: tuple[float, float],
     wide_ends: tuple[float, float],
-    num_clusters: int,
+    num_clusters: float,
     level: float,
     num_tests: int,
 ) -> tuple[float, float]:
@@ -228,16 +229,21 @@ def simultaneous_interval(
         value: the estimate.
         ends: of its interval at `level`.
         wide_ends: of its interval at `WIDE_LEVEL`.
-        num_clusters: fewest clusters of a benchmark that takes part.
+        num_clusters: fewest effective clusters of a benchmark that takes part.
         level: below `WIDE_LEVEL`.
         num_tests: how many estimates the best was taken from.
     """
     assert num_tests > 0, "the estimate is itself a test"
-    given, wide, wanted = (quantile(float(num_clusters), at) for at in (level, WIDE_LEVEL, 1 - (1 - level) / num_tests))
+    given, wide, wanted = (quantile(num_clusters, at) for at in (level, WIDE_LEVEL, 1 - (1 - level) / num_tests))
+    below, above = (
+        _reach(abs(value - near), abs(value - far), given, wide, wanted)
+        for near, far in zip(ends, wide_ends, strict=True)
+    )
+    return value - below, value + above
 
-    def reach(near: float, far: float) -> float:
-        curve = (far / wide - near / given) / (wide - given)
-        reached = wanted * (near / given + curve * (wanted - given))
-        return max(reached, far * wanted / wide) if wanted > wide else reached
 
-    return value - reach(value - ends[0], value - wide_ends[0]), value + reach(ends[1] - value, wide_ends[1] - value)
+def _reach(near: float, far: float, given: float, wide: float, wanted: float) -> float:
+    """What a side reaches at the quantile `wanted`, where it reaches `near` at `given` and `far` at `wide`."""
+    curve = (far / wide - near / given) / (wide - given)
+    reached = wanted * (near / given + curve * (wanted - given))
+    return max(reached, far * wanted / wide) if wanted > wide else reached

@@ -27,12 +27,19 @@ def rank_p_value(drop: float, control_drops: Sequence[float] | Float[np.ndarray,
     return (1 + at_least) / (1 + len(control_drops))
 
 
-def report_p_values(effects: Sequence[float], controls: Sequence[Sequence[float]]) -> Float[np.ndarray, " test"]:
+def report_p_values(
+    effects: Sequence[float], controls: Sequence[Sequence[float] | Float[np.ndarray, " control"]], fudge: float = 0.0
+) -> Float[np.ndarray, " test"]:
     """P-values after correction over all sets of a report, from the controls themselves (single-step max-T).
 
-    Each set's effect and its R controls are put in units of their common mean and spread, z (the effect is among the
-    R + 1 values, or it would look larger than a control just for being left out). M_r is the largest z over all sets
-    at draw r, and p = (1 + #(M_r >= z)) / (1 + R): how often does the best of as many random sets do as well?
+    Each set's effect and its R controls are put in units of their common mean and spread,
+    z = (value - mean) / sqrt(spread^2 + fudge^2) (the effect is among the R + 1 values, or it would look larger than a
+    control just for being left out). M_r is the largest z over all sets at draw r, and p = (1 + #(M_r >= z)) / (1 + R):
+    how often does the best of as many random sets do as well?
+
+    One value alone that differs from R equal ones has z = sqrt(R), however small it is; so without `fudge` one control
+    of 0.01 anywhere in a report would hide an effect of 1. With it, a spread that is small beside it makes no large z
+    (Tusher, Tibshirani & Chu 2001).
 
     Why this keeps the family-wise error. Where a set is no better than a random one, its effect and its controls are
     exchangeable, and so are their z, since the units treat all R + 1 alike, whatever the distribution. Where all sets
@@ -48,6 +55,7 @@ def report_p_values(effects: Sequence[float], controls: Sequence[Sequence[float]
     Args:
         effects: one a set and run; the larger, the more it stands out.
         controls: of each effect, in the order of draws. Where their numbers differ, the first draws that all have.
+        fudge: in the unit of the effects: spreads below it hardly count.
     """
     num_draws = min(map(len, controls), default=0)
     assert len(effects) == len(controls), "expected the controls of every effect"
@@ -56,7 +64,7 @@ def report_p_values(effects: Sequence[float], controls: Sequence[Sequence[float]
     values = np.array([[effect, *of[:num_draws]] for effect, of in zip(effects, controls, strict=True)], dtype=float)
     spread = values.std(axis=1, keepdims=True)
     centred = values - values.mean(axis=1, keepdims=True)
-    z = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > TIE)
+    z = np.divide(centred, np.hypot(spread, fudge), out=np.zeros_like(centred), where=spread > TIE)
     largest = z[:, 1:].max(axis=0)
     return np.asarray((1 + (largest >= z[:, :1] - TIE).sum(axis=1)) / (1 + num_draws))
 

@@ -7,32 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
 
-from lode.artifacts import SCHEMAS, neuron_columns, read_provenance, read_table, write_table
 from lode.dataset import BY_LETTER
-from lode.diagnostics import begins
-from lode.engine.errors import UserError
+from lode.engine.tables import read_table, write_table
 from lode.intervention import SHAM, switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.answering import Reply, Switch, generate, judge, judge_gold, option_tokens, prepare_batch, write
 from lode.model.encoding import encode
-from lode.shapes import MODALITIES
-from lode.stages import benchmark_ablation
-from lode.stages.benchmark_ablation import CLEAN, SET_COLUMNS, NeuronSet, ablate_batch, blanked_batch, neuron_sets
-from lode.study import compose, restrict
+from lode.scoring._diagnostics import begins
+from lode.stages.benchmark_ablation import CLEAN, SET_COLUMNS, NeuronSet, ablate_batch, blanked_batch, untouched
+from lode.table.predictions import PREDICTIONS
 from tests.plain_answers import MAX_NEW_TOKENS, PROMPTS, gold_tokens, plain_reply, slow_end, slow_likelihood
 from tests.switching import INTERVENTIONS, donors, intervention
-from tests.tables import filled_fields
-from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, PREPARED, RECORDS, record
-
-
-def run_stage(overrides: list[str], made_by: dict[str, Any]) -> None:
-    benchmark_ablation.run(restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), made_by)
+from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, record
 
 
 def written(adapter: Adapter, samples: Sequence[dict[str, Any]], switch: Switch, limit: int) -> list[Reply]:
@@ -90,7 +81,7 @@ def test_replies_equal_plain_generation(
 
 def test_clean_replies_equal_plain_replies(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     with torch.inference_mode():
-        replies = written(tiny, samples, benchmark_ablation.untouched, MAX_NEW_TOKENS)
+        replies = written(tiny, samples, untouched, MAX_NEW_TOKENS)
     assert [(r.text, r.num_tokens, r.truncated) for r in replies] == [plain_reply(tiny, s) for s in samples]
 
 
@@ -98,7 +89,7 @@ def test_clean_replies_equal_plain_replies(tiny: Adapter, samples: list[dict[str
 def test_the_limit_holds_for_the_shortcut_too(tiny: Adapter, samples: list[dict[str, Any]], limit: int) -> None:
     """A reply that is the gold answer and just as long as the limit is truncated: its end token was not spoken."""
     with torch.inference_mode():
-        replies = written(tiny, samples, benchmark_ablation.untouched, limit)
+        replies = written(tiny, samples, untouched, limit)
     expected = [plain_reply(tiny, sample, limit) for sample in samples]
     assert [(reply.text, reply.num_tokens, reply.truncated) for reply in replies] == expected
 
@@ -221,25 +212,6 @@ def test_clean_is_never_intervened(tiny: Adapter) -> None:
     )
 
 
-def neurons_table() -> list[dict[str, Any]]:
-    control = ("image_uniform_00", "control", "image", "uniform", 0)
-    keys = [("image", "method", "", "", -1), control, ("all", "method", "", "", -1)]
-    places = [[(2, 7), (0, 3)], [(2, 1), (0, 9)], [(0, 3), (2, 7), (0, 3)]]
-    return [
-        {**dict(zip(SET_COLUMNS, key, strict=True)), "modality": "image", "layer": layer, "neuron": neuron,
-         "score": 1.0, "rank": 0}
-        for key, pairs in zip(keys, places, strict=True) for layer, neuron in pairs
-    ]  # fmt: skip
-
-
-def test_sets_of_a_table() -> None:
-    sets = neuron_sets(pa.Table.from_pylist(neurons_table(), SCHEMAS["neurons"]))
-    assert [s.key["set_name"] for s in sets] == ["none", "image", "image_uniform_00", "all"]
-    assert [s.neurons.tolist() for s in sets] == [[], [[0, 3], [2, 7]], [[0, 9], [2, 1]], [[0, 3], [2, 7]]]
-    assert tuple(sets[2].key) == SET_COLUMNS
-    assert tuple(sets[2].key.values()) == ("image_uniform_00", "control", "image", "uniform", 0)
-
-
 # --- options of a multiple choice -------------------------------------------------------------------------------------
 
 
@@ -281,8 +253,8 @@ def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> No
     key = dict(zip(SET_COLUMNS, ("image", "method", "", "", -1), strict=True))
     sets = [CLEAN, NeuronSet(key, np.array([(0, n) for n in range(NUM_NEURONS)]))]
     both = list(ablate_batch(tiny, [SPELT, LONG], sets, intervention(tiny, "zero"), 2))
-    write_table(tmp_path / "p.parquet", "predictions", [row for rows in both for row in rows], {})
-    clean, none, switched, again_none = read_table(tmp_path / "p.parquet", "predictions")["choice_log_likelihoods"]
+    write_table(tmp_path / "p.parquet", PREDICTIONS, [row for rows in both for row in rows], {})
+    clean, none, switched, again_none = read_table(tmp_path / "p.parquet", PREDICTIONS)["choice_log_likelihoods"]
     assert none.as_py() is again_none.as_py() is None
     assert len(clean.as_py()) == len(switched.as_py()) == 3
     assert clean.as_py() != switched.as_py()
@@ -313,88 +285,3 @@ def test_the_blank_run_shows_black_images(tiny: Adapter, samples: list[dict[str,
 
 def test_nothing_to_blank(tiny: Adapter) -> None:
     assert blanked_batch(tiny, [sample for sample in RECORDS if not sample["media"]], 2) == []
-
-
-@pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_run_writes_every_set_of_every_sample(
-    tmp_path: Path, tiny: Adapter, tiny_manifest: Path, batch_size: int
-) -> None:
-    """Replies do not depend on the batch; only the `report` split is asked, and of blank media where there are any."""
-    extra = {"meta": "{}"}
-    rows = [{**sample, **extra, "split": "mine" if i == 1 else "report"} for i, sample in enumerate(PROMPTS[:7])]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
-    write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
-    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
-    batches = [f"ablation.batch_size={batch_size}", "io.shard=0"]
-    run_stage([*paths, f"io.manifest={tiny_manifest}", *batches, "runtime.device=cpu"], {"batch": batch_size})
-    predictions = read_table(tmp_path / "predictions.parquet", "predictions").to_pylist()
-    reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
-    names = ("none", "blank", "image", "image_uniform_00", "all")
-    asked = [(name, s["sample_id"]) for name in names for s in reported if s["media"] or name != "blank"]
-    assert [(row["set_name"], row["sample_id"]) for row in predictions] == asked
-    said = {row["sample_id"]: row["reply"] for row in predictions if row["set_name"] == "none"}
-    assert said == {sample["sample_id"]: plain_reply(tiny, sample)[0] for sample in reported}
-    replies = {name: [row["reply"] for row in predictions if row["set_name"] == name] for name in ("image", "all")}
-    assert replies["image"] == replies["all"]  # the same neurons
-    assert read_provenance(tmp_path / "predictions.parquet")["batch_size"] == batch_size
-
-
-@pytest.mark.parametrize("name", INTERVENTIONS)
-def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
-    tmp_path: Path, tiny: Adapter, tiny_manifest: Path, name: str
-) -> None:
-    """From tables to a table; the importance table is there for those alone that need it."""
-    rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS if sample["media"]][:5]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
-    write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
-    paths = [f"io.{kind}={tmp_path}/{kind}.parquet" for kind in ("dataset", "neurons")]
-    if "class_means" in intervention(tiny, name).needs:
-        columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
-        for field in filled_fields("importance"):
-            values = np.random.default_rng(1).normal(size=len(columns["layer"]))
-            columns.setdefault(field.name, values if pa.types.is_floating(field.type) else np.ones(len(values), int))
-        write_table(tmp_path / "importance.parquet", "importance", columns, {})
-        paths.append(f"io.importance={tmp_path}/importance.parquet")
-    said = []
-    for batch_size in (1, 3):
-        output = tmp_path / f"{batch_size}.parquet"
-        sizes = ["io.shard=0", f"ablation.batch_size={batch_size}"]
-        overrides = [*paths, f"io.predictions={output}", f"io.manifest={tiny_manifest}", *sizes]
-        run_stage([f"intervention={name}", "runtime.device=cpu", "dataset.max_new_tokens=3", *overrides], {})
-        said.append(read_table(output, "predictions").to_pylist())
-    assert [row["reply"] for row in said[0]] == [row["reply"] for row in said[1]]
-    likelihood = [[row["gold_log_likelihood"] for row in table] for table in said]
-    np.testing.assert_allclose(*likelihood, rtol=1e-4, atol=1e-4)
-    by_set = {s: [r["gold_log_likelihood"] for r in said[0] if r["set_name"] == s] for s in ("none", "image")}
-    assert by_set["none"] != by_set["image"]
-
-
-def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: Adapter, tiny_manifest: Path) -> None:
-    """Replies and counts exactly, log-likelihoods to rounding; more shards than samples are refused in words."""
-    rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS[:5]]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, PREPARED)
-    write_table(tmp_path / "neurons.parquet", "neurons", neurons_table(), {})
-    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
-
-    def predicted(shards: int, shard: int) -> list[dict[str, Any]]:
-        cut = [f"ablation.shards={shards}", f"io.shard={shard}", "ablation.batch_size=3", "runtime.device=cpu"]
-        run_stage([*paths, f"io.manifest={tiny_manifest}", *cut], {})
-        return read_table(tmp_path / "predictions.parquet", "predictions").to_pylist()
-
-    def by_key(shards: int) -> dict[tuple[str, str], dict[str, Any]]:
-        found = [row for shard in range(shards) for row in predicted(shards, shard)]
-        return {(row["set_name"], row["sample_id"]): row for row in found}
-
-    whole = by_key(1)
-    for shards in (2, 3, 5):
-        parts = by_key(shards)
-        assert parts.keys() == whole.keys()
-        for key, row in parts.items():
-            other = dict(whole[key])
-            options = row.pop("choice_log_likelihoods"), other.pop("choice_log_likelihoods")
-            for name in ("gold_log_likelihood", "gold_token_log_likelihood", "end_log_likelihood"):
-                assert row.pop(name) == pytest.approx(other.pop(name), rel=1e-6)
-            assert row == other
-            assert options[0] == (options[1] and pytest.approx(options[1], rel=1e-6))
-    with pytest.raises(UserError, match="shard 6 of 7 has none of the 5 'report' samples"):
-        predicted(7, 6)

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from lode.artifacts import SCHEMAS, read_importance, read_table, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_table, write_table
 from lode.importance.gradients import patching_sums, product_sums, target_sums
 from lode.importance.statistics import Totals
 from lode.media import blanked
@@ -23,6 +23,9 @@ from lode.stages import aggregate_gradients
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
 from lode.study import compose, restrict
+from lode.table._reading import read_importance
+from lode.table.gradients import GRADIENTS
+from lode.table.importance import IMPORTANCE
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -103,7 +106,7 @@ def test_losses_are_the_likelihoods_of_the_ablation(tiny: Adapter) -> None:
 
 def test_columns_are_those_of_the_schema(tiny: Adapter) -> None:
     full, usual = columns(tiny, RECORDS[:2], 2), columns(tiny, RECORDS[:2], 2, num_steps=0)
-    assert set(full) == set(SCHEMAS["gradients"].names)
+    assert set(full) == set(GRADIENTS.schema.names)
     assert full.keys() - usual.keys() == INTEGRATED
     for name, values in usual.items():
         np.testing.assert_array_equal(values, full[name], err_msg=name)
@@ -191,11 +194,11 @@ def test_a_batch_that_fails_adds_nothing(tiny: Adapter, monkeypatch: pytest.Monk
 def pooled(folder: Path, *parts: Any) -> pa.Table:
     paths = [folder / f"{index}.parquet" for index in range(len(parts))]
     for path, part in zip(paths, parts, strict=True):
-        write_table(path, "gradients", part, MADE_BY)
+        write_table(path, GRADIENTS, part, MADE_BY)
     output = folder / "all.parquet"
     overrides = (f"io.gradients=[{','.join(map(str, paths))}]", f"io.attributions={output}")
     aggregate_gradients.run(restrict(compose(overrides), "aggregate_gradients", ("io", "runtime")), MADE_BY)
-    return read_table(output, "gradients")
+    return read_table(output, GRADIENTS)
 
 
 def test_shards_add_up(tiny: Adapter, tmp_path: Path) -> None:
@@ -215,15 +218,15 @@ def test_what_was_not_captured_stays_null(tiny: Adapter, tmp_path: Path) -> None
 def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     """The columns of both tables, of the same samples; other samples are refused."""
     importance = capture(tiny, RECORDS[:3], 3, "reference").columns()
-    shown = {name: values for name, values in importance.items() if name in SCHEMAS["importance"].names}
+    shown = {name: values for name, values in importance.items() if name in IMPORTANCE.schema.names}
     shown |= {m: np.zeros(len(shown["layer"])) for m in ("prob", "mean", "max", "attn_k", "attn_q")}
     first, right, wrong = (tmp_path / f"{name}.parquet" for name in ("importance", "right", "wrong"))
-    write_table(first, "importance", shown, MADE_BY)
-    write_table(right, "gradients", columns(tiny, RECORDS[:3], 3), MADE_BY)
-    write_table(wrong, "gradients", columns(tiny, RECORDS[:2], 3), MADE_BY)
+    write_table(first, IMPORTANCE, shown, MADE_BY)
+    write_table(right, GRADIENTS, columns(tiny, RECORDS[:3], 3), MADE_BY)
+    write_table(wrong, GRADIENTS, columns(tiny, RECORDS[:2], 3), MADE_BY)
     joined = read_importance(first, right)
-    assert joined.column_names == [*SCHEMAS["importance"].names, *SCHEMAS["gradients"].names[5:]]
-    np.testing.assert_array_equal(joined["can_sum"], read_table(right, "gradients")["can_sum"])
-    assert read_importance(first, None).column_names == SCHEMAS["importance"].names
+    assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[5:]]
+    np.testing.assert_array_equal(joined["can_sum"], read_table(right, GRADIENTS)["can_sum"])
+    assert read_importance(first, None).column_names == IMPORTANCE.schema.names
     with pytest.raises(UserError, match="differ in 'num_samples'"):
         read_importance(first, wrong)

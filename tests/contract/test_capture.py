@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from lode.dataset._mining import mining_split
 from lode.engine.errors import UserError
 from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise
 from lode.importance.statistics import Recording, Statistics
-from lode.mining import mining_split
 from lode.model import attention
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, visible_keys

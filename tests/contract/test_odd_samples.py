@@ -15,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.dataset import Sample
 from lode.engine.errors import UserError
 from lode.engine.step import printable
+from lode.engine.tables import read_table, write_table
 from lode.importance.miner import sample_importance
 from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter
@@ -26,6 +26,7 @@ from lode.model.answering import prepare_batch
 from lode.stages.benchmark_ablation import CLEAN, predictions, untouched
 from lode.stages.capture_activations import capture
 from lode.stages.prepare_dataset import check_medium, check_sample, row
+from lode.table.dataset import DATASET
 from tests.tiny_model import record
 
 #: Texts that mean something elsewhere: pages, templates, shells, paths, terminals, and other scripts.
@@ -74,7 +75,7 @@ def test_refused_or_right(tiny: Adapter, name: str, prompt: str, answer: str, im
 
     def reply() -> dict[str, Any]:
         check_sample(sample, {medium.kind for medium in sample.media})
-        pa.Table.from_pylist([row(sample)], SCHEMAS["dataset"])
+        pa.Table.from_pylist([row(sample)], DATASET.schema)
         capture(tiny, [row(sample)], 1, "reference")
         return replies(tiny, [row(sample)])[0]
 
@@ -205,6 +206,6 @@ def test_messages_do_not_steer_the_terminal() -> None:
 def test_tables_keep_any_text(tmp_path: Path) -> None:
     """What a dataset holds comes back as it was, and names no file."""
     rows = [row(sample_of(text, text, text, None)) for text in HOSTILE]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
-    assert read_table(tmp_path / "dataset.parquet", "dataset")["sample_id"].to_pylist() == list(HOSTILE)
+    write_table(tmp_path / "dataset.parquet", DATASET, rows, {})
+    assert read_table(tmp_path / "dataset.parquet", DATASET)["sample_id"].to_pylist() == list(HOSTILE)
     assert [path.name for path in tmp_path.iterdir()] == ["dataset.parquet"]

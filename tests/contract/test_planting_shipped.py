@@ -10,8 +10,8 @@ import torch
 from omegaconf import OmegaConf
 from transformers import AutoModelForImageTextToText
 
-from lode.artifacts import SCHEMAS, read_provenance, read_table, with_nulls, write_table
 from lode.engine.paths import ROOT
+from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
 from lode.importance.aggregation import importance_columns
 from lode.importance.statistics import Recording
 from lode.model.answering import judge_gold, prepare_batch
@@ -24,6 +24,11 @@ from lode.stages.capture_activations import capture
 from lode.stages.prepare_dataset import row
 from lode.stages.rate_selectors import rate
 from lode.study import compose
+from lode.table.dataset import DATASET
+from lode.table.importance import IMPORTANCE
+from lode.table.proof import PROOF
+from lode.table.statistics import STATISTICS
+from lode.table.truth import TRUTH
 from tests.tiny_model import write_manifest
 
 MODALITIES = ["text", "special", "image"]
@@ -41,8 +46,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
         samples = import_module(f"lode.dataset.{name}").samples
         path = folder / f"{name}.parquet"
         rows = [row(sample) for split in ("mine", "report") for sample in samples(split, 8, 2024)]
-        write_table(path, "dataset", rows, {})
-        unseen[name] = [entry for entry in read_table(path, "dataset").to_pylist() if entry["split"] == "report"]
+        write_table(path, DATASET, rows, {})
+        unseen[name] = [entry for entry in read_table(path, DATASET).to_pylist() if entry["split"] == "report"]
         datasets.append(str(path))
     manifest = write_manifest(ROOT / "resources" / "models" / "tiny_qwen2_vl", folder / "manifest.json")
     io = {"manifest": str(manifest), "dataset": datasets, "model": str(folder / "model")}
@@ -62,7 +67,7 @@ def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
     images and not a bit elsewhere.
     """
     folder, unseen = shipped
-    truth = read_table(folder / "truth.parquet", "truth").to_pylist()
+    truth = read_table(folder / "truth.parquet", TRUTH).to_pylist()
     manifest = write_manifest(folder / "model", folder / "planted.json")
     after = load(compose().model, manifest, "cpu", 1)
     before = load(compose().model, folder / "manifest.json", "cpu", 1)
@@ -88,15 +93,13 @@ def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) ->
     """The size-only baseline of the scoreboard is at chance, on statistics by which a contrast finds them."""
     folder, _ = shipped
     manifest = write_manifest(folder / "model", folder / "planted.json")
-    after, truth = load(compose().model, manifest, "cpu", 1), read_table(folder / "truth.parquet", "truth")
+    after, truth = load(compose().model, manifest, "cpu", 1), read_table(folder / "truth.parquet", TRUTH)
     statistics = {}
     for name in ("toy_textvqa", "toy_mmlu"):
-        rows = [r for r in read_table(folder / f"{name}.parquet", "dataset").to_pylist() if r["split"] == "mine"]
+        rows = [r for r in read_table(folder / f"{name}.parquet", DATASET).to_pylist() if r["split"] == "mine"]
         columns = capture(after, rows, 8, "reference", recording=Recording(hidden_site=True)).columns()
-        schema = SCHEMAS["statistics"]
-        statistics[name] = [pa.table(with_nulls(columns, schema), schema=schema)]
-    columns, schema = importance_columns(statistics), SCHEMAS["importance"]
-    table = pa.table(with_nulls(columns, schema), schema=schema)
+        statistics[name] = [pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)]
+    table = pa.table(with_nulls(importance_columns(statistics), IMPORTANCE), schema=IMPORTANCE.schema)
     selection = OmegaConf.create(
         {"modality_split": "special_text_separate", "modalities": MODALITIES, "ratio": 0.02, "options": {}}
     )
@@ -109,6 +112,6 @@ def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) ->
 def test_the_rule_records_what_it_did(shipped: tuple[Path, dict[str, Rows]]) -> None:
     folder, _ = shipped
     assert read_provenance(folder / "truth.parquet")["config"]["planting"]["seed"] == 1
-    proof = read_table(folder / "proof.parquet", "proof").to_pylist()
+    proof = read_table(folder / "proof.parquet", PROOF).to_pylist()
     assert {entry["role"] for entry in proof} >= {"none", "planted", "redundant_one", "redundant", "specific_mute"}
     assert (folder / "model" / "provenance.json").is_file()

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lode.artifacts import SCHEMAS, neuron_columns
 from lode.engine.errors import UserError
 from lode.selection import contrasted
+from lode.table._dense import neuron_columns
+from lode.table.gradients import GRADIENTS
 
 #: Four samples hold text, two an image.
 COUNTS = np.array([4, 4, 4, 2, 2, 2])
@@ -28,7 +29,7 @@ SUMS = {
 
 def table(**changed: Sequence[float]) -> pa.Table:
     columns = neuron_columns(("text", "image"), 1, 3) | {"num_samples": COUNTS} | SUMS | changed
-    return pa.table({name: columns[name] for name in SCHEMAS["gradients"].names if name != "num_tokens"})
+    return pa.table({name: columns[name] for name in GRADIENTS.schema.names if name != "num_tokens"})
 
 
 def scores(plugin: str, modalities: Sequence[str] = ("text", "image"), **options: Any) -> list[list[float]]:

@@ -10,7 +10,7 @@ import pytest
 from lode.selection import miner
 from lode.stages.rate_selectors import finite
 from lode.study import STUDY, compose
-from tests.tables import captured_importance
+from tests.dense_tables import captured_importance
 
 HELD = ["text", "special", "image"]
 
@@ -56,11 +56,17 @@ def test_orders_by_hand() -> None:
 
 
 def test_random_scores_know_nothing() -> None:
-    """Equal samples give equal scores, others others: two halves must not agree on a random choice."""
-    first, again, second = (miner.score_neurons(table(seed), HELD, "random") for seed in (0, 0, 1))
+    """Equal samples give equal scores, others others: two halves must not agree on a random choice.
+
+    What is drawn depends on the last digit of the table, which another processor may round otherwise: so the bounds
+    are of many draws, 4 standard errors of their mean and 5 of one.
+    """
+    first, again, *others = (miner.score_neurons(table(seed), HELD, "random") for seed in (0, *range(21)))
     np.testing.assert_array_equal(first, again)
-    assert len(np.unique(np.stack([first, second]))) == 2 * first.size
-    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1  # 720 neurons: 0.1 is 2.7 standard errors
+    assert len(np.unique(np.stack([first, others[0]]))) == 2 * first.size
+    alike = np.array([np.corrcoef(first.ravel(), other.ravel())[0, 1] for other in others])
+    assert abs(alike.mean()) < 4 / np.sqrt(len(alike) * first.size)
+    assert abs(alike).max() < 5 / np.sqrt(first.size)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (STUDY.config_dir / "selection").glob("*.yaml")))

@@ -22,7 +22,7 @@ from lode.selection.modality_score import share
 from lode.selection.mutual_information import mutual_information
 from lode.selection.penalised_entropy import penalised
 from lode.selection.welch_t import discoveries, welch
-from tests.tables import captured_importance
+from tests.dense_tables import captured_importance
 
 LN2, LN3 = np.log(2), np.log(3)
 INF = np.inf

@@ -7,13 +7,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lode.artifacts import SCHEMAS, dense, dense_lists, list_column, read_table, with_nulls, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_table, with_nulls, write_table
 from lode.importance import aggregation
 from lode.shapes import METRICS, MODALITIES
 from lode.stages import aggregate_importance
 from lode.study import compose, restrict
-from tests.tables import SHAPE, filled_fields, statistics
+from lode.table._dense import dense, dense_lists, list_column
+from lode.table.importance import IMPORTANCE
+from lode.table.statistics import STATISTICS
+from tests.dense_tables import SHAPE, filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))
@@ -29,11 +32,11 @@ def aggregated(folder: Path, shards: dict[str, list[dict[str, Any]]]) -> pa.Tabl
     for name, parts in shards.items():
         for index, columns in enumerate(parts):
             paths.append(folder / "activations" / name / f"{index}.parquet")
-            write_table(paths[-1], "statistics", columns, MADE_BY)
+            write_table(paths[-1], STATISTICS, columns, MADE_BY)
     output = folder / "importance.parquet"
     lists = (f"mining_datasets=[{','.join(shards)}]", f"io.statistics=[{','.join(map(str, paths))}]")
     run(*lists, f"io.importance={output}")
-    return read_table(output, "importance")
+    return read_table(output, IMPORTANCE)
 
 
 def test_importance_by_hand(tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ def random_statistics(rng: np.random.Generator) -> dict[str, Any]:
 def added(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """The columns of one shard that holds what all parts hold."""
     whole = dict(parts[0])
-    for name in whole.keys() - {*SCHEMAS["statistics"].names[:3], "down_norm", "histogram"}:
+    for name in whole.keys() - {*STATISTICS.schema.names[:3], "down_norm", "histogram"}:
         whole[name] = sum(part[name] for part in parts)
     counts = sum(part["histogram"].flatten().to_numpy() for part in parts)
     whole["histogram"] = list_column(counts.reshape(*SHAPE, 4))
@@ -91,7 +94,7 @@ def test_shards_merge_to_one(tmp_path: Path) -> None:
     for order in (parts, parts[::-1]):
         sharded = aggregated(tmp_path / "3", {"a": order})
         np.testing.assert_array_equal(dense_lists(sharded, "histogram"), dense_lists(single, "histogram"))
-        for field in SCHEMAS["importance"]:
+        for field in IMPORTANCE.schema:
             one, three = single[field.name], sharded[field.name]
             if pa.types.is_floating(field.type):
                 np.testing.assert_allclose(three.to_numpy(), one.to_numpy(), rtol=1e-12, atol=0)
@@ -134,7 +137,7 @@ def test_captures_of_other_settings_are_refused(tmp_path: Path, by: str) -> None
 
 def test_shards_of_other_models_are_refused() -> None:
     columns = statistics({TEXT: 1}, {})
-    one = pa.table(with_nulls(columns, SCHEMAS["statistics"]), schema=SCHEMAS["statistics"])
+    one = pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)
     with pytest.raises(UserError, match=r"differ in shape.*run again"):
         aggregation.merge([one, one.filter(np.asarray(one["layer"]) == 0)])
 
@@ -144,7 +147,7 @@ def test_shards_of_other_models_are_refused() -> None:
     [("[a,b]", "mining dataset b: no shard of it was given"), ("[ab]", r"unknown dataset .*'a'.*Did you mean ab")],
 )
 def test_missing_and_stray_shards_are_named(tmp_path: Path, datasets: str, says: str) -> None:
-    write_table(tmp_path / "a" / "0.parquet", "statistics", statistics({PROMPT: 1}, {}), MADE_BY)
+    write_table(tmp_path / "a" / "0.parquet", STATISTICS, statistics({PROMPT: 1}, {}), MADE_BY)
     overrides = (
         f"mining_datasets={datasets}",
         f"io.statistics=[{tmp_path}/a/0.parquet]",

@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.artifacts import SCHEMAS, write_table
 from lode.engine.step import run_step
+from lode.engine.tables import write_table
 from lode.study import STUDY
+from lode.table.dataset import DATASET
+from lode.table.importance import IMPORTANCE
 from tests.broken import COLUMNS, MODELS, TABLES, importance_columns, sample_table
 from tests.project_tree import copy_project, environment
 
@@ -213,7 +215,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         elif content is not None:
             (folder / f"{name}.parquet").write_bytes(content((folder / "good.parquet").read_bytes()))
     for file, value in (("importance", 0.5), ("nan", np.nan)):
-        write_table(folder / f"{file}.parquet", "importance", importance_columns(value), {})
+        write_table(folder / f"{file}.parquet", IMPORTANCE, importance_columns(value), {})
     return folder
 
 
@@ -340,7 +342,7 @@ def test_nulls_mean_none_where_a_column_is_optional(broken: Path) -> None:
     from lode.dataset.local_table import samples
 
     nulls = {
-        name: pa.nulls(4, SCHEMAS["dataset"].field(name).type) for name in ("media", "choices", "answer_index", "meta")
+        name: pa.nulls(4, DATASET.schema.field(name).type) for name in ("media", "choices", "answer_index", "meta")
     }
     pq.write_table(pa.table({**COLUMNS, **nulls}), broken / "nulls.parquet")
     (first, *_) = samples("mine", 5, 0, path=str(broken / "nulls.parquet"))

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from lode.artifacts import read_provenance, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_provenance, write_table
 from lode.model import answering
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
 from lode.stages import benchmark_ablation, capture_activations
 from lode.study import compose, restrict
+from lode.table.dataset import DATASET
+from lode.table.neurons import NEURONS
 from tests.tiny_model import PREPARED, RECORDS
 
 SAMPLES = [{"sample_id": f"s{i}"} for i in range(10)]
@@ -170,9 +172,9 @@ def test_ablation_tries_a_failed_batch_again(
     key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
     place = {"modality": "image", "score": 1.0, "rank": 0}
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
-    write_table(tmp_path / "neurons.parquet", "neurons", neurons, {})
+    write_table(tmp_path / "neurons.parquet", NEURONS, neurons, {})
     dataset = [{**sample, "split": "report", "meta": "{}"} for sample in RECORDS]
-    write_table(tmp_path / "dataset.parquet", "dataset", dataset, PREPARED)
+    write_table(tmp_path / "dataset.parquet", DATASET, dataset, PREPARED)
     written: dict[str, list[dict[str, Any]]] = {}
     monkeypatch.setattr(benchmark_ablation, "load", lambda *_: tiny)
     monkeypatch.setattr(
@@ -220,7 +222,7 @@ def test_captured_tables_name_their_batch_size(
     tmp_path: Path, tiny: Adapter, tiny_manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [{**sample, "split": "mine", "meta": "{}"} for sample in RECORDS]
-    write_table(tmp_path / "dataset.parquet", "dataset", rows, {})
+    write_table(tmp_path / "dataset.parquet", DATASET, rows, {})
     monkeypatch.setattr(capture_activations, "load", lambda *_: tiny)
     paths = [f"io.dataset={tmp_path}/dataset.parquet", f"io.statistics={tmp_path}/out.parquet", "io.shard=0"]
     overrides = [*paths, f"io.manifest={tiny_manifest}", "capture.batch_size=4"]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lode.diagnostics import begins
 from lode.scoring import answer_probability, begins_with_answer, content, exact_match, stopping
+from lode.scoring._diagnostics import begins
 
 
 def sample(*answers, tokens=1):

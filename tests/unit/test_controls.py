@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lode.artifacts import SCHEMAS, dense, dense_lists, neuron_columns, read_provenance, read_table, write_table
 from lode.control import (
     MOST_SHARED,
     UNMATCHABLE,
@@ -22,10 +21,14 @@ from lode.control import (
     stream,
     within_blocks,
 )
+from lode.engine.tables import read_provenance, read_table, write_table
 from lode.selection.miner import select_neurons
 from lode.shapes import MODALITIES, headline_first
 from lode.stages import select_neurons as stage
 from lode.study import compose, restrict
+from lode.table._dense import dense, dense_lists, neuron_columns
+from lode.table.importance import IMPORTANCE
+from lode.table.neurons import NEURONS
 from lode.validation import known_plugins
 
 KINDS = sorted(known_plugins("control"))
@@ -43,9 +46,9 @@ def importance(seed: int = 0) -> pa.Table:
     columns |= {"num_samples": (10 + 5 * place) * held, "num_tokens": (100 + 77 * place) * held}
     columns["positive_count"] = rng.integers(0, 100, size) * held
     columns["histogram"] = (rng.integers(0, 9, (size, 4)) * held[:, None]).tolist()
-    for field in SCHEMAS["importance"]:
+    for field in IMPORTANCE.schema:
         columns.setdefault(field.name, rng.gamma(0.5, size=size) * held)
-    return pa.table(columns, schema=SCHEMAS["importance"])
+    return pa.table(columns, schema=IMPORTANCE.schema)
 
 
 def selected(table: pa.Table, ratio: float = 0.1, **options: Any) -> Selected:
@@ -306,12 +309,12 @@ def test_sham_is_the_set_itself() -> None:
 
 def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
     write_table(
-        tmp_path / "importance.parquet", "importance", {c: importance()[c] for c in importance().schema.names}, {}
+        tmp_path / "importance.parquet", IMPORTANCE, {c: importance()[c] for c in importance().schema.names}, {}
     )
     paths = [f"io.importance={tmp_path}/importance.parquet", f"io.neurons={tmp_path}/neurons.parquet"]
     overrides = [f"controls.kinds=[{','.join(KINDS)}]", "controls.num_draws=2", "selection.ratio=0.1", *paths]
     stage.run(restrict(compose(overrides), "select_neurons", ("io", "runtime")), {})
-    rows = read_table(tmp_path / "neurons.parquet", "neurons").to_pylist()
+    rows = read_table(tmp_path / "neurons.parquet", NEURONS).to_pylist()
     methods = ("text", "special", "image", "all")
     expected = {(name, "", -1) for name in methods}
     for kind in KINDS:
@@ -342,12 +345,12 @@ def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
 
 def test_kinds_do_not_change_each_other(tmp_path: Any) -> None:
     table = importance()
-    write_table(tmp_path / "importance.parquet", "importance", {c: table[c] for c in table.schema.names}, {})
+    write_table(tmp_path / "importance.parquet", IMPORTANCE, {c: table[c] for c in table.schema.names}, {})
     found = []
     for kinds in ("layer_matched", "sham,uniform,layer_matched"):
         paths = [f"io.importance={tmp_path}/importance.parquet", f"io.neurons={tmp_path}/neurons.parquet"]
         overrides = [f"controls.kinds=[{kinds}]", "selection.ratio=0.1", *paths]
         stage.run(restrict(compose(overrides), "select_neurons", ("io", "runtime")), {})
-        rows = read_table(tmp_path / "neurons.parquet", "neurons").drop_columns(["score"]).to_pylist()
+        rows = read_table(tmp_path / "neurons.parquet", NEURONS).drop_columns(["score"]).to_pylist()
         found.append([row for row in rows if row["control_kind"] in ("", "layer_matched")])
     assert found[0] == found[1]

@@ -9,9 +9,9 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from lode.artifacts import provenance, write_table
 from lode.engine.errors import UserError
 from lode.engine.seal import file_sha256
+from lode.engine.tables import provenance, write_table
 from lode.figure import (
     COLOURS,
     MARKERS,
@@ -34,6 +34,10 @@ from lode.figure import (
 )
 from lode.shapes import MODALITIES
 from lode.stages.plot_figures import run
+from lode.table import table_of
+from lode.table.effects import EFFECTS
+from lode.table.importance import IMPORTANCE
+from lode.table.neurons import NEURONS
 from tests.panels import KEYS, Drops, as_table, panels_of, points_of
 from tests.tables import OUTCOMES, benchmark_rows, neuron_rows, write_run
 
@@ -85,7 +89,7 @@ def test_keys_come_from_the_end_of_the_path() -> None:
 
 def test_missing_kind_of_table_is_named() -> None:
     with pytest.raises(UserError, match=r"io\.effects"):
-        read_tables({"scores": []}, ["effects"])
+        read_tables({"scores": []}, [EFFECTS])
 
 
 def test_order_of_sets_is_fixed() -> None:
@@ -216,8 +220,8 @@ def dose_tables(folder: Path, drops: dict[float, tuple[float, list[float]]], mea
         path = folder / "m" / f"s{ratio}.parquet"
         options = {"plugin": "p", "modality_split": "x", "modalities": None, "options": {"mix": "y"}, "ratio": ratio}
         record = {**MADE_BY, "config": {"selection": options}, "num_total": 100}
-        write_table(path, "neurons", neuron_rows({"image": [(0, 1)]}), record)
-        tables["neurons"] += read_tables({"neurons": [str(path)]}, ["neurons"])["neurons"]
+        write_table(path, NEURONS, neuron_rows({"image": [(0, 1)]}), record)
+        tables["neurons"] += read_tables({"neurons": [str(path)]}, [NEURONS])["neurons"]
     return tables
 
 
@@ -265,7 +269,7 @@ def test_rank_correlation_by_hand() -> None:
 
 def test_metric_correlation_writes_the_numbers(tmp_path: Path) -> None:
     paths = write_run(tmp_path, selections=("miner",), benchmarks=("d",), num_controls=1)
-    tables = read_tables(paths, ["importance"])
+    tables = read_tables(paths, [IMPORTANCE])
     with house_style("test"):
         figure = metric_correlation.draw(tables)
     data = tables["importance"][0].data
@@ -318,8 +322,9 @@ def test_nothing_is_clipped_and_no_warning(modalities: tuple[str, ...], tmp_path
     benchmarks = tuple(f"a_longer_benchmark_{i}" for i in range(6))
     paths = write_run(tmp_path, ("miner", "welch_t"), benchmarks, modalities, num_controls=2)
     for name in FIGURES:
+        tables = read_tables(paths, map(table_of, FIGURES[name]))
         with house_style(name):
-            figure = __import__(f"lode.figure.{name}", fromlist=["draw"]).draw(read_tables(paths, FIGURES[name]))
+            figure = __import__(f"lode.figure.{name}", fromlist=["draw"]).draw(tables)
             figure.draw_without_rendering()
             box, page = figure.get_tightbbox(), figure.bbox_inches
         assert min(box.x0, box.y0) >= -1e-9, name
@@ -330,6 +335,6 @@ def test_nothing_is_clipped_and_no_warning(modalities: tuple[str, ...], tmp_path
 def test_wrong_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m" / "s.parquet"
     rows = neuron_rows({"text": [(0, 1)]})
-    write_table(path, "neurons", rows, MADE_BY)
+    write_table(path, NEURONS, rows, MADE_BY)
     with pytest.raises(UserError, match="missing column 'prob'"):
-        read_tables({"importance": [str(path)]}, ["importance"])
+        read_tables({"importance": [str(path)]}, [IMPORTANCE])

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from lode.artifacts import SCHEMAS
+from lode.checks.experiment import validate_names
 from lode.checks.model_folder import check_weights
 from lode.dataset.local_table import samples
 from lode.engine.errors import UserError
-from lode.experiment import validate_names
 from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
 from lode.shapes import METRICS
 from lode.stages.prepare_dataset import check_medium, check_samples, row
 from lode.study import compose
+from lode.table.dataset import DATASET
 from lode.validation import validate
 from tests.broken import COLUMNS, safetensors, sample_table
 
@@ -129,7 +129,7 @@ def check_table(path: Path) -> None:
     """Read a table as `prepare` does; what passes can be written."""
     drawn = [sample for split in ("mine", "report") for sample in samples(split, 5, 0, path=str(path))]
     check_samples(drawn, ["text", "image"])
-    pa.Table.from_pylist([row(sample) for sample in drawn], SCHEMAS["dataset"]).validate(full=True)
+    pa.Table.from_pylist([row(sample) for sample in drawn], DATASET.schema).validate(full=True)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -154,7 +154,7 @@ def test_damaged_tables(tmp_path: Path, seed: int) -> None:
 VALUES = [1, 2.5, None, "x", b"\xff", [], ["x"], [None], [[1]], {"a": 1}, [{"kind": "image"}], True]
 
 
-@pytest.mark.parametrize("column", SCHEMAS["dataset"].names)
+@pytest.mark.parametrize("column", DATASET.schema.names)
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_columns_of_any_type(tmp_path: Path, column: str, value: object) -> None:
     path = tmp_path / "table.parquet"
@@ -179,4 +179,4 @@ def test_damaged_weights(tmp_path_factory: pytest.TempPathFactory, noise: bytes,
 
 def test_good_columns_are_good() -> None:
     """What the damaged cases start from is sound."""
-    assert set(COLUMNS) == set(SCHEMAS["dataset"].names)
+    assert set(COLUMNS) == set(DATASET.schema.names)

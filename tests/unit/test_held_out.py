@@ -14,16 +14,17 @@ import pytest
 import soundfile
 from PIL import Image
 
-from lode.artifacts import read_provenance, write_table
 from lode.dataset import Sample, mmlu, toy_mmlu
+from lode.dataset._mining import mined_samples
+from lode.dataset._splits import half_of, split_of, with_cluster
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
+from lode.engine.tables import read_provenance, write_table
 from lode.media import Medium, encode_video
-from lode.mining import mined_samples
-from lode.splits import half_of, split_of, with_cluster
+from lode.model.training_data import FILE, training_data
 from lode.stages import benchmark_ablation, download_model, prepare_dataset
 from lode.study import compose, restrict
-from lode.training_data import FILE, training_data
+from lode.table.dataset import DATASET
 from lode.validation import known_plugins, validate
 from workflow.check import open_experiment
 
@@ -230,7 +231,7 @@ def test_a_job_refuses_test_data_from_training(tmp_path: Path) -> None:
     stated = {"split_seed": 2024, "datasets": ["toy_mmlu"]}
     (tmp_path / "manifest.json").write_text(json.dumps({"trained_on": stated}))
     prepared = {"config": {"dataset": {"plugin": "toy_mmlu"}, "split_seed": 7}}
-    write_table(tmp_path / "dataset.parquet", "dataset", [], prepared)
+    write_table(tmp_path / "dataset.parquet", DATASET, [], prepared)
     paths = [f"io.manifest={tmp_path}/manifest.json", f"io.dataset={tmp_path}/dataset.parquet", "io.shard=0"]
     cfg = restrict(compose(["dataset=toy_mmlu", *paths]), "benchmark_ablation", ("io", "runtime"))
     with pytest.raises(UserError, match="split_seed = 7: model tiny_qwen2_vl was trained on the training split"):

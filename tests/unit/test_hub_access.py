@@ -13,14 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig
 
-from lode import hub
-from lode.artifacts import read_provenance, read_table, write_rows
 from lode.dataset import Sample
+from lode.dataset._splits import Draw
 from lode.engine.errors import UserError
-from lode.hub import Source, drawn, encoded, media_type, records
-from lode.splits import Draw
+from lode.engine.tables import read_provenance, read_table, write_rows
+from lode.hub import datasets as hub
+from lode.hub.datasets import Source, drawn, encoded, media_type, records
 from lode.stages import prepare_dataset
 from lode.study import compose, restrict
+from lode.table.dataset import DATASET
 from lode.validation import validate
 from tests.dataset_hub import DatasetHub, DatasetHubHandler
 from tests.hub_fixtures import (
@@ -111,10 +112,10 @@ def test_hub_datasets_over_http(served: DatasetHub, tmp_path: Path) -> None:
     told = prepared(served, tmp_path, good | {name: case for name, (case, _) in TROUBLE.items()})
     for name in good:
         assert told[name] == ""
-        rows = read_table(tmp_path / f"{name}.parquet", "dataset").to_pylist()
+        rows = read_table(tmp_path / f"{name}.parquet", DATASET).to_pylist()
         assert {json.loads(row["meta"])["revision"] for row in rows} == {COMMIT}
         assert {row["split"] for row in rows} == {"mine", "report"}
-    tables = [read_table(tmp_path / f"{name}.parquet", "dataset") for name in ("commit", "branch")]
+    tables = [read_table(tmp_path / f"{name}.parquet", DATASET) for name in ("commit", "branch")]
     assert tables[0].num_rows == 60
     assert tables[0].equals(tables[1])
     for name, (_, says) in TROUBLE.items():
@@ -142,7 +143,7 @@ def test_offline_reads_the_cache_or_says_how_to_fill_it(served: DatasetHub, tmp_
     assert told["kept"] == ""
     assert "not in the cache" in told["other"], "another revision is no stand-in"
     assert len(served.requests) == before
-    assert read_table(tmp_path / "kept.parquet", "dataset").num_rows == 60
+    assert read_table(tmp_path / "kept.parquet", DATASET).num_rows == 60
 
 
 def test_a_hub_that_does_not_answer(served: DatasetHub, tmp_path: Path) -> None:
@@ -300,16 +301,16 @@ def test_a_draw_that_fails_leaves_nothing_new(tmp_path: Path, monkeypatch: pytes
 
 def test_rows_are_checked_as_tables_are(tmp_path: Path) -> None:
     row = prepare_dataset.row(Sample("a", "a", "mine", "p", ("x",)))
-    write = partial(write_rows, tmp_path / "t.parquet", "dataset")
+    write = partial(write_rows, tmp_path / "t.parquet", DATASET)
     with pytest.raises(ValueError, match="'prompt' holds nulls"):
         write([row] * 60 + [{**row, "prompt": None}], MADE_BY)
     with pytest.raises((ValueError, TypeError)):
         write([{**row, "answer_index": "x"}], MADE_BY)
     assert list(tmp_path.iterdir()) == []
     write([row] * 3, MADE_BY, group_size=2)
-    assert read_table(tmp_path / "t.parquet", "dataset").num_rows == 3
+    assert read_table(tmp_path / "t.parquet", DATASET).num_rows == 3
     write([], MADE_BY)
-    assert read_table(tmp_path / "t.parquet", "dataset").num_rows == 0
+    assert read_table(tmp_path / "t.parquet", DATASET).num_rows == 0
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from zipfile import ZipFile
 import pytest
 
 from lode.dataset import Sample
+from lode.dataset._splits import Draw, drawn_ids, half_of
 from lode.dataset.mmlu import few_shot
 from lode.engine.errors import UserError
-from lode.splits import Draw, drawn_ids, half_of
 from lode.stages.prepare_dataset import check_samples
 from lode.study import STUDY, compose
 from tests import hub_fixtures

@@ -290,10 +290,10 @@ def test_simultaneous_interval_by_hand():
     for num_tests, level in ((1, 0.95), (18, 1 - 0.05 / 18), (2000, 1 - 0.05 / 2000)):
         q = quantile(80.0, level)
         normal = ((0.3 - 0.1 * given, 0.3 + 0.1 * given), (0.3 - 0.1 * wide, 0.3 + 0.1 * wide))
-        ends = simultaneous_interval(0.3, *normal, 80, 0.95, num_tests)
+        ends = simultaneous_interval(0.3, *normal, 80.0, 0.95, num_tests)
         assert ends == pytest.approx((0.3 - 0.1 * q, 0.3 + 0.1 * q))
         square = ((-(given**2), given**2), (-(wide**2), wide**2))
-        assert simultaneous_interval(0.0, *square, 80, 0.95, num_tests) == pytest.approx((-(q**2), q**2))
+        assert simultaneous_interval(0.0, *square, 80.0, 0.95, num_tests) == pytest.approx((-(q**2), q**2))
 
 
 @pytest.mark.parametrize("num_tests", [2, 18, 72, 400])
@@ -306,7 +306,7 @@ def test_simultaneous_interval_is_that_of_the_higher_level(lost, gained, num_tes
             for level in (0.95, WIDE_LEVEL, 1 - 0.05 / num_tests)
         )
         value = float(values.mean())
-        low, high = simultaneous_interval(value, near, far, 80, 0.95, num_tests)
+        low, high = simultaneous_interval(value, near, far, 80.0, 0.95, num_tests)
         assert value - low == pytest.approx(value - exact[0], rel=0.05)
         if interval is drop_intervals or lost >= 20:  # the long end of few large losses is no smooth function of level
             assert high - value == pytest.approx(exact[1] - value, rel=0.05)

@@ -5,9 +5,11 @@ import random
 import pytest
 from omegaconf import OmegaConf
 
-from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_table, write_table
 from lode.stages.measure_selectivity import corrected, own_benchmarks, run
+from lode.table import table_of
+from lode.table.effects import EFFECTS
 
 MODALITIES = {"picture": ["text", "special", "image"], "words": ["text", "special"]}
 #: Samples right on (picture, words): two clusters of two samples each. Clean has all.
@@ -55,7 +57,7 @@ def effect_rows(benchmark, p_values, mcnemar=(0.01, 0.04, None), measurable=True
     rows = []
     for outcome in UNIT:
         for name, p, test in zip(("image", "text", "all"), p_values, mcnemar, strict=True):
-            row = {field.name: 0.25 for field in SCHEMAS["effects"]}
+            row = {field.name: 0.25 for field in EFFECTS.schema}
             row |= {"dataset": benchmark, "score_name": outcome, "outcome": outcome, "unit": UNIT[outcome]}
             row |= {"set_name": name, "control_kind": "layer_matched", "num_neurons": 5, "num_controls": 2}
             row |= {"clean": 1.0, "chance": CHANCE.get(benchmark, 0.0), "measurable": measurable}
@@ -77,12 +79,12 @@ def stage(tmp_path):
         paths = {kind: [str(tmp_path / f"{name}.{kind}.parquet") for name in of] for kind, of in tables.items()}
         for kind, of in tables.items():
             for path, rows in zip(paths[kind], of.values(), strict=True):
-                write_table(path, kind, rows, {})
+                write_table(path, table_of(kind), rows, {})
         outputs = {name: str(tmp_path / f"{name}.parquet") for name in ("comparisons", "selectivity")}
         config = {"benchmark_modalities": modalities}
         run(OmegaConf.create(config | {"io": {**paths, **outputs}}), {})
         execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in outputs]
-        return [read_table(path, name).to_pylist() for name, path in outputs.items()]
+        return [read_table(path, table_of(name)).to_pylist() for name, path in outputs.items()]
 
     return execute
 
@@ -121,7 +123,7 @@ def test_selectivity_by_hand(stage, outcome):
     assert image["interval_low"] < image["selectivity"] < image["interval_high"]
     assert image["wide_low"] < image["interval_low"]
     assert image["standard_error"] > text["standard_error"] == 0, "text loses one sample of each cluster, surely"
-    assert (image["num_clusters"], image["unmeasurable"]) == (2, [])
+    assert (image["effective_clusters"], image["unmeasurable"]) == (2, [])
 
 
 def test_what_is_lost_nowhere_is_selective_nowhere(stage):

@@ -67,6 +67,9 @@ def test_floating_point() -> None:
     assert grey_of(file_of(Image.fromarray((GREYS / 255).astype(np.float32)), "TIFF")) == GREYS.tolist()
     assert grey_of(file_of(Image.fromarray(GREYS.astype(np.float32)), "TIFF")) == GREYS.tolist()
     assert grey_of(file_of(Image.fromarray(np.array([[0, 0.5]], dtype=np.float32)), "TIFF")) == [[0, 128]]
+    overshot = np.array([[0, 0.5, 1.004, 1.9]], dtype=np.float32)  # as a sharpening filter leaves a picture of shares
+    assert grey_of(file_of(Image.fromarray(overshot), "TIFF")) == [[0, 128, 255, 255]]
+    assert grey_of(file_of(Image.fromarray(np.array([[0, 1.5, 2]], dtype=np.float32)), "TIFF")) == [[0, 2, 2]]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import pytest
 from omegaconf import OmegaConf
 
-from lode.diagnostics import loops, parses
 from lode.engine.errors import UserError
+from lode.scoring._diagnostics import loops, parses
 from lode.stages.score_ablation import run
 from tests.scored_run import SCORES, dataset_rows, prediction, prediction_rows, scoring_stage
 

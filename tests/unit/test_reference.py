@@ -7,12 +7,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from lode.artifacts import neuron_columns
 from lode.engine.errors import UserError
+from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
-from lode.reference import check_donors, class_means, donors_of, token_means
 from lode.shapes import MODALITIES, TOKEN_MODALITIES
+from lode.table._dense import neuron_columns
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
 

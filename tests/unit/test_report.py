@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from lode.artifacts import read_provenance, read_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_provenance, read_table
 from lode.figure import Table, read_tables
 from lode.page.clean import clean_scores, finding
 from lode.page.datasets import cluster_sizes, dataset_facts
@@ -20,6 +20,11 @@ from lode.page.runs import cells, chance, largest_drops, runs, sentence
 from lode.page.sets import num_asked, set_sizes
 from lode.stages import build_report
 from lode.statistics.intervals import smallest_visible_drop
+from lode.table.comparisons import COMPARISONS
+from lode.table.dataset import DATASET
+from lode.table.effects import EFFECTS
+from lode.table.neurons import NEURONS
+from lode.table.verdicts import VERDICTS
 from tests.report_run import BENCHMARKS, MADE_BY, make_config
 from tests.tables import HOSTILE, benchmark_rows, compared_rows, verdict_rows
 
@@ -76,7 +81,7 @@ def shown(value: str) -> str:
 
 
 def test_every_effect_is_on_the_page(cfg: DictConfig, text: str) -> None:
-    rows = [row for path in cfg.io.effects for row in read_table(path, "effects").to_pylist()]
+    rows = [row for path in cfg.io.effects for row in read_table(path, EFFECTS).to_pylist()]
     assert len(rows) == 2 * len(BENCHMARKS) * 4 * 4  # selections, benchmarks, sets, outcomes
     for row in rows:
         drop = shown(f"drop {number(row['drop'])} {interval(row)}")
@@ -91,7 +96,7 @@ def test_every_effect_is_on_the_page(cfg: DictConfig, text: str) -> None:
 
 
 def test_verdicts_and_corrected_p_are_on_the_page(cfg: DictConfig, text: str) -> None:
-    rows = read_table(cfg.io.verdicts[0], "verdicts").to_pylist()
+    rows = read_table(cfg.io.verdicts[0], VERDICTS).to_pylist()
     assert len(rows) == 2 * 4 * 3  # selections, sets, outcomes
     for row in rows:
         if row["selectivity"] is None:
@@ -102,7 +107,7 @@ def test_verdicts_and_corrected_p_are_on_the_page(cfg: DictConfig, text: str) ->
             assert shown(f"{shares} {found}") in text
             assert f"{number(row['p_value'])} {number(row['p_corrected'])}" in text
     for path in cfg.io.comparisons:
-        for row in read_table(path, "comparisons").to_pylist():
+        for row in read_table(path, COMPARISONS).to_pylist():
             assert f"p = {number(row['p_value'])}, Holm {number(row['p_holm'])}" in text
     assert "Against every kind of control" not in text, "there is one kind"
 
@@ -120,7 +125,7 @@ def test_replies_tell_who_begins_right_and_runs_on(text: str) -> None:
 
 def test_what_the_data_are_is_told(cfg: DictConfig, text: str) -> None:
     path = cfg.io.dataset[0]
-    facts = dataset_facts("toy_mmlu", read_table(path, "dataset"), read_provenance(path))
+    facts = dataset_facts("toy_mmlu", read_table(path, DATASET), read_provenance(path))
     assert facts["options"] == [f"look = {HOSTILE}", "voice = formant"]
     assert facts["splits"] == {
         "mine": {"num_samples": 2, "num_clusters": 1},
@@ -128,7 +133,7 @@ def test_what_the_data_are_is_told(cfg: DictConfig, text: str) -> None:
     }
     assert "toy_mmlu: look = <script>" in text
     assert "voice = formant mine 2 1" in text
-    assert cluster_sizes(read_table(path, "dataset")) == {"mine": [2], "report": [2] * 20}
+    assert cluster_sizes(read_table(path, DATASET)) == {"mine": [2], "report": [2] * 20}
 
 
 def tables_of(cfg: DictConfig) -> dict[str, list[Table]]:
@@ -299,14 +304,14 @@ def test_conclusion_has_three_verdicts_over_all_runs() -> None:
 
 def test_the_page_opens_with_the_verdict_and_what_it_was_corrected_over(cfg: DictConfig, text: str) -> None:
     (opening,) = openings(runs(tables_of(cfg)))
-    rows = [row for row in read_table(cfg.io.verdicts[0], "verdicts").to_pylist() if row["outcome"] == "content"]
+    rows = [row for row in read_table(cfg.io.verdicts[0], VERDICTS).to_pylist() if row["outcome"] == "content"]
     told = [row for row in rows if row["selectivity"] is not None]
     best = max(told, key=lambda row: row["selectivity"])
     assert opening["sentence"] in text
     assert text.index(opening["sentence"]) < text.index("Clean scores first")
-    assert opening["best"].startswith("Corrected over 8 tests together, ")
+    assert opening["best"].startswith("Over all runs of this report 8 sets have matched controls, and in 6 of them ")
     place = f"{best['set_name']} in {best['selection']} · zero, {number(best['selectivity'])}"
-    assert f"{place}; as the best of so many, {interval(best, 'simultaneous')}." in opening["best"]
+    assert f"{place}; as the best of 8, {interval(best, 'simultaneous')}." in opening["best"]
     assert [of["name"] for of in opening["sets"]] == ["text", "special", "image", "all"]
     assert "writing 0.980 of the set's, 0.120 of their neurons its own" in " ".join(text.split())
     assert "cannot be told here. The reason: no benchmark of its own." in text
@@ -339,7 +344,7 @@ def test_a_clean_score_is_worth_something_above_chance_and_with_its_medium() -> 
 
 
 def test_set_sizes_tell_asked_from_unique(cfg: DictConfig) -> None:
-    table = read_tables(cfg.io, ["neurons"])["neurons"][0]
+    table = read_tables(cfg.io, [NEURONS])["neurons"][0]
     sizes = set_sizes(table, 61)
     assert sizes["num_chosen"] == sum(row["num_neurons"] for row in sizes["rows"])
     method = [row for row in table.data.to_pylist() if row["kind"] == "method" and row["set_name"] == "all"]
@@ -362,7 +367,7 @@ def test_clean_scores_that_differ_between_selections_all_stay(cfg: DictConfig) -
 
 
 def test_number_of_asked_neurons_is_what_the_select_stage_recorded(cfg: DictConfig) -> None:
-    table = read_tables(cfg.io, ["neurons"])["neurons"][0]
+    table = read_tables(cfg.io, [NEURONS])["neurons"][0]
     record = {"kind": "neurons", "what": "tiny_qwen2_vl/miner", "num_asked": 7}
     other = {"kind": "neurons", "what": "tiny_qwen2_vl/other", "num_asked": 8}
     assert num_asked(table, [other, record]) == 7

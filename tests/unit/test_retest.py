@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lode.artifacts import read_table, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_table, write_table
 from lode.shapes import METRICS, MODALITIES
 from lode.stages import retest_selections
 from lode.study import compose, restrict
-from tests.tables import SHAPE, statistics
+from lode.table.retests import RETESTS
+from lode.table.statistics import STATISTICS
+from tests.dense_tables import SHAPE, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))
@@ -29,12 +31,12 @@ def retested(folder: Path, shards: list[dict[str, Any]], *overrides: str) -> lis
     """The rows that the stage writes for one mining dataset."""
     paths = [folder / "a" / f"{index}.parquet" for index in range(len(shards))]
     for path, columns in zip(paths, shards, strict=True):
-        write_table(path, "statistics", columns, MADE_BY)
+        write_table(path, STATISTICS, columns, MADE_BY)
     tables = f"io.statistics=[{','.join(map(str, reversed(paths)))}]"
     output = folder / "retests.parquet"
     given = ("mining_datasets=[a]", "selection.ratio=0.34", tables, f"io.retests={output}", *overrides)
     retest_selections.run(restrict(compose(given), "retest_selections", ("io", "runtime")), MADE_BY)
-    return read_table(output, "retests").to_pylist()
+    return read_table(output, RETESTS).to_pylist()
 
 
 FIRST = shard([9, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])

@@ -8,8 +8,8 @@ import pytest
 
 from lode.dataset import Sample, toy_word
 from lode.engine.errors import UserError
+from lode.media.voice import WORDS
 from lode.study import compose
-from lode.voice import WORDS
 from workflow.check import open_experiment
 
 SPLITS = ("train", "mine", "report")

@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from lode.artifacts import SCHEMAS, read_table
 from lode.engine.errors import UserError
-from lode.predictions import NeuronSet
+from lode.engine.tables import read_table
 from lode.scoring import exact_match
+from lode.scoring._predictions import NeuronSet
 from lode.stages.score_ablation import kinds_of_controls, score_sets
+from lode.table import table_of
+from lode.table.sample_scores import SAMPLE_SCORES
 from tests.scored_run import NUM_SAMPLES, ORDER, OUTPUTS, RIGHT, SCORES, dataset_rows, prediction_rows, scoring_stage
 
 __all__ = ["scoring_stage"]  # a fixture
@@ -197,7 +199,7 @@ def test_the_headline_control_comes_first():
 
 def test_scores_of_samples_are_kept(stage, tmp_path):
     scores, _ = stage()
-    rows = read_table(tmp_path / "sample_scores.parquet", "sample_scores").to_pylist()
+    rows = read_table(tmp_path / "sample_scores.parquet", SAMPLE_SCORES).to_pylist()
     assert len(rows) == len(ORDER) * NUM_SAMPLES * len(OUTCOMES)
     for name, digits in RIGHT.items():
         own = [row for row in rows if row["set_name"] == name and row["score_name"] == "exact_match"]
@@ -281,7 +283,7 @@ def test_outputs_have_the_schema_and_provenance(stage, tmp_path):
     stage()
     for name in OUTPUTS:
         schema = pq.read_schema(tmp_path / f"{name}.parquet")
-        assert schema.names == SCHEMAS[name].names
+        assert schema.names == table_of(name).schema.names
         assert b'"config_digest": "abc"' in schema.metadata[b"lode"]
 
 

@@ -9,14 +9,16 @@ import pyarrow as pa
 import pytest
 from omegaconf import OmegaConf
 
-from lode.artifacts import SCHEMAS, read_table, write_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_table, write_table
 from lode.figure import house_style, read_tables
 from lode.figure import scoreboard as figure
-from lode.planted_tables import RATINGS
 from lode.selection import miner, size
 from lode.stages import compare_selectors, rate_selectors
-from tests.tables import captured_importance
+from lode.table.ratings import MEASURES, RATINGS
+from lode.table.scoreboard import SCOREBOARD
+from lode.table.truth import TRUTH
+from tests.dense_tables import captured_importance
 
 NUM_LAYERS, NUM_NEURONS = 3, 40
 
@@ -91,7 +93,7 @@ def truth_table() -> pa.Table:
         layer, neuron = divmod(index, NUM_NEURONS)
         acts = role != "specific_mute"
         rows.append(dict(layer=layer, neuron=neuron, role=role, modality=modality, pair=-1, acts=acts))
-    return pa.Table.from_pylist(rows, schema=SCHEMAS["truth"])
+    return pa.Table.from_pylist(rows, schema=TRUTH.schema)
 
 
 def importance_table(seed: int = 0) -> pa.Table:
@@ -163,7 +165,7 @@ def test_tables_that_do_not_fit_are_refused() -> None:
 def rating(name: str, strength: float, seed: int, modality: str, value: float | None) -> dict[str, Any]:
     counts = {"num_neurons": 10, "num_positive": 2, "num_selected": 2}
     key = {"selection": name, "strength": strength, "planting_seed": seed, "modality": modality}
-    return {**key, **counts, **dict.fromkeys(RATINGS, value)}
+    return {**key, **counts, **dict.fromkeys(MEASURES, value)}
 
 
 def test_scoreboard_by_hand() -> None:
@@ -176,7 +178,7 @@ def test_scoreboard_by_hand() -> None:
         ]
     )
     cells = {(row["modality"], row["measure"]): row for row in rows}
-    assert len(rows) == 3 * len(RATINGS)
+    assert len(rows) == 3 * len(MEASURES)
 
     def shown(modality: str) -> list[Any]:
         return [cells[modality, "auroc"][name] for name in ("num_seeds", "mean", "low", "high")]
@@ -210,7 +212,7 @@ def board(tmp_path: Path) -> str:
                 rows = [rating(name, strength, seed, m, float(rng.random())) for m in ("text", "special", "image")]
                 for row in rows:
                     del row["selection"]
-                write_table(path, "ratings", rows, {})
+                write_table(path, RATINGS, rows, {})
                 paths.append(str(path))
     io = {"ratings": paths, "scoreboard": str(tmp_path / "scoreboard.parquet"), "text": str(tmp_path / "scoreboard.md")}
     compare_selectors.run(OmegaConf.create({"io": io}), {})
@@ -218,15 +220,15 @@ def board(tmp_path: Path) -> str:
 
 
 def test_the_stage_writes_table_and_text(board: str) -> None:
-    rows = read_table(board, "scoreboard").to_pylist()
-    assert len(rows) == 2 * 2 * 4 * len(RATINGS)
+    rows = read_table(board, SCOREBOARD).to_pylist()
+    assert len(rows) == 2 * 2 * 4 * len(MEASURES)
     assert {row["selection"] for row in rows} == {"miner", "random"}
     assert {row["num_seeds"] for row in rows} == {2}
     assert Path(board).with_suffix(".md").read_text().count("`miner`") == 2
 
 
 def test_the_figure_shows_every_mean(board: str) -> None:
-    tables = read_tables({"scoreboard": [board]}, ["scoreboard"])
+    tables = read_tables({"scoreboard": [board]}, [SCOREBOARD])
     rows = tables["scoreboard"][0].data.to_pylist()
     with house_style("scoreboard"):
         drawn = figure.draw(tables)

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.artifacts import write_table
 from lode.engine.seal import BLANK, beside, damage, seal
+from lode.engine.tables import write_table
+from lode.table.neurons import NEURONS
 from tests.tables import neuron_rows
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -17,7 +18,7 @@ MADE_BY = {"config": {}, "code_digest": "unknown"}
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     path = tmp_path / "neurons.parquet"
-    write_table(path, "neurons", neuron_rows({"text": [(0, 1), (1, 2)]}), MADE_BY)
+    write_table(path, NEURONS, neuron_rows({"text": [(0, 1), (1, 2)]}), MADE_BY)
     return path
 
 

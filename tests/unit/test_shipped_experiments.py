@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lode.checks.experiment import advise
 from lode.config import ControlsConfig
 from lode.engine.compose import chosen
 from lode.engine.recorded import sources
-from lode.experiment import advise
 from lode.study import STUDY, compose
 from tests.tables import write_run
 from workflow.check import open_experiment, print_advice

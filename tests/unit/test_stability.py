@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from lode.engine.errors import UserError
-from lode.stability import (
+from lode.statistics.stability import (
     agreement,
     chance_jaccard,
     halves,

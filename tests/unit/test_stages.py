@@ -13,27 +13,22 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig
 
-from lode.artifacts import (
-    SCHEMAS,
-    dense,
-    dense_lists,
-    list_column,
-    neuron_columns,
-    read_provenance,
-    read_table,
-    replacing,
-    write_table,
-)
 from lode.control import Selected, within_blocks
 from lode.dataset import Sample
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.engine.seal import damage
+from lode.engine.tables import read_provenance, read_table, replacing, write_table
 from lode.shapes import MODALITIES
 from lode.stages import download_model, prepare_dataset, select_neurons
 from lode.study import compose, restrict
+from lode.table._dense import dense, dense_lists, list_column, neuron_columns
+from lode.table.dataset import DATASET
+from lode.table.importance import IMPORTANCE
+from lode.table.neurons import NEURONS
+from lode.table.statistics import STATISTICS
 from tests.broken import safetensors
-from tests.tables import captured_importance, filled_fields, statistics
+from tests.dense_tables import captured_importance, filled_fields, statistics
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, PROMPT = (MODALITIES.index(name) for name in ("text", "prompt"))
@@ -112,7 +107,7 @@ def test_prepare_writes_what_the_plugin_yields(tmp_path: Path) -> None:
     outputs = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
     for output in outputs:
         prepare_dataset.run(config("prepare_dataset", "dataset=toy_textvqa", *sizes, f"io.dataset={output}"), MADE_BY)
-    rows = read_table(outputs[0], "dataset").to_pylist()
+    rows = read_table(outputs[0], DATASET).to_pylist()
     assert [row["split"] for row in rows] == ["mine"] * 4 + ["report"] * 3
     assert all(row["media"][0]["bytes"].startswith(b"\x89PNG") for row in rows)
     assert all(json.loads(row["meta"]) == {} for row in rows)
@@ -136,7 +131,7 @@ def importance_file(path: Path, absent: tuple[str, ...] = ("video", "audio")) ->
     for field in filled_fields("importance"):
         values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.ones(len(held), dtype=np.int64)
         columns.setdefault(field.name, values * held)
-    write_table(path, "importance", columns, MADE_BY)
+    write_table(path, IMPORTANCE, columns, MADE_BY)
     return path
 
 
@@ -145,7 +140,7 @@ def selected(tmp_path: Path, *overrides: str) -> list[dict[str, Any]]:
     output = tmp_path / "neurons.parquet"
     places = (f"io.importance={importance}", f"io.neurons={output}", "controls={kinds:[layer_matched],num_draws:3}")
     select_neurons.run(config("select_neurons", "selection.ratio=0.3", *places, *overrides), MADE_BY)
-    return read_table(output, "neurons").to_pylist()
+    return read_table(output, NEURONS).to_pylist()
 
 
 def pairs_of(rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
@@ -220,7 +215,7 @@ def test_an_empty_set_is_written_beside_others() -> None:
     selected = Selected({name: pairs for name, (pairs, _) in sets.items()}, every, tuple(sets), 0.1, lambda *_: {})
     table, alike = select_neurons.with_controls(sets, selected, ["layer_matched"], 2, 0)
     assert table["set_name"].to_pylist() == ["image", "image_layer_matched_00", "image_layer_matched_01"]
-    assert table.schema == SCHEMAS["neurons"]
+    assert table.schema == NEURONS.schema
     assert list(alike["shared_frac"]["layer_matched"]) == list(alike["magnitude_ratios"]["layer_matched"]) == ["image"]
 
 
@@ -233,7 +228,7 @@ def test_union_keeps_the_best_score() -> None:
 
 
 def test_only_modalities_that_occur_take_part(tmp_path: Path) -> None:
-    table = read_table(importance_file(tmp_path / "i.parquet"), "importance")
+    table = read_table(importance_file(tmp_path / "i.parquet"), IMPORTANCE)
     assert select_neurons.taking_part(table, "special_text_separate", None) == ["text", "special", "image"]
     assert select_neurons.taking_part(table, "special_text_as_one", None) == ["special_text", "image"]
     assert select_neurons.taking_part(table, "prompt", None) == ["prompt"]
@@ -265,7 +260,7 @@ def test_dense_refuses_another_order() -> None:
 
 
 def statistics_bytes(path: Path) -> bytes:
-    write_table(path, "statistics", statistics({TEXT: 1, PROMPT: 1}, {TEXT: 0.5}), MADE_BY)
+    write_table(path, STATISTICS, statistics({TEXT: 1, PROMPT: 1}, {TEXT: 0.5}), MADE_BY)
     return path.read_bytes()
 
 
@@ -305,16 +300,8 @@ def test_nulls_and_missing_columns_are_refused(tmp_path: Path, rows: bool) -> No
     columns["num_tokens"] = [None, *columns["num_tokens"][1:].tolist()]
     table: Any = pa.table(columns).to_pylist() if rows else columns
     with pytest.raises(ValueError, match="'num_tokens' holds nulls"):
-        write_table(tmp_path / "a.parquet", "statistics", table, MADE_BY)
+        write_table(tmp_path / "a.parquet", STATISTICS, table, MADE_BY)
     del columns["max_sum"]
     with pytest.raises((KeyError, ValueError)):
-        write_table(tmp_path / "a.parquet", "statistics", columns, MADE_BY)
+        write_table(tmp_path / "a.parquet", STATISTICS, columns, MADE_BY)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_every_column_has_unit_and_description() -> None:
-    for kind, schema in SCHEMAS.items():
-        for field in schema:
-            assert field.metadata, (kind, field.name)
-            assert field.metadata[b"unit"]
-            assert field.metadata[b"description"]

@@ -12,8 +12,8 @@ from scipy.signal import welch
 from lode.dataset import Sample, toy_speech, toy_vocalsound, toy_word
 from lode.engine.errors import UserError
 from lode.media import Sampling, decode_audio
+from lode.media.voice import PHONEMES, RATE, STEP, WORDS, Speaker, articulate, pulses, record, resonate, say
 from lode.study import compose
-from lode.voice import PHONEMES, RATE, STEP, WORDS, Speaker, articulate, pulses, record, resonate, say
 
 MAN = Speaker(pitch=110.0, tract=1.0, rate=1.0, fall=0.0, breathiness=0.0)
 

@@ -224,7 +224,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
         replace("workflow/rules/2_capture.smk", "{params.args:q}", "{params.args:q} runtime.threads=1"),
         after("capture_activations"),
     ),
-    "writer of tables": (append("lode/artifacts.py", CODE), ALL),
+    "writer of tables": (append("lode/engine/tables.py", CODE), ALL),
     "seal of files": (append("lode/engine/seal.py", CODE), ALL),
     "library module of one stage": (append("lode/model/tower.py", CODE), after("benchmark_ablation", plot_figures=1)),
     "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare_dataset")),

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from lode.engine.errors import UserError
 from lode.engine.paths import is_local, user_path
-from lode.training_data import check_unseen, training_data
+from lode.model.training_data import check_unseen, training_data
 
 
 def check_files(dataset: Any) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lode.dataset._splits import Draw, drawn_ids
 from lode.engine.errors import UserError
 from lode.engine.paths import is_local, user_path
 from lode.media import Medium
-from lode.splits import Draw, drawn_ids
 
 Record = Mapping[str, Any]
 #: Where a file says what it is, and its media type.

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lode.diagnostics import begins
 from lode.engine.errors import UserError
+from lode.scoring._diagnostics import begins
 
 Row = Mapping[str, Any]
 _KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lode.artifacts import dense
 from lode.engine.errors import UserError
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.shapes import MEMBERS, TOKEN_MODALITIES
+from lode.table._dense import dense
 
 Sample = Mapping[str, Any]
 

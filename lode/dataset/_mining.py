@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from lode.artifacts import read_table
 from lode.engine.errors import UserError
+from lode.engine.tables import read_table
+from lode.table.dataset import DATASET
 
 
 def mining_split(split: str) -> str:
@@ -25,7 +26,7 @@ def mined_samples(path: str, split: str, shard: int, num_shards: int) -> list[di
         UserError: there are more shards than samples; every shard says so, so that the first job ends the run.
     """
     part = mining_split(split)
-    samples = [row for row in read_table(path, "dataset").to_pylist() if row["split"] == part]
+    samples = [row for row in read_table(path, DATASET).to_pylist() if row["split"] == part]
     if num_shards > len(samples):
         raise UserError(
             f"{Path(path).name}: {num_shards} shards of {len(samples)} {part!r} samples; expected no more shards than "

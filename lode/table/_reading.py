@@ -1,0 +1,36 @@
+"""What selectors read: an importance table, and the gradients of the same model beside it."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from lode.engine.errors import UserError
+from lode.engine.tables import read_table
+from lode.table.gradients import GRADIENTS
+from lode.table.importance import IMPORTANCE
+
+
+def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.Table:
+    """An importance table, with the columns of the gradients of the same model where their path is given.
+
+    Raises:
+        UserError: they are not of the same neurons and samples.
+    """
+    table = read_table(importance, IMPORTANCE)
+    if gradients is None:
+        return table
+    further = read_table(gradients, GRADIENTS)
+    for name in ("modality", "layer", "neuron", "num_samples", "num_tokens"):
+        if not table[name].equals(further[name]):
+            raise UserError(
+                f"{gradients} and {importance} differ in {name!r}; expected the same neurons and samples. "
+                "Delete both and run again"
+            )
+    return with_gradients(table, further)
+
+
+def with_gradients(importance: pa.Table, gradients: pa.Table) -> pa.Table:
+    """An importance table with the attributions of a gradients table of the same neurons beside its own columns."""
+    for name in GRADIENTS.schema.names[5:]:
+        importance = importance.append_column(gradients.schema.field(name), gradients[name])
+    return importance

@@ -1,0 +1,22 @@
+"""How important a neuron is to a modality, over all mining datasets: a row a modality, layer and neuron of a model."""
+
+import pyarrow as pa
+
+from lode.engine.fields import field
+from lode.engine.tables import Table
+from lode.shapes import METRICS
+from lode.table._activations import ACTIVATIONS
+from lode.table._counts import COUNTS
+from lode.table._neuron import KEYS
+
+IMPORTANCE = Table(
+    "importance",
+    pa.schema(
+        [
+            *KEYS,
+            *(field(m, pa.float64(), "normalised", f"MINER importance by {m}") for m in METRICS),
+            *COUNTS,
+            *ACTIVATIONS,
+        ]
+    ),
+)

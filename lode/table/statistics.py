@@ -1,0 +1,25 @@
+"""What one shard of a dataset gives: a row a modality, layer and neuron."""
+
+import pyarrow as pa
+
+from lode.engine.fields import field
+from lode.engine.tables import Table
+from lode.shapes import METRICS
+from lode.table._activations import ACTIVATIONS
+from lode.table._counts import COUNTS
+from lode.table._neuron import KEYS
+
+STATISTICS = Table(
+    "statistics",
+    pa.schema(
+        [
+            *KEYS,
+            *COUNTS,
+            *ACTIVATIONS,
+            *(
+                field(f"{m}_score_sum", pa.float64(), "normalised", f"sum over samples of normalised {m} importance")
+                for m in METRICS
+            ),
+        ]
+    ),
+)

@@ -1,0 +1,26 @@
+"""What was planted in a model: a row a neuron with a role."""
+
+import pyarrow as pa
+
+from lode.engine.fields import field
+from lode.engine.tables import Table
+from lode.table._neuron import LAYER, NEURON
+
+TRUTH = Table(
+    "truth",
+    pa.schema(
+        [
+            LAYER,
+            NEURON,
+            field(
+                "role",
+                pa.string(),
+                "name",
+                "planted, redundant, specific_mute, large_unspecific, cancelling, sentinel, dead, host, or existing",
+            ),
+            field("modality", pa.string(), "name", "the only modality that the neuron serves, else empty"),
+            field("pair", pa.int32(), "index", "partners share a number; -1 for a neuron without partner"),
+            field("acts", pa.bool_(), "flag", "it writes something at some token of real samples"),
+        ]
+    ),
+)

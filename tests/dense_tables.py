@@ -1,0 +1,67 @@
+"""Made-up tables of neurons: a row for every modality, layer and neuron, with plausible numbers."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lode.shapes import METRICS, MODALITIES
+from lode.table import table_of
+from lode.table._dense import list_column, neuron_columns
+from lode.table.gradients import GRADIENTS
+from lode.table.importance import IMPORTANCE
+
+
+def filled_fields(kind: str) -> list[pa.Field]:
+    """The fields that every row of a table has a number in; optional ones are left out."""
+    return [field for field in table_of(kind).schema if not field.nullable]
+
+
+NUM_LAYERS, NUM_NEURONS = 2, 3
+SHAPE = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
+
+
+def statistics(num_samples: dict[int, int], scores: dict[int, float], pooled: float = 0.0) -> dict[str, Any]:
+    """Columns of a statistics table: by modality the samples that hold it, and the sum of every score."""
+    columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
+    counts, sums = np.zeros(SHAPE, dtype=np.int64), np.zeros(SHAPE)
+    for modality, count in num_samples.items():
+        counts[modality] = count
+    for modality, value in scores.items():
+        sums[modality] = value
+    for field in filled_fields("statistics"):
+        integer = pa.types.is_integer(field.type)
+        columns.setdefault(field.name, np.full(counts.size, int(pooled) if integer else pooled))
+    columns["num_samples"] = counts.ravel()
+    return columns | {f"{metric}_score_sum": sums.ravel() * (1 + i) for i, metric in enumerate(METRICS)}
+
+
+def captured_importance(
+    seed: int = 0, num_layers: int = 4, num_neurons: int = 60, num_samples: int = 9, num_bins: int = 16
+) -> pa.Table:
+    """An importance table as a capture of everything leaves it, with gradients: random, but sums and counts agree.
+
+    Every sample holds text, special and image; none holds video or audio.
+    """
+    rng = np.random.default_rng(seed)
+    columns = neuron_columns(MODALITIES, num_layers, num_neurons)
+    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
+    size = len(held)
+    for name in METRICS:
+        columns[name] = rng.random(size) * held
+        values = rng.normal(rng.normal(size=(size, 1)), 1, (size, num_samples)) * held[:, None]
+        for kind, kept in ((name, values), ("abs_mean", np.abs(values))):
+            columns[f"{kind}_sum"], columns[f"{kind}_sumsq"] = kept.sum(1), np.square(kept).sum(1)
+    bins = rng.integers(0, num_bins, (size, num_samples)) + num_bins * np.arange(size)[:, None]
+    counts = np.bincount(bins.ravel(), minlength=size * num_bins).reshape(size, num_bins) * held[:, None]
+    columns["histogram"] = list_column(counts.astype(np.int32))
+    columns |= {"num_samples": held * num_samples, "num_tokens": held * num_samples * 8}
+    columns["positive_count"] = rng.integers(0, num_samples * 8 + 1, size) * held
+    columns |= {
+        "hidden_abs_sum": rng.random(size) * held,
+        "down_norm": np.resize(rng.random(num_layers * num_neurons), size),
+    }
+    gradients = list(GRADIENTS.schema)[5:]
+    columns |= {field.name: rng.random(size) * held for field in gradients}
+    schema = pa.schema([*IMPORTANCE.schema, *gradients])
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
