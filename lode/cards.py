@@ -107,6 +107,7 @@ CARDS = (
         sections=("model.name", "model.source", "model.revision"),
         reads=(Read("model", when=is_planted, under={"model": "planting"}),),
         writes={"manifest": "{model}/manifest.json"},
+        resources="heavy",
         sources=model_files,
         vouches=files_of_manifest,
     ),
