@@ -5,6 +5,7 @@ markers. A guard test compares them with the cards.
 """
 
 import re
+import textwrap
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -18,7 +19,7 @@ README = ROOT / "README.md"
 START, END = "<!-- steps: python -m workflow.house -->", "<!-- end of steps -->"
 
 #: Sizes in pixels.
-WIDTH, BOX, HEIGHT, GAP, TOP, LEFT = 1000, 190, 46, 22, 118, 132
+WIDTH, BOX, HEIGHT, GAP, ROW, TOP, LEFT = 1010, 196, 84, 20, 116, 118, 126
 INK, MUTED, LINE, GPU, PAPER = "#222222", "#6b6b6b", "#9bb7cc", "#fdf0dc", "#f4f6f8"
 
 
@@ -60,17 +61,17 @@ def with_table(readme: str) -> str:
 
 
 def picture() -> str:
-    """The steps as a drawing: a row a stage, a line from each step to those that read what it writes."""
+    """The steps as a drawing, a row a stage."""
     rows = list(stages().items())
     places = {
-        card.name: (LEFT + column * (BOX + GAP), TOP + row * (HEIGHT + 54))
+        card.name: (LEFT + column * (BOX + GAP), TOP + row * ROW)
         for row, (_, cards) in enumerate(rows)
         for column, card in enumerate(cards)
     }
-    height = TOP + len(rows) * (HEIGHT + 54) + 20
+    height = TOP + len(rows) * ROW
     parts = [*head(height), *lines(places)]
     for row, (stage, cards) in enumerate(rows):
-        parts.append(text(16, TOP + row * (HEIGHT + 54) + 28, stage, 15, INK, "bold"))
+        parts.append(text(16, TOP + row * ROW + 20, stage, 15, INK, "bold"))
         parts += [part for card in cards for part in box(card, *places[card.name])]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -86,35 +87,48 @@ def head(height: int) -> Iterator[str]:
     yield text(
         16, 54, "lode/cards.py  →  workflow/rules/*.smk  →  scripts/<step>.py  →  lode/stages/<step>.py", 14, MUTED
     )
-    yield text(16, 76, "lode/engine/ plans, records and verifies the steps, and knows none of them", 14, MUTED)
-    yield text(16, 98, "A line: reads what that step writes. Shaded: runs on a GPU where there is one.", 14, MUTED)
+    yield text(
+        16,
+        76,
+    told = "lode/engine/ plans, records and verifies the steps, and knows none of them. Shaded: on a GPU."
+    yield text(16, 76, told, 14, MUTED)
+        14,
+        MUTED,
+    )
+    yield text(
+        16,
+        98,
+        "In a box: what the step writes, and what it reads. A line: one step reads what its neighbour writes.",
+        14,
+        MUTED,
+    )
 
 
 def lines(places: dict[str, tuple[int, int]]) -> Iterator[str]:
-    """From each step to its readers; the page reads nearly all, so only its line from the figures is drawn."""
+    """From a step to its readers in the row below and beside it; to others a line would run behind boxes."""
     for card in STUDY.cards:
         for writer in dict.fromkeys(STUDY.writers[read.table].name for read in card.reads):
-            if not card.wildcards and card.place == "" and writer != "plot_figures":
-                continue
-            yield line(*places[writer], *places[card.name])
+            (x1, y1), (x2, y2) = places[writer], places[card.name]
+            if y2 - y1 == ROW:
+                yield line(x1 + BOX // 2, y1 + HEIGHT, x2 + BOX // 2, y2)
+            elif (x2 - x1, y1) == (BOX + GAP, y2):
+                yield line(x1 + BOX, y1 + HEIGHT // 2, x2, y2 + HEIGHT // 2)
 
 
 def line(x1: int, y1: int, x2: int, y2: int) -> str:
-    """From one box down to another, or to the one at its side."""
-    middle, half = BOX // 2, HEIGHT // 2
-    ends = (x1 + middle, y1 + HEIGHT, x2 + middle, y2)
-    if y1 == y2:
-        ends = (x1 + BOX, y1 + half, x2, y2 + half) if x1 < x2 else (x1, y1 + half, x2 + BOX, y2 + half)
-    places = " ".join(f'{key}="{value}"' for key, value in zip(("x1", "y1", "x2", "y2"), ends, strict=True))
-    return f'<line {places} stroke="{LINE}" stroke-width="1.5"/>'
+    """From one place to another."""
+    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{LINE}" stroke-width="1.5"/>'
 
 
 def box(card: Card, x: int, y: int) -> Iterator[str]:
-    """A step, and what it writes."""
+    """A step, what it writes and what it reads, as far as there is room."""
     fill = GPU if card.resources == "gpu" else PAPER
     yield f'<rect x="{x}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="5" fill="{fill}" stroke="{MUTED}"/>'
-    yield text(x + 9, y + 19, card.name, 14, INK)
-    yield text(x + 9, y + 37, ", ".join([*card.writes, *card.folders]), 12, MUTED)
+    yield text(x + 9, y + 19, card.name, 14, INK, "bold")
+    yield text(x + 9, y + 37, ", ".join([*card.writes, *card.folders]), 12, INK)
+    reads = textwrap.wrap(", ".join(read.table for read in card.reads), 28, max_lines=2, placeholder=" ...")
+    for place, words in enumerate(reads):
+        yield text(x + 9, y + 56 + 16 * place, ("reads " if not place else "") + words, 11, MUTED)
 
 
 def text(x: int, y: int, words: str, size: int, colour: str, weight: str = "normal") -> str:
