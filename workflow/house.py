@@ -83,25 +83,13 @@ def head(height: int) -> Iterator[str]:
         'aria-label="The steps of the workflow and what each reads" font-family="sans-serif">'
     )
     yield f'<rect width="{WIDTH}" height="{height}" fill="white"/>'
+    told = (
+        "lode/cards.py  →  workflow/rules/*.smk  →  scripts/<step>.py  →  lode/stages/<step>.py",
+        "lode/engine/ plans, records and verifies the steps, and knows none of them. Shaded: on a GPU",
+        "In a box: what the step writes, and what it reads. A line: one step reads what its neighbour writes",
+    )
     yield text(16, 30, "One name a step: card, rule, script, stage module, folder of results", 18, INK, "bold")
-    yield text(
-        16, 54, "lode/cards.py  →  workflow/rules/*.smk  →  scripts/<step>.py  →  lode/stages/<step>.py", 14, MUTED
-    )
-    yield text(
-        16,
-        76,
-    told = "lode/engine/ plans, records and verifies the steps, and knows none of them. Shaded: on a GPU."
-    yield text(16, 76, told, 14, MUTED)
-        14,
-        MUTED,
-    )
-    yield text(
-        16,
-        98,
-        "In a box: what the step writes, and what it reads. A line: one step reads what its neighbour writes.",
-        14,
-        MUTED,
-    )
+    yield from (text(16, 54 + 22 * place, words, 14, MUTED) for place, words in enumerate(told))
 
 
 def lines(places: dict[str, tuple[int, int]]) -> Iterator[str]:
