@@ -9,11 +9,11 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from omegaconf import DictConfig
 
 from lode.cards import CARDS, is_planted
+from lode.checks.steps import validate
 from lode.config import Config
 from lode.engine import compose as engine
 from lode.engine.paths import ROOT, is_local, user_path
 from lode.engine.study import Card, Study
-from lode.validation import validate
 
 GROUPS = ("model", "dataset", "selection", "intervention", "figure", "experiment", "training")
 #: Of a model that is not at hand: 7 billion parameters in half precision [megabytes].
@@ -45,7 +45,7 @@ STUDY = Study(
     scripts=ROOT / "scripts",
     check=validate,
     weight=weight,
-    undigested=("lode.cards", "lode.study", "lode.config", "lode.validation", "lode.checks"),
+    undigested=("lode.cards", "lode.study", "lode.config", "lode.checks"),
     always=("experiment", "plantings"),
     numbers=("shard",),
     unrecorded=("runtime",),

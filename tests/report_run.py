@@ -5,8 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lode.engine.tables import provenance
-from lode.keys import tables_of
 from lode.stages import plot_figures
+from lode.table._keys import tables_of
 from tests.tables import HOSTILE, write_datasets, write_manifest, write_run
 
 MADE_BY = provenance('{"seed": 1}', "abc")

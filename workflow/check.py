@@ -8,10 +8,10 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from lode.checks.experiment import advise, validate_experiment, validate_names, validate_pairs
+from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
 from lode.engine.errors import UserError, writing
 from lode.engine.overrides import refuse_overruled, refuse_relabelling
-from lode.validation import validate
 from workflow.study import Experiment
 
 

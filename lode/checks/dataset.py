@@ -1,14 +1,17 @@
 """Refuse, while the job graph is built, data that are not there, are too few, or are known to the model."""
 
+from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lode.checks.names import check_keywords, check_name, check_plugin, check_positive
 from lode.engine.errors import UserError
 from lode.engine.paths import is_local, user_path
 from lode.model.training_data import check_unseen, training_data
+from lode.shapes import TOKEN_MODALITIES
 
 
 def check_files(dataset: Any) -> None:
@@ -59,3 +62,36 @@ def check_tested_data(cfg: Any) -> None:
     if is_local(model.source):
         stated = training_data(user_path(model.source))
         check_unseen(model.name, stated, dataset.name, dataset.plugin, cfg.split_seed)
+
+
+def check_dataset(cfg: Any) -> None:
+    """Refuse an unknown plug-in, modality or option, and splits without samples."""
+    dataset = cfg.dataset
+    check_plugin("dataset", dataset.plugin)
+    for modality in dataset.modalities:
+        check_name("modality of a dataset", modality, TOKEN_MODALITIES)
+    if set(dataset.num_samples) != {"mine", "report"}:
+        raise UserError(
+            f"dataset.num_samples of {dataset.name}: expected `mine` and `report`, got {dataset.num_samples}"
+        )
+    for split, count in dataset.num_samples.items():
+        check_positive(f"dataset.num_samples.{split} of {dataset.name}", count)
+    check_files(dataset)
+    plugin = import_module(f"lode.dataset.{dataset.plugin}")
+    check_keywords(f"dataset {dataset.name}", plugin.samples, dataset.options, given=3)
+
+
+def check_media(cfg: Any) -> None:
+    """A model must take every medium that the dataset holds."""
+    for modality in cfg.dataset.modalities:
+        if modality not in ("text", "special", *cfg.model.media_tokens):
+            raise UserError(
+                f"dataset {cfg.dataset.name} holds {modality}, but model {cfg.model.name} takes "
+                f"{', '.join(cfg.model.media_tokens) or 'text only'}; choose another model or dataset"
+            )
+    for medium in cfg.model.required_media:
+        if medium not in cfg.dataset.modalities:
+            raise UserError(
+                f"model {cfg.model.name} needs {medium} in every sample, and dataset {cfg.dataset.name} holds "
+                f"{', '.join(cfg.dataset.modalities)}; choose another model or dataset"
+            )

@@ -6,10 +6,11 @@ from importlib import import_module
 from math import floor
 from typing import Any
 
+from lode.checks.dataset import check_media
+from lode.checks.names import check_name, check_plugin
 from lode.engine.errors import UserError
 from lode.engine.names import check_legal
 from lode.shapes import MEMBERS, MODALITIES, MODALITY_SPLITS
-from lode.validation import check_media, check_name, check_plugin
 
 #: The largest corrected p that counts, as in `lode/statistics/verdict.py`.
 LEVEL = 0.05

@@ -27,8 +27,8 @@ from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
 from lode.engine.tables import Table as Kind
 from lode.engine.tables import read_table
-from lode.keys import keys_of
 from lode.shapes import MODALITIES
+from lode.table._keys import keys_of
 
 WIDTH = 7.1  # inches: 180 mm, the text width of a page
 INK = "#222222"

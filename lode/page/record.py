@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance
-from lode.keys import MAKERS
+from lode.table._keys import MAKERS
 
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
 Row = dict[str, Any]

@@ -18,7 +18,6 @@ from lode.engine.paths import paths_of
 from lode.engine.seal import BLANK
 from lode.engine.tables import meaning, read_table, replacing
 from lode.figure import read_tables
-from lode.keys import keys_of, tables_of
 from lode.page.clean import clean_scores
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, share_interval, spread
@@ -27,6 +26,7 @@ from lode.page.record import read_figure, steps, table_record, versions
 from lode.page.runs import runs
 from lode.page.sets import num_asked, set_sizes
 from lode.statistics.intervals import smallest_visible_drop
+from lode.table._keys import keys_of, tables_of
 from lode.table.comparisons import COMPARISONS
 from lode.table.dataset import DATASET
 from lode.table.effects import EFFECTS

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lode.engine.tables import read_provenance, read_table, write_table
-from lode.keys import keys_of
 from lode.shapes import COMPARED
 from lode.statistics.verdict import judge
+from lode.table._keys import keys_of
 from lode.table.selectivity import SELECTIVITY
 from lode.table.verdicts import VERDICTS
 

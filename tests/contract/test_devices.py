@@ -13,6 +13,7 @@ from accelerate import cpu_offload, dispatch_model
 from accelerate.hooks import remove_hook_from_submodules
 from torch import Tensor
 
+from lode.checks.model import check_model, check_runtime
 from lode.engine.errors import UserError
 from lode.importance.statistics import home_of
 from lode.media import encode_audio
@@ -28,7 +29,6 @@ from lode.stages.benchmark_ablation import CLEAN, NeuronSet, ablate_batch
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
 from lode.study import compose
-from lode.validation import check_model, check_runtime
 from tests.families import load_family, save
 from tests.pretend_devices import spread
 from tests.switching import INTERVENTIONS, intervention

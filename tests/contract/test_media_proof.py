@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from transformers import Qwen2AudioProcessor
 
+from lode.checks.steps import validate
 from lode.engine.errors import UserError
 from lode.media import Medium, encode_audio, encode_video
 from lode.model.adapter import Adapter, find_parts
@@ -19,7 +20,6 @@ from lode.model.loading import prove
 from lode.model.probe import noise
 from lode.shapes import TOKEN_MODALITIES
 from lode.study import compose
-from lode.validation import validate
 from tests.families import load_family, save
 from tests.tiny_model import record
 

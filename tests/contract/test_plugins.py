@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from lode.checks.names import known_plugins
+from lode.checks.steps import validate
 from lode.dataset import Sample
 from lode.engine.paths import ROOT, is_local
 from lode.scoring import UNITS
 from lode.stages import plot_figures
 from lode.stages.prepare_dataset import check_samples
 from lode.study import GROUPS, STUDY, compose, restrict
-from lode.validation import known_plugins, validate
 from tests.tables import write_retests, write_run, write_scoreboard
 from workflow.check import open_experiment
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from lode.checks.experiment import validate_experiment
+from lode.checks.names import known_plugins
 from lode.engine.errors import UserError
 from lode.selection import SWITCHES, num_asked
 from lode.shapes import MODALITY_SPLITS
 from lode.study import STUDY, compose
-from lode.validation import known_plugins
 from tests.dense_tables import captured_importance
 
 CHOICES = sorted(path.stem for path in (STUDY.config_dir / "selection").glob("*.yaml"))

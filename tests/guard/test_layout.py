@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from lode.cards import CARDS
+from lode.checks.names import known_plugins
+from lode.checks.steps import CHECKS
 from lode.engine.fingerprint import without_docstrings
 from lode.engine.study import wildcards_of
 from lode.study import STUDY
 from lode.table import known_tables
-from lode.validation import CHECKS, known_plugins
 from workflow import house
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +38,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 #: Modules that are imported while the job graph is built, and the stages that load no model.
 TORCH_FREE = [
     "lode.study",
-    "lode.validation",
+    "lode.checks.steps",
     "lode.engine.tables",
     "workflow.check",
     "workflow.house",

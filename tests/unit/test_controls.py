@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lode.checks.names import known_plugins
 from lode.control import (
     MOST_SHARED,
     UNMATCHABLE,
@@ -29,7 +30,6 @@ from lode.study import compose, restrict
 from lode.table._dense import dense, dense_lists, neuron_columns
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
-from lode.validation import known_plugins
 
 KINDS = sorted(known_plugins("control"))
 NUM_LAYERS, NUM_NEURONS = 4, 60

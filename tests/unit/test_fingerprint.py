@@ -104,7 +104,7 @@ def test_a_package_counts_as_its_init(tree: Path) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "lode/validation.py",
+        "lode/checks/steps.py",
         "lode/config.py",
         "lode/cards.py",
         "lode/study.py",

@@ -18,6 +18,7 @@ from PIL import Image
 
 from lode.checks.experiment import validate_names
 from lode.checks.model_folder import check_weights
+from lode.checks.steps import validate
 from lode.dataset.local_table import samples
 from lode.engine.errors import UserError
 from lode.media import Medium
@@ -26,7 +27,6 @@ from lode.shapes import METRICS
 from lode.stages.prepare_dataset import check_medium, check_samples, row
 from lode.study import compose
 from lode.table.dataset import DATASET
-from lode.validation import validate
 from tests.broken import COLUMNS, safetensors, sample_table
 
 CONFIG = compose()

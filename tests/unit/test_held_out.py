@@ -14,6 +14,8 @@ import pytest
 import soundfile
 from PIL import Image
 
+from lode.checks.names import known_plugins
+from lode.checks.steps import validate
 from lode.dataset import Sample, mmlu, toy_mmlu
 from lode.dataset._mining import mined_samples
 from lode.dataset._splits import half_of, split_of, with_cluster
@@ -25,7 +27,6 @@ from lode.model.training_data import FILE, training_data
 from lode.stages import benchmark_ablation, download_model, prepare_dataset
 from lode.study import compose, restrict
 from lode.table.dataset import DATASET
-from lode.validation import known_plugins, validate
 from workflow.check import open_experiment
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}

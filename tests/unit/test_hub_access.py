@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig
 
+from lode.checks.steps import validate
 from lode.dataset import Sample
 from lode.dataset._splits import Draw
 from lode.engine.errors import UserError
@@ -22,7 +23,6 @@ from lode.hub.datasets import Source, drawn, encoded, media_type, records
 from lode.stages import prepare_dataset
 from lode.study import compose, restrict
 from lode.table.dataset import DATASET
-from lode.validation import validate
 from tests.dataset_hub import DatasetHub, DatasetHubHandler
 from tests.hub_fixtures import (
     TEXT,

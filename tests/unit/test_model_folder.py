@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from lode.checks.model import check_model
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.model import opening
@@ -21,7 +22,6 @@ from lode.model.loading import load
 from lode.model.manifest import describe, recorded_folder
 from lode.model.opening import open_model
 from lode.study import compose
-from lode.validation import check_model
 from tests.tiny_model import record, write_manifest
 
 SHIPPED = ROOT / "resources" / "models" / "tiny_qwen2_vl"

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lode.checks.steps import validate
 from lode.dataset import BY_LETTER, Sample, local_table, spoken_options
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.stages import prepare_dataset
 from lode.study import compose, restrict
-from lode.validation import validate
 from tests.broken import COLUMNS, IMAGES, sample_table
 from workflow.check import open_experiment
 from workflow.study import Experiment

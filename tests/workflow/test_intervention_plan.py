@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lode.checks.intervention import read_intervention
-from lode.validation import known_plugins
+from lode.checks.names import known_plugins
 from tests.project_tree import EXPERIMENT, copy_project, snakemake
 from workflow.check import open_experiment
 from workflow.study import Experiment

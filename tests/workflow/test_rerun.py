@@ -149,7 +149,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "engine: what is recorded": (append("lode/engine/recorded.py", CODE), {}),
     "lode/config.py": (append("lode/config.py", CODE), {}),
     "lode/cards.py": (append("lode/cards.py", CODE), {}),
-    "lode/validation.py": (append("lode/validation.py", CODE), {}),
+    "lode/checks/steps.py": (append("lode/checks/steps.py", CODE), {}),
     # config values
     "seed": (setting("seed: 7"), after("select_neurons", plot_figures=2)),
     "split": (setting("split: paper"), after("prepare_dataset")),

@@ -1,0 +1,39 @@
+"""Refuse settings of the capture of activations and gradients."""
+
+from typing import Any
+
+from lode.checks.dataset import check_shards
+from lode.checks.names import check_name, check_positive
+from lode.engine.errors import UserError
+from lode.shapes import ATTENTION_KINDS, NORMALISATIONS
+
+MAX_BINS = 512
+
+
+def check_capture(cfg: Any) -> None:
+    """Refuse an unknown kind of attention, and shards without samples."""
+    check_name("capture.attention", cfg.capture.attention, ATTENTION_KINDS)
+    check_name("capture.normalisation", cfg.capture.normalisation, NORMALISATIONS)
+    num_bins = cfg.capture.num_bins
+    if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
+        raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 512")
+    check_positive("capture.batch_size", cfg.capture.batch_size)
+    check_mined_shards(cfg)
+
+
+def check_mined_shards(cfg: Any) -> None:
+    """Refuse shards of the mining split without samples."""
+    check_positive("capture.shards", cfg.capture.shards)
+    check_shards(cfg, "capture", "report" if cfg.split == "paper" else "mine")
+
+
+def check_gradients(cfg: Any) -> None:
+    """Refuse an exponent outside [0, 1], a negative number of steps, and shards without samples."""
+    gradients = cfg.gradients
+    check_positive("gradients.batch_size", gradients.batch_size)
+    if not 0 <= gradients.alpha <= 1 or gradients.num_steps < 0:
+        raise UserError(
+            f"gradients.alpha = {gradients.alpha}, gradients.num_steps = {gradients.num_steps}: expected an exponent "
+            "in [0, 1] and a whole number of at least 0, such as 0.5 and 8"
+        )
+    check_mined_shards(cfg)

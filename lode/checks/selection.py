@@ -1,0 +1,35 @@
+"""Refuse what a selection could not work with, and controls that there are not."""
+
+from importlib import import_module
+from typing import Any
+
+from lode.checks.names import check_keywords, check_name, check_plugin, check_positive, known_plugins
+from lode.engine.errors import UserError
+from lode.shapes import MODALITIES, MODALITY_SPLITS
+
+
+def check_selection(cfg: Any) -> None:
+    """Refuse what a selection could not work with."""
+    selection = cfg.selection
+    check_plugin("selection", selection.plugin)
+    check_name("selection.modality_split", selection.modality_split, MODALITY_SPLITS)
+    for modality in selection.modalities or ():
+        check_name("modality", modality, MODALITIES)
+    if not 0 < selection.ratio <= 1:
+        raise UserError(f"selection.ratio = {selection.ratio}: expected a share of all neurons in (0, 1], such as 0.02")
+    check_controls(cfg)
+    plugin = import_module(f"lode.selection.{selection.plugin}")
+    check_keywords(f"selection {selection.name}", plugin.check_options, selection.options)
+    plugin.check_options(**selection.options)
+
+
+def check_controls(cfg: Any) -> None:
+    """Refuse an unknown kind of control, none, or one twice."""
+    check_positive("controls.num_draws", cfg.controls.num_draws)
+    for kind in cfg.controls.kinds:
+        check_plugin("control", kind)
+    if not cfg.controls.kinds or len(set(cfg.controls.kinds)) < len(cfg.controls.kinds):
+        raise UserError(
+            f"controls.kinds = {list(cfg.controls.kinds)}: expected at least one of "
+            f"{', '.join(sorted(known_plugins('control')))}, each once"
+        )

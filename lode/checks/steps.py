@@ -1,0 +1,54 @@
+"""The checks of every step: run while the job graph is built, and again when a script is run by hand.
+
+Every check is about names, ranges and files at hand; none loads a model. Checks change no number, so they are left out
+of the code digest (`lode/engine/fingerprint.py`).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from lode.checks.ablation import check_ablation
+from lode.checks.benchmark import check_benchmarks, check_scores
+from lode.checks.capture import check_capture, check_gradients
+from lode.checks.dataset import check_dataset, check_media
+from lode.checks.figure import check_figure
+from lode.checks.model import check_model, check_runtime
+from lode.checks.planting import check_planting
+from lode.checks.seeds import check_seed, check_split, check_split_seed
+from lode.checks.selection import check_selection
+from lode.checks.training import check_training
+
+#: The checks of the steps that have any.
+CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
+    "train_model": (check_training,),
+    "download_model": (check_model,),
+    "prepare_dataset": (check_split, check_split_seed, check_dataset),
+    "plant_neurons": (check_model, check_planting, check_runtime),
+    "capture_activations": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
+    "capture_gradients": (check_split, check_model, check_dataset, check_media, check_gradients, check_runtime),
+    "select_neurons": (check_seed, check_selection),
+    "rate_selectors": (check_seed, check_selection),
+    "retest_selections": (check_seed, check_selection),
+    "benchmark_ablation": (
+        check_seed,
+        check_split,
+        check_model,
+        check_dataset,
+        check_media,
+        check_ablation,
+        check_runtime,
+    ),
+    "score_ablation": (check_scores,),
+    "measure_selectivity": (check_benchmarks,),
+    "plot_figures": (check_figure,),
+}
+
+
+def validate(cfg: Any, step: str) -> None:
+    """Run every check of a step.
+
+    Raises:
+        UserError: what is wrong, the value, what was expected, what to do.
+    """
+    for check in CHECKS.get(step, ()):
+        check(cfg)
