@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lode.cards import CARDS
-from lode.engine.fingerprint import without_docstrings
+from lode.engine.fingerprint import imported_names, without_docstrings
 from lode.engine.study import wildcards_of
 from lode.study import STUDY
 from lode.table import known_tables
@@ -39,6 +39,7 @@ TORCH_FREE = [
     "lode.study",
     "lode.validation",
     "lode.engine.tables",
+    "lode.library.results",
     "workflow.check",
     "workflow.house",
     *(f"lode.table.{name}" for name in known_tables()),
@@ -231,6 +232,15 @@ def test_the_library_does_not_know_the_workflow_or_the_tests() -> None:
         names = imports(path)
         if path.is_relative_to(ROOT / "lode"):
             assert not {name for name in names if name.split(".")[0] in ("workflow", "scripts", "tests", "snakemake")}
+
+
+def test_no_result_depends_on_the_library_for_notebooks() -> None:
+    """Nor on `lode/__init__.py`, which names it: `from lode import x` would have a step digest both."""
+    for path in LIBRARY:
+        if path.parent.name != "library" and path != ROOT / "lode" / "__init__.py":
+            names = set(imported_names(ast.parse(path.read_text())))
+            assert "lode" not in names, name_of(path)
+            assert not [name for name in names if name.startswith("lode.library")], name_of(path)
 
 
 def test_plugins_are_imported_by_name_only() -> None:
