@@ -87,8 +87,8 @@ def configured(model: str, overrides: Sequence[str], facts: str | None) -> Any:
     if facts is not None:
         cfg = choose("model", facts, overrides, ("runtime",))
         source = str(folder.resolve()) if folder.is_dir() else model
-        cfg.model = OmegaConf.merge(cfg.model, {"name": folder.name, "source": source})
-        return cfg
+        named = OmegaConf.merge(cfg.model, {"name": folder.name, "source": source})
+        return OmegaConf.create({"model": named, "runtime": cfg.runtime})  # `cfg` shares sections with other configs
     if folder.is_dir() and not (STUDY.config_dir / "model" / f"{model}.yaml").is_file():
         raise UserError(
             f"{model}: a folder does not say where its parts are and what its media tokens are called; expected "

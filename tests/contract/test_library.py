@@ -23,6 +23,7 @@ from lode.library.opening import Model
 from lode.library.shown import medium_of
 from lode.media import Medium, Sampling, decode
 from lode.model.encoding import encode
+from lode.study import compose
 from tests.dense_tables import captured_importance
 from tests.plain_answers import plain_reply, slow_likelihood
 from tests.tiny_model import LETTERS, NUM_LAYERS, NUM_NEURONS, record
@@ -114,6 +115,10 @@ def test_unknown_models_are_refused(folder: Path) -> None:
         lode.open(folder, "runtime.device=abacus", facts=FACTS)
     with pytest.raises(UserError, match="no such file; expected the manifest"):
         lode.open(folder, facts=FACTS, manifest="nothing.json")
+
+
+def test_opening_by_the_facts_of_a_yaml_leaves_the_yaml_as_it_is(model: Model) -> None:
+    assert model.adapter.config.name != compose([f"model={FACTS}"]).model.name == FACTS
 
 
 def test_opening_proves_the_facts(folder: Path) -> None:
@@ -385,6 +390,17 @@ def test_an_exported_model_answers_as_the_switched_one(
     assert changed == [f"model.language_model.layers.{layer}.mlp.down_proj.weight" for layer in (0, 2)]
     for name in ("generation_config.json", "tokenizer.json", "chat_template.jinja", "processor_config.json"):
         assert (exported / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_model_without_its_most_active_neuron_proves_itself(model: Model, tmp_path: Path) -> None:
+    """The proof switches a neuron of the first layer that writes something, whichever are off already."""
+    seen: list[torch.Tensor] = []
+    handle = model.adapter.activation[0].register_forward_hook(lambda *call: seen.append(call[2]))
+    ask(model)
+    handle.remove()
+    most = seen[0].abs().amax((0, 1)).argsort(descending=True)[: NUM_NEURONS - 1]
+    exported = lode.export(model, [(0, int(neuron)) for neuron in most], tmp_path / "without")
+    lode.open(exported, "runtime.device=cpu", facts=FACTS)
 
 
 def test_an_export_that_cannot_be_is_refused(model: Model, tmp_path: Path) -> None:
