@@ -3,18 +3,22 @@
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import lode
 from lode.engine.errors import UserError
+from lode.intervention import from_config
 from lode.intervention._reference import class_means
 from lode.library.opening import Model
 from lode.model.encoding import encode
+from lode.stages.benchmark_ablation import CLEAN, NeuronSet, ablate_batch
 from tests.dense_tables import captured_importance
-from tests.notebook import PROMPT, SOME, ask, restored, rows
+from tests.notebook import MAX_NEW_TOKENS, PROMPT, SOME, ask, restored, rows
 from tests.plain_answers import plain_reply, slow_likelihood
+from tests.switching import section
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, record
 
 
@@ -39,6 +43,17 @@ def test_a_hook_acts_where_it_should_and_goes(model: Model, tokens: str) -> None
     assert during.content != clean.content
     with restored(model), lode.switched(model, SOME, "constant", *options, modality="image"):
         assert (ask(model).content == clean.content) == (tokens == "own")  # there is no image
+
+
+@pytest.mark.parametrize("arguments", [("zero",), ("constant", "intervention.tokens=own"), ("complement",)])
+def test_an_answer_is_what_a_run_predicts(model: Model, picture: Image.Image, arguments: tuple[str, ...]) -> None:
+    sample = {**record("a", PROMPT, image=1), "meta": "{}"}
+    sets = [NeuronSet({**CLEAN.key, "set_name": "image", "kind": "method"}, np.array(SOME))]
+    ((row,),) = ablate_batch(model.adapter, [sample], sets, from_config(section(*arguments)), MAX_NEW_TOKENS)
+    with lode.switched(model, rows(set_name=["image"] * 3), *arguments):
+        found = ask(model, picture)
+    assert (found.content, found.stopping) == (row["gold_log_likelihood"], row["end_log_likelihood"])
+    assert (found.text, found.num_tokens, found.truncated) == (row["reply"], row["num_reply_tokens"], row["truncated"])
 
 
 def test_an_error_within_restores_too(model: Model) -> None:
