@@ -15,6 +15,9 @@ from lode.engine import compose as engine
 from lode.engine.paths import ROOT, is_local, user_path
 from lode.engine.study import Card, Study
 
+#: The Hydra tree: in an installed package the copy that setup.py puts there, in a checkout `config/`.
+_PACKAGED = Path(__file__).with_name("config_tree")
+CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else ROOT / "config"
 GROUPS = ("model", "dataset", "selection", "intervention", "figure", "experiment", "training")
 #: Of a model that is not at hand: 7 billion parameters in half precision [megabytes].
 UNKNOWN_WEIGHT = 16_000
@@ -40,7 +43,7 @@ def size_of_weights(source: str) -> int:
 STUDY = Study(
     cards=CARDS,
     config=Config,
-    config_dir=ROOT / "config",
+    config_dir=CONFIG_DIR,
     groups=GROUPS,
     scripts=ROOT / "scripts",
     check=validate,

@@ -57,7 +57,8 @@ def prove_site(adapter: Adapter) -> None:
             f"{sorted({tuple(a.shape) for a in seen})}; expected {adapter.num_layers} of "
             f"{expected} (batch, token, neuron)"
         )
-    neuron = int(seen[0].abs().amax((0, 1)).argmax())
+    written = seen[0].abs().amax((0, 1)) * adapter.down_proj[0].weight.norm(dim=0)  # of a zeroed column, nothing
+    neuron = int(written.argmax())
     with zeroed_columns(adapter, [(0, neuron)]):
         during = adapter.model(**inputs).logits
     after = adapter.model(**inputs).logits

@@ -13,7 +13,7 @@ import pytest
 from lode.cards import CARDS
 from lode.checks.names import known_plugins
 from lode.checks.steps import CHECKS
-from lode.engine.fingerprint import without_docstrings
+from lode.engine.fingerprint import imported_names, without_docstrings
 from lode.engine.study import wildcards_of
 from lode.study import STUDY
 from lode.table import known_tables
@@ -40,6 +40,7 @@ TORCH_FREE = [
     "lode.study",
     "lode.checks.steps",
     "lode.engine.tables",
+    "lode.library.results",
     "workflow.check",
     "workflow.house",
     *(f"lode.table.{name}" for name in known_tables()),
@@ -232,6 +233,15 @@ def test_the_library_does_not_know_the_workflow_or_the_tests() -> None:
         names = imports(path)
         if path.is_relative_to(ROOT / "lode"):
             assert not {name for name in names if name.split(".")[0] in ("workflow", "scripts", "tests", "snakemake")}
+
+
+def test_no_result_depends_on_the_library_for_notebooks() -> None:
+    """Nor on `lode/__init__.py`, which names it: `from lode import x` would have a step digest both."""
+    for path in LIBRARY:
+        if path.parent.name != "library" and path != ROOT / "lode" / "__init__.py":
+            names = set(imported_names(ast.parse(path.read_text())))
+            assert "lode" not in names, name_of(path)
+            assert not [name for name in names if name.startswith("lode.library")], name_of(path)
 
 
 def test_plugins_are_imported_by_name_only() -> None:
