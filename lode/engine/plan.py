@@ -171,17 +171,25 @@ class Plan:
         return [check_path(f"{named} of `{step}`", in_project(path)) for path in found]
 
     def missing(self, absent: Iterable[Product], made: Iterable[Product]) -> list[Product]:
-        """Of the files that are not there, those that something was made from, however far down the line."""
-        absent = list(absent)
-        without, gone = {product.path for product in absent}, set[str]()
-        jobs = {product.path: (product.card.name, product.wildcards) for product in self.products()}
+        """Of the files that are not there, those whose job made something that a file was made from, down the line."""
+        absent, gone = list(absent), set[str]()
+        jobs = {path: (card.name, row) for card in self.study.cards for path, row in self._made_by(card)}
+        lost: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for product in absent:
+            lost[product.card.name, repr(jobs[product.path][1])].add(product.path)
         pending = [product.path for product in made]
         while pending:
             for paths in self.reads(*jobs[pending.pop()]).values():
-                lost = (without & set([paths] if isinstance(paths, str) else paths)) - gone
-                gone |= lost
-                pending += lost
+                for path in [paths] if isinstance(paths, str) else paths:
+                    step, row = jobs[path]
+                    new = lost[step, repr(row)] - gone
+                    gone |= new
+                    pending += new
         return [product for product in absent if product.path in gone]
+
+    def _made_by(self, card: Card) -> Iterator[tuple[str, Row]]:
+        """Every file of a step with the row of the job that makes it."""
+        return ((self.path(name, row), row) for row in self.jobs(card.name).values() for name in card.makes)
 
     # --- what is recorded of a job ------------------------------------------------------------------------------------
 

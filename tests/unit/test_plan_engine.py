@@ -222,8 +222,8 @@ def test_what_something_was_made_from_is_missing(plan: Plan) -> None:
     made = [product for product in planned if product.name == "marks" and product.wildcards["oven"] == "stone"]
     absent = [product for product in planned if product not in made]
     gone = {(product.name, *product.wildcards.values()) for product in plan.missing(absent, made)}
-    loaves = {("loaves", "stone", flour, batch) for flour in ("rye", "wheat") for batch in "01"}
-    assert gone == {("meal", "rye"), ("meal", "wheat"), *loaves}
+    baked = {(of, "stone", flour, batch) for of in ("loaves", "waste") for flour in ("rye", "wheat") for batch in "01"}
+    assert gone == {("meal", "rye"), ("meal", "wheat"), *baked}, "what one job makes, it makes together"
 
 
 def test_two_names_for_one_thing_have_one_content(study: Study) -> None:
