@@ -114,9 +114,9 @@ def box(card: Card, x: int, y: int) -> Iterator[str]:
     yield f'<rect x="{x}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="5" fill="{fill}" stroke="{MUTED}"/>'
     yield text(x + 9, y + 19, card.name, 14, INK, "bold")
     yield text(x + 9, y + 37, ", ".join([*card.writes, *card.folders]), 12, INK)
-    reads = textwrap.wrap(", ".join(read.table for read in card.reads), 28, max_lines=2, placeholder=" ...")
-    for place, words in enumerate(reads):
-        yield text(x + 9, y + 56 + 16 * place, ("reads " if not place else "") + words, 11, MUTED)
+    reads = f"reads {', '.join(read.table for read in card.reads)}" if card.reads else ""
+    for place, words in enumerate(textwrap.wrap(reads, 30, max_lines=2, placeholder=" ...")):
+        yield text(x + 9, y + 56 + 16 * place, words, 11, MUTED)
 
 
 def text(x: int, y: int, words: str, size: int, colour: str, weight: str = "normal") -> str:

@@ -200,17 +200,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "one selection more, that needs gradients": (
         setting_instead("interventions:", "  can: [selection=can]\ngradients: {enabled: true}\ninterventions:"),
-        dict(
-            capture_gradients=2,
-            aggregate_gradients=2,
-            select_neurons=2,
-            benchmark_ablation=2,
-            score_ablation=2,
-            measure_selectivity=2,
-            judge_sets=1,
-            plot_figures=2,
-            build_report=1,
-        ),
+        dict(capture_gradients=2, aggregate_gradients=2, **ONE_SELECTION),
     ),
     "exponent of attributions that nobody needs": (setting("gradients: {alpha: 1}"), {}),
     "stage of attributions that nobody needs": (append("lode/stages/capture_gradients.py", CODE), {}),
