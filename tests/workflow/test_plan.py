@@ -32,6 +32,18 @@ def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
         assert {*everything, f"expect_digest={digest(expected)}", f"io.{product.name}={product.path}"} < set(args)
 
 
+SOME = {
+    "prepare_dataset",
+    "capture_activations",
+    "benchmark_ablation",
+    "score_ablation",
+    "select_neurons",
+    "rate_selectors",
+    "measure_selectivity",
+    "plot_figures",
+}
+
+
 @pytest.mark.parametrize(
     ("override", "steps"),
     [
@@ -41,33 +53,11 @@ def test_what_is_recorded_is_that_of_the_whole_config(experiment: str) -> None:
         ("~dataset.options.x", {"prepare_dataset", "capture_activations", "benchmark_ablation", "score_ablation"}),
         ("selection=miner", {"select_neurons", "rate_selectors"}),
         ("++benchmark_modalities={a:[text]}", {"measure_selectivity"}),
-        (
-            "experiment=smoke",
-            {
-                "prepare_dataset",
-                "capture_activations",
-                "benchmark_ablation",
-                "score_ablation",
-                "select_neurons",
-                "rate_selectors",
-                "measure_selectivity",
-                "plot_figures",
-            },
-        ),
+        ("experiment=smoke", SOME),
     ],
 )
 def test_an_override_concerns_the_steps_that_read_its_section(override: str, steps: set[str]) -> None:
-    some = (
-        "prepare_dataset",
-        "capture_activations",
-        "benchmark_ablation",
-        "score_ablation",
-        "select_neurons",
-        "rate_selectors",
-        "measure_selectivity",
-        "plot_figures",
-    )
-    assert {step for step in some if touching(STUDY, step, [override])} == steps
+    assert {step for step in SOME if touching(STUDY, step, [override])} == steps
 
 
 @pytest.mark.parametrize(
