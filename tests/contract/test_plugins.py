@@ -37,10 +37,12 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "figure": {"draw": ("tables",)},
     "scoring": {"score": ("replies", "samples")},
     "control": {"controls": ("selected", "num_draws", "seed")},
+    "grouping": {"grouping": ()},
 }
 #: The step that checks a choice of a group before it runs.
 STEPS = {
     "model": "download_model",
+    "grouping": "select_neurons",
     "dataset": "prepare_dataset",
     "selection": "select_neurons",
     "intervention": "benchmark_ablation",
