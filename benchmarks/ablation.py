@@ -25,6 +25,7 @@ import torch
 from omegaconf import OmegaConf
 
 from lode.engine.tables import read_table, write_table
+from lode.grouping.modality import grouping
 from lode.intervention import from_config, switched
 from lode.intervention._reference import token_means
 from lode.model.encoding import encode
@@ -46,7 +47,7 @@ def config(overrides: Sequence[str], step: str, **io: str) -> Any:
 def random_sets(num_sets: int, shape: tuple[int, int], num_neurons: int) -> list[dict[str, Any]]:
     """Rows of a neurons table."""
     rng = np.random.default_rng(0)
-    key = {"kind": "method", "control_of": "", "control_kind": "", "control_draw": -1, "modality": "text"}
+    key = {"kind": "method", "control_of": "", "control_kind": "", "control_draw": -1, "group": "text"}
     return [
         {**key, "set_name": f"set_{index:02}", "layer": place // shape[1], "neuron": place % shape[1]}
         | {"score": 1.0, "rank": rank}
@@ -78,7 +79,7 @@ def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]],
 def overheads(adapter: Any, samples: list[dict[str, Any]], neurons: np.ndarray, repeats: int) -> dict[str, float]:
     """Median ratio of a prefill pass under each intervention to the plain one."""
     batch = encode(adapter, samples)
-    donors, _ = token_means(adapter, samples)
+    donors, _ = token_means(adapter, samples, grouping())
     class_means = {"prompt": np.zeros((2, adapter.num_layers, adapter.num_neurons))}
     found: dict[str, list[float]] = {}
 
@@ -89,9 +90,11 @@ def overheads(adapter: Any, samples: list[dict[str, Any]], neurons: np.ndarray, 
             return time.perf_counter() - start
 
     for name in INTERVENTIONS * repeats:
-        intervention = replace(from_config(compose([f"intervention={name}"]).intervention), class_means=class_means)
+        intervention = replace(
+            from_config(compose([f"intervention={name}"]).intervention, grouping()), class_means=class_means
+        )
         plain = seconds(nullcontext())
-        under = seconds(switched(adapter, intervention, neurons, "prompt", batch.token_modality, donors))
+        under = seconds(switched(adapter, intervention, neurons, "prompt", batch.token_kind, donors))
         found.setdefault(name, []).append(under / plain)
     return {name: statistics.median(ratios) for name, ratios in found.items()}
 

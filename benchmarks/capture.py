@@ -31,13 +31,13 @@ import torch
 from layers import build, records
 from torch import Tensor
 
+from lode.importance import METRICS
 from lode.importance.miner import membership, minmax
 from lode.importance.statistics import Recording, Statistics
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import Batch, encode
 from lode.model.head import last_positions
-from lode.shapes import METRICS
 from lode.stages.capture_activations import capture_batch, column_norms
 
 
@@ -86,9 +86,9 @@ def reply(adapter: Adapter, batch: Batch) -> None:
 
 def straightforward(adapter: Adapter, batch: Batch, folder: Path, seen: dict[int, list[Tensor]]) -> None:
     """The importance of one sample, added to a table that is written anew; a reply is generated."""
-    members = membership(batch.token_modality)[0]
+    members = membership(batch.token_kind)[0]
     attention: dict[int, Tensor] = {}
-    real = (batch.token_modality >= 0)[:, None, None]
+    real = (batch.token_kind >= 0)[:, None, None]
 
     def see(layer: int, query: Tensor, key: Tensor, scaling: float, _visible: Tensor) -> None:
         if query.shape[2] > 1:
@@ -157,7 +157,7 @@ def row(adapter: Adapter, batch: Batch, totals: Statistics, args: argparse.Names
     pairs = [[timed(args.device, side) for side in sides] for _ in range(args.repeats)]
     best = [min(times) for times in zip(*pairs, strict=True)]
     ratio = statistics.median(second / first for first, second in pairs)
-    num_tokens = int((batch.token_modality >= 0).sum(1).max())
+    num_tokens = int((batch.token_kind >= 0).sum(1).max())
     line = f"{num_tokens:11}{best[0]:11.3f}{best[1]:11.3f}{ratio:11.3f}"
     if not args.straightforward:
         return line

@@ -18,13 +18,14 @@ from multiprocessing.connection import Connection
 import numpy as np
 import pyarrow as pa
 
-from lode.shapes import METRICS, MODALITY_SPLITS
+from lode.grouping.modality import SPLITS
+from lode.importance import METRICS
 from lode.study import STUDY, compose
 from lode.table._dense import list_column, neuron_columns
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
 
-MODALITIES = MODALITY_SPLITS["special_text_separate"]
+MODALITIES = SPLITS["special_text_separate"]
 #: Those of the table: `size` reads the whole prompt.
 HELD = (*MODALITIES, "prompt")
 NUM_SAMPLES = 400
@@ -49,7 +50,7 @@ def made_up(num_layers: int, num_neurons: int, num_bins: int) -> pa.Table:
     counts = np.zeros((size, num_bins), dtype=np.int32)
     np.add.at(counts, (np.arange(size)[:, None], np.clip(places, 0, num_bins - 1)), 8)
     columns["histogram"] = list_column(counts.reshape(len(HELD), num_layers, num_neurons, num_bins))
-    gradients = list(GRADIENTS.schema)[5:]
+    gradients = list(GRADIENTS.schema)[6:]
     columns |= {field.name: rng.random(size) for field in gradients}
     schema = pa.schema([*IMPORTANCE.schema, *gradients])
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)

@@ -5,7 +5,7 @@ recorded of a job and what runs again, `make verify`, what the report shows, and
 jobs run over are those of `workflow/study.py`. No torch here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -70,6 +70,11 @@ def plugin(group: str, cfg: Any) -> list[str]:
     return [f"lode.{group}.{cfg[group].plugin}"]
 
 
+def plugins(groups: Sequence[str], cfg: Any) -> list[str]:
+    """Those of several sections."""
+    return [module for group in groups for module in plugin(group, cfg)]
+
+
 def plugins_of_training(cfg: Any) -> Iterator[str]:
     """The recipe, its datasets and their scores."""
     yield f"lode.training.{cfg.training.name}"
@@ -80,11 +85,7 @@ def plugins_of_training(cfg: Any) -> Iterator[str]:
 
 def plugins_of_selection(cfg: Any) -> list[str]:
     """The grouping, the selection, and the kinds of its controls."""
-    return [
-        *plugin("grouping", cfg),
-        *plugin("selection", cfg),
-        *(f"lode.control.{kind}" for kind in cfg.controls.kinds),
-    ]
+    return [*plugins(("grouping", "selection"), cfg), *(f"lode.control.{kind}" for kind in cfg.controls.kinds)]
 
 
 def plugins_of_scores(cfg: Any) -> list[str]:
@@ -93,8 +94,8 @@ def plugins_of_scores(cfg: Any) -> list[str]:
 
 
 def plugins_of_figure(cfg: Any) -> list[str]:
-    """The figure, and the tables that it is drawn from."""
-    return [*plugin("figure", cfg), *(f"lode.table.{name}" for name in cfg.figure.tables)]
+    """The grouping, the figure, and the tables that it is drawn from."""
+    return [*plugins(("grouping", "figure"), cfg), *(f"lode.table.{name}" for name in cfg.figure.tables)]
 
 
 MANIFEST, DATASET = Read("manifest"), Read("dataset")
@@ -180,7 +181,7 @@ CARDS = (
     ),
     Card(
         "aggregate_importance",
-        "merge shards, weigh datasets: one importance per modality, layer and neuron",
+        "merge shards, weigh datasets: one importance per group, layer and neuron",
         over=("models",),
         sections=("mining_datasets",),
         reads=(Read("statistics"),),
@@ -197,7 +198,7 @@ CARDS = (
     ),
     Card(
         "select_neurons",
-        "choose a set for each modality, and draw matched controls",
+        "choose a set for each group, and draw matched controls",
         over=SETS,
         sections=("seed", "grouping", "selection", "controls"),
         reads=(Read("importance"), Read("attributions", when=needs_gradients)),
@@ -209,14 +210,14 @@ CARDS = (
         "rate_selectors",
         "compare a selection with what was planted",
         over=("plantings", "selections"),
-        sections=("seed", "selection"),
+        sections=("seed", "grouping", "selection"),
         reads=(
             Read("importance", under=PLANTED),
             Read("attributions", when=needs_gradients, under=PLANTED),
             Read("truth"),
         ),
         writes={"ratings": "{planting}/{selection}.parquet"},
-        plugins=partial(plugin, "selection"),
+        plugins=partial(plugins, ("grouping", "selection")),
     ),
     Card(
         "compare_selectors",
@@ -230,21 +231,21 @@ CARDS = (
         "retest_selections",
         "select again from parts of the samples: would others give the same set?",
         over=("retested", *SETS),
-        sections=("seed", "selection", "mining_datasets"),
+        sections=("seed", "grouping", "selection", "mining_datasets"),
         reads=(Read("statistics"), Read("gradients", when=needs_gradients)),
         writes={"retests": "{model}/{selection}.parquet"},
         resources="heavy",
-        plugins=partial(plugin, "selection"),
+        plugins=partial(plugins, ("grouping", "selection")),
     ),
     Card(
         "benchmark_ablation",
         "switch no neuron, each set and each control, and ask the model",
         over=(*RUNS, "tested", "ablation_shards"),
-        sections=("seed", "model", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
+        sections=("seed", "model", "grouping", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
         reads=(MANIFEST, DATASET, Read("neurons"), Read("importance", when=needs_class_means)),
         writes={"predictions": f"{_RUN}/{{dataset}}/{{shard}}.parquet"},
         resources="gpu",
-        plugins=partial(plugin, "intervention"),
+        plugins=partial(plugins, ("grouping", "intervention")),
     ),
     Card(
         "score_ablation",
@@ -257,11 +258,12 @@ CARDS = (
     ),
     Card(
         "measure_selectivity",
-        "compare what a set costs on the benchmarks of its modality with what it costs on others",
+        "compare what a set costs on the benchmarks of its group with what it costs on others",
         over=RUNS,
-        sections=("benchmark_modalities",),
+        sections=("grouping", "benchmark_parts"),
         reads=(Read("effects"), Read("sample_scores")),
         writes={name: f"{name}/{_RUN}.parquet" for name in ("comparisons", "selectivity")},
+        plugins=partial(plugins, ("grouping",)),
     ),
     Card(
         "judge_sets",
@@ -273,7 +275,7 @@ CARDS = (
         "plot_figures",
         "draw the tables that `config/figure/{figure}.yaml` names",
         over=("figures",),
-        sections=("figure",),
+        sections=("grouping", "figure"),
         reads=tuple(Read(table, when=drawn_from(table)) for table in FIGURE_TABLES),
         writes={"figure": "{figure}.svg"},
         beside={"png": "{figure}.png"},
@@ -293,6 +295,7 @@ CARDS = (
             "own_interventions",
             "interventions",
             "figures",
+            "grouping",
         ),
         reads=(
             Read("figure"),
@@ -312,6 +315,7 @@ CARDS = (
         ),
         writes={"report": "report.html"},
         place="",
+        plugins=partial(plugins, ("grouping",)),
         files=("lode/stages/build_report.html.jinja",),
     ),
 )

@@ -66,8 +66,8 @@ class SelectionConfig:
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/selection/<plugin>.py
-    modality_split: str = "special_text_separate"
-    modalities: list[str] | None = None  # None: all of the split that occur
+    group_split: str = "special_text_separate"  # of the grouping: which groups take part
+    groups: list[str] | None = None  # None: all of the split that occur
     ratio: float = 0.02  # share of all neurons, in (0, 1]
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
 
@@ -79,7 +79,7 @@ class InterventionConfig:
     name: str = MISSING
     plugin: str = "${.name}"  # lode/intervention/<plugin>.py
     neurons: str = "set"  # or others: all that are not in the set
-    tokens: str = "all"  # or own: those of the set's modality; generated: those of the reply
+    tokens: str = "all"  # or own: those of the set's group; generated: those of the reply
     passes: str = "both"  # or prefill, decode
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
 
@@ -99,15 +99,15 @@ class PlantingConfig:
     """Neurons of known purpose that `plant_neurons` adds to a model; counts are for each layer."""
 
     seed: int = 1
-    modalities: list[str] = field(default_factory=lambda: ["text", "special", "image"])
-    strength: float = 3.0  # how far gates are pushed down outside their modality [standard deviations]
+    groups: list[str] = field(default_factory=lambda: ["text", "special", "image"])  # of the tokens: modalities
+    strength: float = 3.0  # how far gates are pushed down outside their group [standard deviations]
     effect: float = 30.0  # how long what sentinels write is, once both of a pair are off [mean lengths of the residual]
-    host_frac: float = 0.25  # planted neurons look like this share of the layer, the most active on the modality
-    num_planted: int = 2  # for each modality
-    num_pairs: int = 1  # of redundant neurons, for each modality of `paired`; none in the last layer
+    host_frac: float = 0.25  # planted neurons look like this share of the layer, the most active on the group
+    num_planted: int = 2  # for each group
+    num_pairs: int = 1  # of redundant neurons, for each group of `paired`; none in the last layer
     paired: list[str] | None = None  # None: all that are planted
-    num_mute: int = 1  # for each modality: specific, and writing nothing
-    num_unspecific: int = 1  # for each modality: active on it, and large on all
+    num_mute: int = 1  # for each group: specific, and writing nothing
+    num_unspecific: int = 1  # for each group: active on it, and large on all
     num_cancelling: int = 1  # pairs of large neurons that undo each other
     num_samples: int = 24  # of each dataset, to measure by and to prove on
 
@@ -119,7 +119,7 @@ class CaptureConfig:
     attention: str = "reference"  # or causal: docs/methods.md 1.2
     batch_size: int = 50
     shards: int = 1  # shard i holds every shards-th sample from i on, so prefixes of shards are nested sub-samples
-    normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, modality, layer
+    normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, group, layer
     num_bins: int = 0  # even: histograms of per-sample means, which some selections need; 0: none
     hidden_site: bool = False  # also sums at the input of down_proj, which `contribution` needs
 
@@ -183,7 +183,8 @@ class Config:
     plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides
     mining_datasets: list[str] = field(default_factory=list)
     benchmarks: list[str] = field(default_factory=list)
-    benchmark_modalities: dict[str, list[str]] = field(default_factory=dict)  # set by the workflow, for each model
+    # What every sample of a benchmark holds, by benchmark: set by the workflow, for each model.
+    benchmark_parts: dict[str, list[str]] = field(default_factory=dict)
     selections: dict[str, list[str]] = field(default_factory=dict)  # name -> Hydra overrides
     own_interventions: dict[str, list[str]] = field(default_factory=dict)  # name -> Hydra overrides
     interventions: list[str] = field(default_factory=list)  # of config/intervention/ or of own_interventions

@@ -1,15 +1,19 @@
-"""Made-up tables of neurons: a row for every modality, layer and neuron, with plausible numbers."""
+"""Made-up tables of neurons: a row for every group, layer and neuron, with plausible numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from lode.shapes import METRICS, MODALITIES
+from lode.grouping.modality import GROUPS
+from lode.importance import METRICS
 from lode.table import table_of
 from lode.table._dense import list_column, neuron_columns
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
+
+MODALITIES = tuple(GROUPS)
 
 
 def filled_fields(kind: str) -> list[pa.Field]:
@@ -22,13 +26,13 @@ SHAPE = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
 
 
 def statistics(num_samples: dict[int, int], scores: dict[int, float], pooled: float = 0.0) -> dict[str, Any]:
-    """Columns of a statistics table: by modality the samples that hold it, and the sum of every score."""
+    """Columns of a statistics table: by group the samples that hold it, and the sum of every score."""
     columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
     counts, sums = np.zeros(SHAPE, dtype=np.int64), np.zeros(SHAPE)
-    for modality, count in num_samples.items():
-        counts[modality] = count
-    for modality, value in scores.items():
-        sums[modality] = value
+    for group, count in num_samples.items():
+        counts[group] = count
+    for group, value in scores.items():
+        sums[group] = value
     for field in filled_fields("statistics"):
         integer = pa.types.is_integer(field.type)
         columns.setdefault(field.name, np.full(counts.size, int(pooled) if integer else pooled))
@@ -37,15 +41,21 @@ def statistics(num_samples: dict[int, int], scores: dict[int, float], pooled: fl
 
 
 def captured_importance(
-    seed: int = 0, num_layers: int = 4, num_neurons: int = 60, num_samples: int = 9, num_bins: int = 16
+    seed: int = 0,
+    num_layers: int = 4,
+    num_neurons: int = 60,
+    num_samples: int = 9,
+    num_bins: int = 16,
+    groups: Sequence[str] = MODALITIES,
+    absent: Sequence[str] = ("video", "audio"),
 ) -> pa.Table:
     """An importance table as a capture of everything leaves it, with gradients: random, but sums and counts agree.
 
-    Every sample holds text, special and image; none holds video or audio.
+    Every sample holds every group but those that are absent.
     """
     rng = np.random.default_rng(seed)
-    columns = neuron_columns(MODALITIES, num_layers, num_neurons)
-    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
+    columns = neuron_columns(groups, num_layers, num_neurons)
+    held = ~np.isin(np.asarray(columns["group"]), absent)
     size = len(held)
     for name in METRICS:
         columns[name] = rng.random(size) * held
@@ -61,7 +71,7 @@ def captured_importance(
         "hidden_abs_sum": rng.random(size) * held,
         "down_norm": np.resize(rng.random(num_layers * num_neurons), size),
     }
-    gradients = list(GRADIENTS.schema)[5:]
+    gradients = list(GRADIENTS.schema)[6:]
     columns |= {field.name: rng.random(size) * held for field in gradients}
     schema = pa.schema([*IMPORTANCE.schema, *gradients])
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)

@@ -4,9 +4,12 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
 
-from lode.figure import Table
+from lode.figure import Looks, Table
+from lode.grouping.modality import grouping
 from lode.table import table_of
 
+#: How modalities look.
+LOOKS = Looks(grouping())
 KEYS = {"model": "m", "selection": "s", "intervention": "zero", "dataset": "d"}
 Drops = dict[str, tuple[float, list[float]]]
 

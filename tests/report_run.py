@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from lode.engine.tables import provenance
 from lode.stages import plot_figures
 from lode.table._keys import tables_of
-from tests.tables import HOSTILE, write_datasets, write_manifest, write_run
+from tests.tables import GROUPING, HOSTILE, write_datasets, write_manifest, write_run
 
 MADE_BY = provenance('{"seed": 1}', "abc")
 BENCHMARKS = ("toy_mmlu", "digits_vqa")
@@ -36,7 +36,7 @@ def make_config(
         figure = {"name": name, "plugin": name, "tables": tables, "caption": f"{HOSTILE} of {name}"}
         svg = folder / f"plot_figures/{name}.svg"
         io = {**paths, "figure": str(svg), "png": str(svg.with_suffix(".png"))}
-        plot_figures.run(OmegaConf.create({"figure": figure, "io": io}), MADE_BY)
+        plot_figures.run(OmegaConf.create({"figure": figure, "grouping": GROUPING, "io": io}), MADE_BY)
         images.append(str(svg))
     io = {
         **{table: [] for table in tables_of("build_report")},
@@ -49,6 +49,6 @@ def make_config(
     told = {
         "title": f"A run {HOSTILE}", "seed": 2024, "split": "disjoint", "models": ["tiny_qwen2_vl"],
         "mining_datasets": list(benchmarks), "benchmarks": list(benchmarks), "interventions": ["zero"],
-        "selections": {"miner": ["selection=miner"]}, "figures": list(figures),
+        "selections": {"miner": ["selection=miner"]}, "figures": list(figures), "grouping": GROUPING,
     }  # fmt: skip
     return OmegaConf.create({**told, "io": io})

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from lode.grouping.modality import GROUPS, grouping
 from lode.intervention import Intervention, from_config, switched
 from lode.intervention._reference import token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch
-from lode.shapes import MODALITIES
 from lode.study import STUDY, compose
+
+MODALITIES = tuple(GROUPS)
 
 INTERVENTIONS = sorted(path.stem for path in (STUDY.config_dir / "intervention").glob("*.yaml"))
 
@@ -27,14 +29,14 @@ def section(name: str, *overrides: str) -> Any:
 
 def intervention(adapter: Adapter, name: str, *overrides: str) -> Intervention:
     """The intervention of a YAML; class means are random numbers of the size of activations."""
-    made = from_config(section(name, *overrides))
+    made = from_config(section(name, *overrides), grouping())
     rng, shape = np.random.default_rng(0), (2, adapter.num_layers, adapter.num_neurons)
     return replace(made, class_means={modality: rng.normal(size=shape) for modality in MODALITIES})
 
 
 def donors(adapter: Adapter, made: Intervention, samples: Sequence[Any]) -> list[torch.Tensor] | None:
     """Means of another sample for each: the one at the other end of the list."""
-    return token_means(adapter, samples[::-1])[0] if "donors" in made.needs else None
+    return token_means(adapter, samples[::-1], grouping())[0] if "donors" in made.needs else None
 
 
 def on(
@@ -46,4 +48,4 @@ def on(
     modality: str = "text",
 ) -> AbstractContextManager[None]:
     """The context of an intervention for the prompts of a batch."""
-    return switched(adapter, made, neurons, modality, batch.token_modality, donors(adapter, made, samples))
+    return switched(adapter, made, neurons, modality, batch.token_kind, donors(adapter, made, samples))

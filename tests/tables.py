@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lode.engine.tables import provenance, write_table
-from lode.shapes import METRICS
+from lode.importance import METRICS
 from lode.table import table_of
 from lode.table._dense import neuron_columns
 from lode.table.comparisons import COMPARISONS
@@ -15,7 +15,9 @@ from lode.table.ratings import MEASURES
 from lode.table.selectivity import SELECTIVITY
 from tests.dense_tables import filled_fields
 
-_SELECTION = {"plugin": "miner", "modality_split": "special_text_separate", "modalities": None, "ratio": 0.02,
+#: The `grouping` section of modalities.
+GROUPING = {"name": "modality", "plugin": "modality", "options": {}}
+_SELECTION = {"plugin": "miner", "group_split": "special_text_separate", "groups": None, "ratio": 0.02,
               "options": {"strategy": "LA_MU"}}  # fmt: skip
 #: By outcome the score's name, its unit, and what chance gives.
 OUTCOMES = {
@@ -71,7 +73,7 @@ def neuron_rows(sets: dict[str, list[tuple[int, int]]], num_controls: int = 2) -
                 }
             for rank, (layer, neuron) in enumerate(pairs):
                 place = {
-                    "modality": "text" if name == "all" else name,
+                    "group": "text" if name == "all" else name,
                     "layer": layer,
                     "neuron": neuron + 1000 * (draw + 1),
                 }
@@ -289,7 +291,7 @@ def write_scoreboard(folder: Path) -> str:
     rng = np.random.default_rng(3)
     rows = [
         {
-            "selection": name, "strength": strength, "modality": modality, "measure": measure,
+            "selection": name, "strength": strength, "group": modality, "measure": measure,
             "num_seeds": 5, "mean": mean, "low": 0.9 * mean, "high": min(1.0, 1.1 * mean),
         }
         for name in ("miner", "lape", "random")

@@ -12,6 +12,7 @@ from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
 from lode.engine.errors import UserError, writing
 from lode.engine.overrides import refuse_overruled, refuse_relabelling
+from lode.grouping import grouping_of
 from workflow.study import Experiment
 
 
@@ -52,7 +53,8 @@ def check(run: Experiment) -> None:
 
 def check_selections(run: Experiment) -> None:
     """Refuse a selection that is wrong, or that the mined datasets do not serve."""
-    mined = {m for name in run.cfg.mining_datasets for m in run.compose(f"dataset={name}").dataset.modalities}
+    held = grouping_of(run.cfg.grouping).held
+    mined = {part for name in run.cfg.mining_datasets for part in held(run.compose(f"dataset={name}").dataset)}
     selections = {name: run.compose(*overrides) for name, overrides in run.cfg.selections.items()}
     validate_experiment(run.cfg, mined, selections)
     for cfg in selections.values():

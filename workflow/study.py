@@ -15,6 +15,8 @@ from lode.engine.names import check_experiment_name, chosen_experiment
 from lode.engine.overrides import check_overrides, results_folder
 from lode.engine.plan import Plan, Row
 from lode.engine.recorded import composed
+from lode.grouping import grouping_of
+from lode.model.tokens import MEDIA
 
 
 class Experiment(engine.Experiment):
@@ -77,7 +79,7 @@ class Experiment(engine.Experiment):
     def fit(self, model: str, dataset: str) -> bool:
         """Whether a model takes all media of a dataset, and needs no other."""
         facts = self.facts(model).model
-        media = set(self.compose(f"dataset={dataset}").dataset.modalities) - {"text", "special"}
+        media = set(self.compose(f"dataset={dataset}").dataset.modalities) & set(MEDIA)
         return set(facts.required_media) <= media <= set(facts.media_tokens)
 
     @cached_property
@@ -153,11 +155,12 @@ class Experiment(engine.Experiment):
             return ()
         if "mining_datasets" in sections:
             return (f"mining_datasets=[{','.join(self.paired('mining_datasets', wildcards['model']))}]",)
-        if "benchmark_modalities" in sections:
+        if "benchmark_parts" in sections:
+            held = grouping_of(self.cfg.grouping).held
             names = self.paired("benchmarks", wildcards["model"])
-            held = {name: self.compose(f"dataset={name}").dataset.modalities for name in names}
-            lists = ",".join(f"{name}:[{','.join(modalities)}]" for name, modalities in held.items())
-            return (f"++benchmark_modalities={{{lists}}}",)
+            parts = {name: held(self.compose(f"dataset={name}").dataset) for name in names}
+            lists = ",".join(f"{name}:[{','.join(of)}]" for name, of in parts.items())
+            return (f"++benchmark_parts={{{lists}}}",)
         return ()
 
 

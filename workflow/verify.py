@@ -7,24 +7,26 @@ import argparse
 import sys
 
 from lode.engine.errors import UserError
-from lode.engine.overrides import results_folder
 from lode.engine.paths import ROOT
 from lode.engine.tables import read_table
 from lode.engine.verify import verify
+from lode.figure import Looks
+from lode.grouping import grouping_of
 from lode.page.opening import conclusion
 from lode.study import STUDY
 from lode.table.verdicts import VERDICTS
 from workflow.check import open_experiment
+from workflow.study import Experiment
 
 
-def tell(folder: str) -> None:
+def tell(folder: str, looks: Looks) -> None:
     """Say where the report of a finished run is, and how it begins: a sentence a model."""
     print(f"Open {folder}/{STUDY.pattern('report')}")
     verdicts = ROOT / folder / STUDY.pattern("verdicts")
     if verdicts.is_file():
         rows = [row for row in read_table(verdicts, VERDICTS).to_pylist() if row["outcome"] == "content"]
         for model in dict.fromkeys(row["model"] for row in rows):
-            print(f"{model}: {conclusion(rows, model)}")
+            print(f"{model}: {conclusion(rows, model, looks)}")
 
 
 def main() -> None:
@@ -34,10 +36,12 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="Hydra overrides that the experiment was run with")
     parser.add_argument("--where", action="store_true", help="say only where the report is")
     arguments = parser.parse_args()
+    asked = {"experiment": arguments.experiment, "overrides": arguments.overrides}
     if arguments.where:
-        tell(results_folder(STUDY, arguments.experiment, arguments.overrides))
+        run = Experiment(asked)
+        tell(run.root, Looks(grouping_of(run.cfg.grouping)))
         return
-    run = open_experiment({"experiment": arguments.experiment, "overrides": arguments.overrides})
+    run = open_experiment(asked)
     try:
         sys.exit(verify(run.plan))
     except UserError as error:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lode.checks.names import check_name, check_plugin, known_plugins
 from lode.engine.errors import UserError
-from lode.shapes import TOKEN_MODALITIES
+from lode.grouping import grouping_of
 
 
 def check_scores(cfg: Any) -> None:
@@ -25,9 +25,10 @@ def check_scores(cfg: Any) -> None:
 
 
 def check_benchmarks(cfg: Any) -> None:
-    """Refuse a comparison of no benchmark, and unknown modalities."""
-    if not cfg.benchmark_modalities:
-        raise UserError("benchmark_modalities is empty; name the benchmarks: benchmark_modalities={toy_mmlu:[text]}")
-    for held in cfg.benchmark_modalities.values():
-        for modality in held:
-            check_name("modality of a dataset", modality, TOKEN_MODALITIES)
+    """Refuse a comparison of no benchmark, and unknown parts."""
+    if not cfg.benchmark_parts:
+        raise UserError("benchmark_parts is empty; name the benchmarks: benchmark_parts={toy_mmlu:[text]}")
+    parts = grouping_of(cfg.grouping).parts
+    for held in cfg.benchmark_parts.values():
+        for part in held:
+            check_name("part of a dataset", part, parts)

@@ -5,7 +5,7 @@ from typing import Any
 from lode.checks.dataset import check_shards
 from lode.checks.names import check_name, check_positive
 from lode.engine.errors import UserError
-from lode.shapes import ATTENTION_KINDS, NORMALISATIONS
+from lode.importance import ATTENTION_KINDS, NORMALISATIONS
 
 MAX_BINS = 512
 

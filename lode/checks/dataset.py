@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from lode.checks.names import check_keywords, check_name, check_plugin, check_positive
 from lode.engine.errors import UserError
 from lode.engine.paths import is_local, user_path
+from lode.model.tokens import MEDIA, TOKEN_KINDS
 from lode.model.training_data import check_unseen, training_data
-from lode.shapes import TOKEN_MODALITIES
 
 
 def check_files(dataset: Any) -> None:
@@ -68,8 +68,8 @@ def check_dataset(cfg: Any) -> None:
     """Refuse an unknown plug-in, modality or option, and splits without samples."""
     dataset = cfg.dataset
     check_plugin("dataset", dataset.plugin)
-    for modality in dataset.modalities:
-        check_name("modality of a dataset", modality, TOKEN_MODALITIES)
+    for kind in dataset.modalities:
+        check_name("modality of a dataset", kind, TOKEN_KINDS)
     if set(dataset.num_samples) != {"mine", "report"}:
         raise UserError(
             f"dataset.num_samples of {dataset.name}: expected `mine` and `report`, got {dataset.num_samples}"
@@ -83,10 +83,10 @@ def check_dataset(cfg: Any) -> None:
 
 def check_media(cfg: Any) -> None:
     """A model must take every medium that the dataset holds."""
-    for modality in cfg.dataset.modalities:
-        if modality not in ("text", "special", *cfg.model.media_tokens):
+    for medium in cfg.dataset.modalities:
+        if medium in MEDIA and medium not in cfg.model.media_tokens:
             raise UserError(
-                f"dataset {cfg.dataset.name} holds {modality}, but model {cfg.model.name} takes "
+                f"dataset {cfg.dataset.name} holds {medium}, but model {cfg.model.name} takes "
                 f"{', '.join(cfg.model.media_tokens) or 'text only'}; choose another model or dataset"
             )
     for medium in cfg.model.required_media:

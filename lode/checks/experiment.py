@@ -10,7 +10,7 @@ from lode.checks.dataset import check_media
 from lode.checks.names import check_name, check_plugin
 from lode.engine.errors import UserError
 from lode.engine.names import check_legal
-from lode.shapes import MEMBERS, MODALITIES, MODALITY_SPLITS
+from lode.grouping import Grouping, grouping_of
 
 #: The largest corrected p that counts, as in `lode/statistics/verdict.py`.
 LEVEL = 0.05
@@ -34,36 +34,37 @@ def validate_names(cfg: Any) -> None:
             check_legal(f"the experiment's `{key}`", name)
 
 
-def validate_experiment(cfg: Any, mined_modalities: set[str], selections: Mapping[str, Any]) -> None:
+def validate_experiment(cfg: Any, mined: set[str], selections: Mapping[str, Any]) -> None:
     """Checks across the parts of an experiment.
 
     Args:
         cfg: the experiment's config.
-        mined_modalities: token modalities that the mining datasets hold.
+        mined: parts of the grouping that the mining datasets hold.
         selections: the composed config of each named selection.
     """
+    grouping = grouping_of(cfg.grouping)
     for name, selected in selections.items():
-        for modality in selected.selection.modalities or ():
-            check_name("modality", modality, MODALITIES)
-            parts = {"special_text": "text", "prompt": "text"}.get(modality, modality)
-            if parts not in mined_modalities:
+        for group in selected.selection.groups or ():
+            check_name("group", group, grouping.groups)
+            if not mined & set(grouping.groups[group]):
                 raise UserError(
-                    f"selection {name} asks for modality {modality!r}, which no mining dataset holds; "
-                    f"they hold {', '.join(sorted(mined_modalities))}. Add a dataset to `mining_datasets`"
+                    f"selection {name} asks for group {group!r}, which no mining dataset holds; "
+                    f"they hold {', '.join(sorted(mined))}. Add a dataset to `mining_datasets`"
                 )
         check_plugin("selection", selected.selection.plugin)
-        check_name("selection.modality_split", selected.selection.modality_split, MODALITY_SPLITS)
-        check_needs(name, selected.selection, cfg, mined_modalities)
+        check_name("selection.group_split", selected.selection.group_split, grouping.splits)
+        check_needs(name, selected.selection, cfg, grouping, mined)
 
 
-def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str]) -> None:
+def check_needs(name: str, selection: Any, cfg: Any, grouping: Grouping, mined: set[str]) -> None:
     """Refuse a selection whose statistics the experiment does not capture, or that has nothing to contrast.
 
     Args:
         name: the selection in the experiment.
         selection: its composed `selection` section.
         cfg: the experiment's config, which captures for all selections.
-        mined_modalities: token modalities that the mining datasets hold.
+        grouping: what is compared.
+        mined: parts of the grouping that the mining datasets hold.
     """
     plugin = import_module(f"lode.selection.{selection.plugin}")
     for key, value in plugin.NEEDS.items():
@@ -73,21 +74,21 @@ def check_needs(name: str, selection: Any, cfg: Any, mined_modalities: set[str])
                 f"selection {name} needs statistics that {key} = {cfg[section][field]} leaves out; "
                 f"set {key}={str(value).lower()}"
             )
-    if plugin.MIN_MODALITIES < 2:
+    if plugin.MIN_GROUPS < 2:
         return
-    wanted = selection.modalities or MODALITY_SPLITS[selection.modality_split]
-    held = [modality for modality in wanted if mined_modalities & set(MEMBERS[modality])]
-    if len(held) < plugin.MIN_MODALITIES:
+    wanted = selection.groups or grouping.splits[selection.group_split]
+    held = [group for group in wanted if mined & set(grouping.groups[group])]
+    if len(held) < plugin.MIN_GROUPS:
         raise UserError(
-            f"selection {name} compares modalities and needs at least {plugin.MIN_MODALITIES}; of modality_split "
-            f"{selection.modality_split} the mining datasets hold {', '.join(held) or 'none'}. Take another "
-            "modality_split, or add a dataset to `mining_datasets`"
+            f"selection {name} compares groups and needs at least {plugin.MIN_GROUPS}; of group_split "
+            f"{selection.group_split} the mining datasets hold {', '.join(held) or 'none'}. Take another "
+            "group_split, or add a dataset to `mining_datasets`"
         )
-    members = [member for modality in held for member in MEMBERS[modality]]
+    members = [member for group in held for member in grouping.groups[group]]
     if len(set(members)) < len(members):
         raise UserError(
-            f"selection {name} compares modalities, and of {', '.join(held)} some share tokens; expected disjoint "
-            f"ones, such as {', '.join(MODALITY_SPLITS['special_text_separate'])}"
+            f"selection {name} compares groups, and of {', '.join(held)} some share tokens; expected disjoint "
+            f"ones, such as {', '.join(grouping.parts)}"
         )
 
 

@@ -6,9 +6,13 @@ from typing import Any
 
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.paths import ROOT
-from lode.shapes import ACTED_NEURONS, ACTED_PASSES, ACTED_TOKENS
 
-SWITCHES = {"neurons": ACTED_NEURONS, "tokens": ACTED_TOKENS, "passes": ACTED_PASSES}
+#: Which neurons, which tokens, which forward passes (`lode/intervention/__init__.py`).
+SWITCHES = {
+    "neurons": ("set", "others"),
+    "tokens": ("all", "own", "generated"),
+    "passes": ("both", "prefill", "decode"),
+}
 #: Pairs of tokens and passes that no token is in.
 NOTHING = (("generated", "prefill"), ("own", "decode"))
 
@@ -54,5 +58,5 @@ def check_intervention(intervention: Any) -> None:
     if (tokens, passes) in NOTHING:
         raise UserError(
             f"intervention.tokens = {tokens} with intervention.passes = {passes}: no token is in both. Those of the "
-            "reply pass in decoding, those of a modality (own) in prefill; expected intervention.passes=both"
+            "reply pass in decoding, those of a group (own) in prefill; expected intervention.passes=both"
         )

@@ -10,7 +10,8 @@ from lode.checks.model_folder import check_chat_template, local_folder
 from lode.checks.names import check_name, check_positive
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.paths import is_local
-from lode.shapes import TOKEN_MODALITIES, VIDEO_FRAMES
+from lode.media.medium import VIDEO_FRAMES
+from lode.model.tokens import MEDIA
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -31,7 +32,7 @@ def check_model(cfg: Any) -> None:
     if is_local(model.source):
         check_chat_template(local_folder(model.source), f"model.source {model.source!r}", model.chat_template)
     for medium in model.media_tokens:
-        check_name("medium of a model", medium, set(TOKEN_MODALITIES) - {"text", "special"})
+        check_name("medium of a model", medium, MEDIA)
     for medium in (*model.towers, *model.required_media):
         check_name("medium without a token in model.media_tokens", medium, set(model.media_tokens) or {"(none)"})
     for part in model.processor:

@@ -4,18 +4,18 @@ from typing import Any
 
 from lode.checks.names import check_name, check_positive
 from lode.engine.errors import UserError
-from lode.shapes import TOKEN_MODALITIES
+from lode.model.tokens import TOKEN_KINDS
 
 
 def check_planting(cfg: Any) -> None:
     """Refuse a planting that cannot be."""
     planting = cfg.planting
-    for modality in planting.modalities:
-        check_name("modality to plant", modality, TOKEN_MODALITIES)
-    if len(set(planting.modalities)) < 2:
-        raise UserError("planting.modalities: name at least two, or there is nothing to be specific against")
-    for modality in planting.paired or ():
-        check_name("modality of planting.paired", modality, planting.modalities)
+    for group in planting.groups:
+        check_name("group to plant", group, TOKEN_KINDS)
+    if len(set(planting.groups)) < 2:
+        raise UserError("planting.groups: name at least two, or there is nothing to be specific against")
+    for group in planting.paired or ():
+        check_name("group of planting.paired", group, planting.groups)
     for key in ("num_planted", "num_samples"):
         check_positive(f"planting.{key}", planting[key])
     for key in ("seed", "num_pairs", "num_mute", "num_unspecific", "num_cancelling", "strength"):

@@ -3,8 +3,8 @@
 from typing import Any
 
 from lode.checks.names import check_name
+from lode.dataset import SPLITS
 from lode.engine.errors import UserError
-from lode.shapes import SPLITS
 
 
 def check_seed(cfg: Any) -> None:

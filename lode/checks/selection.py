@@ -5,16 +5,17 @@ from typing import Any
 
 from lode.checks.names import check_keywords, check_name, check_plugin, check_positive, known_plugins
 from lode.engine.errors import UserError
-from lode.shapes import MODALITIES, MODALITY_SPLITS
+from lode.grouping import grouping_of
 
 
 def check_selection(cfg: Any) -> None:
     """Refuse what a selection could not work with."""
     selection = cfg.selection
     check_plugin("selection", selection.plugin)
-    check_name("selection.modality_split", selection.modality_split, MODALITY_SPLITS)
-    for modality in selection.modalities or ():
-        check_name("modality", modality, MODALITIES)
+    grouping = grouping_of(cfg.grouping)
+    check_name("selection.group_split", selection.group_split, grouping.splits)
+    for group in selection.groups or ():
+        check_name("group", group, grouping.groups)
     if not 0 < selection.ratio <= 1:
         raise UserError(f"selection.ratio = {selection.ratio}: expected a share of all neurons in (0, 1], such as 0.02")
     check_controls(cfg)

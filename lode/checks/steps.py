@@ -28,20 +28,21 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "capture_activations": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
     "capture_gradients": (check_split, check_model, check_dataset, check_media, check_gradients, check_runtime),
     "select_neurons": (check_seed, check_grouping, check_selection),
-    "rate_selectors": (check_seed, check_selection),
-    "retest_selections": (check_seed, check_selection),
+    "rate_selectors": (check_seed, check_grouping, check_selection),
+    "retest_selections": (check_seed, check_grouping, check_selection),
     "benchmark_ablation": (
         check_seed,
         check_split,
         check_model,
         check_dataset,
         check_media,
+        check_grouping,
         check_ablation,
         check_runtime,
     ),
     "score_ablation": (check_scores,),
-    "measure_selectivity": (check_benchmarks,),
-    "plot_figures": (check_figure,),
+    "measure_selectivity": (check_grouping, check_benchmarks),
+    "plot_figures": (check_grouping, check_figure),
 }
 
 

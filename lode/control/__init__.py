@@ -10,7 +10,7 @@ match is left out. The docstring of the module says what is matched, what is not
 Only light imports: plug-ins are imported while the job graph is built.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
+from lode.grouping import PROMPT
 from lode.table._dense import dense
 
 #: Below this `magnitude_ratio` the set is unmatchable: there are no neurons that write as much as its own.
@@ -26,6 +27,17 @@ UNMATCHABLE = 0.9
 MOST_SHARED = 0.5
 #: With fewer different controls (`num_different`) chance alone equals a set too often: as many as a p below 0.05 needs.
 FEWEST_DIFFERENT = 19
+
+#: The kinds that a headline p-value is against: the first of them that a set has.
+HEADLINE_CONTROLS = (
+    "magnitude_matched",
+    "layer_matched",
+    "uniform",
+    "shuffled_labels",
+    "other_group",
+    "outlier_excluded",
+    "sham",
+)
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 
@@ -37,14 +49,14 @@ class Selected:
     Attributes:
         sets: the unique pairs of every set, the best first; `all` is the union of the others.
         table: the importance table that they were selected from.
-        modalities: those that took part in the selection.
+        groups: those that took part in the selection.
         ratio: the share of all neurons that was asked for.
         select: the selection itself, to be run again on another table or ratio.
     """
 
     sets: Mapping[str, Pairs]
     table: pa.Table
-    modalities: tuple[str, ...]
+    groups: tuple[str, ...]
     ratio: float
     select: Callable[[pa.Table, float], Mapping[str, Pairs]]
 
@@ -52,6 +64,12 @@ class Selected:
     def shape(self) -> tuple[int, int]:
         """Layers, and neurons in each."""
         return 1 + int(np.max(self.table["layer"].to_numpy())), 1 + int(np.max(self.table["neuron"].to_numpy()))
+
+
+def headline_first(kinds: Iterable[str]) -> list[str]:
+    """Kinds of control, each once, in the order of `HEADLINE_CONTROLS` and then of the alphabet."""
+    order = {kind: place for place, kind in enumerate(HEADLINE_CONTROLS)}
+    return sorted(set(kinds), key=lambda kind: (order.get(kind, len(order)), kind))
 
 
 def stream(seed: int, set_name: str, draw: int, pairs: Pairs | None = None) -> np.random.Generator:
@@ -87,14 +105,14 @@ def within_blocks(pairs: Pairs, blocks: Int[np.ndarray, "layer neuron"], rng: np
 def over_prompts(table: pa.Table, column: str) -> Float[np.ndarray, "layer neuron"]:
     """The mean over samples of a column of sums, for the tokens of the whole prompt."""
     names, values = dense(table, (column, "num_samples"))
-    sums, counts = values[:, names.index("prompt")]
+    sums, counts = values[:, names.index(PROMPT)]
     return sums / counts
 
 
 def magnitude(table: pa.Table) -> Float[np.ndarray, "layer neuron"]:
     """Mean over samples of the mean |a| over the prompt's tokens, times the norm of the neuron's down_proj column."""
     names, values = dense(table, ("abs_mean_sum", "num_samples", "down_norm"))
-    sums, counts, norms = values[:, names.index("prompt")]
+    sums, counts, norms = values[:, names.index(PROMPT)]
     return sums / counts * norms
 
 

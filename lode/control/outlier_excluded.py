@@ -50,9 +50,9 @@ def without_outliers(selected: Selected) -> Bool[np.ndarray, "layer neuron"]:
 
 def smaller(table: pa.Table, kept: Bool[np.ndarray, "layer neuron"]) -> pa.Table:
     """The table of a model that has these neurons only, numbered anew."""
-    num_modalities = table.num_rows // kept.size
-    rest = table.filter(pa.array(np.tile(kept.ravel(), num_modalities)))
-    numbers = np.tile(np.arange(int(kept[0].sum()), dtype=np.int32), num_modalities * len(kept))
+    num_groups = table.num_rows // kept.size
+    rest = table.filter(pa.array(np.tile(kept.ravel(), num_groups)))
+    numbers = np.tile(np.arange(int(kept[0].sum()), dtype=np.int32), num_groups * len(kept))
     place = table.column_names.index("neuron")
     return rest.set_column(place, table.schema.field("neuron"), pa.array(numbers))
 

@@ -1,12 +1,12 @@
-"""Shuffled labels: the same selection on importance whose modality labels are permuted for every neuron.
+"""Shuffled labels: the same selection on importance whose group labels are permuted for every neuron.
 
-What is permuted: for each (layer, neuron) on its own, the rows of the modalities that take part in the selection. A
+What is permuted: for each (layer, neuron) on its own, the rows of the groups that take part in the selection. A
 neuron keeps all its statistics, but which of them is called `image` and which `text` is chance. Numbers of samples and
-tokens stay with the modality, and sums are scaled to them, so that means and shares travel unchanged. One permutation a
+tokens stay with the group, and sums are scaled to them, so that means and shares travel unchanged. One permutation a
 draw serves all sets.
 
-So a control has neurons that are as important as the set's, for some modality. A set that beats it owes its effect to
-*which* modality a neuron serves. It does not permute labels of samples or tokens: capture keeps sums only, and the
+So a control has neurons that are as important as the set's, for some group. A set that beats it owes its effect to
+*which* group a neuron serves. It does not permute labels of samples or tokens: capture keeps sums only, and the
 normalisation of importance (min-max over the neurons of a layer) was done under the true labels.
 
 Source: docs/methods.md 3.4. Where the selection returns another number of neurons, the set is cut or filled up.
@@ -20,13 +20,13 @@ import pyarrow as pa
 from lode.control import Pairs, Selected, resized, stream
 from lode.table._dense import dense, dense_lists, list_column
 
-_FIXED = ("modality", "layer", "neuron", "num_samples", "num_tokens", "down_norm")
+_FIXED = ("site", "group", "layer", "neuron", "num_samples", "num_tokens", "down_norm")
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:
     """Select again after each permutation."""
     for draw in range(num_draws):
-        shuffled = permuted(selected.table, selected.modalities, stream(seed, "labels", draw))
+        shuffled = permuted(selected.table, selected.groups, stream(seed, "labels", draw))
         sets = selected.select(shuffled, selected.ratio)
         yield {
             name: resized(sets.get(name, pairs[:0]), len(pairs), selected.shape, stream(seed, name, draw, pairs))
@@ -34,10 +34,10 @@ def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str
         }
 
 
-def permuted(table: pa.Table, modalities: Sequence[str], rng: np.random.Generator) -> pa.Table:
-    """The importance table with the rows of these modalities permuted, for each neuron on its own."""
+def permuted(table: pa.Table, groups: Sequence[str], rng: np.random.Generator) -> pa.Table:
+    """The importance table with the rows of these groups permuted, for each neuron on its own."""
     names, counts = dense(table, ("num_samples", "num_tokens"))
-    places = [names.index(name) for name in modalities]
+    places = [names.index(name) for name in groups]
     order = np.argsort(rng.random((len(places), *counts.shape[2:])), axis=0)
     for index, field in enumerate(table.schema):
         column = table[field.name]
@@ -47,7 +47,7 @@ def permuted(table: pa.Table, modalities: Sequence[str], rng: np.random.Generato
 
 
 def _moved(table: pa.Table, field: pa.Field, places: Sequence[int], order: np.ndarray, unit: np.ndarray) -> pa.Array:
-    """One column with the rows of these modalities in this order, sums and counts scaled to their new modality."""
+    """One column with the rows of these groups in this order, sums and counts scaled to their new group."""
     lists = pa.types.is_list(field.type)
     values = dense_lists(table, field.name) if lists else dense(table, (field.name,))[1][0][..., None]
     values, unit = values.astype(np.float64), unit[..., None]

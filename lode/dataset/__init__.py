@@ -17,6 +17,9 @@ from string import ascii_uppercase
 from lode.dataset._splits import split_of, with_cluster
 from lode.media import Medium
 
+#: What `split` of the config may be. `disjoint`: mine and test on different samples; `paper`: on the same.
+SPLITS = ("disjoint", "paper")
+
 #: Of the `meta` of a sample whose answer is the letter of the right choice, A for the first, and not its text.
 BY_LETTER = {"answer_is": "letter"}
 

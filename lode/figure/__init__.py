@@ -2,13 +2,13 @@
 
 A plug-in `lode/figure/<name>.py` has one public function::
 
-    def draw(tables: dict[str, list[Table]]) -> matplotlib.figure.Figure
+    def draw(tables: dict[str, list[Table]], looks: Looks) -> matplotlib.figure.Figure
 
 `tables` maps a kind of table to all tables of that kind; its config `config/figure/<name>.yaml` lists
-the kinds it needs. This module holds the house style: one colour and one marker a modality across
-all figures (Okabe and Ito's palette, so that no pair relies on red against green), type sizes for a
-page 180 mm wide, and labels from the units of the tables. A plug-in makes `Figure` objects; the
-state machine of pyplot is never touched. The stage saves the figure, and calls `draw` within `house_style`.
+the kinds it needs. `looks` says in which order and colour sets come: one colour and one marker a group across all
+figures, as its grouping says (`lode/grouping/`). This module holds the rest of the house style: type sizes for a page
+180 mm wide, and labels from the units of the tables. A plug-in makes `Figure` objects; the state machine of pyplot is
+never touched. The stage saves the figure, and calls `draw` within `house_style`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
 from lode.engine.tables import Table as Kind
 from lode.engine.tables import read_table
-from lode.shapes import MODALITIES
+from lode.grouping import Grouping, Look
 from lode.table._keys import keys_of
 
 WIDTH = 7.1  # inches: 180 mm, the text width of a page
@@ -35,27 +35,8 @@ INK = "#222222"
 MUTED = "#6b6b6b"
 CONTROL = "#a3a3a3"  # random controls, in every figure
 
-COLOURS = {
-    "text": "#0072B2",
-    "special": "#E69F00",
-    "special_text": "#56B4E9",
-    "image": "#D55E00",
-    "video": "#009E73",
-    "audio": "#CC79A7",
-    "prompt": "#8C6D31",
-    "all": INK,
-}
-MARKERS = {
-    "text": "o",
-    "special": "s",
-    "special_text": "P",
-    "image": "^",
-    "video": "D",
-    "audio": "v",
-    "prompt": "X",
-    "all": "h",
-}
-_OTHER = ("#5e5e5e", "p")  # a set that is no modality, for instance a domain
+#: The union of all sets, and a set that is no group or whose group has no look.
+_ALL, _OTHER = Look(INK, "h"), Look("#5e5e5e", "p")
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
@@ -121,23 +102,35 @@ def house_style(salt: str) -> Iterator[None]:
         yield
 
 
-def colour(set_name: str) -> str:
-    """The colour of a set, the same in every figure."""
-    return COLOURS.get(set_name, _OTHER[0])
+@dataclass(frozen=True)
+class Looks:
+    """How sets look, the same in every figure.
+
+    Attributes:
+        grouping: whose groups the sets serve.
+    """
+
+    grouping: Grouping
+
+    def look(self, set_name: str) -> Look:
+        """The colour and the marker of a set."""
+        return _ALL if set_name == "all" else self.grouping.looks.get(set_name, _OTHER)
+
+    def colour(self, set_name: str) -> str:
+        """The colour of a set."""
+        return self.look(set_name).colour
+
+    def marker(self, set_name: str) -> str:
+        """The marker of a set, so that no figure needs its colours."""
+        return self.look(set_name).marker
+
+    def in_order(self, set_names: Iterable[str]) -> list[str]:
+        """Sets in one fixed order: groups, then other names, then the union of all."""
+        order = {name: place for place, name in enumerate(self.grouping.names)}
+        return sorted(set(set_names), key=lambda name: (name == "all", order.get(name, len(order)), name))
 
 
-def marker(set_name: str) -> str:
-    """The marker of a set, so that no figure needs its colours."""
-    return MARKERS.get(set_name, _OTHER[1])
-
-
-def in_order(set_names: Iterable[str]) -> list[str]:
-    """Sets in one fixed order: modalities, then other names, then the union of all."""
-    order = {name: i for i, name in enumerate(MODALITIES)}
-    return sorted(set(set_names), key=lambda name: (name == "all", order.get(name, len(order)), name))
-
-
-def method_sets(neurons: pa.Table) -> dict[str, np.ndarray]:
+def method_sets(neurons: pa.Table, looks: Looks) -> dict[str, np.ndarray]:
     """The unique neurons of each set that the method chose, without controls.
 
     Returns:
@@ -148,7 +141,7 @@ def method_sets(neurons: pa.Table) -> dict[str, np.ndarray]:
     pairs = np.stack([chosen["layer"].to_numpy(), chosen["neuron"].to_numpy()], axis=1).astype(np.int64)
     if not names.size:
         raise UserError("a neurons table holds no selected neuron; raise selection.ratio")
-    return {name: np.unique(pairs[names == name], axis=0) for name in in_order(names)}
+    return {name: np.unique(pairs[names == name], axis=0) for name in looks.in_order(names)}
 
 
 def heading(keys: Mapping[str, str]) -> str:

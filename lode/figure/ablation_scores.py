@@ -5,7 +5,7 @@ stopping: the log-likelihood of an end token after that answer. Each has its 95 
 (dots below it) and a line for the unmodified model; a marker is filled where the set lost more than every control. The
 row `blank` is the unmodified model without its medium, the dotted line the chance level of the content. The column to
 the right is the headline score of the benchmark, with a dot where the set lost more of it than every control that wrote
-replies. It does not tell a lost modality from a broken model: see the controls, and the replies in the report.
+replies. It does not tell a lost group from a broken model: see the controls, and the replies in the report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +23,13 @@ from lode.figure import (
     INK,
     MUTED,
     WIDTH,
+    Looks,
     Table,
     beats_controls,
     blocks,
-    colour,
     first_controls,
     grid_columns,
     heading,
-    in_order,
-    marker,
     outcome_rows,
 )
 
@@ -66,7 +64,7 @@ class Panel(NamedTuple):
         ]
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One block of panels for every model, selection and intervention."""
     effects = {tuple(table.keys.values()): table for table in tables["effects"]}
     runs: dict[str, list[Panel]] = {}
@@ -79,11 +77,11 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     num_sets = [len(panels[0].methods("content")) for panels in runs.values()]
     heights = [rows * (1.0 + 0.38 * sets) + 0.25 for rows, sets in zip(num_rows, num_sets, strict=True)]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.85), layout="constrained")
-    _legend(figure)
+    _legend(figure, looks.colour(looks.grouping.names[0]))
     for part, panels, rows in zip(blocks(figure, list(runs), heights), runs.values(), num_rows, strict=True):
         grid = part.subplots(rows, num_columns, squeeze=False)
         for axes, shown in zip(grid.flat, panels, strict=False):
-            _draw_panel(axes, shown, first=shown is panels[0] or axes in grid[:, 0])
+            _draw_panel(axes, shown, looks, first=shown is panels[0] or axes in grid[:, 0])
         for unused in grid.flat[len(panels) :]:
             unused.set_visible(False)
     figure.supxlabel("log-likelihood [nats]", fontsize=8)
@@ -101,10 +99,10 @@ def panel(scores: Table, effects: Table) -> Panel:
     return Panel(scores.keys["dataset"], {outcome: outcome_rows(scores, outcome) for outcome in outcomes}, drops)
 
 
-def _draw_panel(axes: Axes, shown: Panel, first: bool) -> None:
+def _draw_panel(axes: Axes, shown: Panel, looks: Looks, first: bool) -> None:
     content, stopping = (shown.reference(outcome) for outcome in _NATS)
     methods = {outcome: shown.methods(outcome) for outcome in _NATS}
-    names = in_order(methods["content"])
+    names = looks.in_order(methods["content"])
     axes.axvline(content["clean"]["value"], color=INK, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
     axes.axvline(content["constant"]["value"], color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
     for place, kind in enumerate(("clean", "blanked")):
@@ -113,7 +111,7 @@ def _draw_panel(axes: Axes, shown: Panel, first: bool) -> None:
             _point(axes, place + 0.2, stopping[kind], _STOPPING, "d", filled=False, outcome="stopping")
     for y, name in enumerate(names, start=2):
         for outcome, top, shade, symbol in (
-            ("content", y - 0.32, colour(name), marker(name)),
+            ("content", y - 0.32, looks.colour(name), looks.marker(name)),
             ("stopping", y + 0.12, _STOPPING, "d"),
         ):
             _controls(axes, shown.controls(outcome, name), top + 0.2, outcome)
@@ -159,15 +157,15 @@ def _point(axes: Axes, y: float, row: Row, shade: str, symbol: str, filled: bool
     )  # fmt: skip
 
 
-def _legend(figure: Figure) -> None:
-    """One legend above all panels, never over data."""
+def _legend(figure: Figure, shade: str) -> None:
+    """One legend above all panels, never over data; `shade` stands for the colour of any set."""
 
     def dot(label: str, **style: object) -> Line2D:
         return Line2D([], [], linestyle="", label=label, **style)  # type: ignore[arg-type]
 
     figure.legend(
         handles=[
-            dot("content; filled: lost more than every control", marker="o", color=colour("text"), markersize=5),
+            dot("content; filled: lost more than every control", marker="o", color=shade, markersize=5),
             dot("stopping; filled: the same", marker="d", color=_STOPPING, markersize=4),
             dot("matched control", marker="o", color=CONTROL, markeredgewidth=0, markersize=2.8),
             Line2D([], [], color=MUTED, linewidth=1.1, label="95 % interval"),

@@ -7,7 +7,7 @@ each dose; the light lines are its ends and the dark line its mean. In each pane
 drop over doses), without a p: the sets of a curve are nested and its controls are not, so that areas of controls vary
 less than that of a random curve would, and a rank among them comes out small too often. A benchmark on which
 the unmodified model is not above chance is hatched. The dose is the share of *unique* neurons in the set, which for a
-set of one modality is less than the ratio asked for; of selections that come to the same number, the first is drawn. It
+set of one group is less than the ratio asked for; of selections that come to the same number, the first is drawn. It
 does not tell which dose to choose.
 """
 
@@ -21,20 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from lode.engine.tables import PROVENANCE_KEY
-from lode.figure import (
-    CONTROL,
-    INK,
-    MUTED,
-    WIDTH,
-    Table,
-    blocks,
-    colour,
-    first_controls,
-    grid_columns,
-    in_order,
-    marker,
-    outcome_rows,
-)
+from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table, blocks, first_controls, grid_columns, outcome_rows
+from lode.grouping import Look
 from lode.statistics.dose import dose_area
 
 Row = dict[str, Any]
@@ -43,10 +31,10 @@ Curve = list[tuple[float, Row, dict[int, float]]]  # dose [%], the effect, and d
 LOST = {"content": "content lost [share]", "stopping": "stopping lost [nats]"}
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One block of panels for every model, kind of selection and intervention."""
     parts = [
-        (f"{title} · {LOST[outcome]}", panels, in_order(name for name, _ in panels), columns)
+        (f"{title} · {LOST[outcome]}", panels, looks.in_order(name for name, _ in panels), columns)
         for outcome in LOST
         for title, panels in curves(tables, outcome).items()
         for columns in _columns(list(dict.fromkeys(dataset for _, dataset in panels)))
@@ -60,8 +48,8 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
         grid = block.subplots(len(names), len(columns), sharex="row", sharey=True, squeeze=False)
         for line, name in zip(grid, names, strict=True):
             for axes, dataset in zip(line, columns, strict=True):
-                _draw_panel(axes, name, panels[name, dataset])
-            line[0].set_ylabel(name, color=colour(name), fontweight="bold")
+                _draw_panel(axes, looks.look(name), panels[name, dataset])
+            line[0].set_ylabel(name, color=looks.colour(name), fontweight="bold")
         for axes, dataset in zip(grid[0], columns, strict=True):
             axes.set_title(dataset, loc="left", pad=9)
     figure.supxlabel("unique neurons switched [% of all]", fontsize=8)
@@ -111,11 +99,11 @@ def _record(table: Table) -> Row:
 def _title(table: Table, selection: Row) -> str:
     """What the selections of one curve have in common: all but the ratio."""
     options = [str(value) for value in selection["options"].values()]
-    parts = (selection["plugin"], selection["modality_split"], *(selection["modalities"] or ()), *options)
+    parts = (selection["plugin"], selection["group_split"], *(selection["groups"] or ()), *options)
     return " · ".join((table.keys["model"], " ".join(parts), table.keys["intervention"]))
 
 
-def _draw_panel(axes: Axes, name: str, points: Curve) -> None:
+def _draw_panel(axes: Axes, look: Look, points: Curve) -> None:
     points = [point for place, point in enumerate(points) if not place or point[0] > points[place - 1][0]]
     if not all(row["measurable"] for _, row, _ in points):
         axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor="#efefef", edgecolor=CONTROL,
@@ -133,9 +121,9 @@ def _draw_panel(axes: Axes, name: str, points: Curve) -> None:
         axes.fill_between(x, ends[0], ends[1], color=CONTROL, alpha=0.35, linewidth=0, zorder=2)
         axes.plot(x, ends[2], color=CONTROL, linewidth=1.1, label="_controls", zorder=3)
     low, high = (np.array([row[f"interval_{end}"] for _, row, _ in points]) / units for end in ("low", "high"))
-    axes.vlines(doses, low, high, color=colour(name), linewidth=0.9, zorder=4)
-    axes.plot(x, np.concatenate([[0], drops]), color=colour(name), linewidth=1.1, zorder=5)
-    axes.plot(doses, drops, marker(name), color=colour(name), markersize=3.5, label="_drop", zorder=6)
+    axes.vlines(doses, low, high, color=look.colour, linewidth=0.9, zorder=4)
+    axes.plot(x, np.concatenate([[0], drops]), color=look.colour, linewidth=1.1, zorder=5)
+    axes.plot(doses, drops, look.marker, color=look.colour, markersize=3.5, label="_drop", zorder=6)
     area = float(dose_area(doses, drops))
     found = f"area {round(area, 2) + 0.0:.2f}".replace("-", "−")
     axes.annotate(found, (0, 1), (1, 1), "axes fraction", "offset points", fontsize=6.5, color=INK)

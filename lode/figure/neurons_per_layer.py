@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lode.engine.tables import label
-from lode.figure import WIDTH, Table, blocks, colour, heading, in_order, method_sets
+from lode.figure import WIDTH, Looks, Table, blocks, heading, method_sets
 from lode.table.neurons import NEURONS
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One row of bar charts for every neurons table."""
-    rows = [(table.keys, method_sets(table.data)) for table in tables["neurons"]]
-    names = in_order(name for _, sets in rows for name in sets)
+    rows = [(table.keys, method_sets(table.data, looks)) for table in tables["neurons"]]
+    names = looks.in_order(name for _, sets in rows for name in sets)
     num_layers = 1 + max(int(pairs[:, 0].max()) for _, sets in rows for pairs in sets.values())
     figure = Figure(figsize=(WIDTH, 0.5 + 1.55 * len(rows)), layout="constrained")
     parts = blocks(figure, [heading(keys) for keys, _ in rows], [1] * len(rows))
@@ -26,7 +26,7 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
         for axes, name in zip(grid[0], names, strict=True):
             layers = sets[name][:, 0] if name in sets else np.array([], dtype=np.int64)
             counts = np.bincount(layers, minlength=num_layers)
-            axes.bar(np.arange(num_layers), counts, width=0.8, color=colour(name))
+            axes.bar(np.arange(num_layers), counts, width=0.8, color=looks.colour(name))
             axes.set_title(f"{name}: {len(layers)}", loc="left")
             axes.set_xlim(-0.7, num_layers - 0.3)
             axes.grid(axis="y")

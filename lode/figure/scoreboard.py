@@ -1,11 +1,11 @@
 """Which selection finds planted neurons: a block a measure, a panel a strength of planting, a row a selection.
 
-A marker is the mean over plantings for one modality, the line its range; the wide tick is the mean over modalities, by
+A marker is the mean over plantings for one group, the line its range; the wide tick is the mean over groups, by
 which the rows are ordered (average precision where planting is most obvious). It does not tell whether a selection
 would find the specific neurons that a model has by nature: nobody knows those.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lode.engine.tables import meaning
-from lode.figure import INK, MUTED, WIDTH, Table, blocks, colour, in_order, marker
+from lode.figure import INK, MUTED, WIDTH, Looks, Table, blocks
+from lode.grouping import Look
 from lode.table.ratings import RATINGS
 
 #: The measures shown, with what chance gives; None where it depends on the number of positives.
@@ -23,21 +24,22 @@ MEASURES = {"average_precision": None, "auroc": 0.5}
 Row = dict[str, Any]
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One block of panels for every measure."""
     rows = [row for table in tables["scoreboard"] for row in table.data.to_pylist()]
     strengths = sorted({row["strength"] for row in rows}, reverse=True)
     names = ordered(rows, strengths[0])
-    modalities = [name for name in in_order(row["modality"] for row in rows) if name != "all"]
-    height = 0.45 + (0.06 + 0.1 * len(modalities)) * len(names)
+    groups = [name for name in looks.in_order(row["group"] for row in rows) if name != "all"]
+    of_groups = {name: looks.look(name) for name in groups}
+    height = 0.45 + (0.06 + 0.1 * len(groups)) * len(names)
     figure = Figure(figsize=(WIDTH, len(MEASURES) * (height + 0.55) + 0.35), layout="constrained")
-    _legend(figure, modalities)
+    _legend(figure, of_groups)
     titles = [meaning(RATINGS, measure) for measure in MEASURES]
     for part, (measure, chance) in zip(blocks(figure, titles, [1] * len(titles)), MEASURES.items(), strict=True):
         grid = part.subplots(1, len(strengths), sharex=True, sharey=True, squeeze=False)
         for axes, strength in zip(grid[0], strengths, strict=True):
             shown = [row for row in rows if row["measure"] == measure and row["strength"] == strength]
-            _draw_panel(axes, shown, names, modalities, chance)
+            _draw_panel(axes, shown, names, of_groups, chance)
             axes.set_title(f"strength {strength:g}", loc="left")
     return figure
 
@@ -47,23 +49,22 @@ def ordered(rows: Sequence[Row], strength: float) -> list[str]:
     means = {
         row["selection"]: row["mean"]
         for row in rows
-        if (row["strength"], row["measure"], row["modality"]) == (strength, "average_precision", "all")
+        if (row["strength"], row["measure"], row["group"]) == (strength, "average_precision", "all")
     }
     return sorted(means, key=lambda name: (-means[name], name))
 
 
 def _draw_panel(
-    axes: Axes, rows: Sequence[Row], names: Sequence[str], modalities: Sequence[str], chance: float | None
+    axes: Axes, rows: Sequence[Row], names: Sequence[str], groups: Mapping[str, Look], chance: float | None
 ) -> None:
-    offsets = 0.56 * ((np.arange(len(modalities)) + 0.5) / len(modalities) - 0.5)
-    cells = {(row["selection"], row["modality"]): row for row in rows if row["mean"] is not None}
+    offsets = 0.56 * ((np.arange(len(groups)) + 0.5) / len(groups) - 0.5)
+    cells = {(row["selection"], row["group"]): row for row in rows if row["mean"] is not None}
     for y, name in enumerate(names):
-        for modality, offset in zip(modalities, offsets, strict=True):
-            row = cells.get((name, modality))
+        for (group, look), offset in zip(groups.items(), offsets, strict=True):
+            row = cells.get((name, group))
             if row:
-                shade = colour(modality)
-                axes.plot([row["low"], row["high"]], [y + offset] * 2, color=shade, linewidth=1, zorder=2)
-                axes.plot(row["mean"], y + offset, marker(modality), color=shade, markersize=3.6, zorder=3)
+                axes.plot([row["low"], row["high"]], [y + offset] * 2, color=look.colour, linewidth=1, zorder=2)
+                axes.plot(row["mean"], y + offset, look.marker, color=look.colour, markersize=3.6, zorder=3)
         if (name, "all") in cells:
             mean = cells[name, "all"]["mean"]
             axes.plot([mean, mean], [y - 0.4, y + 0.4], color=INK, linewidth=1.6, zorder=4, solid_capstyle="butt")
@@ -78,10 +79,11 @@ def _draw_panel(
     axes.spines["left"].set_visible(False)
 
 
-def _legend(figure: Figure, modalities: Sequence[str]) -> None:
+def _legend(figure: Figure, groups: Mapping[str, Look]) -> None:
     """One legend above all panels."""
     marks = [
-        Line2D([], [], color=colour(m), marker=marker(m), markersize=3.6, linewidth=1, label=m) for m in modalities
+        Line2D([], [], color=look.colour, marker=look.marker, markersize=3.6, linewidth=1, label=name)
+        for name, look in groups.items()
     ]
     mean = Line2D([], [], color=INK, marker="|", markersize=9, markeredgewidth=1.6, linestyle="", label="mean of these")
     chance = Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), label="chance")

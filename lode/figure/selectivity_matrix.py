@@ -11,7 +11,7 @@ To the right the selectivity: the share lost on the set's own benchmarks minus t
 control (grey ticks). The thick line is its 95 % interval, the thin one the interval that holds for all tests of the
 report; the marker is filled where the verdict over the report is `specific`, a cross where it cannot be told. The
 column beside it gives the smallest selectivity that could be told from none. It does not tell whether a benchmark
-measures the modality: see the scores without the medium.
+measures the group: see the scores without the medium.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,12 @@ from lode.figure import (
     INK,
     MUTED,
     WIDTH,
+    Looks,
     Table,
     beats_controls,
     blocks,
-    colour,
     first_controls,
     heading,
-    in_order,
-    marker,
     outcome_rows,
 )
 from lode.statistics.significance import smallest_holm_p
@@ -50,7 +48,7 @@ CELLS = {"content": ("share", "content lost [share]"), "stopping": ("drop", "sto
 _COLOURS = "PuOr_r"  # orange for a loss: no pair relies on red against green
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One block for every model, selection and intervention: cells and selectivities of content and of stopping."""
     judged = [row for table in tables["verdicts"] for row in table.data.to_pylist()]
     runs = {heading(table.keys): (table, _of_run(judged, table)) for table in tables["comparisons"]}
@@ -72,10 +70,10 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
         grid = part.subplots(2, 2, width_ratios=[max(3, num_columns), 1.9], squeeze=False)
         for (cells, forest), outcome in zip(grid, CELLS, strict=True):
             rows = first_controls(outcome_rows(table, outcome))
-            names = in_order(row["set_name"] for row in rows)
+            names = looks.in_order(row["set_name"] for row in rows)
             _draw_cells(cells, names, rows, outcome, norms[outcome])
-            _draw_forest(forest, names, {row["set_name"]: row for row in verdicts if row["outcome"] == outcome},
-                         limits[outcome])  # fmt: skip
+            of_sets = {row["set_name"]: row for row in verdicts if row["outcome"] == outcome}
+            _draw_forest(forest, {name: of_sets[name] for name in names}, limits[outcome], looks)
             _bar(part, cells, outcome, norms[outcome])
         grid[0, 0].tick_params(labelbottom=False)
         forest.set_xlabel("selectivity [share]")
@@ -164,11 +162,17 @@ def _bar(part: SubFigure, cells: Axes, outcome: str, norm: Normalize) -> None:
     part.colorbar(ScalarMappable(norm, _COLOURS), ax=cells, pad=0.02, aspect=18, extend=extend)
 
 
-def _draw_forest(axes: Axes, names: list[str], verdicts: dict[str, Row], limits: tuple[float, float]) -> None:
-    """The selectivity of each set with its intervals, among its controls, and what could be seen."""
+def _draw_forest(axes: Axes, verdicts: dict[str, Row], limits: tuple[float, float], looks: Looks) -> None:
+    """The selectivity of each set with its intervals, among its controls, and what could be seen.
+
+    Args:
+        axes: to draw on.
+        verdicts: by set, in the order of the rows.
+        limits: of the axis.
+        looks: of sets.
+    """
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
-    for y, name in enumerate(names):
-        row = verdicts[name]
+    for y, (name, row) in enumerate(verdicts.items()):
         if row["selectivity"] is None:
             axes.plot(0, y, "x", color=MUTED, markersize=5, zorder=4, label="_untold")
             continue
@@ -177,18 +181,21 @@ def _draw_forest(axes: Axes, names: list[str], verdicts: dict[str, Row], limits:
                   alpha=0.7, label="_controls", zorder=2)  # fmt: skip
         if row["simultaneous_low"] is not None:
             ends = [row["simultaneous_low"], row["simultaneous_high"]]
-            axes.plot(ends, [y - 0.1, y - 0.1], color=colour(name), linewidth=0.6, label="_simultaneous", zorder=3)
+            axes.plot(
+                ends, [y - 0.1, y - 0.1], color=looks.colour(name), linewidth=0.6, label="_simultaneous", zorder=3
+            )
         untold = row["verdict"] == "cannot_be_told"
-        shade = MUTED if untold else colour(name)
+        shade = MUTED if untold else looks.colour(name)
         ends = [row["interval_low"], row["interval_high"]]
         axes.plot(ends, [y - 0.1, y - 0.1], color=shade, linewidth=1.6, label="_interval", zorder=3)
         face = shade if row["verdict"] == "specific" else "white"
-        axes.plot(row["selectivity"], y - 0.1, "x" if untold else marker(name), color=shade, markersize=5, zorder=4,
-                  markerfacecolor=face, label="_untold" if untold else "_selectivity")  # fmt: skip
+        symbol = "x" if untold else looks.marker(name)
+        axes.plot(row["selectivity"], y - 0.1, symbol, color=shade, markersize=5, zorder=4, markerfacecolor=face,
+                  label="_untold" if untold else "_selectivity")  # fmt: skip
     axes.set_xlim(*limits)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim(len(verdicts) - 0.5, -0.5)
     axes.yaxis.tick_right()
-    axes.set_yticks(range(len(names)), [smallest_visible(verdicts[name]) for name in names], color=MUTED)
+    axes.set_yticks(range(len(verdicts)), list(map(smallest_visible, verdicts.values())), color=MUTED)
     axes.tick_params(axis="y", length=0)
     axes.set_title("visible from", loc="right", fontsize=6.5, color=MUTED, pad=2)
     axes.spines["left"].set_visible(False)

@@ -16,29 +16,31 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from lode.engine.errors import UserError
-from lode.figure import INK, MUTED, WIDTH, Table, blocks, fill, heading, in_order
+from lode.figure import INK, MUTED, WIDTH, Looks, Table, blocks, fill, heading
 from lode.statistics.stability import agreement
 
 _FEW = 6  # with more selections every panel has the whole width, and the numbers are smaller
 _EMPTY = np.empty((0, 2), dtype=np.int64)  # a set that a selection has no neuron for
 
 
-def ranked_sets(neurons: pa.Table) -> dict[str, np.ndarray]:
+def ranked_sets(neurons: pa.Table, looks: Looks) -> dict[str, np.ndarray]:
     """The sets that the method chose, an array (neuron, 2) of (layer, neuron) each, the best first."""
     chosen = neurons.filter(pc.equal(neurons["kind"], "method")).sort_by("rank")
     names = np.array(chosen["set_name"].to_pylist(), dtype=object)
     pairs = np.stack([chosen["layer"].to_numpy(), chosen["neuron"].to_numpy()], axis=1).astype(np.int64)
-    return {name: pairs[names == name] for name in in_order(names)}
+    return {name: pairs[names == name] for name in looks.in_order(names)}
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One block of matrices for every model."""
     by_model: dict[str, dict[str, dict[str, np.ndarray]]] = defaultdict(dict)
     for table in tables["neurons"]:
-        by_model[table.keys["model"]][table.keys["selection"]] = ranked_sets(table.data)
+        by_model[table.keys["model"]][table.keys["selection"]] = ranked_sets(table.data, looks)
     if max(map(len, by_model.values())) < 2:
         raise UserError("the figure selector_agreement compares selections, and there is one; name two or more")
-    panels = {model: in_order(name for sets in chosen.values() for name in sets) for model, chosen in by_model.items()}
+    panels = {
+        model: looks.in_order(name for sets in chosen.values() for name in sets) for model, chosen in by_model.items()
+    }
     num_columns = 2 if max(map(len, by_model.values())) <= _FEW else 1
     num_rows = [-(-len(names) // num_columns) for names in panels.values()]
     height = (WIDTH - 2) / num_columns + 0.3  # a square panel and its title; names and the colour bar take 2 inches

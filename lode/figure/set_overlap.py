@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from lode.figure import MUTED, WIDTH, Table, colour, heading, in_order, marker, method_sets
+from lode.figure import MUTED, WIDTH, Looks, Table, heading, method_sets
 
 _FEW = 9  # combinations that fit in half the page
 
@@ -33,11 +33,11 @@ def combinations(sets: dict[str, np.ndarray]) -> dict[tuple[str, ...], int]:
     )
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One UpSet chart for every neurons table; the union `all` is left out, as it shares everything."""
     charts = []
     for table in tables["neurons"]:
-        sets = method_sets(table.data)
+        sets = method_sets(table.data, looks)
         sets = {name: pairs for name, pairs in sets.items() if name != "all" or len(sets) == 1}
         charts.append((heading(table.keys), sets, combinations(sets)))
     num_slots = max(len(counts) for *_, counts in charts)
@@ -50,14 +50,20 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     )
     for panel, chart in zip(figure.subfigures(num_rows, num_columns, squeeze=False).flat, charts, strict=False):
         bars, dots = panel.subplots(2, 1, sharex=True, height_ratios=heights)
-        _draw_chart(bars, dots, *chart, num_slots=max(num_slots, _FEW if num_columns == 1 else 4))
+        _draw_chart(bars, dots, looks, *chart, num_slots=max(num_slots, _FEW if num_columns == 1 else 4))
     return figure
 
 
 def _draw_chart(
-    bars: Axes, dots: Axes, title: str, sets: dict[str, np.ndarray], counts: dict[tuple[str, ...], int], num_slots: int
+    bars: Axes,
+    dots: Axes,
+    looks: Looks,
+    title: str,
+    sets: dict[str, np.ndarray],
+    counts: dict[tuple[str, ...], int],
+    num_slots: int,
 ) -> None:
-    names = in_order(sets)
+    names = list(sets)
     total = sum(len(pairs) for pairs in sets.values())
     bars.set_title(title, loc="left", fontweight="bold", pad=16)
     bars.annotate(
@@ -66,14 +72,18 @@ def _draw_chart(
     )  # fmt: skip
     for slot, (combination, count) in enumerate(counts.items()):
         single = len(combination) == 1
-        drawn = bars.bar(slot, count, 0.62, color=colour(combination[0]) if single else MUTED)
+        drawn = bars.bar(slot, count, 0.62, color=looks.colour(combination[0]) if single else MUTED)
         bars.bar_label(drawn, fontsize=7.5, padding=1)
         rows = [names.index(name) for name in combination]
         dots.plot([slot, slot], [min(rows), max(rows)], color=MUTED, linewidth=1.2, zorder=1)
         for name, row in zip(names, range(len(names)), strict=True):
             inside = name in combination
             dots.plot(
-                slot, row, marker(name), color=colour(name) if inside else "#dcdcdc", markersize=6 if inside else 3.5
+                slot,
+                row,
+                looks.marker(name),
+                color=looks.colour(name) if inside else "#dcdcdc",
+                markersize=6 if inside else 3.5,
             )
     bars.margins(y=0.15)
     bars.yaxis.set_major_locator(MaxNLocator(4, integer=True))

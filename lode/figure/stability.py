@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lode.engine.tables import label
-from lode.figure import MUTED, WIDTH, Table, colour, fill, grid_columns, heading, in_order, marker
+from lode.figure import MUTED, WIDTH, Looks, Table, fill, grid_columns, heading
 from lode.table.retests import RETESTS
 
 
-def draw(tables: dict[str, list[Table]]) -> Figure:
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One panel for every model and selection."""
     retests = tables["retests"]
     columns = min(3, grid_columns(len(retests)))
@@ -22,21 +22,22 @@ def draw(tables: dict[str, list[Table]]) -> Figure:
     figure = Figure(figsize=(WIDTH, 2.6 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, table in zip(fill(grid, len(retests)), retests, strict=True):
-        _draw_panel(axes, table)
+        _draw_panel(axes, table, looks)
     figure.supxlabel(label(RETESTS, "num_samples"), fontsize=8)
     figure.supylabel("overlap with the set from all samples [Jaccard index]", fontsize=8)
     return figure
 
 
-def _draw_panel(axes: Axes, table: Table) -> None:
+def _draw_panel(axes: Axes, table: Table, looks: Looks) -> None:
     rows = table.data.to_pylist()
-    for name in in_order(row["set_name"] for row in rows):
+    for name in looks.in_order(row["set_name"] for row in rows):
         own = [row for row in rows if row["set_name"] == name]
         first = [row for row in own if row["part"] == "first"]
         (half,) = (row for row in own if row["part"] == "half")
         reliability = "–" if half["reliability"] is None else f"{half['reliability']:.2f}"
         sizes = [row["num_samples"] for row in first]
-        axes.plot(sizes, [row["jaccard"] for row in first], f"-{marker(name)}", color=colour(name), markersize=4,
+        look = looks.look(name)
+        axes.plot(sizes, [row["jaccard"] for row in first], f"-{look.marker}", color=look.colour, markersize=4,
                   linewidth=1.2, label=f"{name} ({reliability})")  # fmt: skip
     chance = np.mean([row["chance_jaccard"] for row in rows if row["part"] == "first"])
     axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1)

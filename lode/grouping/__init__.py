@@ -62,6 +62,21 @@ class Grouping:
         """The groups, in the order of the group axis."""
         return tuple(self.groups)
 
+    @property
+    def reply_place(self) -> int:
+        """The code of `reply_part`."""
+        return self.parts.index(self.reply_part)
+
+    def codes_of(self, kinds: Any, samples: Sequence[Mapping[str, Any]]) -> Any:
+        """The code of every token of a batch; what is no token of a prompt (`lode/model/tokens.py`) keeps its own.
+
+        Args:
+            kinds: of every token, an array (batch, token) of whole numbers.
+            samples: of the batch, in its order.
+        """
+        in_prompt = kinds >= 0
+        return self.codes(kinds, samples) * in_prompt + kinds * ~in_prompt
+
     def places(self, group: str) -> list[int]:
         """The codes of the tokens of a group."""
         return [self.parts.index(part) for part in self.groups[group]]

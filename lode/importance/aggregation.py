@@ -1,7 +1,7 @@
-"""From the sums of shards to one importance per modality, layer and neuron; of all shards, or of some.
+"""From the sums of shards to one importance per group, layer and neuron; of all shards, or of some.
 
-docs/methods.md 1.3: within a dataset the mean over all its samples (a sample without the modality adds zeros);
-across datasets the sum, divided per modality by the number of datasets in which it occurs.
+docs/methods.md 1.3: within a dataset the mean over all its samples (a sample without the group adds zeros);
+across datasets the sum, divided per group by the number of datasets in which it occurs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,10 @@ from jaxtyping import Float
 
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.tables import Table, read_table
-from lode.shapes import METRICS
+from lode.grouping import PROMPT
+from lode.importance import METRICS
 from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns
+from lode.table._neuron import KEYS
 from lode.table.importance import IMPORTANCE
 from lode.table.statistics import STATISTICS
 
@@ -24,14 +26,15 @@ SCORE_SUMS = [f"{metric}_score_sum" for metric in METRICS]
 FIXED = ["down_norm"]
 #: Whole histograms, a list a neuron; all other columns hold one number a neuron.
 LISTS = ["histogram"]
-POOLED = [name for name in STATISTICS.schema.names[3:] if name not in (*SCORE_SUMS, *FIXED, *LISTS)]
+KEY_NAMES = [key.name for key in KEYS]
+POOLED = [name for name in STATISTICS.schema.names if name not in (*KEY_NAMES, *SCORE_SUMS, *FIXED, *LISTS)]
 
 
 def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Add shards column by column; what none of them captured is left out.
 
     Returns:
-        Modality names and, per statistic, an array (modality, layer, neuron), with bins as a fourth axis of histograms.
+        Group names and, per statistic, an array (group, layer, neuron), with bins as a fourth axis of histograms.
 
     Raises:
         UserError: the shards come from models of different sizes, or of captures that kept different things.
@@ -82,16 +85,16 @@ def add_histograms(parts: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def aggregate(
-    score_sums: Sequence[Float[np.ndarray, "metric modality layer neuron"]],
+    score_sums: Sequence[Float[np.ndarray, "metric group layer neuron"]],
     num_samples: Sequence[int],
     occurs: Sequence[np.ndarray],
-) -> Float[np.ndarray, "metric modality layer neuron"]:
+) -> Float[np.ndarray, "metric group layer neuron"]:
     """MINER importance over datasets.
 
     Args:
         score_sums: per dataset, sums over samples of the normalised importance.
-        num_samples: per dataset, how many samples were captured, with or without the modality.
-        occurs: per dataset, whether each modality occurs (modality).
+        num_samples: per dataset, how many samples were captured, with or without the group.
+        occurs: per dataset, whether each group occurs (group).
     """
     means = sum(sums / count for sums, count in zip(score_sums, num_samples, strict=True))
     num_datasets = np.maximum(sum(flags.astype(int) for flags in occurs), 1)
@@ -101,15 +104,15 @@ def aggregate(
 def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str, Any]:
     """The columns of the importance table, from the shards of every mining dataset or from some of them."""
     merged = {name: merge(shards) for name, shards in by_dataset.items()}
-    modalities = next(iter(merged.values()))[0]
+    groups = next(iter(merged.values()))[0]
     statistics = [values for _, values in merged.values()]
-    prompt = modalities.index("prompt")
+    prompt = groups.index(PROMPT)
     importance = aggregate(
         [np.stack([values.pop(name) for name in SCORE_SUMS]) for values in statistics],
         [int(values["num_samples"][prompt, 0, 0]) for values in statistics],
         [values["num_samples"][:, 0, 0] > 0 for values in statistics],
     )
-    columns = neuron_columns(modalities, *importance.shape[2:])
+    columns = neuron_columns(groups, *importance.shape[2:])
     columns |= {metric: importance[index].ravel() for index, metric in enumerate(METRICS)}
     if len({frozenset(values) for values in statistics}) != 1:
         raise UserError(

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from lode.engine.errors import UserError
 from lode.table._dense import dense, dense_shape, neuron_columns
+from lode.table._neuron import KEYS
 from lode.table.gradients import GRADIENTS
 
 
@@ -19,12 +20,13 @@ def gradient_columns(shards: Sequence[pa.Table]) -> dict[str, Any]:
     """
     if len({dense_shape(shard) for shard in shards}) != 1:
         raise UserError("gradients of one model differ in shape; delete them and run again")
-    kept = {tuple(name for name in GRADIENTS.schema.names[3:] if not shard[name].null_count) for shard in shards}
+    added = [column.name for column in GRADIENTS.schema if column not in KEYS]
+    kept = {tuple(name for name in added if not shard[name].null_count) for shard in shards}
     if len(kept) != 1:
         raise UserError("some shards hold integrated gradients and others do not; delete the gradients and run again")
     (names,) = kept
-    modalities, (_, num_layers, num_neurons) = dense_shape(shards[0])
-    columns = neuron_columns(modalities, num_layers, num_neurons)
+    groups, (_, num_layers, num_neurons) = dense_shape(shards[0])
+    columns = neuron_columns(groups, num_layers, num_neurons)
     for name in names:
         dtype = GRADIENTS.schema.field(name).type.to_pandas_dtype()
         total = np.sum([dense(shard, [name])[1][0] for shard in shards], axis=0)

@@ -9,31 +9,37 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lode.engine.errors import UserError
+from lode.engine.errors import UserError, unknown_name
+from lode.grouping import Grouping
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.head import last_positions
-from lode.shapes import MEMBERS, TOKEN_MODALITIES
 from lode.table._dense import dense
 
 Sample = Mapping[str, Any]
 
 
-def class_means(table: pa.Table) -> dict[str, Float[np.ndarray, "2 layer neuron"]]:
-    """Mean activations over each modality that occurs, and over the others.
+def class_means(table: pa.Table, grouping: Grouping) -> dict[str, Float[np.ndarray, "2 layer neuron"]]:
+    """Mean activations over each group that occurs, and over the others.
 
-    Of a modality: the mean over mined samples, of all datasets alike, of the mean over its tokens. Of the others: the
-    mean over the token modalities that are not part of it, each of the same weight; a modality that is every token has
+    Of a group: the mean over mined samples, of all datasets alike, of the mean over its tokens. Of the others: the
+    mean over the parts that it is not made of, each of the same weight; a group that is every token has
     none, and takes its own mean there too.
 
     Args:
         table: the importance table.
+        grouping: what is compared.
+
+    Raises:
+        UserError: the table is of other groups.
     """
     names, (sums, counts) = dense(table, ("mean_sum", "num_samples"))
     means = {name: sums[at] / counts[at] for at, name in enumerate(names) if counts[at].all()}
     found = {}
     for name, own in means.items():
-        others = [means[other] for other in TOKEN_MODALITIES if other in means and other not in MEMBERS[name]]
+        if name not in grouping.groups:
+            raise unknown_name("group of the importance table", name, grouping.groups, "Capture under this grouping.")
+        others = [means[other] for other in grouping.others(name) if other in means]
         found[name] = np.stack([own, np.mean(others, axis=0) if others else own])
     return found
 
@@ -67,15 +73,16 @@ def donors_of(samples: Sequence[Sample], seed: int) -> dict[str, Sample]:
 
 @torch.inference_mode()
 def token_means(
-    adapter: Adapter, samples: Sequence[Sample]
-) -> tuple[list[Float[Tensor, "batch modality neuron"]], Bool[Tensor, "batch modality"]]:
-    """Of every layer the mean activation over the prompt tokens of each of `TOKEN_MODALITIES`, 0 where there are none.
+    adapter: Adapter, samples: Sequence[Sample], grouping: Grouping
+) -> tuple[list[Float[Tensor, "batch part neuron"]], Bool[Tensor, "batch part"]]:
+    """Of every layer the mean activation over the prompt tokens of each part of a grouping, 0 where there are none.
 
     Returns:
-        The means, each on the device of its layer, and which modalities a sample holds.
+        The means, each on the device of its layer, and which parts a sample holds.
     """
     batch = encode(adapter, samples)
-    members = torch.stack([batch.token_modality == code for code in range(len(TOKEN_MODALITIES))], dim=1)
+    codes = grouping.codes_of(batch.token_kind, samples)
+    members = torch.stack([codes == place for place in range(len(grouping.parts))], dim=1)
     means: dict[int, Tensor] = {}
 
     def see(layer: int) -> Any:
@@ -97,18 +104,27 @@ def token_means(
 
 
 def check_donors(
-    samples: Sequence[Sample], tokens: Int[Tensor, "batch token"], held: Bool[Tensor, "batch modality"]
+    samples: Sequence[Sample],
+    tokens: Int[Tensor, "batch token"],
+    held: Bool[Tensor, "batch part"],
+    grouping: Grouping,
 ) -> None:
-    """Refuse a donor that lacks a modality of its sample; the modalities of a dataset are those of every sample.
+    """Refuse a donor that lacks a part of its sample; the parts of a dataset are those of every sample.
+
+    Args:
+        samples: of a batch.
+        tokens: the places of the parts that their tokens are.
+        held: which parts their donors hold.
+        grouping: what is compared.
 
     Raises:
-        UserError: names the sample and the modality.
+        UserError: names the sample and the part.
     """
-    for code, name in enumerate(TOKEN_MODALITIES):
+    for code, name in enumerate(grouping.parts):
         lacking = (tokens == code).any(1) & ~held[:, code]
         if lacking.any():
             sample = samples[int(lacking.int().argmax())]["sample_id"]
             raise UserError(
                 f"intervention resample: sample {sample} holds {name} and its donor does not; expected a benchmark "
-                "whose samples all hold the same modalities"
+                "whose samples all hold the same parts"
             )

@@ -1,4 +1,4 @@
-"""Class mean: a neuron takes its mean activation over tokens of the set's own modality.
+"""Class mean: a neuron takes its mean activation over tokens of the set's own group.
 
 mu[m, n] = mean over mined samples that hold m of the mean over the tokens of m in the sample; from the importance
 table. What it destroys is how the neuron varies, from token to token and sample to sample, not its usual level: on

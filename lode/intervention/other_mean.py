@@ -1,8 +1,8 @@
-"""Other mean: a neuron takes its mean activation over the modalities that are not the set's own.
+"""Other mean: a neuron takes its mean activation over the groups that are not the set's own.
 
-The mean over the other token modalities that occur, each of the same weight, of mu[m, n] as in `class_mean`: at tokens
-of its own modality the neuron behaves as if there were something else. Source: docs/methods.md 3.1 and 3.3. The set
-`all`, its controls and the set `prompt` have no other modality: they take the same mean as under `class_mean`, and tell
+The mean over the other parts that occur, each of the same weight, of mu[m, n] as in `class_mean`: at tokens
+of its own group the neuron behaves as if there were something else. Source: docs/methods.md 3.1 and 3.3. The set
+`all`, its controls and the set `prompt` have no other group: they take the same mean as under `class_mean`, and tell
 nothing of a contrast.
 """
 

@@ -2,9 +2,9 @@
 
 Each sample has one donor, drawn with the seed from all samples of the benchmark, whatever the batch: each donates once,
 never to itself, and to a sample of another cluster (another image, say) where there are enough. As lengths differ, a
-token takes the mean over the donor's tokens of its own modality in a clean prefill pass, and a token of the reply the
+token takes the mean over the donor's tokens of its own group in a clean prefill pass, and a token of the reply the
 mean over the donor's text. What the neuron knows of *this* sample is gone, its usual level is not. Source:
-docs/methods.md 3.1 and 3.3. It does not swap the order or variation of tokens within a modality: of these nothing is
+docs/methods.md 3.1 and 3.3. It does not swap the order or variation of tokens within a group: of these nothing is
 left.
 """
 
@@ -17,5 +17,5 @@ IN_WEIGHTS = False
 
 
 def new_values(site: Site) -> Tensor:
-    """The mean of the donor over the modality of each token."""
+    """The mean of the donor over the group of each token."""
     return site.donor_mean

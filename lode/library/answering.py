@@ -1,6 +1,7 @@
 """What a model says to one prompt, and how likely it finds a given answer."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,8 +57,9 @@ def answer(
     if gold is None:
         return _told(reply_to(model, sample, max_new_tokens))
     batch = prepare_batch(model.adapter, [sample], max_new_tokens)
-    judgement = judge(model.adapter, batch, model.switch)
-    (reply,) = write(model.adapter, batch, judgement, model.switch, max_new_tokens)
+    switch = partial(model.switch, samples=[sample])
+    judgement = judge(model.adapter, batch, switch)
+    (reply,) = write(model.adapter, batch, judgement, switch, max_new_tokens)
     return _told(reply, judgement.content[0], judgement.stopping[0])
 
 
@@ -74,7 +76,7 @@ def reply_to(model: Model, sample: dict[str, Any], max_new_tokens: int) -> Reply
     batch = encode(model.adapter, [sample])
     num_tokens = int(batch.inputs["attention_mask"].sum()) + max_new_tokens
     check_lengths(model.adapter, [sample], [num_tokens])
-    with model.switch(batch.token_modality, [0]):
+    with model.switch(batch.token_kind, [0], [sample]):
         (reply,) = generate(model.adapter, batch, max_new_tokens)
     return reply
 

@@ -12,8 +12,8 @@ from jaxtyping import Int
 
 from lode.engine.errors import UserError, writing
 from lode.engine.tables import replacing
+from lode.grouping import PROMPT, Grouping
 from lode.library.opening import Model
-from lode.shapes import MEMBERS
 
 Neurons: TypeAlias = pa.Table | Sequence[Sequence[int]] | np.ndarray
 #: The columns of a list; the last two may be left out.
@@ -168,10 +168,10 @@ def check_range(model: Model, pairs: Int[np.ndarray, "neuron 2"], origin: str) -
         )
 
 
-def modality_of(neurons: Neurons) -> str | None:
+def group_of(neurons: Neurons, grouping: Grouping) -> str | None:
     """What a set serves, or the set that a control is matched to; that of the union is the whole prompt."""
     if not isinstance(neurons, pa.Table) or "set_name" not in neurons.column_names or not neurons.num_rows:
         return None
     of = neurons["control_of"][0].as_py() if "control_of" in neurons.column_names else ""
     name = of or neurons["set_name"][0].as_py()
-    return "prompt" if name == "all" else name if name in MEMBERS else None
+    return PROMPT if name == "all" else name if name in grouping.groups else None

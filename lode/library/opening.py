@@ -1,8 +1,8 @@
 """A model as a job opens it, with the same proofs, and the switches that are on."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +16,12 @@ from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.library.sections import choose
 from lode.model.adapter import Adapter
-from lode.model.answering import Switch
 from lode.model.loading import load
 from lode.stages.download_model import origin
 from lode.study import STUDY
+
+#: What switches a set, from the kinds of the tokens of the first pass, and the samples.
+Switch = Callable[[Tensor, Sequence[Mapping[str, Any]]], AbstractContextManager[None]]
 
 
 @dataclass(eq=False)
@@ -43,16 +45,17 @@ class Model:
         return f"Model({config.name}: {size} neurons, {config.dtype} on {self.adapter.device})"
 
     @contextmanager
-    def switch(self, tokens: Tensor, rows: Sequence[int]) -> Iterator[None]:
+    def switch(self, tokens: Tensor, rows: Sequence[int], samples: Sequence[Mapping[str, Any]] = ()) -> Iterator[None]:
         """Around forward passes: every switch that is on acts on them.
 
         Args:
-            tokens: what every token of the first pass is (batch, token), as in `lode.intervention.Site`.
+            tokens: what every token of the first pass is (batch, token), as `lode.model.encoding.Batch.token_kind`.
             rows: which samples of a batch they are.
+            samples: the batch, for a grouping by samples.
         """
         with ExitStack() as stack:
             for switch in self.switches:
-                stack.enter_context(switch(tokens, rows))
+                stack.enter_context(switch(tokens, [samples[row] for row in rows] if samples else []))
             self.tokens_known = True
             stack.callback(setattr, self, "tokens_known", False)
             yield

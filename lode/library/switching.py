@@ -1,6 +1,6 @@
 """Switch a neuron set while the model answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -12,12 +12,12 @@ from torch import Tensor
 import lode.intervention as interventions
 from lode.checks.intervention import check_intervention
 from lode.engine.errors import UserError, unknown_name
+from lode.grouping import PROMPT, Grouping, grouping_of
 from lode.intervention import Intervention
 from lode.intervention._reference import class_means
-from lode.library.neuron_lists import Neurons, check_owner, modality_of, neurons_of
+from lode.library.neuron_lists import Neurons, check_owner, group_of, neurons_of
 from lode.library.opening import Model
 from lode.library.sections import choose
-from lode.shapes import MEMBERS
 
 
 @contextmanager
@@ -26,8 +26,9 @@ def switched(
     neurons: Neurons,
     intervention: str = "zero",
     *overrides: str,
-    modality: str | None = None,
+    group: str | None = None,
     importance: pa.Table | None = None,
+    grouping: str = "modality",
 ) -> Iterator[Model]:
     """Within the context `lode.answer` answers with the neurons switched; leaving it restores the model bit for bit.
 
@@ -40,20 +41,21 @@ def switched(
             (`lode.read_neurons`), or (layer, neuron) pairs.
         intervention: the name of a YAML in `config/intervention/`.
         *overrides: of the section `intervention`, as on the command line: `"intervention.tokens=own"`.
-        modality: of the set, where the intervention asks for it; else that of the set's name.
+        group: of the set, where the intervention asks for it; else that of the set's name.
         importance: rows of the importance table of this model, for interventions that take values from it.
+        grouping: the name of a YAML in `config/grouping/`: what groups there are.
 
     Raises:
         UserError: neurons that are not one set of this model; no such intervention, or one that lacks what it needs.
     """
-    pairs, made = neurons_of(model, neurons), intervention_of(intervention, overrides)
-    served = served_by(made, modality or modality_of(neurons))
+    compared = grouping_of(choose("grouping", grouping, ()).grouping)
+    pairs, made = neurons_of(model, neurons), intervention_of(intervention, overrides, compared)
+    served = served_by(made, compared, group or group_of(neurons, compared))
     if "class_means" in made.needs:
-        made = replace(made, class_means=means_of(model, importance, served))
+        made = replace(made, class_means=means_of(model, importance, compared, served))
 
-    def act(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
-        del rows
-        return interventions.switched(model.adapter, made, pairs, served, tokens)
+    def act(tokens: Tensor, samples: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
+        return interventions.switched(model.adapter, made, pairs, served, compared.codes_of(tokens, samples))
 
     with ExitStack() as stack:
         if made.in_weights and made.everywhere:
@@ -66,9 +68,9 @@ def switched(
         yield model
 
 
-def nothing(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
+def nothing(tokens: Tensor, samples: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
     """No more is done: the weights are switched already."""
-    del tokens, rows
+    del tokens, samples
     return nullcontext()
 
 
@@ -85,7 +87,7 @@ def refuse_unknown(model: Model) -> Any:
     return hook
 
 
-def intervention_of(name: str, overrides: Sequence[str]) -> Intervention:
+def intervention_of(name: str, overrides: Sequence[str], grouping: Grouping) -> Intervention:
     """The intervention of a YAML and overrides, without reference values.
 
     Raises:
@@ -93,7 +95,7 @@ def intervention_of(name: str, overrides: Sequence[str]) -> Intervention:
     """
     section = choose("intervention", name, overrides).intervention
     check_intervention(section)
-    made = interventions.from_config(section)
+    made = interventions.from_config(section, grouping)
     if "donors" in made.needs:
         raise UserError(
             f"intervention {name}: it takes values from another sample of the same benchmark, and a single prompt has "
@@ -102,27 +104,27 @@ def intervention_of(name: str, overrides: Sequence[str]) -> Intervention:
     return made
 
 
-def served_by(intervention: Intervention, modality: str | None) -> str:
-    """The modality of the set; any where the intervention does not ask for it.
+def served_by(intervention: Intervention, grouping: Grouping, group: str | None) -> str:
+    """The group of the set; any where the intervention does not ask for it.
 
     Raises:
         UserError: it does, and there is none.
     """
-    if modality is not None and modality not in MEMBERS:
-        raise unknown_name("modality", modality, MEMBERS)
-    if modality is None and (intervention.tokens == "own" or "class_means" in intervention.needs):
+    if group is not None and group not in grouping.groups:
+        raise unknown_name("group", group, grouping.groups)
+    if group is None and (intervention.tokens == "own" or "class_means" in intervention.needs):
         raise UserError(
-            "the intervention asks for the modality of the set, and the neurons do not say it; expected "
-            f"modality=<one of {', '.join(MEMBERS)}>"
+            "the intervention asks for the group of the set, and the neurons do not say it; expected "
+            f"group=<one of {', '.join(grouping.groups)}>"
         )
-    return modality or "prompt"
+    return group or PROMPT
 
 
-def means_of(model: Model, importance: pa.Table | None, modality: str) -> Any:
-    """Mean activations of every neuron, by modality, from the importance table of the model.
+def means_of(model: Model, importance: pa.Table | None, grouping: Grouping, group: str) -> Any:
+    """Mean activations of every neuron, by group, from the importance table of the model.
 
     Raises:
-        UserError: no table, rows of other models, or none of the modality.
+        UserError: no table, rows of other models, or none of the group.
     """
     name, size = model.adapter.config.name, (model.adapter.num_layers, model.adapter.num_neurons)
     if importance is None:
@@ -131,9 +133,9 @@ def means_of(model: Model, importance: pa.Table | None, modality: str) -> Any:
             f'importance=lode.load(...).table("importance", model="{name}")'
         )
     check_owner(model, importance, "importance")
-    means = class_means(importance)
-    if modality not in means:
-        raise unknown_name("modality of the importance table", modality, means)
-    if means[modality].shape[1:] != size:
-        raise UserError(f"importance of {means[modality].shape[1:]} neurons; model {name} has {size}")
+    means = class_means(importance, grouping)
+    if group not in means:
+        raise unknown_name("group of the importance table", group, means)
+    if means[group].shape[1:] != size:
+        raise UserError(f"importance of {means[group].shape[1:]} neurons; model {name} has {size}")
     return means

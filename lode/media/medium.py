@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+#: Which frames of a video a model is shown (`lode/media/video.py`).
+VIDEO_FRAMES = ("shown", "qwen_vl_utils")
+
 
 @dataclass(frozen=True)
 class Medium:
@@ -20,7 +23,7 @@ class Sampling:
         audio_rate: samples per second of decoded sound [Hz].
         video_rate: frames per second of decoded video [Hz].
         max_frames: at most this many frames; a longer video is sampled evenly.
-        video_frames: which frames, one of `VIDEO_FRAMES` (`lode.shapes`).
+        video_frames: which frames, one of `VIDEO_FRAMES`.
     """
 
     audio_rate: int = 16_000

@@ -154,6 +154,6 @@ def write(adapter: Adapter, batch: Prepared, judgement: Judgement, switch: Switc
     rest = [row for row in everyone if row not in known]
     if rest:
         prompts = encode(adapter, [batch.samples[row] for row in rest]) if known else batch.prompts
-        with switch(prompts.token_modality, rest):
+        with switch(prompts.token_kind, rest):
             known |= dict(zip(rest, generate(adapter, prompts, max_new_tokens), strict=True))
     return [known[row] for row in everyone]

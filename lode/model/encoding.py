@@ -20,7 +20,7 @@ from transformers.video_utils import VideoMetadata
 from lode.engine.errors import UserError
 from lode.media import Clip, Medium, Sampling, decode
 from lode.model.adapter import Adapter, token_id
-from lode.shapes import REPLY, TOKEN_MODALITIES
+from lode.model.tokens import REPLY, TOKEN_KINDS
 
 #: The processor's argument for each kind of medium. A wrong one may be ignored with a mere warning: see `decode_media`.
 ARGUMENTS = {"image": "images", "audio": "audio", "video": "videos"}
@@ -40,10 +40,10 @@ SOUND_MASKS = ("feature_attention_mask", "input_features_mask")
 
 @dataclass(frozen=True)
 class Batch:
-    """Left-padded model inputs and, for every token, an index into `TOKEN_MODALITIES` (-1: padding)."""
+    """Left-padded model inputs and, for every token, an index into `TOKEN_KINDS` (-1: padding)."""
 
     inputs: dict[str, Tensor]
-    token_modality: Int[Tensor, "batch token"]
+    token_kind: Int[Tensor, "batch token"]
 
 
 def chat(
@@ -248,10 +248,10 @@ def encode(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Batch:
     options: Any = OmegaConf.to_container(config.processor)
     inputs = process(adapter.processor, texts, samples, sampling, options)
     check_lengths(adapter, samples, inputs["attention_mask"].sum(1).tolist())
-    codes = token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"], samples)
+    codes = token_kinds(adapter, inputs["input_ids"], inputs["attention_mask"], samples)
     for row, sample in enumerate(samples):
         for kind in kinds_of(sample):
-            if not (codes[row] == TOKEN_MODALITIES.index(kind)).any():
+            if not (codes[row] == TOKEN_KINDS.index(kind)).any():
                 raise UserError(
                     f"sample {sample['sample_id']}: its {kind} left no token in the prompt: the model is not shown it"
                 )
@@ -265,7 +265,7 @@ def encode(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> Batch:
 
 def check_sound_tokens(sample: Mapping[str, Any], codes: Int[Tensor, " token"]) -> None:
     """Refuse sounds of one token: Qwen2-Audio takes a lone token for one that is still to be expanded."""
-    heard = codes == TOKEN_MODALITIES.index("audio")
+    heard = codes == TOKEN_KINDS.index("audio")
     if heard.any() and not (heard[1:] & heard[:-1]).any():
         raise UserError(
             f"sample {sample['sample_id']}: its sound is too short, it makes one token; expected two or more (about "
@@ -335,19 +335,19 @@ def check_lengths(adapter: Adapter, samples: Sequence[Mapping[str, Any]], num_to
             )
 
 
-def token_modalities(
+def token_kinds(
     adapter: Adapter,
     input_ids: Int[Tensor, "batch token"],
     attention_mask: Int[Tensor, "batch token"],
     samples: Sequence[Mapping[str, Any]],
 ) -> Int[Tensor, "batch token"]:
     """What every token is: a medium of its sample by placeholder, special by name, all else text, -1 for padding."""
-    codes = torch.full_like(input_ids, TOKEN_MODALITIES.index("text"))
+    codes = torch.full_like(input_ids, TOKEN_KINDS.index("text"))
     for token in adapter.config.special_tokens:
-        codes[input_ids == token_id(adapter, token)] = TOKEN_MODALITIES.index("special")
+        codes[input_ids == token_id(adapter, token)] = TOKEN_KINDS.index("special")
     for medium, token in adapter.config.media_tokens.items():
         holds = torch.tensor([medium in kinds_of(sample) for sample in samples])[:, None]
-        codes[holds & (input_ids == token_id(adapter, token))] = TOKEN_MODALITIES.index(medium)
+        codes[holds & (input_ids == token_id(adapter, token))] = TOKEN_KINDS.index(medium)
     return codes.masked_fill(attention_mask == 0, -1)
 
 
@@ -367,4 +367,4 @@ def append_replies(batch: Batch, continuations: Sequence[Sequence[int]]) -> Int[
     """What every token is of the inputs that `append_tokens` gives: as in the batch, then `REPLY`, -1 for padding."""
     longest = max(len(ids) for ids in continuations)
     tail = torch.tensor([[REPLY] * len(ids) + [-1] * (longest - len(ids)) for ids in continuations])
-    return torch.cat([batch.token_modality, tail.to(batch.token_modality)], dim=1)
+    return torch.cat([batch.token_kind, tail.to(batch.token_kind)], dim=1)

@@ -12,8 +12,8 @@ from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, encode
 from lode.model.opening import open_model
 from lode.model.probe import FeatureCount, noise, sample
+from lode.model.tokens import TOKEN_KINDS
 from lode.model.weights import zeroed_columns
-from lode.shapes import TOKEN_MODALITIES
 
 
 def load(config: Any, manifest: str | Path, device: str, threads: int) -> Adapter:
@@ -82,7 +82,7 @@ def prove_medium(adapter: Adapter, medium: str) -> None:
     media = [noise(kind) for kind in kinds]
     shown = encode(adapter, [sample(media)])
     refuse_unnamed(adapter, shown)
-    num_tokens = sum(int((shown.token_modality == TOKEN_MODALITIES.index(kind)).sum()) for kind in kinds)
+    num_tokens = sum(int((shown.token_kind == TOKEN_KINDS.index(kind)).sum()) for kind in kinds)
     with FeatureCount() as count:
         logits = adapter.model(**shown.inputs).logits
     if not num_tokens == count.num_places == count.num_features:
@@ -108,7 +108,7 @@ def refuse_unnamed(adapter: Adapter, batch: Batch) -> None:
         UserError: names them.
     """
     added = adapter.processor.tokenizer.added_tokens_decoder
-    text = batch.inputs["input_ids"][batch.token_modality == TOKEN_MODALITIES.index("text")]
+    text = batch.inputs["input_ids"][batch.token_kind == TOKEN_KINDS.index("text")]
     unnamed = [added[number].content for number in text.unique().tolist() if number in added and added[number].special]
     if unnamed:
         raise UserError(

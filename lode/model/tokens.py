@@ -3,8 +3,6 @@
 #: The kinds of medium that a model can be shown.
 MEDIA = ("image", "video", "audio")
 
-#: What one token of a prompt can be; its code is its place here, and -1 that of padding.
+#: What one token of a prompt can be; its code is its place here. Codes of what is none of these are negative:
 TOKEN_KINDS = ("text", "special", *MEDIA)
-
-#: The code of a token of the reply.
-REPLY = len(TOKEN_KINDS)
+PADDING, REPLY = -1, -2

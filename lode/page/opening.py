@@ -6,7 +6,7 @@ The primary outcome is the content of the gold answer. What a set costs in stopp
 from collections.abc import Sequence
 from typing import Any
 
-from lode.figure import beats_controls, in_order
+from lode.figure import Looks, beats_controls
 from lode.page.numbers import interval, number
 from lode.page.runs import PARTS, where
 
@@ -19,11 +19,12 @@ VERDICT_NAMES = {
 }
 
 
-def openings(found: Sequence[Row]) -> list[Row]:
+def openings(found: Sequence[Row], looks: Looks) -> list[Row]:
     """For each model what its sets come to.
 
     Args:
         found: the runs (`lode/page/runs.py`).
+        looks: in which order sets come.
     """
     models: dict[str, list[Row]] = {}
     for entry in found:
@@ -32,34 +33,35 @@ def openings(found: Sequence[Row]) -> list[Row]:
     for model, entries in models.items():
         verdicts = [row for entry in entries for row in entry["verdicts"] if row["outcome"] == "content"]
         effects = [{**row, "where": where(entry["keys"])} for entry in entries for row in entry["effects"]]
-        names = in_order(row["set_name"] for row in verdicts)
+        names = looks.in_order(row["set_name"] for row in verdicts)
         sets = [
             set_line([v for v in verdicts if v["set_name"] == name], [e for e in effects if e["set_name"] == name])
             for name in names
         ]
         opened.append(
-            {"model": model, "sentence": conclusion(verdicts, model), "best": best_of(verdicts), "sets": sets}
+            {"model": model, "sentence": conclusion(verdicts, model, looks), "best": best_of(verdicts), "sets": sets}
         )
     return opened
 
 
-def conclusion(rows: Sequence[Row], model: str) -> str:
+def conclusion(rows: Sequence[Row], model: str, looks: Looks) -> str:
     """One sentence on a model: which sets are specific, which are not, of which it cannot be told, and why.
 
     Args:
         rows: of the verdicts table, of outcome `content`.
         model: whose verdicts to tell.
+        looks: in which order sets come.
     """
     by_verdict: dict[str, list[str]] = {verdict: [] for verdict in VERDICT_NAMES}
     of_model = [row for row in rows if row["model"] == model]
-    for name in in_order(row["set_name"] for row in of_model):
+    for name in looks.in_order(row["set_name"] for row in of_model):
         row = most_telling([row for row in of_model if row["set_name"] == name])
         why = {"specific": f" ({where(row)})", "not_specific": "", "cannot_be_told": f" ({row['reason']})"}
         by_verdict[row["verdict"]].append(f"{name}{why[row['verdict']]}")
     specific, others, untold = by_verdict.values()
-    parts = [f"Specific to its modality: {', '.join(specific)}"] if specific else []
+    parts = [f"Specific to its group: {', '.join(specific)}"] if specific else []
     if others:
-        none = "Not shown to be specific" if specific else "No set is shown to be specific to its modality"
+        none = "Not shown to be specific" if specific else "No set is shown to be specific to its group"
         parts.append(f"{none}: {', '.join(others)}")
     if untold:
         parts.append(f"Cannot be told here: {', '.join(untold)}")

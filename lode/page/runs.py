@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lode.figure import Table, beats_controls, first_controls, heading, in_order
+from lode.figure import Looks, Table, beats_controls, first_controls, heading
 from lode.page.numbers import interval, number
 
 Row = dict[str, Any]
@@ -12,11 +12,12 @@ PARTS = ("content", "stopping")
 _TEST = ("outcome", "dataset", "set_name", "control_kind")
 
 
-def runs(tables: Mapping[str, Sequence[Table]]) -> list[Row]:
+def runs(tables: Mapping[str, Sequence[Table]], looks: Looks) -> list[Row]:
     """What the page says of each model, selection and intervention.
 
     Args:
         tables: by kind: `effects`, `scores`, `comparisons`, `selectivity`, and one of `verdicts`.
+        looks: in which order sets come.
     """
     found: dict[str, Row] = {}
     for table in tables["effects"]:
@@ -31,7 +32,7 @@ def runs(tables: Mapping[str, Sequence[Table]]) -> list[Row]:
     judged = [row for table in tables["verdicts"] for row in table.data.to_pylist()]
     for entry in found.values():
         entry["verdicts"] = [row for row in judged if is_of(row, entry["keys"])]
-        _finish(entry)
+        _finish(entry, looks)
     return list(found.values())
 
 
@@ -45,11 +46,11 @@ def where(row: Mapping[str, str]) -> str:
     return f"{row['selection']} · {row['intervention']}"
 
 
-def _finish(entry: Row) -> None:
+def _finish(entry: Row, looks: Looks) -> None:
     """What follows from the tables of a run."""
     entry["effects"] = first_controls(entry["by_kind"])
     entry["kinds"] = list(dict.fromkeys(row["control_kind"] for row in entry["by_kind"] if row["num_controls"]))
-    entry["sets"] = in_order(row["set_name"] for row in entry["effects"])
+    entry["sets"] = looks.in_order(row["set_name"] for row in entry["effects"])
     sizes = {(row["set_name"], row["num_neurons"]) for row in entry["effects"]}
     entry["sizes"] = {name: sorted(size for other, size in sizes if other == name) for name in entry["sets"]}
     rows = cells(entry["effects"], entry["comparisons"])
@@ -58,8 +59,8 @@ def _finish(entry: Row) -> None:
     entry["untold"] = [row for row in rows if not row["measurable"]]
     entry["largest_of_nothing"] = largest_of_nothing(entry["nothing"])
     entry["left_out"] = left_out(entry["verdicts"])
-    entry["sentences"] = [sentence(entry["effects"], part, entry["keys"]["intervention"]) for part in PARTS]
-    entry["largest_drops"] = largest_drops(entry["effects"])
+    entry["sentences"] = [sentence(entry["effects"], part, entry["keys"]["intervention"], looks) for part in PARTS]
+    entry["largest_drops"] = largest_drops(entry["effects"], looks)
     entry["chance"] = chance(entry["effects"])
 
 
@@ -113,13 +114,14 @@ def largest_of_nothing(rows: Sequence[Row]) -> list[str]:
     return [f"{number(max(drops))} {unit}" for unit, drops in by_unit.items()]
 
 
-def sentence(effects: Sequence[Row], outcome: str, intervention: str) -> str:
+def sentence(effects: Sequence[Row], outcome: str, intervention: str, looks: Looks) -> str:
     """In plain words, which sets cost more than each of their own matched controls, and where.
 
     Args:
         effects: of every set and benchmark; of one without anything to lose nothing is said.
         outcome: `content` or `stopping`: what is lost.
         intervention: what was done to the sets.
+        looks: in which order sets come.
     """
     rows = [row for row in effects if row["outcome"] == outcome and row["measurable"]]
     if not rows:
@@ -129,7 +131,7 @@ def sentence(effects: Sequence[Row], outcome: str, intervention: str) -> str:
     done = "Switching off" if intervention == "zero" else f"Applying {intervention} to"
     wins: list[str] = []
     never: list[str] = []
-    for name in in_order(row["set_name"] for row in rows):
+    for name in looks.in_order(row["set_name"] for row in rows):
         own = [row for row in rows if row["set_name"] == name]
         num_wins = sum(map(beats_controls, own))
         called = "all sets together" if name == "all" else name
@@ -144,11 +146,11 @@ def sentence(effects: Sequence[Row], outcome: str, intervention: str) -> str:
     return f"{done} a set cost more {outcome} than each of its matched controls on {', '.join(wins)}{rest}."
 
 
-def largest_drops(effects: Sequence[Row]) -> list[str]:
+def largest_drops(effects: Sequence[Row], looks: Looks) -> list[str]:
     """For each set, the benchmarks where it costs most content and most stopping, beside its controls there."""
     effects = [row for row in effects if row["measurable"]]
     found = []
-    for name in in_order(row["set_name"] for row in effects):
+    for name in looks.in_order(row["set_name"] for row in effects):
         parts = []
         for part in PARTS:
             of_part = [row for row in effects if (row["set_name"], row["outcome"]) == (name, part)]

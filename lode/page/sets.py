@@ -6,19 +6,20 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from lode.figure import Table, heading, method_sets
+from lode.figure import Looks, Table, heading, method_sets
 
 Row = dict[str, Any]
 
 
-def set_sizes(table: Table, num_asked: int | None) -> Row:
+def set_sizes(table: Table, looks: Looks, num_asked: int | None) -> Row:
     """How many neurons each set has, how many of them another set has too, and how many differ in all.
 
     Args:
         table: a neurons table.
+        looks: in which order sets come.
         num_asked: floor(ratio * layers * neurons), if known.
     """
-    sets = method_sets(table.data)
+    sets = method_sets(table.data, looks)
     parts = {name: pairs for name, pairs in sets.items() if name != "all" or len(sets) == 1}
     unique, times = np.unique(np.concatenate(list(parts.values())), axis=0, return_counts=True)
     repeated = {tuple(pair) for pair in unique[times > 1].tolist()}

@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lode.model.adapter import Adapter
-from lode.model.encoding import append_tokens, encode, token_modalities
+from lode.model.encoding import append_tokens, encode, token_kinds
 from lode.model.gold import encode_gold
-from lode.shapes import TOKEN_MODALITIES
+from lode.model.tokens import TOKEN_KINDS
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class LayerTokens:
     Attributes:
         inputs: what the feed-forward layer reads, after its norm (token, hidden).
         rms: root mean square of the residual stream before that norm (token).
-        modality: index into `TOKEN_MODALITIES` (token).
+        modality: index into `TOKEN_KINDS` (token).
     """
 
     inputs: Float[Tensor, "token hidden"]
@@ -31,7 +31,7 @@ class LayerTokens:
 
     def members(self, modality: str) -> Bool[Tensor, " token"]:
         """Which tokens are of a modality."""
-        return self.modality == TOKEN_MODALITIES.index(modality)
+        return self.modality == TOKEN_KINDS.index(modality)
 
     @property
     def unit(self) -> Float[Tensor, " token"]:
@@ -46,7 +46,7 @@ class Answered:
     Attributes:
         inputs: of the model; answers are padded on the right.
         gold_ids: the tokens of each answer.
-        modality: index into `TOKEN_MODALITIES` of every token, -1 for padding.
+        modality: index into `TOKEN_KINDS` of every token, -1 for padding.
     """
 
     inputs: dict[str, Tensor]
@@ -59,7 +59,7 @@ def with_answers(adapter: Adapter, rows: Sequence[dict[str, Any]]) -> Answered:
     prompts = encode(adapter, rows)
     gold_ids = encode_gold(adapter, prompts, rows)
     inputs = append_tokens(prompts, gold_ids, adapter.processor.tokenizer.pad_token_id)
-    return Answered(inputs, gold_ids, token_modalities(adapter, inputs["input_ids"], inputs["attention_mask"], rows))
+    return Answered(inputs, gold_ids, token_kinds(adapter, inputs["input_ids"], inputs["attention_mask"], rows))
 
 
 @torch.inference_mode()

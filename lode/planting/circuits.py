@@ -232,7 +232,7 @@ def add_sentinel(layer: Layer, design: Design, modality: str, pair: int, channel
 
 def paired(options: Any) -> list[str]:
     """The modalities that get redundant pairs."""
-    return list(options.modalities if options.paired is None else options.paired)
+    return list(options.groups if options.paired is None else options.paired)
 
 
 def design_layers(layers: Sequence[Layer], options: Any, signal: float) -> list[Design]:

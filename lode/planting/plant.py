@@ -9,10 +9,10 @@ from torch import Tensor
 
 from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, find_parts, token_id
+from lode.model.tokens import TOKEN_KINDS
 from lode.planting.calibration import LayerTokens
 from lode.planting.circuits import Design, Layer, design_layers, paired
 from lode.planting.wide import widen
-from lode.shapes import TOKEN_MODALITIES
 
 #: The constant in the embeddings as a share of the smallest residual stream: far below float32's rounding of its
 #: length, so that no norm feels it; in a channel of its own it is still exact.
@@ -23,17 +23,17 @@ Truth = list[dict[str, Any]]
 
 def check_room(tokens: Sequence[LayerTokens], width: int, options: Any) -> None:
     """Refuse samples that hold other modalities than those planted, and more channels than there is room for."""
-    held = {TOKEN_MODALITIES[code] for code in tokens[0].modality.unique().tolist()}
-    if held != set(options.modalities):
+    held = {TOKEN_KINDS[code] for code in tokens[0].modality.unique().tolist()}
+    if held != set(options.groups):
         raise UserError(
-            f"planting.modalities = {', '.join(options.modalities)}, but the samples hold {', '.join(sorted(held))}; "
+            f"planting.groups = {', '.join(options.groups)}, but the samples hold {', '.join(sorted(held))}; "
             "they must be the same"
         )
     if "video" in held:
         raise UserError(
             "image and video tokens come out of the same projector: neither can be planted beside the other"
         )
-    num_channels = len(options.modalities) + len(paired(options)) * options.num_pairs * (len(tokens) - 1)
+    num_channels = len(options.groups) + len(paired(options)) * options.num_pairs * (len(tokens) - 1)
     if num_channels > width:
         raise UserError(f"planting asks for {num_channels} channels, and there is room for {width}: plant fewer pairs")
 
@@ -52,12 +52,12 @@ def plant(adapter: Adapter, tokens: Sequence[LayerTokens], options: Any) -> tupl
     rng = np.random.default_rng(options.seed)
     blocks = adapter.model.model.language_model.layers
     check_room(tokens, adapter.model.config.text_config.hidden_size, options)
-    shape = (options.modalities, options.host_frac, options.strength, rng)
+    shape = (options.groups, options.host_frac, options.strength, rng)
     layers = [Layer(block.mlp, seen, *shape) for block, seen in zip(blocks, tokens, strict=True)]
     signal = _SHARE * min(float(seen.rms.min()) for seen in tokens)
     designs = design_layers(layers, options, signal)
     wide = widen(adapter.model, len(designs[0].added))
-    open_channels(adapter, wide, tokens, options.modalities, signal)
+    open_channels(adapter, wide, tokens, options.groups, signal)
     truth: Truth = []
     for index, (design, block) in enumerate(zip(designs, wide.model.language_model.layers, strict=True)):
         order = rng.permutation(block.mlp.gate_proj.out_features)
@@ -73,9 +73,9 @@ def facts(design: Design, order: np.ndarray) -> Truth:
     for source in order.tolist():
         if source >= num_before:
             neuron = design.added[source - num_before]
-            rows.append({"role": neuron.role, "modality": neuron.modality, "pair": neuron.pair})
+            rows.append({"role": neuron.role, "group": neuron.modality, "pair": neuron.pair})
         else:
-            rows.append({"role": "host" if source in design.hosts else "existing", "modality": "", "pair": -1})
+            rows.append({"role": "host" if source in design.hosts else "existing", "group": "", "pair": -1})
     return rows
 
 

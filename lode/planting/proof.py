@@ -16,12 +16,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lode.engine.errors import UserError
+from lode.grouping.modality import grouping
 from lode.intervention import Intervention, switched
 from lode.model.adapter import Adapter
+from lode.model.tokens import TOKEN_KINDS
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
 from lode.planting.calibration import Answered, with_answers
-from lode.shapes import TOKEN_MODALITIES
 
 #: Logits closer than this are equal: rounding in a model of another width.
 EQUAL = 1e-3
@@ -35,7 +36,7 @@ BACKED_UP = 10
 MIDDLE = (0.25, 0.75)
 
 #: Peers write at all tokens; they are off where planted neurons write.
-_OFF = Intervention(lambda site: torch.zeros_like(site.chosen), tokens="own")
+_OFF = Intervention(lambda site: torch.zeros_like(site.chosen), tokens="own", grouping=grouping())
 
 Row = dict[str, Any]
 Pairs = list[tuple[int, int]]
@@ -43,7 +44,7 @@ Pairs = list[tuple[int, int]]
 
 def neurons_of(truth: Sequence[Row], role: str, modality: str) -> Pairs:
     """The (layer, neuron) of a role and modality; `redundant_one` is the first of each redundant pair."""
-    rows = [row for row in truth if row["role"] == role.removesuffix("_one") and row["modality"] == modality]
+    rows = [row for row in truth if row["role"] == role.removesuffix("_one") and row["group"] == modality]
     if role.endswith("_one"):
         rows = list({row["pair"]: row for row in reversed(rows)}.values())
     return [(row["layer"], row["neuron"]) for row in rows]
@@ -79,7 +80,7 @@ def sizes(
     """The size of every neuron on every modality, by layer: mean over its tokens of |h| * ||w||."""
     parts = [(part, module.weight.norm(dim=0)) for part, module in zip(hidden, adapter.down_proj, strict=True)]
     return {
-        name: [part[modality == TOKEN_MODALITIES.index(name)].abs().mean(0) * norm for part, norm in parts]
+        name: [part[modality == TOKEN_KINDS.index(name)].abs().mean(0) * norm for part, norm in parts]
         for name in modalities
     }
 
@@ -102,10 +103,10 @@ def check_sizes(
         layer, role = row["layer"], row["role"]
         if role not in ("planted", "redundant", "large_unspecific"):
             continue
-        for name in [row["modality"]] if row["modality"] else list(found):
+        for name in [row["group"]] if row["group"] else list(found):
             low, high = middle[name][layer]
             size = float(found[name][layer][row["neuron"]])
-            if not (low <= size <= high if row["modality"] else size >= high):
+            if not (low <= size <= high if row["group"] else size >= high):
                 raise UserError(
                     f"planting: a neuron of role {role} in layer {layer} writes {size:.3g} on {name}; expected "
                     f"{f'{low:.3g} to' if row['modality'] else 'at least'} {high:.3g}, by the middle half of the "
@@ -129,8 +130,8 @@ def mark_acting(
     for row in truth:
         layer, neuron, role = row["layer"], row["neuron"], row["role"]
         wrote = hidden[layer][:, neuron] != 0
-        if row["modality"]:
-            inside = modality == TOKEN_MODALITIES.index(row["modality"])
+        if row["group"]:
+            inside = modality == TOKEN_KINDS.index(row["group"])
             check_tokens(row, wrote, gates[layer][:, neuron], inside)
         acts = bool(wrote.any() and adapter.down_proj[layer].weight[:, neuron].any())
         if acts != (role not in ("specific_mute", "sentinel", "dead")):
@@ -204,13 +205,13 @@ def effects(
     batch = with_answers(after, rows)
 
     def compare(one: tuple[Tensor, float], other: tuple[Tensor, float], role: str, modality: str, count: int) -> Row:
-        held = modality in TOKEN_MODALITIES and bool((batch.modality == TOKEN_MODALITIES.index(modality)).any())
+        held = modality in TOKEN_KINDS and bool((batch.modality == TOKEN_KINDS.index(modality)).any())
         return {
             "dataset": dataset,
             "role": role,
-            "modality": modality,
+            "group": modality,
             "num_neurons": count,
-            "holds_modality": held,
+            "holds_group": held,
             "max_logit_change": float((other[0] - one[0]).abs().max()),
             "gold_log_likelihood_change": other[1] - one[1],
         }
@@ -232,12 +233,12 @@ def expected_change(row: Row, change: Mapping[tuple[str, str], float]) -> tuple[
         row: of the proof.
         change: by role and modality, for the dataset of the row.
     """
-    role, modality = row["role"], row["modality"]
+    role, modality = row["role"], row["group"]
     if role == "none":
         return 0.0, EQUAL
     if role.endswith("_peers"):
         return 0.0, float("inf")
-    if role in ("specific_mute", "sentinel") or not row["holds_modality"]:
+    if role in ("specific_mute", "sentinel") or not row["holds_group"]:
         return 0.0, 0.0
     if role == "planted":
         least = max(CHANGED * change["planted_peers", modality], ABOVE_ROUNDING * change["none", ""])
@@ -253,7 +254,7 @@ def check_effects(rows: Sequence[Row]) -> None:
     Args:
         rows: of the proof, all of one dataset.
     """
-    change = {(row["role"], row["modality"]): row["max_logit_change"] for row in rows}
+    change = {(row["role"], row["group"]): row["max_logit_change"] for row in rows}
     for row in rows:
         least, most = expected_change(row, change)
         if not least <= row["max_logit_change"] <= most:

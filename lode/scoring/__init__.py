@@ -37,6 +37,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+#: The outcomes that are compared across benchmarks; the first is the primary one.
+COMPARED = ("content", "stopping", "score")
+
 #: What a score may be measured in, and the range of legal values.
 UNITS: dict[str, tuple[float, float]] = {
     "score in [0, 1]": (0.0, 1.0),

@@ -1,19 +1,19 @@
-"""Selectors: one file each. They rank neurons and choose a set for every modality.
+"""Selectors: one file each. They rank neurons and choose a set for every group.
 
 A plug-in `lode/selection/<name>.py` has three public functions and two facts::
 
-    MIN_MODALITIES = 2                                              # 2 where modalities are contrasted, else 1
+    MIN_GROUPS = 2                                              # 2 where groups are contrasted, else 1
     NEEDS = {"capture.num_bins": 512}                               # config values without which it has no statistics
     check_options(**options)                                        # raises UserError on a bad option
-    score_neurons(table, modalities, **options)                     # -> (modality, layer, neuron), high is good
-    select_neurons(table, modalities, ratio, seed, **options)       # -> {modality: (neurons, score)}
+    score_neurons(table, groups, **options)                     # -> (group, layer, neuron), high is good
+    select_neurons(table, groups, ratio, seed, **options)       # -> {group: (neurons, score)}
 
 `table` is the importance table, with the columns of the gradients table beside its own for a plug-in whose NEEDS name
-`gradients.enabled`; `modalities` are those that take part and occur: disjoint groups of tokens. `neurons` is an
+`gradients.enabled`; `groups` are those that take part and occur, which share no token. `neurons` is an
 integer array (n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. `score_neurons`
-says in which order a growing ratio would choose: the n neurons selected for a modality, at any ratio, are n of its best
+says in which order a growing ratio would choose: the n neurons selected for a group, at any ratio, are n of its best
 (not those of a random selection); a score of minus infinity is never chosen. Unless a method says otherwise each of M
-modalities gets its own top floor(K / M), K = floor(ratio * L * N), as MINER's LA_MU does, so that sets of different
+groups gets its own top floor(K / M), K = floor(ratio * L * N), as MINER's LA_MU does, so that sets of different
 selectors have one size. Ties go to the smaller index. Light imports only: plug-ins are imported while the job graph is
 built.
 """
@@ -28,12 +28,12 @@ import pyarrow as pa
 from jaxtyping import Float, Int, Num
 
 from lode.engine.errors import UserError, unknown_name
-from lode.shapes import MODALITY_SPLITS
+from lode.grouping import Grouping
 from lode.table._dense import dense, dense_lists, dense_shape
 
 Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 Set = tuple[Pairs, np.ndarray]
-Scores = Float[np.ndarray, "modality layer neuron"]
+Scores = Float[np.ndarray, "group layer neuron"]
 
 
 def num_asked(ratio: float, num_total: int) -> int:
@@ -41,20 +41,20 @@ def num_asked(ratio: float, num_total: int) -> int:
     return math.floor(Fraction(str(ratio)) * num_total)
 
 
-def taking_part(table: pa.Table, split: str, asked: Sequence[str] | None) -> list[str]:
-    """The modalities of the split that occur in the mining data, or those asked for.
+def taking_part(table: pa.Table, grouping: Grouping, split: str, asked: Sequence[str] | None) -> list[str]:
+    """The groups of the split that occur in the mining data, or those asked for.
 
     Raises:
-        UserError: a modality that was asked for does not occur.
+        UserError: a group that was asked for does not occur.
     """
     present = {
-        name for name, count in zip(*(table[c].to_pylist() for c in ("modality", "num_samples")), strict=True) if count
+        name for name, count in zip(*(table[c].to_pylist() for c in ("group", "num_samples")), strict=True) if count
     }
-    wanted = MODALITY_SPLITS[split] if asked is None else asked
+    wanted = grouping.splits[split] if asked is None else asked
     missing = [name for name in asked or () if name not in present]
     if missing:
         raise UserError(
-            f"selection.modalities: {', '.join(missing)} does not occur in the mining data, which hold "
+            f"selection.groups: {', '.join(missing)} does not occur in the mining data, which hold "
             f"{', '.join(sorted(present))}; mine a dataset that does, or drop it"
         )
     return [name for name in wanted if name in present]
@@ -80,18 +80,18 @@ def check_ratio(ratio: float) -> None:
         raise UserError(f"ratio {ratio}: expected a share of all neurons in (0, 1], such as 0.02")
 
 
-def take_top(scores: Scores, modalities: Sequence[str], ratio: float) -> dict[str, Set]:
-    """Each modality's own top floor(K / M), fewer where fewer can be chosen; sets may overlap."""
+def take_top(scores: Scores, groups: Sequence[str], ratio: float) -> dict[str, Set]:
+    """Each group's own top floor(K / M), fewer where fewer can be chosen; sets may overlap."""
     check_ratio(ratio)
-    count = num_asked(ratio, scores[0].size) // len(modalities)
-    return {name: _chosen(values, top(values.ravel(), count)) for name, values in zip(modalities, scores, strict=True)}
+    count = num_asked(ratio, scores[0].size) // len(groups)
+    return {name: _chosen(values, top(values.ravel(), count)) for name, values in zip(groups, scores, strict=True)}
 
 
-def share_out(scores: Scores, modalities: Sequence[str], ratio: float) -> dict[str, Set]:
-    """The top K by the best score of any modality, each given to every modality that may have it."""
+def share_out(scores: Scores, groups: Sequence[str], ratio: float) -> dict[str, Set]:
+    """The top K by the best score of any group, each given to every group that may have it."""
     check_ratio(ratio)
     flat = top(scores.max(0).ravel(), num_asked(ratio, scores[0].size))
-    return {name: _chosen(values, flat) for name, values in zip(modalities, scores, strict=True)}
+    return {name: _chosen(values, flat) for name, values in zip(groups, scores, strict=True)}
 
 
 def _chosen(values: Float[np.ndarray, "layer neuron"], flat: Int[np.ndarray, "n"]) -> Set:
@@ -99,17 +99,17 @@ def _chosen(values: Float[np.ndarray, "layer neuron"], flat: Int[np.ndarray, "n"
     return as_pairs(flat, values.shape[1]), values.ravel()[flat]
 
 
-def need_contrast(modalities: Sequence[str]) -> None:
-    """Refuse fewer than two modalities: there is nothing to compare with."""
-    if len(modalities) < 2:
+def need_contrast(groups: Sequence[str]) -> None:
+    """Refuse fewer than two groups: there is nothing to compare with."""
+    if len(groups) < 2:
         raise UserError(
-            f"this selection compares modalities, and only {', '.join(modalities) or 'none'} takes part; take a "
-            "modality_split with two or more that occur in the mining data, or a selection without a contrast (miner)"
+            f"this selection compares groups, and only {', '.join(groups) or 'none'} takes part; take a "
+            "group_split with two or more that occur in the mining data, or a selection without a contrast (miner)"
         )
 
 
-def read(table: pa.Table, modalities: Sequence[str], columns: Sequence[str]) -> Float[np.ndarray, "_ _ _ _"]:
-    """Columns of the importance table as an array (column, modality, layer, neuron).
+def read(table: pa.Table, groups: Sequence[str], columns: Sequence[str]) -> Float[np.ndarray, "_ _ _ _"]:
+    """Columns of the importance table as an array (column, group, layer, neuron).
 
     Raises:
         UserError: a column was not captured, or holds NaN or infinity.
@@ -117,7 +117,7 @@ def read(table: pa.Table, modalities: Sequence[str], columns: Sequence[str]) -> 
     for name in columns:
         _refuse_uncaptured(table, name)
     names, values = dense(table, columns)
-    chosen = values[:, [names.index(name) for name in modalities]].astype(np.float64, copy=False)
+    chosen = values[:, [names.index(name) for name in groups]].astype(np.float64, copy=False)
     if not np.isfinite(chosen).all():
         raise UserError("the statistics hold NaN or infinity; capture again, or look for NaN activations in the model")
     return chosen
@@ -143,17 +143,17 @@ def _refuse_uncaptured(table: pa.Table, name: str) -> None:
         raise UserError(f"the statistics hold no {name!r}, which this selection needs; set {SWITCHES[name]}")
 
 
-def read_histograms(table: pa.Table, modalities: Sequence[str]) -> list[Int[np.ndarray, "layer neuron bin"]]:
-    """The histogram of the per-sample mean of every neuron, by modality; views, as they are large.
+def read_histograms(table: pa.Table, groups: Sequence[str]) -> list[Int[np.ndarray, "layer neuron bin"]]:
+    """The histogram of the per-sample mean of every neuron, by group; views, as they are large.
 
     Raises:
-        UserError: they were not captured, or a modality has no sample.
+        UserError: they were not captured, or a group has no sample.
     """
     _refuse_uncaptured(table, "histogram")
     names, _ = dense_shape(table)
     counts = dense_lists(table, "histogram")
-    chosen = [counts[names.index(name)] for name in modalities]
-    for name, part in zip(modalities, chosen, strict=True):
+    chosen = [counts[names.index(name)] for name in groups]
+    for name, part in zip(groups, chosen, strict=True):
         _refuse_few(name, int(part[0, 0].sum()), 1)
     return chosen
 
@@ -163,15 +163,15 @@ _BLOCK = 1024
 
 
 def by_block(
-    score: Callable[..., Float[np.ndarray, "modality neuron"]],
+    score: Callable[..., Float[np.ndarray, "group neuron"]],
     histograms: Sequence[Int[np.ndarray, "layer neuron bin"]],
     *beside: Scores,
 ) -> Scores:
     """Score histograms a block of neurons at a time; changes no value.
 
     Args:
-        score: called with counts (modality, neuron, bin) and, for each array of `beside`, (modality, neuron) of it.
-        histograms: counts by modality.
+        score: called with counts (group, neuron, bin) and, for each array of `beside`, (group, neuron) of it.
+        histograms: counts by group.
         beside: more values of every neuron.
     """
     flat = [counts.reshape(-1, counts.shape[-1]) for counts in histograms]
@@ -183,24 +183,24 @@ def by_block(
     return np.concatenate(parts, axis=1).reshape(len(histograms), *histograms[0].shape[:2])
 
 
-def _refuse_few(modality: str, num_samples: int, least: int) -> None:
+def _refuse_few(group: str, num_samples: int, least: int) -> None:
     if num_samples < least:
-        raise UserError(f"{modality} is held by {num_samples} mining samples; this selection needs at least {least}")
+        raise UserError(f"{group} is held by {num_samples} mining samples; this selection needs at least {least}")
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Of a per-sample quantity: number of samples, mean and unbiased variance over samples (modality, layer, neuron).
+    """Of a per-sample quantity: number of samples, mean and unbiased variance over samples (group, layer, neuron).
 
     A variance within rounding of 0 is 0, so that a constant neuron is seen as one.
     """
 
-    count: Float[np.ndarray, "modality 1 1"]
+    count: Float[np.ndarray, "group 1 1"]
     mean: Scores
     variance: Scores
 
     @classmethod
-    def of(cls, count: Num[np.ndarray, "modality"], total: Scores, squares: Scores) -> "Moments":
+    def of(cls, count: Num[np.ndarray, "group"], total: Scores, squares: Scores) -> "Moments":
         """From sums and sums of squares over samples."""
         count = count.astype(np.float64)[:, None, None]
         mean = total / count
@@ -209,28 +209,28 @@ class Moments:
         return cls(count, mean, centred / np.maximum(count - 1, 1))
 
 
-def read_moments(table: pa.Table, modalities: Sequence[str], name: str, least: int = 1) -> Moments:
-    """Moments over samples of `mean`, `abs_mean`, ... of the modalities, each of which needs `least` samples."""
-    counts, total, squares = read(table, modalities, ["num_samples", f"{name}_sum", f"{name}_sumsq"])
-    for modality, count in zip(modalities, counts[:, 0, 0], strict=True):
-        _refuse_few(modality, int(count), least)
+def read_moments(table: pa.Table, groups: Sequence[str], name: str, least: int = 1) -> Moments:
+    """Moments over samples of `mean`, `abs_mean`, ... of the groups, each of which needs `least` samples."""
+    counts, total, squares = read(table, groups, ["num_samples", f"{name}_sum", f"{name}_sumsq"])
+    for group, count in zip(groups, counts[:, 0, 0], strict=True):
+        _refuse_few(group, int(count), least)
     return Moments.of(counts[:, 0, 0], total, squares)
 
 
-def read_firing(table: pa.Table, modalities: Sequence[str]) -> Scores:
-    """P(a > 0) over the tokens of each modality."""
-    tokens, positive = read(table, modalities, ["num_tokens", "positive_count"])
-    for modality, count in zip(modalities, tokens[:, 0, 0], strict=True):
-        _refuse_few(modality, int(count), 1)
+def read_firing(table: pa.Table, groups: Sequence[str]) -> Scores:
+    """P(a > 0) over the tokens of each group."""
+    tokens, positive = read(table, groups, ["num_tokens", "positive_count"])
+    for group, count in zip(groups, tokens[:, 0, 0], strict=True):
+        _refuse_few(group, int(count), 1)
     return positive / tokens
 
 
-#: Whose percentile is the bar for firing: that of all modalities together, or each modality's own.
+#: Whose percentile is the bar for firing: that of all groups together, or each group's own.
 BARS = ("shared", "own")
 
 
 def where_fires(firing: Scores, percentile: float | None, bar: str) -> np.ndarray:
-    """Which modalities a neuron may be given to, a flag (modality, layer, neuron); none to a neuron that never fires.
+    """Which groups a neuron may be given to, a flag (group, layer, neuron); none to a neuron that never fires.
 
     Args:
         firing: P(a > 0).
@@ -251,17 +251,17 @@ def check_bar(percentile: float | None, bar: str) -> None:
         raise unknown_name("bar", bar, BARS)
 
 
-def others_mean(values: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "modality *axes"]:
-    """For each modality the mean over the others, each with the same weight."""
+def others_mean(values: Float[np.ndarray, "group *axes"]) -> Float[np.ndarray, "group *axes"]:
+    """For each group the mean over the others, each with the same weight."""
     return (values.sum(0) - values) / (len(values) - 1)
 
 
-def others_max(values: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "modality *axes"]:
-    """For each modality the maximum over the others."""
+def others_max(values: Float[np.ndarray, "group *axes"]) -> Float[np.ndarray, "group *axes"]:
+    """For each group the maximum over the others."""
     return np.stack([np.delete(values, index, axis=0).max(0) for index in range(len(values))])
 
 
-#: What is taken off a score of one modality, by the name of the contrast.
+#: What is taken off a score of one group, by the name of the contrast.
 CONTRASTS: dict[str, Callable[[Scores], Scores]] = {"none": np.zeros_like, "mean": others_mean, "max": others_max}
 
 
@@ -271,18 +271,18 @@ def check_contrast(contrast: str) -> None:
         raise unknown_name("contrast", contrast, CONTRASTS)
 
 
-def contrasted(values: Scores, modalities: Sequence[str], contrast: str) -> Scores:
-    """Scores of each modality, less the mean or the largest of the others unless the contrast is none.
+def contrasted(values: Scores, groups: Sequence[str], contrast: str) -> Scores:
+    """Scores of each group, less the mean or the largest of the others unless the contrast is none.
 
     Raises:
         UserError: there is a contrast, and nothing to compare with.
     """
     if contrast != "none":
-        need_contrast(modalities)
+        need_contrast(groups)
     return values - CONTRASTS[contrast](values)
 
 
-def sample_means(table: pa.Table, modalities: Sequence[str], column: str) -> Scores:
-    """A sum over samples, divided by the samples that hold the modality."""
-    count, total = read(table, modalities, ["num_samples", column])
+def sample_means(table: pa.Table, groups: Sequence[str], column: str) -> Scores:
+    """A sum over samples, divided by the samples that hold the group."""
+    count, total = read(table, groups, ["num_samples", column])
     return total / np.maximum(count, 1)

@@ -1,16 +1,16 @@
 """Act x grad: how strongly the loss leans on a neuron's activations, to first order.
 
 With a the activation at the gate site, L the negative log-likelihood of the gold answer, g = dL/da and T_m the tokens
-of modality m in a sample::
+of group m in a sample::
 
     score[m] = mean over samples of  sum over T_m of |a g|,   in nats, >= 0
 
 |a g| is, to first order, by how much the loss of a sample changes when the neuron is zeroed at that one token.
-`contrast` is none, `mean` (less the mean of the other modalities) or `max` (less the largest of them).
+`contrast` is none, `mean` (less the mean of the other groups) or `max` (less the largest of them).
 
 Source: docs/methods.md 2.9; the first-order criterion of pruning, Molchanov et al. (arXiv 1611.06440).
 What it does not tell: the direction: neurons that help and neurons that disturb the gold answer score alike, and at
-different tokens they do not cancel. Without a contrast, anything about a modality in particular; a modality of many
+different tokens they do not cancel. Without a contrast, anything about a group in particular; a group of many
 tokens has larger scores, which matters to a contrast. Where the model is sure of the answer, all gradients are small:
 the samples that it finds hard decide.
 """
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from lode.selection import Scores, Set, check_contrast, contrasted, sample_means, take_top
 
-MIN_MODALITIES = 1
+MIN_GROUPS = 1
 NEEDS: dict[str, object] = {"gradients.enabled": True}
 
 
@@ -30,14 +30,14 @@ def check_options(contrast: str = "none") -> None:
     check_contrast(contrast)
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str], contrast: str = "none") -> Scores:
-    """The mean of sum |a g| of every neuron in every modality, less that of others."""
+def score_neurons(table: pa.Table, groups: Sequence[str], contrast: str = "none") -> Scores:
+    """The mean of sum |a g| of every neuron in every group, less that of others."""
     check_options(contrast)
-    return contrasted(sample_means(table, modalities, "act_grad_sum"), modalities, contrast)
+    return contrasted(sample_means(table, groups, "act_grad_sum"), groups, contrast)
 
 
 def select_neurons(
-    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, contrast: str = "none"
+    table: pa.Table, groups: Sequence[str], ratio: float, seed: int, contrast: str = "none"
 ) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities, contrast), modalities, ratio)
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups, contrast), groups, ratio)

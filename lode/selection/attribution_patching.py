@@ -24,7 +24,7 @@ import pyarrow as pa
 from lode.engine.errors import UserError, unknown_name
 from lode.selection import Scores, Set, check_contrast, contrasted, sample_means, take_top
 
-MIN_MODALITIES = 1
+MIN_GROUPS = 1
 NEEDS: dict[str, object] = {"gradients.enabled": True}
 SIGNS = {"magnitude": "patching_abs_sum", "harm": "patching_sum"}
 
@@ -36,33 +36,31 @@ def check_options(sign: str = "magnitude", contrast: str = "none") -> None:
     check_contrast(contrast)
 
 
-def score_neurons(
-    table: pa.Table, modalities: Sequence[str], sign: str = "magnitude", contrast: str = "none"
-) -> Scores:
-    """The mean attribution of every neuron in every modality, less that of others.
+def score_neurons(table: pa.Table, groups: Sequence[str], sign: str = "magnitude", contrast: str = "none") -> Scores:
+    """The mean attribution of every neuron in every group, less that of others.
 
     Raises:
-        UserError: no sample that holds one of the modalities has a medium to blank.
+        UserError: no sample that holds one of the groups has a medium to blank.
     """
     check_options(sign, contrast)
-    means = sample_means(table, modalities, SIGNS[sign])
-    untouched = [name for name, values in zip(modalities, means, strict=True) if not values.any()]
+    means = sample_means(table, groups, SIGNS[sign])
+    untouched = [name for name, values in zip(groups, means, strict=True) if not values.any()]
     if untouched:
         raise UserError(
             f"blanking media changed nothing at the tokens of {', '.join(untouched)}; expected mining data in which "
             "they come with or after an image, a video or a sound. Mine a dataset that does, or set "
-            "selection.modalities to the others"
+            "selection.groups to the others"
         )
-    return contrasted(means, modalities, contrast)
+    return contrasted(means, groups, contrast)
 
 
 def select_neurons(
     table: pa.Table,
-    modalities: Sequence[str],
+    groups: Sequence[str],
     ratio: float,
     seed: int,
     sign: str = "magnitude",
     contrast: str = "none",
 ) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities, sign, contrast), modalities, ratio)
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups, sign, contrast), groups, ratio)

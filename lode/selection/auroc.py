@@ -1,13 +1,13 @@
-"""AUROC: how well a neuron's activation detects a modality.
+"""AUROC: how well a neuron's activation detects a group.
 
-The probability that the per-sample mean of a random sample of modality m is above that of a random sample of the other
-modalities, ties counting half; from histograms with fixed bins, so that values in one bin are ties::
+The probability that the per-sample mean of a random sample of group m is above that of a random sample of the other
+groups, ties counting half; from histograms with fixed bins, so that values in one bin are ties::
 
     score[m] = (sum of mid-ranks of m's samples - n (n + 1) / 2) / (n n'),   in [0, 1], 0.5 by chance
 
 Source: Mann and Whitney (1947), Hanley and McNeil (1982); docs/methods.md 2.7. Needs `capture.num_bins`.
 What it does not tell: how far apart the two are, once they are apart: a whole layer may have 1. Values near 0 detect
-the modality by silence and are not chosen. A modality held by many samples weighs more among the others.
+the group by silence and are not chosen. A group held by many samples weighs more among the others.
 Bins lose order: on tiny_qwen2_vl the area of the worst neuron is off by 0.2 with 64 bins and 0.03 with 512, where the
 top 20 stay the same (`tests/oracle/test_bins.py`).
 """
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from lode.selection import Scores, Set, by_block, need_contrast, read_histograms, take_top
 
-MIN_MODALITIES = 2
+MIN_GROUPS = 2
 NEEDS: dict[str, object] = {"capture.num_bins": 512}
 
 
@@ -28,11 +28,11 @@ def check_options() -> None:
     """There are no options."""
 
 
-def auroc(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[np.ndarray, "modality *axes"]:
-    """The area of each modality against all others; 0.5 where all values share one bin.
+def auroc(counts: Int[np.ndarray, "group *axes bin"]) -> Float[np.ndarray, "group *axes"]:
+    """The area of each group against all others; 0.5 where all values share one bin.
 
     Args:
-        counts: samples in each bin, bins in rising order; every modality has a sample.
+        counts: samples in each bin, bins in rising order; every group has a sample.
     """
     pooled = counts.sum(0, dtype=np.float64)
     below = np.cumsum(pooled, axis=-1) - pooled / 2  # pooled samples below the middle of the bin's ties
@@ -41,12 +41,12 @@ def auroc(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[np.ndarray, "m
     return (np.einsum("m...b,...b->m...", own, below) - size**2 / 2) / (size * (pooled.sum(-1) - size))
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str]) -> Scores:
-    """The area of every neuron in every modality."""
-    need_contrast(modalities)
-    return by_block(auroc, read_histograms(table, modalities))
+def score_neurons(table: pa.Table, groups: Sequence[str]) -> Scores:
+    """The area of every neuron in every group."""
+    need_contrast(groups)
+    return by_block(auroc, read_histograms(table, groups))
 
 
-def select_neurons(table: pa.Table, modalities: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities), modalities, ratio)
+def select_neurons(table: pa.Table, groups: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups), groups, ratio)

@@ -10,10 +10,10 @@ collapse, needs the model: it is the dose experiment (config/experiment/dose.yam
 ratio), and the smallest set is that of the first ratio at which the scores fall to chance. `contrast` as for
 `act_x_grad`.
 
-Source: CAN (arXiv 2512.00918); docs/methods.md 2.10. There over all tokens, here by modality; all tokens are
-`modality_split: prompt`.
-What it does not tell: whether a neuron serves a modality: it looks for neurons that the whole model hangs on, and the
-outlier neurons of a model win in every modality. The exponent is part of the definition and its best value is unknown.
+Source: CAN (arXiv 2512.00918); docs/methods.md 2.10. There over all tokens, here by group; all tokens are
+`group_split: prompt`.
+What it does not tell: whether a neuron serves a group: it looks for neurons that the whole model hangs on, and the
+outlier neurons of a model win in every group. The exponent is part of the definition and its best value is unknown.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from lode.selection import Scores, Set, check_contrast, contrasted, sample_means, take_top
 
-MIN_MODALITIES = 1
+MIN_GROUPS = 1
 NEEDS: dict[str, object] = {"gradients.enabled": True}
 
 
@@ -31,14 +31,14 @@ def check_options(contrast: str = "none") -> None:
     check_contrast(contrast)
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str], contrast: str = "none") -> Scores:
-    """The mean of sum |g|^alpha |a| of every neuron in every modality, less that of others."""
+def score_neurons(table: pa.Table, groups: Sequence[str], contrast: str = "none") -> Scores:
+    """The mean of sum |g|^alpha |a| of every neuron in every group, less that of others."""
     check_options(contrast)
-    return contrasted(sample_means(table, modalities, "can_sum"), modalities, contrast)
+    return contrasted(sample_means(table, groups, "can_sum"), groups, contrast)
 
 
 def select_neurons(
-    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, contrast: str = "none"
+    table: pa.Table, groups: Sequence[str], ratio: float, seed: int, contrast: str = "none"
 ) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities, contrast), modalities, ratio)
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups, contrast), groups, ratio)

@@ -23,7 +23,7 @@ import pyarrow as pa
 from lode.engine.errors import unknown_name
 from lode.selection import Scores, Set, check_contrast, contrasted, sample_means, take_top
 
-MIN_MODALITIES = 1
+MIN_GROUPS = 1
 NEEDS: dict[str, object] = {"gradients.enabled": True, "gradients.num_steps": 8}
 SIGNS = {"magnitude": ("integrated_abs_sum", 1), "harm": ("integrated_sum", -1)}
 
@@ -35,22 +35,20 @@ def check_options(sign: str = "magnitude", contrast: str = "none") -> None:
     check_contrast(contrast)
 
 
-def score_neurons(
-    table: pa.Table, modalities: Sequence[str], sign: str = "magnitude", contrast: str = "none"
-) -> Scores:
-    """The mean attribution of every neuron in every modality, less that of others."""
+def score_neurons(table: pa.Table, groups: Sequence[str], sign: str = "magnitude", contrast: str = "none") -> Scores:
+    """The mean attribution of every neuron in every group, less that of others."""
     check_options(sign, contrast)
     column, factor = SIGNS[sign]
-    return contrasted(factor * sample_means(table, modalities, column), modalities, contrast)
+    return contrasted(factor * sample_means(table, groups, column), groups, contrast)
 
 
 def select_neurons(
     table: pa.Table,
-    modalities: Sequence[str],
+    groups: Sequence[str],
     ratio: float,
     seed: int,
     sign: str = "magnitude",
     contrast: str = "none",
 ) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities, sign, contrast), modalities, ratio)
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups, sign, contrast), groups, ratio)

@@ -1,17 +1,17 @@
-"""Difference of means: how much more active a neuron is in one modality than in the others.
+"""Difference of means: how much more active a neuron is in one group than in the others.
 
-With mu[m], s2[m], n[m] mean, variance and number of the per-sample means of modality m::
+With mu[m], s2[m], n[m] mean, variance and number of the per-sample means of group m::
 
     none:      mu[m] - mean of mu over the others            in units of the activation
     cohen_d:   that / sqrt(sum_m (n[m] - 1) s2[m] / df),  df = sum_m (n[m] - 1)
     hedges_g:  that * (1 - 3 / (4 df - 1)), Cohen's d without its bias in small samples
 
-Every other modality has the same weight, however many samples hold it; the variance is that within modalities. With
-two modalities these are the textbook d and g. A neuron without variance within modalities has 0. Unbounded.
+Every other group has the same weight, however many samples hold it; the variance is that within groups. With
+two groups these are the textbook d and g. A neuron without variance within groups has 0. Unbounded.
 
 Source: difference of means, Cohen (1988), Hedges (1981); docs/methods.md 2.3.
 What it does not tell: `none` favours layers of large activations, the others favour neurons of little variance. A
-neuron that serves two modalities of five is found in both. The samples of two modalities are often the same samples,
+neuron that serves two groups of five is found in both. The samples of two groups are often the same samples,
 and the variance takes no heed of that. d and g rank neurons alike: their ratio is one number.
 """
 
@@ -23,7 +23,7 @@ import pyarrow as pa
 from lode.engine.errors import unknown_name
 from lode.selection import Moments, Scores, Set, need_contrast, others_mean, read_moments, take_top
 
-MIN_MODALITIES = 2
+MIN_GROUPS = 2
 NEEDS: dict[str, object] = {}
 STANDARDS = ("none", "cohen_d", "hedges_g")
 
@@ -38,7 +38,7 @@ def difference(moments: Moments, standardise: str) -> Scores:
     """The difference of means, standardised or not.
 
     Args:
-        moments: of the per-sample mean; at least two modalities, and two samples each if standardised.
+        moments: of the per-sample mean; at least two groups, and two samples each if standardised.
         standardise: one of `STANDARDS`.
     """
     raw = moments.mean - others_mean(moments.mean)
@@ -50,15 +50,15 @@ def difference(moments: Moments, standardise: str) -> Scores:
     return effect * (1 - 3 / (4 * freedom - 1)) if standardise == "hedges_g" else effect
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str], standardise: str = "none") -> Scores:
-    """The difference of every neuron in every modality."""
+def score_neurons(table: pa.Table, groups: Sequence[str], standardise: str = "none") -> Scores:
+    """The difference of every neuron in every group."""
     check_options(standardise)
-    need_contrast(modalities)
-    return difference(read_moments(table, modalities, "mean", 1 if standardise == "none" else 2), standardise)
+    need_contrast(groups)
+    return difference(read_moments(table, groups, "mean", 1 if standardise == "none" else 2), standardise)
 
 
 def select_neurons(
-    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, standardise: str = "none"
+    table: pa.Table, groups: Sequence[str], ratio: float, seed: int, standardise: str = "none"
 ) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities, standardise), modalities, ratio)
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups, standardise), groups, ratio)

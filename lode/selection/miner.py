@@ -1,15 +1,15 @@
 """MINER selection: the top neurons of a mix of five importance metrics, by one of five strategies.
 
-With K = floor(ratio * L * N) and M modalities:
+With K = floor(ratio * L * N) and M groups:
 
-- ``adaptive``: top K of the sum over modalities, each labelled with its arg-max modality (no overlap)
-- ``LA_MU``: for each modality the top floor(K / M) over all layers (the paper's default; sets may overlap)
-- ``LU_MA``: in each layer the top floor(K / L) of all (modality, neuron) pairs
-- ``uniform``: in each layer, for each modality, the top floor(K / (M L))
-- ``random``: K uniform draws, dealt to the modalities in turn (without replacement; the reference draws with)
+- ``adaptive``: top K of the sum over groups, each labelled with its arg-max group (no overlap)
+- ``LA_MU``: for each group the top floor(K / M) over all layers (the paper's default; sets may overlap)
+- ``LU_MA``: in each layer the top floor(K / L) of all (group, neuron) pairs
+- ``uniform``: in each layer, for each group, the top floor(K / (M L))
+- ``random``: K uniform draws, dealt to the groups in turn (without replacement; the reference draws with)
 
 Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; docs/methods.md 1.3 and 1.4.
-What it does not tell: specificity. No strategy compares a neuron's importance between modalities.
+What it does not tell: specificity. No strategy compares a neuron's importance between groups.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +21,11 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.engine.errors import UserError, unknown_name
+from lode.importance import METRICS
 from lode.selection import Pairs, Scores, as_pairs, check_ratio, num_asked, read, top
-from lode.shapes import METRICS
 from lode.table._dense import dense
 
-MIN_MODALITIES = 1
+MIN_GROUPS = 1
 NEEDS: dict[str, object] = {}
 
 STRATEGIES = ("adaptive", "LA_MU", "LU_MA", "uniform", "random")
@@ -82,59 +82,59 @@ def check_options(strategy: str = "LA_MU", mix: Any = "mean_max_attn_k") -> None
 
 def select(
     importance: Any,
-    modalities: Sequence[str],
+    groups: Sequence[str],
     mix: Any,
     ratio: float,
     strategy: str,
     seed: int = 0,
 ) -> dict[str, Pairs]:
-    """Choose neurons for each modality.
+    """Choose neurons for each group.
 
     Args:
-        importance: tensor or array (5, modality, layer, neuron), metrics in the order of `METRICS`.
-        modalities: names along axis 1; those whose importance is zero everywhere never occurred and are dropped.
+        importance: tensor or array (5, group, layer, neuron), metrics in the order of `METRICS`.
+        groups: names along axis 1; those whose importance is zero everywhere never occurred and are dropped.
         mix: five weights that sum to 1, a mapping metric -> weight, or a name in `MIXES`.
         ratio: share of all L * N neurons, in (0, 1].
         strategy: one of `STRATEGIES`.
         seed: for ``random`` only.
 
     Returns:
-        For each modality an integer array (n, 2) of (layer, neuron), the best first.
+        For each group an integer array (n, 2) of (layer, neuron), the best first.
 
     Raises:
         UserError: a value outside what is said above, or importance that is not finite.
     """
-    return {name: pairs for name, (pairs, _) in rank(importance, modalities, mix, ratio, strategy, seed).items()}
+    return {name: pairs for name, (pairs, _) in rank(importance, groups, mix, ratio, strategy, seed).items()}
 
 
 def rank(
-    importance: Any, modalities: Sequence[str], mix: Any, ratio: float, strategy: str, seed: int
+    importance: Any, groups: Sequence[str], mix: Any, ratio: float, strategy: str, seed: int
 ) -> dict[str, tuple[Pairs, np.ndarray]]:
     """As `select`, with the mixed importance that each neuron was ranked by."""
     check_options(strategy, mix)
     values = np.asarray(importance, dtype=np.float64)
-    if values.ndim != 4 or values.shape[:2] != (len(METRICS), len(modalities)):
+    if values.ndim != 4 or values.shape[:2] != (len(METRICS), len(groups)):
         raise UserError(
-            f"importance has shape {values.shape}; expected (5, {len(modalities)}, layer, neuron) for modalities "
-            f"{', '.join(modalities)}"
+            f"importance has shape {values.shape}; expected (5, {len(groups)}, layer, neuron) for groups "
+            f"{', '.join(groups)}"
         )
     if not np.isfinite(values).all():
         raise UserError("importance holds NaN or infinity; capture again, or look for NaN activations in the model")
     check_ratio(ratio)
-    occurring = [index for index in range(len(modalities)) if values[:, index].any()]
+    occurring = [index for index in range(len(groups)) if values[:, index].any()]
     if not occurring:
-        raise UserError(f"none of the modalities {', '.join(modalities)} occurs in the mining data")
+        raise UserError(f"none of the groups {', '.join(groups)} occurs in the mining data")
     mixed = np.tensordot(mix_weights(mix), values[:, occurring], axes=1)
     num_chosen = num_asked(ratio, mixed.shape[1] * mixed.shape[2])
     chosen = _STRATEGIES[strategy](mixed, num_chosen, np.random.default_rng(seed))
     return {
-        modalities[index]: (pairs, mixed[place][tuple(pairs.T)])
+        groups[index]: (pairs, mixed[place][tuple(pairs.T)])
         for place, (index, pairs) in enumerate(zip(occurring, chosen, strict=True))
     }
 
 
-def _by_label(flat: np.ndarray, labels: np.ndarray, num_modalities: int, num_neurons: int) -> list[Pairs]:
-    return [as_pairs(flat[labels == label], num_neurons) for label in range(num_modalities)]
+def _by_label(flat: np.ndarray, labels: np.ndarray, num_groups: int, num_neurons: int) -> list[Pairs]:
+    return [as_pairs(flat[labels == label], num_neurons) for label in range(num_groups)]
 
 
 def _adaptive(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
@@ -148,18 +148,18 @@ def _la_mu(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
 
 
 def _lu_ma(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
-    num_modalities, num_layers, num_neurons = mixed.shape
-    sets: list[list[Pairs]] = [[] for _ in range(num_modalities)]
+    num_groups, num_layers, num_neurons = mixed.shape
+    sets: list[list[Pairs]] = [[] for _ in range(num_groups)]
     for layer in range(num_layers):
         labels, neurons = np.divmod(top(mixed[:, layer].ravel(), num_chosen // num_layers), num_neurons)
-        for label in range(num_modalities):
+        for label in range(num_groups):
             sets[label].append(as_pairs(layer * num_neurons + neurons[labels == label], num_neurons))
     return [np.concatenate(parts) for parts in sets]
 
 
 def _uniform(mixed: Scores, num_chosen: int, _rng: Any) -> list[Pairs]:
-    num_modalities, num_layers, num_neurons = mixed.shape
-    count = num_chosen // (num_modalities * num_layers)
+    num_groups, num_layers, num_neurons = mixed.shape
+    count = num_chosen // (num_groups * num_layers)
     return [
         np.concatenate([as_pairs(layer * num_neurons + top(v, count), num_neurons) for layer, v in enumerate(values)])
         for values in mixed
@@ -176,7 +176,7 @@ _STRATEGIES = {"adaptive": _adaptive, "LA_MU": _la_mu, "LU_MA": _lu_ma, "uniform
 
 def select_neurons(
     table: pa.Table,
-    modalities: Sequence[str],
+    groups: Sequence[str],
     ratio: float,
     seed: int,
     strategy: str = "LA_MU",
@@ -184,20 +184,20 @@ def select_neurons(
 ) -> dict[str, tuple[Pairs, np.ndarray]]:
     """The plug-in entry: MINER selection from the importance table."""
     names, values = dense(table, METRICS)
-    return rank(values[:, [names.index(m) for m in modalities]], modalities, mix, ratio, strategy, seed)
+    return rank(values[:, [names.index(m) for m in groups]], groups, mix, ratio, strategy, seed)
 
 
 def score_neurons(
-    table: pa.Table, modalities: Sequence[str], strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
+    table: pa.Table, groups: Sequence[str], strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
 ) -> Scores:
     """The plug-in entry: every neuron's place in the order in which the strategy chooses as the ratio grows."""
     check_options(strategy, mix)
-    mixed = np.tensordot(mix_weights(mix), read(table, modalities, METRICS), axes=1)
+    mixed = np.tensordot(mix_weights(mix), read(table, groups, METRICS), axes=1)
     return _ORDERS[strategy](mixed)
 
 
 def _by_total(mixed: Scores) -> Scores:
-    """The sum over modalities; minus infinity for all but the modality that labels the neuron."""
+    """The sum over groups; minus infinity for all but the group that labels the neuron."""
     labelled = mixed.argmax(0) == np.arange(len(mixed))[:, None, None]
     return np.where(labelled, mixed.sum(0), -np.inf)
 
@@ -209,10 +209,10 @@ def _within(values: Float[np.ndarray, "*groups neuron"]) -> Float[np.ndarray, "*
 
 
 def _by_layer(mixed: Scores) -> Scores:
-    """Minus the place among all (modality, neuron) pairs of the layer."""
-    num_modalities, num_layers, num_neurons = mixed.shape
+    """Minus the place among all (group, neuron) pairs of the layer."""
+    num_groups, num_layers, num_neurons = mixed.shape
     pairs = mixed.transpose(1, 0, 2).reshape(num_layers, -1)
-    return _within(pairs).reshape(num_layers, num_modalities, num_neurons).transpose(1, 0, 2)
+    return _within(pairs).reshape(num_layers, num_groups, num_neurons).transpose(1, 0, 2)
 
 
 def _shuffled(mixed: Scores) -> Scores:

@@ -1,4 +1,4 @@
-"""Modality score: the share of a neuron's activity that falls to one modality.
+"""Modality score: the share of a neuron's activity that falls to one group.
 
 ::
 
@@ -8,7 +8,7 @@ with mu >= 0 the mean over samples of the per-sample mean of |a|, as the activat
 and the score is defined for non-negative ones. A neuron that is never active has 0.
 
 Source: arXiv 2504.11695; docs/methods.md 2.6.
-What it does not tell: how active a neuron is: a neuron that does next to nothing, but does it in one modality, wins.
+What it does not tell: how active a neuron is: a neuron that does next to nothing, but does it in one group, wins.
 Nor whether the share is more than chance, and it takes |a| of -0.2 and of 0.2 for the same.
 """
 
@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from lode.selection import Scores, Set, need_contrast, read_moments, take_top
 
-MIN_MODALITIES = 2
+MIN_GROUPS = 2
 NEEDS: dict[str, object] = {}
 
 
@@ -28,18 +28,18 @@ def check_options() -> None:
     """There are no options."""
 
 
-def share(means: Float[np.ndarray, "modality *axes"]) -> Float[np.ndarray, "modality *axes"]:
-    """Each modality's share of non-negative means; 0 where all are 0."""
+def share(means: Float[np.ndarray, "group *axes"]) -> Float[np.ndarray, "group *axes"]:
+    """Each group's share of non-negative means; 0 where all are 0."""
     total = means.sum(0)
     return means / np.where(total > 0, total, 1)
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str]) -> Scores:
-    """The share of every neuron in every modality."""
-    need_contrast(modalities)
-    return share(read_moments(table, modalities, "abs_mean").mean)
+def score_neurons(table: pa.Table, groups: Sequence[str]) -> Scores:
+    """The share of every neuron in every group."""
+    need_contrast(groups)
+    return share(read_moments(table, groups, "abs_mean").mean)
 
 
-def select_neurons(table: pa.Table, modalities: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities), modalities, ratio)
+def select_neurons(table: pa.Table, groups: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups), groups, ratio)

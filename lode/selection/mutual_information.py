@@ -1,6 +1,6 @@
-"""Mutual information between a neuron's binned activation and whether the sample is of a modality.
+"""Mutual information between a neuron's binned activation and whether the sample is of a group.
 
-Over all samples of all modalities, with b the bin of the per-sample mean and y = 1 for modality m, else 0::
+Over all samples of all groups, with b the bin of the per-sample mean and y = 1 for group m, else 0::
 
     I = sum_{b, y} (n[b, y] / n) ln( n n[b, y] / (n[b] n[y]) ) + (K_b + K_y - K_by - 1) / (2 n)
 
@@ -9,7 +9,7 @@ before the correction, which can lift it above; about 0, and possibly below, whe
 
 Source: Shannon (1948), Miller (1955); docs/methods.md 2.7. Needs `capture.num_bins`.
 What it does not tell: the direction: a neuron that is silent in m alone is as informative as one that is active in m
-alone, and with two modalities both get the same neurons. A modality held by many samples weighs more. The correction
+alone, and with two groups both get the same neurons. A group held by many samples weighs more. The correction
 is small where samples are few against bins: compare neurons, do not read the number. On tiny_qwen2_vl (600 samples) it
 differs from that of bins of equal counts by up to 0.26 nats with 64 bins and 0.13 with 512 (rank correlation 0.93 and
 0.97).
@@ -24,7 +24,7 @@ from scipy.special import xlogy
 
 from lode.selection import Scores, Set, by_block, need_contrast, read_histograms, take_top
 
-MIN_MODALITIES = 2
+MIN_GROUPS = 2
 NEEDS: dict[str, object] = {"capture.num_bins": 512}
 
 
@@ -32,11 +32,11 @@ def check_options() -> None:
     """There are no options."""
 
 
-def mutual_information(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[np.ndarray, "modality *axes"]:
-    """Information of each modality against all others, corrected.
+def mutual_information(counts: Int[np.ndarray, "group *axes bin"]) -> Float[np.ndarray, "group *axes"]:
+    """Information of each group against all others, corrected.
 
     Args:
-        counts: samples in each bin; every modality has a sample, and every neuron the same samples.
+        counts: samples in each bin; every group has a sample, and every neuron the same samples.
     """
     pooled = counts.sum(0)
     total = int(pooled.reshape(-1, pooled.shape[-1])[0].sum())
@@ -53,12 +53,12 @@ def mutual_information(counts: Int[np.ndarray, "modality *axes bin"]) -> Float[n
     return np.stack(result)
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str]) -> Scores:
-    """The information of every neuron about every modality."""
-    need_contrast(modalities)
-    return by_block(mutual_information, read_histograms(table, modalities))
+def score_neurons(table: pa.Table, groups: Sequence[str]) -> Scores:
+    """The information of every neuron about every group."""
+    need_contrast(groups)
+    return by_block(mutual_information, read_histograms(table, groups))
 
 
-def select_neurons(table: pa.Table, modalities: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities), modalities, ratio)
+def select_neurons(table: pa.Table, groups: Sequence[str], ratio: float, seed: int) -> dict[str, Set]:
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups), groups, ratio)

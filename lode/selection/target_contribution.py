@@ -10,7 +10,7 @@ head of the first token y of a sample's gold answer::
 `contrast` as for `act_x_grad`. No gradient is taken; the statistics come with those of the gradients, which see the
 gold answer too.
 
-Source: arXiv 2311.07470; docs/methods.md 2.11. Here summed over the tokens of a modality.
+Source: arXiv 2311.07470; docs/methods.md 2.11. Here summed over the tokens of a group.
 What it does not tell: anything about a neuron that acts through later layers, nearly all of an early layer: what is
 written at a token of an image reaches the answer by attention only, and U_y reads it as if it were at the end. The last
 normalisation, which scales it, is left out, so deep layers with large residual streams score too high.
@@ -23,7 +23,7 @@ import pyarrow as pa
 from lode.engine.errors import unknown_name
 from lode.selection import Scores, Set, check_contrast, contrasted, sample_means, take_top
 
-MIN_MODALITIES = 1
+MIN_GROUPS = 1
 NEEDS: dict[str, object] = {"gradients.enabled": True}
 SIGNS = {"toward": "target_sum", "magnitude": "target_abs_sum"}
 
@@ -35,19 +35,19 @@ def check_options(sign: str = "toward", contrast: str = "none") -> None:
     check_contrast(contrast)
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str], sign: str = "toward", contrast: str = "none") -> Scores:
-    """The mean contribution of every neuron in every modality, less that of others."""
+def score_neurons(table: pa.Table, groups: Sequence[str], sign: str = "toward", contrast: str = "none") -> Scores:
+    """The mean contribution of every neuron in every group, less that of others."""
     check_options(sign, contrast)
-    return contrasted(sample_means(table, modalities, SIGNS[sign]), modalities, contrast)
+    return contrasted(sample_means(table, groups, SIGNS[sign]), groups, contrast)
 
 
 def select_neurons(
     table: pa.Table,
-    modalities: Sequence[str],
+    groups: Sequence[str],
     ratio: float,
     seed: int,
     sign: str = "toward",
     contrast: str = "none",
 ) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M)."""
-    return take_top(score_neurons(table, modalities, sign, contrast), modalities, ratio)
+    """The plug-in entry: each group's top floor(K / M)."""
+    return take_top(score_neurons(table, groups, sign, contrast), groups, ratio)

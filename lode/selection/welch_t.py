@@ -1,17 +1,17 @@
-"""Welch's t on the magnitude of the activation: one modality against all others, with a false discovery rate.
+"""Welch's t on the magnitude of the activation: one group against all others, with a false discovery rate.
 
-With the per-sample mean of |a| over the samples of modality m (mean x, variance s2, number n) and over all samples of
-the other modalities together (x', s2', n')::
+With the per-sample mean of |a| over the samples of group m (mean x, variance s2, number n) and over all samples of
+the other groups together (x', s2', n')::
 
     t[m] = (x - x') / sqrt(s2 / n + s2' / n')
 
 Unbounded; the degrees of freedom are Welch and Satterthwaite's. Of the neurons whose one-sided p value passes
-Benjamini and Hochberg's procedure over all L * N neurons at the rate `fdr`, each modality gets its top floor(K / M) by
+Benjamini and Hochberg's procedure over all L * N neurons at the rate `fdr`, each group gets its top floor(K / M) by
 t, fewer where fewer pass. `fdr: null` takes the top without a test. Neurons without any variance have t = 0.
 
 Source: the localizer of arXiv 2411.02280; Welch (1947); Benjamini and Hochberg (1995); docs/methods.md 2.5.
-What it does not tell: the size of the difference. A sample gives one value to each modality it holds, so that the two
-groups are not independent, and a p value is a filter, not evidence. With many samples nearly every neuron passes.
+What it does not tell: the size of the difference. A sample gives one value to each group it holds, so that the two
+sides are not independent, and a p value is a filter, not evidence. With many samples nearly every neuron passes.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from scipy.special import stdtr
 from lode.engine.errors import UserError
 from lode.selection import Moments, Scores, Set, need_contrast, read, read_moments, take_top
 
-MIN_MODALITIES = 2
+MIN_GROUPS = 2
 NEEDS: dict[str, object] = {}
 
 
@@ -65,12 +65,12 @@ def discoveries(
     return found
 
 
-def score_neurons(table: pa.Table, modalities: Sequence[str], fdr: float | None = 0.05) -> Scores:
-    """t of every neuron in every modality; minus infinity where it does not pass the test."""
+def score_neurons(table: pa.Table, groups: Sequence[str], fdr: float | None = 0.05) -> Scores:
+    """t of every neuron in every group; minus infinity where it does not pass the test."""
     check_options(fdr)
-    need_contrast(modalities)
-    own = read_moments(table, modalities, "abs_mean", least=2)
-    total, squares = read(table, modalities, ["abs_mean_sum", "abs_mean_sumsq"])
+    need_contrast(groups)
+    own = read_moments(table, groups, "abs_mean", least=2)
+    total, squares = read(table, groups, ["abs_mean_sum", "abs_mean_sumsq"])
     count = own.count[:, 0, 0]
     others = Moments.of(count.sum() - count, total.sum(0) - total, squares.sum(0) - squares)
     t, freedom = welch(own, others)
@@ -80,7 +80,7 @@ def score_neurons(table: pa.Table, modalities: Sequence[str], fdr: float | None 
 
 
 def select_neurons(
-    table: pa.Table, modalities: Sequence[str], ratio: float, seed: int, fdr: float | None = 0.05
+    table: pa.Table, groups: Sequence[str], ratio: float, seed: int, fdr: float | None = 0.05
 ) -> dict[str, Set]:
-    """The plug-in entry: each modality's top floor(K / M) among the discoveries."""
-    return take_top(score_neurons(table, modalities, fdr), modalities, ratio)
+    """The plug-in entry: each group's top floor(K / M) among the discoveries."""
+    return take_top(score_neurons(table, groups, fdr), groups, ratio)

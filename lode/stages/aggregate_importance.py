@@ -1,4 +1,4 @@
-"""Stage 3: merge the shards of every mining dataset into one importance per modality, layer and neuron."""
+"""Stage 3: merge the shards of every mining dataset into one importance per group, layer and neuron."""
 
 from typing import Any
 

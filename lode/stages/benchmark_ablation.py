@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
+from lode.grouping import PROMPT, grouping_of
 from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.media import blanked
@@ -48,10 +49,10 @@ class NeuronSet:
     neurons: np.ndarray
 
     @property
-    def modality(self) -> str:
+    def group(self) -> str:
         """What the set, or the set that this control is matched to, serves; that of the union is the whole prompt."""
         name = self.key["control_of"] or self.key["set_name"]
-        return "prompt" if name == "all" else name
+        return PROMPT if name == "all" else name
 
     def writes(self, num_written: int) -> bool:
         """Whether it writes replies: what is no control does, and the first controls of each kind."""
@@ -83,7 +84,7 @@ def predictions(
     """Rows of the predictions table for one set; `writes`: with replies, not the likelihoods alone."""
     judgement = judge(adapter, batch, switch)
     replies = write(adapter, batch, judgement, switch, max_new_tokens) if writes else None
-    prompt_lengths = (batch.prompts.token_modality >= 0).sum(1).tolist()
+    prompt_lengths = (batch.prompts.token_kind >= 0).sum(1).tolist()
     return [
         {
             "sample_id": sample["sample_id"],
@@ -132,8 +133,9 @@ def ablate_batch(
     batch = prepare_batch(adapter, samples, max_new_tokens)
     means: list[Tensor] | None = None
     if "donors" in intervention.needs:
-        means, held = token_means(adapter, donors)
-        check_donors(samples, batch.prompts.token_modality, held)
+        grouping = intervention.compared
+        means, held = token_means(adapter, donors, grouping)
+        check_donors(samples, grouping.codes_of(batch.prompts.token_kind, samples), held, grouping)
 
     def switch_of(neuron_set: NeuronSet) -> Switch:
         if neuron_set is CLEAN:  # an intervention on no neuron may still act: the others of none are all
@@ -143,7 +145,8 @@ def ablate_batch(
         def switch(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
             some = means is not None and len(rows) < len(samples)
             part = [layer[list(rows)] for layer in means or ()] if some else means
-            return switched(adapter, act, neuron_set.neurons, neuron_set.modality, tokens, part)
+            codes = intervention.compared.codes_of(tokens, [samples[row] for row in rows])
+            return switched(adapter, act, neuron_set.neurons, neuron_set.group, codes, part)
 
         return switch
 
@@ -181,9 +184,10 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
             "'report' samples; use fewer shards (ablation.shards) or more samples"
         )
     sets = neuron_sets(read_table(cfg.io.neurons, NEURONS))
-    intervention = from_config(cfg.intervention)
+    grouping = grouping_of(cfg.grouping)
+    intervention = from_config(cfg.intervention, grouping)
     if "class_means" in intervention.needs:
-        means = class_means(read_table(cfg.io.importance, IMPORTANCE))
+        means = class_means(read_table(cfg.io.importance, IMPORTANCE), grouping)
         intervention = replace(intervention, class_means=means)
     donors = donors_of(rows_of_split, cfg.seed) if "donors" in intervention.needs else {}
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)

@@ -17,7 +17,8 @@ from omegaconf import OmegaConf
 from lode.engine.paths import paths_of
 from lode.engine.seal import BLANK
 from lode.engine.tables import meaning, read_table, replacing
-from lode.figure import read_tables
+from lode.figure import Looks, read_tables
+from lode.grouping import grouping_of
 from lode.page.clean import clean_scores
 from lode.page.datasets import cluster_sizes, dataset_facts
 from lode.page.numbers import interval, number, share_interval, spread
@@ -83,15 +84,16 @@ def content(cfg: Any, made_by: Mapping[str, Any]) -> Row:
         for name in cfg.benchmarks
     }
     clean = clean_scores(tables["scores"], visible)
-    found = runs(tables)
+    looks = Looks(grouping_of(cfg.grouping))
+    found = runs(tables, looks)
     return {
         "runs": found,
-        "openings": openings(found),
+        "openings": openings(found, looks),
         "lead_figures": [figure for figure in figures if figure["name"] == LEAD_FIGURE],
         "visible": visible,
         "clean": clean,
         "num_clean": len({(row["model"], row["dataset"], row["score_name"]) for row in clean}),
-        "sizes": [set_sizes(table, num_asked(table, records)) for table in tables["neurons"]],
+        "sizes": [set_sizes(table, looks, num_asked(table, records)) for table in tables["neurons"]],
         "figures": figures,
         "steps": steps([*records, {**made_by, "kind": "report", "what": "this page"}]),
         "models": [json.loads(Path(path).read_text()) for path in cfg.io.manifest],

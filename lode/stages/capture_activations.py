@@ -45,9 +45,9 @@ def capture_batch(
     adapter: Adapter, batch: Batch, attention_kind: str, statistics: Statistics, recording: Recording
 ) -> None:
     """Run one forward pass, sum up every layer as it passes by, and add the batch when it is done."""
-    members = membership(batch.token_modality)
+    members = membership(batch.token_kind)
     plan = plan_tokens(members, adapter.num_neurons)
-    real = batch.token_modality >= 0
+    real = batch.token_kind >= 0
     weights: dict[int, Tensor] = {}
     sums: dict[int, LayerSums] = {}
 

@@ -70,7 +70,7 @@ def attribute_batch(
     """Add one batch, when everything is known of it."""
     batch = encode(adapter, samples)
     answered = append_gold(adapter, batch, samples)
-    members = membership(batch.token_modality)
+    members = membership(batch.token_kind)
     with encoders_once(adapter):
         clean, slopes, sums = clean_pass(adapter, answered, members)
         for layer, activations in enumerate(clean):
@@ -161,8 +161,8 @@ def patch(
     Raises:
         UserError: a prompt is another one with a blank medium.
     """
-    changed = torch.tensor([bool(sample["media"]) for sample in samples], device=batch.token_modality.device)
-    members = membership(batch.token_modality) & changed[:, None, None]
+    changed = torch.tensor([bool(sample["media"]) for sample in samples], device=batch.token_kind.device)
+    members = membership(batch.token_kind) & changed[:, None, None]
     sums: list[Sums] = [{} for _ in clean]
 
     def see_corrupt(layer: int, activations: Tensor) -> None:

@@ -30,19 +30,19 @@ def spread(values: Iterable[float | None]) -> Row:
 
 
 def scoreboard(ratings: Sequence[Row]) -> list[Row]:
-    """One row for each selection, strength, modality and measure.
+    """One row for each selection, strength, group and measure.
 
     Args:
-        ratings: rows of ratings tables with the `selection` they are of. Modalities of a planting are averaged into
+        ratings: rows of ratings tables with the `selection` they are of. Groups of a planting are averaged into
             `all` before plantings are.
     """
     cells: dict[tuple[Any, ...], dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
     for row in ratings:
-        for modality in (row["modality"], "all"):
+        for group in (row["group"], "all"):
             for measure in MEASURES:
-                key = (row["selection"], row["strength"], modality, measure)
+                key = (row["selection"], row["strength"], group, measure)
                 cells[key][row["planting_seed"]].append(row[measure])
-    names = ("selection", "strength", "modality", "measure")
+    names = ("selection", "strength", "group", "measure")
     return [
         {**dict(zip(names, key, strict=True)), **spread(spread(part)["mean"] for part in seeds.values())}
         for key, seeds in cells.items()
@@ -50,8 +50,8 @@ def scoreboard(ratings: Sequence[Row]) -> list[Row]:
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """A table in Markdown for each strength, the best selection first: mean over modalities and plantings."""
-    values = {(r["strength"], r["selection"], r["measure"]): r for r in rows if r["modality"] == "all"}
+    """A table in Markdown for each strength, the best selection first: mean over groups and plantings."""
+    values = {(r["strength"], r["selection"], r["measure"]): r for r in rows if r["group"] == "all"}
     parts = []
     for strength in sorted({strength for strength, *_ in values}, reverse=True):
         names = list(dict.fromkeys(name for of, name, _ in values if of == strength))

@@ -1,4 +1,4 @@
-"""Judge all sets of a report together: which are specific to their modality, which are not, which cannot be told.
+"""Judge all sets of a report together: which are specific to their group, which are not, which cannot be told.
 
 Reads `selectivity` of every model, selection and intervention, and the neurons tables; writes `verdicts`: a row per
 outcome, set and run, at the headline kind of control. The primary family, declared before any result is seen, is one
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lode.engine.tables import read_provenance, read_table, write_table
-from lode.shapes import COMPARED
+from lode.scoring import COMPARED
 from lode.statistics.verdict import judge
 from lode.table._keys import keys_of
 from lode.table.selectivity import SELECTIVITY

@@ -4,10 +4,9 @@ Reads `effects` and `sample_scores` of every benchmark. Writes `comparisons` (th
 benchmark and kind of control, with p-values after Holm) and `selectivity` (a row per outcome, set and kind of control).
 
 Benchmarks are compared in shares of what there is to lose, drop / (clean - chance), never in scores of different
-units; one whose unmodified model is not above chance has no share and is left out. The benchmarks of a set's own: for a
-medium, those whose dataset holds it. Text occurs everywhere, so for `text` and `special_text` they are the benchmarks
-without any medium. `special` occurs everywhere, and with a medium come markers of its own, so it has none; nor have
-`all` and `prompt`. A set that has no benchmark of its own, or no other one, has no selectivity (null).
+units; one whose unmodified model is not above chance has no share and is left out. Which benchmarks are a set's own its
+grouping says (`lode/grouping/`), from what every sample of them holds. A set that has no benchmark of its own, as the
+union `all`, or no other one, has no selectivity (null).
 
 Whether a set is specific is decided over all runs of a report together, by `judge_sets`. The family of Holm's
 correction of the matrix is declared before any result is seen: all (set, benchmark) pairs of the table, within one
@@ -21,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lode.control import headline_first
 from lode.engine.errors import UserError
 from lode.engine.tables import Table, read_table, write_table
-from lode.scoring import UNITS
-from lode.shapes import COMPARED, TOKEN_MODALITIES, headline_first
+from lode.grouping import Grouping, grouping_of
+from lode.scoring import COMPARED, UNITS
 from lode.statistics.intervals import LEVEL, drop_intervals, effective_clusters, mean_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights, specificity_f
 from lode.statistics.significance import holm
@@ -34,8 +34,6 @@ from lode.table.sample_scores import SAMPLE_SCORES
 from lode.table.selectivity import SELECTIVITY
 
 Row = dict[str, Any]
-_OF_TEXT = ("text", "special_text")
-_OF_ALL = ("special", "all", "prompt")
 
 
 class Benchmark(NamedTuple):
@@ -58,20 +56,15 @@ class Benchmark(NamedTuple):
     is_bounded: bool
 
 
-def own_benchmarks(set_name: str, modalities: Mapping[str, Sequence[str]]) -> dict[str, bool] | None:
-    """Which benchmarks are a set's own; None where none is.
+def own_of(grouping: Grouping, set_name: str, parts: Mapping[str, Sequence[str]]) -> dict[str, bool] | None:
+    """Which benchmarks are a set's own; None where none is, as for the union of all sets.
 
     Args:
-        set_name: the set.
-        modalities: by benchmark the token modalities that every sample holds.
+        grouping: what is compared.
+        set_name: a group, or `all`.
+        parts: by benchmark what every sample holds.
     """
-    if set_name in _OF_ALL:
-        return None
-    media = set(TOKEN_MODALITIES) - {"text", "special"}
-    own = {
-        name: not media & set(held) if set_name in _OF_TEXT else set_name in held for name, held in modalities.items()
-    }
-    return own if any(own.values()) else None
+    return grouping.own(set_name, parts) if set_name in grouping.groups else None
 
 
 def benchmark(table: pa.Table, name: str, effect: Row | None) -> Benchmark:
@@ -119,7 +112,7 @@ def corrected(rows: Sequence[Row], p: str, family: Sequence[str]) -> list[float 
     return found
 
 
-def comparison_rows(effects: Sequence[Row], modalities: Mapping[str, Sequence[str]]) -> list[Row]:
+def comparison_rows(effects: Sequence[Row], grouping: Grouping, parts: Mapping[str, Sequence[str]]) -> list[Row]:
     """The matrix: every effect by a compared outcome with its p-values after Holm."""
     rows = [{**effect} for effect in effects if effect["outcome"] in COMPARED]
 
@@ -131,7 +124,7 @@ def comparison_rows(effects: Sequence[Row], modalities: Mapping[str, Sequence[st
     family = ("outcome", "control_kind")
     sizes = [tuple(row[column] for column in family) for row in rows]
     for row, p_holm in zip(rows, corrected(rows, "p_value", family), strict=True):
-        own = own_benchmarks(row["set_name"], modalities)
+        own = own_of(grouping, row["set_name"], parts)
         row["own"] = own and own[row["dataset"]]
         row["p_holm"], row["num_tests"] = p_holm, sizes.count(tuple(row[column] for column in family))
         row["mcnemar_p_holm"] = mcnemar[test(row)]
@@ -139,14 +132,15 @@ def comparison_rows(effects: Sequence[Row], modalities: Mapping[str, Sequence[st
 
 
 def selectivity_rows(
-    outcome: str, benchmarks: Mapping[str, Benchmark], modalities: Mapping[str, Sequence[str]]
+    outcome: str, benchmarks: Mapping[str, Benchmark], grouping: Grouping, parts: Mapping[str, Sequence[str]]
 ) -> list[Row]:
     """One row per set and kind of control, with its selectivity where it has one.
 
     Args:
         outcome: what the drops are of.
         benchmarks: by name.
-        modalities: by benchmark the token modalities that every sample holds.
+        grouping: what is compared.
+        parts: by benchmark what every sample holds.
     """
     keys = next(iter(benchmarks.values())).keys
     common = {name: key for name, key in keys.items() if all(name in of.keys for of in benchmarks.values())}
@@ -155,7 +149,7 @@ def selectivity_rows(
     for name, key in common.items():
         if key["kind"] != "method":
             continue
-        own = own_benchmarks(name, modalities)
+        own = own_of(grouping, name, parts)
         controls = [other for other in common.values() if other["control_of"] == name]
         for kind in headline_first({other["control_kind"] for other in controls} or {""}):
             of_kind = sorted((o for o in controls if o["control_kind"] == kind), key=lambda o: o["control_draw"])
@@ -211,30 +205,31 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """Read `io.effects` and `io.sample_scores`; write `io.comparisons` and `io.selectivity`.
 
     Args:
-        cfg: benchmark_modalities, io.
+        cfg: grouping, benchmark_parts, io.
         made_by: the provenance to record.
 
     Raises:
         UserError: the benchmarks of the tables and of the config differ, or a table holds no row.
     """
-    modalities = {str(name): list(held) for name, held in cfg.benchmark_modalities.items()}
+    grouping = grouping_of(cfg.grouping)
+    parts = {str(name): list(held) for name, held in cfg.benchmark_parts.items()}
     effects = [row for path in cfg.io.effects for row in _rows(path, EFFECTS).to_pylist()]
     scored = {t["dataset"][0].as_py(): t for t in (_rows(p, SAMPLE_SCORES) for p in cfg.io.sample_scores)}
     for what, found in (("effects", {row["dataset"] for row in effects}), ("sample scores", set(scored))):
-        if found != set(modalities):
+        if found != set(parts):
             raise UserError(
-                f"{what} of {', '.join(sorted(found))}; benchmark_modalities names {', '.join(sorted(modalities))}: "
+                f"{what} of {', '.join(sorted(found))}; benchmark_parts names {', '.join(sorted(parts))}: "
                 "expected one table for every benchmark"
             )
-    write_table(cfg.io.comparisons, COMPARISONS, comparison_rows(effects, modalities), made_by)
+    write_table(cfg.io.comparisons, COMPARISONS, comparison_rows(effects, grouping, parts), made_by)
     effect_of = {(row["dataset"], row["outcome"]): row for row in effects}
     rows: list[Row] = []
     for outcome in COMPARED:
         of_outcome = {name: table.filter(pc.field("outcome") == outcome) for name, table in scored.items()}
-        benchmarks = {n: benchmark(of_outcome[n], n, effect_of.get((n, outcome))) for n in modalities}
+        benchmarks = {n: benchmark(of_outcome[n], n, effect_of.get((n, outcome))) for n in parts}
         if len({tuple(of.drops) for of in benchmarks.values()}) > 1:
             raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
-        rows += selectivity_rows(outcome, benchmarks, modalities)
+        rows += selectivity_rows(outcome, benchmarks, grouping, parts)
     write_table(cfg.io.selectivity, SELECTIVITY, rows, made_by)
 
 

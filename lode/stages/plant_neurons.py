@@ -30,7 +30,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
     tokens = observe(adapter, samples)
     planted, truth = plant(adapter, tokens, options)
-    marked, proof = prove_planting(adapter, planted, truth, list(options.modalities), samples)
+    marked, proof = prove_planting(adapter, planted, truth, list(options.groups), samples)
     trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
     write_folder(planted, Path(cfg.io.model), made_by, trained_on)
     write_table(cfg.io.proof, PROOF, proof, made_by)

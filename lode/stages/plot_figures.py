@@ -10,7 +10,8 @@ from typing import Any
 
 from lode.engine.seal import BLANK, beside
 from lode.engine.tables import replacing
-from lode.figure import house_style, read_tables
+from lode.figure import Looks, house_style, read_tables
+from lode.grouping import grouping_of
 from lode.table import table_of
 
 
@@ -20,7 +21,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     tables = read_tables(cfg.io, map(table_of, cfg.figure.tables))
     record = {"figure": cfg.figure.name, "caption": cfg.figure.caption, **made_by}
     with house_style(cfg.figure.name):
-        figure = plugin.draw(tables)
+        figure = plugin.draw(tables, Looks(grouping_of(cfg.grouping)))
         with replacing(cfg.io.png, sealed=False) as temporary:
             # The version of the drawing library belongs in the record, not in a field that only PNG has.
             names = {"Title": cfg.figure.name, "Description": as_json(record), "Software": None}

@@ -15,6 +15,7 @@ from lode.dataset import Sample, spoken_options
 from lode.engine.errors import UserError
 from lode.engine.tables import write_rows
 from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
+from lode.model.tokens import MEDIA
 from lode.scoring._diagnostics import canonical
 from lode.table.dataset import DATASET
 
@@ -144,7 +145,7 @@ def checked(samples: Iterable[Sample], modalities: Sequence[str], held_out: Held
             the dataset's `modalities` promise and the sample lacks (or the reverse); or as `HeldOut.add` and
             `Clusters.add`.
     """
-    promised, seen, clusters = set(modalities) - {"text", "special"}, set[str](), Clusters()
+    promised, seen, clusters = set(modalities) & set(MEDIA), set[str](), Clusters()
     for sample in samples:
         if sample.sample_id in seen:
             raise UserError(f"sample {sample.sample_id}: the id occurs twice; ids must be unique in a dataset")

@@ -1,6 +1,6 @@
 """Stage 4b: how well a selection finds the neurons that were planted.
 
-Positive for modality m are the neurons that were planted to serve m alone and that act (roles `planted` and
+Positive for group m are the neurons that were planted to serve m alone and that act (roles `planted` and
 `redundant`); all others are negative, those the model had before included: some of them may well be specific, but
 nobody knows. A ranking is judged as a whole, at k = the number of positives, and by the set selected from it. The
 measures: docs/methods.md 5.3.
@@ -16,6 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
+from lode.grouping import Grouping, grouping_of
 from lode.selection import taking_part
 from lode.table._reading import read_importance
 from lode.table.ratings import RATINGS
@@ -42,7 +43,7 @@ def rate_ranking(
     selected: Bool[np.ndarray, " neuron"],
     roles: np.ndarray,
 ) -> dict[str, Any]:
-    """The measures of one modality.
+    """The measures of one group.
 
     Args:
         positive: the neurons to find, at least one and not all.
@@ -66,26 +67,29 @@ def rate_ranking(
     }
 
 
-def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: Any, seed: int) -> list[dict[str, Any]]:
-    """One row for each modality that both the selection and the truth know.
+def rate(
+    table: pa.Table, truth: pa.Table, grouping: Grouping, plugin: Any, selection: Any, seed: int
+) -> list[dict[str, Any]]:
+    """One row for each group that both the selection and the truth know.
 
     Args:
         table: the importance table of the planted model.
         truth: its truth table, in (layer, neuron) order.
+        grouping: what is compared.
         plugin: a selection plug-in.
         selection: the `selection` section.
         seed: as in the selection of neurons.
 
     Raises:
-        UserError: the tables are of different models, or share no modality.
+        UserError: the tables are of different models, or share no group.
     """
-    roles, served, acts = (np.array(truth[name].to_pylist()) for name in ("role", "modality", "acts"))
-    modalities = taking_part(table, selection.modality_split, selection.modalities)
-    known = [name for name in modalities if ((served == name) & acts).any()]
+    roles, served, acts = (np.array(truth[name].to_pylist()) for name in ("role", "group", "acts"))
+    groups = taking_part(table, grouping, selection.group_split, selection.groups)
+    known = [name for name in groups if ((served == name) & acts).any()]
     if not known:
-        raise UserError(f"none of {', '.join(modalities)} was planted: choose the modality split of the planting")
-    scores = dict(zip(modalities, plugin.score_neurons(table, modalities, **selection.options), strict=True))
-    sets = plugin.select_neurons(table, modalities, selection.ratio, seed, **selection.options)
+        raise UserError(f"none of {', '.join(groups)} was planted: choose the group_split of the planting")
+    scores = dict(zip(groups, plugin.score_neurons(table, groups, **selection.options), strict=True))
+    sets = plugin.select_neurons(table, groups, selection.ratio, seed, **selection.options)
     shape = scores[known[0]].shape
     if len(roles) != shape[0] * shape[1]:
         raise UserError(f"the truth is of {len(roles)} neurons and the importance of {shape[0]} layers of {shape[1]}")
@@ -95,7 +99,7 @@ def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: Any, seed: in
         selected[tuple(sets[name][0].T)] = True
         positive = (served == name) & acts
         ranking = finite(scores[name].ravel())
-        rows.append({"modality": name, **rate_ranking(positive, ranking, selected.ravel(), roles)})
+        rows.append({"group": name, **rate_ranking(positive, ranking, selected.ravel(), roles)})
     return rows
 
 
@@ -104,6 +108,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     planting = read_provenance(cfg.io.truth)["config"]["planting"]
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
     truth = read_table(cfg.io.truth, TRUTH)
-    rows = rate(read_importance(cfg.io.importance, cfg.io.attributions), truth, plugin, cfg.selection, cfg.seed)
+    table, grouping = read_importance(cfg.io.importance, cfg.io.attributions), grouping_of(cfg.grouping)
+    rows = rate(table, truth, grouping, plugin, cfg.selection, cfg.seed)
     which = {"strength": planting["strength"], "planting_seed": planting["seed"]}
     write_table(cfg.io.ratings, RATINGS, [{**which, **row} for row in rows], made_by)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from lode.engine.errors import UserError
 from lode.engine.tables import with_nulls, write_table
+from lode.grouping import PROMPT, Grouping, grouping_of
 from lode.importance.aggregation import importance_columns, shards_of
 from lode.importance.pooling import gradient_columns
 from lode.selection import Scores, Set, taking_part
@@ -46,40 +47,40 @@ def part_of(shards: Shards, which: Sequence[int]) -> pa.Table:
 
 def num_samples(table: pa.Table) -> int:
     """How many samples a table is of: every one has a prompt."""
-    rows = table.select(["modality", "num_samples"])
-    return int(rows["num_samples"][rows["modality"].to_pylist().index("prompt")].as_py())
+    return int(table["num_samples"][table["group"].to_pylist().index(PROMPT)].as_py())
 
 
-def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
+def retest(shards: Shards, grouping: Grouping, plugin: Any, selection: Any, seed: int) -> list[Row]:
     """Rows of the retests table.
 
     Args:
         shards: of all mining datasets of one model.
+        grouping: what is compared.
         plugin: a selection plug-in.
         selection: the `selection` section.
         seed: of a random selection, which every part makes anew.
 
     Raises:
-        UserError: there is one shard only, or a part of the shards lacks a modality that all of them hold.
+        UserError: there is one shard only, or a part of the shards lacks a group that all of them hold.
     """
     count = min(map(len, shards["statistics"].values()))
     if count < 2:
         raise UserError("capture.shards = 1: there is no part to select again from; set capture.shards=10, say")
     whole = part_of(shards, range(count))
-    modalities = taking_part(whole, selection.modality_split, selection.modalities)
-    num_total = whole.num_rows // len(whole["modality"].unique())
+    groups = taking_part(whole, grouping, selection.group_split, selection.groups)
+    num_total = whole.num_rows // len(whole["group"].unique())
 
     def chosen(which: Sequence[int], table: pa.Table) -> dict[str, Set]:
         own = int(np.random.SeedSequence([seed, *which]).generate_state(1)[0])  # a random choice knows no other part
-        return plugin.select_neurons(table, modalities, selection.ratio, own, **selection.options)
+        return plugin.select_neurons(table, groups, selection.ratio, own, **selection.options)
 
     def scored(table: pa.Table) -> Scores:
-        return plugin.score_neurons(table, modalities, **selection.options)
+        return plugin.score_neurons(table, groups, **selection.options)
 
     def compared(part: str, these: Sequence[int], those: Sequence[int]) -> list[Row]:
         one, other = part_of(shards, these), part_of(shards, those)
         sets, others = chosen(these, one), chosen(those, other)
-        alike = dict(zip(modalities, split_half(scored(one), scored(other)), strict=True))
+        alike = dict(zip(groups, split_half(scored(one), scored(other)), strict=True))
         return [
             {
                 "set_name": name,
@@ -103,4 +104,5 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     kinds = [kind for kind in ("statistics", "gradients") if cfg.io[kind]]
     shards = {kind: shards_of(cfg.io[kind], READ[kind], cfg.mining_datasets) for kind in kinds}
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
-    write_table(cfg.io.retests, RETESTS, retest(shards, plugin, cfg.selection, cfg.seed), made_by)
+    rows = retest(shards, grouping_of(cfg.grouping), plugin, cfg.selection, cfg.seed)
+    write_table(cfg.io.retests, RETESTS, rows, made_by)

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lode.control import headline_first
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
 from lode.scoring import UNITS
 from lode.scoring._diagnostics import is_answer, loops, parses
 from lode.scoring._predictions import CONSTANT, NeuronSet, by_set, constant_replies, matched_samples, order
-from lode.shapes import headline_first
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
 from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value

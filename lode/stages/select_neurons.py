@@ -1,4 +1,4 @@
-"""Stage 4: the neuron set of each modality, their union `all`, and controls for every set.
+"""Stage 4: the neuron set of each group, their union `all`, and controls for every set.
 
 A control has the same number of *unique* neurons as the set it is matched to, drawn without replacement. Which other
 traits it shares is what its kind says: one plug-in in `lode/control/` each (docs/methods.md 3.4).
@@ -16,6 +16,7 @@ import pyarrow as pa
 from lode.control import Pairs, Selected, magnitude, magnitude_ratios
 from lode.engine.errors import UserError
 from lode.engine.tables import write_table
+from lode.grouping import grouping_of
 from lode.selection import Set, num_asked, taking_part
 from lode.table._reading import read_importance
 from lode.table.neurons import NEURONS
@@ -31,10 +32,10 @@ def union(sets: Sequence[Set]) -> Set:
     return np.array(ordered, dtype=np.int64).reshape(-1, 2), np.array([best[pair] for pair in ordered])
 
 
-def choose(table: pa.Table, ratio: float, modalities: Sequence[str], selection: Any, seed: int) -> dict[str, Set]:
+def choose(table: pa.Table, ratio: float, groups: Sequence[str], selection: Any, seed: int) -> dict[str, Set]:
     """The sets that the selection plug-in finds in a table, and their union."""
     plugin = import_module(f"lode.selection.{selection.plugin}")
-    sets = plugin.select_neurons(table, modalities, ratio, seed, **selection.options)
+    sets = plugin.select_neurons(table, groups, ratio, seed, **selection.options)
     return {**sets, "all": union(list(sets.values()))}
 
 
@@ -55,8 +56,8 @@ def _pairs(sets: dict[str, Set]) -> dict[str, Pairs]:
     return {name: pairs for name, (pairs, _) in sets.items()}
 
 
-def _table(key: dict[str, Any], modality: str, pairs: Pairs, scores: np.ndarray, ranks: np.ndarray) -> pa.Table:
-    names = {**key, "modality": modality}
+def _table(key: dict[str, Any], group: str, pairs: Pairs, scores: np.ndarray, ranks: np.ndarray) -> pa.Table:
+    names = {**key, "group": group}
     columns: dict[str, Any] = {column: [value] * len(pairs) for column, value in names.items()}
     columns |= {"layer": pairs[:, 0], "neuron": pairs[:, 1], "score": scores, "rank": ranks}
     return pa.table(columns, schema=NEURONS.schema)
@@ -98,16 +99,15 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     """Select from an importance table and write the neurons table."""
     table = read_importance(cfg.io.importance, cfg.io.attributions)
     selection = cfg.selection
-    modalities = taking_part(table, selection.modality_split, selection.modalities)
-    again = partial(choose, modalities=modalities, selection=selection, seed=cfg.seed)
+    groups = taking_part(table, grouping_of(cfg.grouping), selection.group_split, selection.groups)
+    again = partial(choose, groups=groups, selection=selection, seed=cfg.seed)
     sets = again(table, selection.ratio)
     unique = _pairs(sets)
-    selected = Selected(unique, table, tuple(modalities), selection.ratio, lambda *given: _pairs(again(*given)))
+    selected = Selected(unique, table, tuple(groups), selection.ratio, lambda *given: _pairs(again(*given)))
     num_total = math.prod(selected.shape)
     if not len(unique["all"]):
         raise UserError(
-            f"ratio {selection.ratio} of {num_total} neurons selects none in {len(modalities)} modalities; "
-            "take a larger ratio"
+            f"ratio {selection.ratio} of {num_total} neurons selects none in {len(groups)} groups; take a larger ratio"
         )
     chosen, alike = with_controls(sets, selected, cfg.controls.kinds, cfg.controls.num_draws, cfg.seed)
     counts = {

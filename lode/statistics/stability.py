@@ -63,7 +63,7 @@ def stability(full: Mapping[str, Pairs], parts: Mapping[int, Mapping[str, Pairs]
     """Jaccard index of the sets from fewer samples with those from all.
 
     Args:
-        full: the set of each modality from all samples.
+        full: the set of each group from all samples.
         parts: by number of samples the sets from so many. They are nested, so the index is not that of two
             independent draws: it says when more samples stop changing the set.
     """
@@ -78,7 +78,7 @@ class Reliability(NamedTuple):
 
 
 def split_half(one: Scores, other: Scores) -> list[Reliability]:
-    """Split-half reliability of a selector's score in each modality, over all neurons.
+    """Split-half reliability of a selector's score in each group, over all neurons.
 
     Args:
         one, other: `score_neurons` on the two halves; minus infinity ranks lowest.
@@ -115,7 +115,7 @@ def shared_rank_correlation(one: Pairs, other: Pairs) -> float:
 def agreement(
     sets: Sequence[Pairs],
 ) -> tuple[Float[np.ndarray, "selector selector"], Float[np.ndarray, "selector selector"]]:
-    """How far selectors agree on one modality.
+    """How far selectors agree on one group.
 
     Args:
         sets: one of each selector, best first.

@@ -1,4 +1,4 @@
-"""What is captured of a neuron's activations on the tokens of a modality: sums that add up over shards."""
+"""What is captured of a neuron's activations on the tokens of a group: sums that add up over shards."""
 
 import pyarrow as pa
 

@@ -1,58 +1,87 @@
-"""Dense tables: a row for every modality, layer and neuron, in that order; as arrays, and back."""
+"""Dense tables: a row for every group, layer and neuron of one site, in that order; as arrays, and back."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from lode.engine.errors import UserError
+from lode.engine.errors import UserError, unknown_name
+from lode.table._neuron import LM_GATE
 
 
-def neuron_columns(modalities: Sequence[str], num_layers: int, num_neurons: int) -> dict[str, Any]:
-    """The three key columns of a dense (modality, layer, neuron) table, in C order."""
-    names = pa.DictionaryArray.from_arrays(
-        np.repeat(np.arange(len(modalities), dtype=np.int8), num_layers * num_neurons), pa.array(list(modalities))
-    )
-    layers = np.tile(np.repeat(np.arange(num_layers, dtype=np.int16), num_neurons), len(modalities))
-    neurons = np.tile(np.arange(num_neurons, dtype=np.int32), len(modalities) * num_layers)
-    return {"modality": names.cast(pa.string()), "layer": layers, "neuron": neurons}
+def neuron_columns(
+    groups: Sequence[str], num_layers: int, num_neurons: int, site: str = LM_GATE
+) -> dict[str, pa.Array | np.ndarray]:
+    """The four key columns of a dense (group, layer, neuron) table of one site, in C order."""
+    size = num_layers * num_neurons
+    return {
+        "site": _names([site], len(groups) * size),
+        "group": _names(groups, size),
+        "layer": np.tile(np.repeat(np.arange(num_layers, dtype=np.int16), num_neurons), len(groups)),
+        "neuron": np.tile(np.arange(num_neurons, dtype=np.int32), len(groups) * num_layers),
+    }
+
+
+def _names(names: Sequence[str], times: int) -> pa.Array:
+    """A text column of names, each so many times; by way of their places, which is far quicker than by the texts."""
+    places = np.repeat(np.arange(len(names), dtype=np.int32), times)
+    return pa.DictionaryArray.from_arrays(places, pa.array(list(names), pa.string())).cast(pa.string())
+
+
+def of_site(table: pa.Table, site: str) -> pa.Table:
+    """The rows of one site.
+
+    Raises:
+        UserError: the table holds none of it.
+    """
+    sites = table["site"].unique().to_pylist()
+    if site not in sites:
+        raise unknown_name("site of the table", site, sites)
+    return table if len(sites) == 1 else table.filter(pc.equal(table["site"], site))
 
 
 def dense(table: pa.Table, columns: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
     """Read columns of a dense table back as one array.
 
     Returns:
-        The modality names, and an array (column, modality, layer, neuron).
+        The group names, and an array (column, group, layer, neuron).
     """
-    modalities, shape = dense_shape(table)
-    return modalities, np.stack([table[c].to_numpy().reshape(shape) for c in columns])
+    groups, shape = dense_shape(table)
+    return groups, np.stack([table[c].to_numpy().reshape(shape) for c in columns])
 
 
 def dense_lists(table: pa.Table, column: str) -> np.ndarray:
-    """Read a column of lists, all of one length, as an array (modality, layer, neuron, item)."""
+    """Read a column of lists, all of one length, as an array (group, layer, neuron, item)."""
     _, shape = dense_shape(table)
     lists = table[column].combine_chunks()
     return lists.flatten().to_numpy().reshape(*shape, -1)
 
 
 def dense_shape(table: pa.Table) -> tuple[tuple[str, ...], tuple[int, int, int]]:
-    """The modalities of a dense table and its shape (modality, layer, neuron).
+    """The groups of a dense table and its shape (group, layer, neuron).
 
     Raises:
-        UserError: rows are missing, or in another order.
+        UserError: it is of several sites, or rows are missing, or in another order.
     """
-    modalities = tuple(table["modality"].unique().to_pylist())
+    sites = table["site"].unique().to_pylist()
+    if len(sites) > 1:
+        raise UserError(
+            f"a table of the sites {', '.join(sites)}: expected one site, as widths differ; take the rows of one, "
+            f"`of_site(table, {sites[0]!r})`"
+        )
+    groups = tuple(table["group"].unique().to_pylist())
     num_layers = int(np.max(table["layer"].to_numpy())) + 1 if table.num_rows else 0
     num_neurons = int(np.max(table["neuron"].to_numpy())) + 1 if table.num_rows else 0
-    expected = neuron_columns(modalities, num_layers, num_neurons)
-    for key in ("layer", "neuron"):
-        if not np.array_equal(table[key].to_numpy(), expected[key]):
-            raise UserError("a table of neurons must be dense in (modality, layer, neuron) order")
-    return modalities, (len(modalities), num_layers, num_neurons)
+    shape = (len(groups), num_layers, num_neurons)
+    layers, neurons = np.divmod(np.arange(num_layers * num_neurons), max(num_neurons, 1))
+    for key, expected in (("layer", layers), ("neuron", neurons)):
+        if not np.array_equal(table[key].to_numpy(), np.tile(expected, len(groups))):
+            raise UserError("a table of neurons must be dense in (group, layer, neuron) order")
+    return groups, shape
 
 
 def list_column(values: np.ndarray) -> pa.Array:
-    """A column of lists from an array (modality, layer, neuron, item), in C order."""
+    """A column of lists from an array (group, layer, neuron, item), in C order."""
     offsets = np.arange(0, values.size + 1, values.shape[-1], dtype=np.int32)
     return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))

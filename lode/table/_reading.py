@@ -6,8 +6,13 @@ import pyarrow as pa
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table
+from lode.table._counts import COUNTS
+from lode.table._neuron import KEYS
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
+
+#: What an importance table and the gradients of the same model must agree in.
+SHARED = tuple(column.name for column in (*KEYS, *COUNTS))
 
 
 def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.Table:
@@ -20,7 +25,7 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
     if gradients is None:
         return table
     further = read_table(gradients, GRADIENTS)
-    for name in ("modality", "layer", "neuron", "num_samples", "num_tokens"):
+    for name in SHARED:
         if not table[name].equals(further[name]):
             raise UserError(
                 f"{gradients} and {importance} differ in {name!r}; expected the same neurons and samples. "
@@ -31,6 +36,6 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
 
 def with_gradients(importance: pa.Table, gradients: pa.Table) -> pa.Table:
     """An importance table with the attributions of a gradients table of the same neurons beside its own columns."""
-    for name in GRADIENTS.schema.names[5:]:
+    for name in (name for name in GRADIENTS.schema.names if name not in SHARED):
         importance = importance.append_column(gradients.schema.field(name), gradients[name])
     return importance

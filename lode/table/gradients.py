@@ -1,4 +1,4 @@
-"""What a neuron does to the loss of the gold answer: a row a modality, layer and neuron, of a shard or of a model."""
+"""What a neuron does to the loss of the gold answer: a row a group, layer and neuron, of a shard or of a model."""
 
 import pyarrow as pa
 

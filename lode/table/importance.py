@@ -1,10 +1,10 @@
-"""How important a neuron is to a modality, over all mining datasets: a row a modality, layer and neuron of a model."""
+"""How important a neuron is to a group, over all mining datasets: a row a group, layer and neuron of a model."""
 
 import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.shapes import METRICS
+from lode.importance import METRICS
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.table._neuron import KEYS
+from lode.table._neuron import GROUP, LAYER, NEURON
 from lode.table._neuron_set import NEURON_SET
 
 NEURONS = Table(
@@ -12,7 +12,9 @@ NEURONS = Table(
     pa.schema(
         [
             *NEURON_SET,
-            *KEYS,
+            GROUP,
+            LAYER,
+            NEURON,
             field("score", pa.float64(), "importance", "what the selection ranked by, NaN for a control"),
             field("rank", pa.int32(), "rank", "0 is the best of its set, -1 for a control"),
         ]

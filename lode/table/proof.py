@@ -1,4 +1,4 @@
-"""What switching planted neurons off changes: a row a dataset, role and modality."""
+"""What switching planted neurons off changes: a row a dataset, role and group."""
 
 import pyarrow as pa
 
@@ -16,9 +16,9 @@ PROOF = Table(
                 "name",
                 "what was switched off; `none`: planting itself; `_peers`: neurons that were there, of the same size",
             ),
-            field("modality", pa.string(), "name", "of the neurons that were switched off"),
+            field("group", pa.string(), "name", "of the neurons that were switched off"),
             field("num_neurons", pa.int32(), "neurons", "how many were switched off"),
-            field("holds_modality", pa.bool_(), "flag", "the dataset holds that modality"),
+            field("holds_group", pa.bool_(), "flag", "the dataset holds that group"),
             field("max_logit_change", pa.float64(), "logit", "largest change of a logit at any token"),
             field("gold_log_likelihood_change", pa.float64(), "nats", "mean change for the right answers"),
         ]

@@ -1,4 +1,4 @@
-"""How well a selection finds planted neurons: a row a modality of one planted model."""
+"""How well a selection finds planted neurons: a row a group of one planted model."""
 
 import pyarrow as pa
 
@@ -12,8 +12,8 @@ MEASURES = {
     "average_precision": "average precision: chance is the share of positives",
     "precision_at_k": "share of positives in the top k",
     "mute_at_k": "share of neurons in the top k that are specific but write nothing",
-    "unspecific_at_k": "share of neurons in the top k that are large on every modality",
-    "host_at_k": "share of neurons in the top k that are hosts: as active on the modality, and unspecific",
+    "unspecific_at_k": "share of neurons in the top k that are large on every group",
+    "host_at_k": "share of neurons in the top k that are hosts: as active on the group, and unspecific",
     "false_discovery_frac": "share of the selected set that is not positive; null for an empty set",
     "recall_frac": "share of positives in the selected set",
 }
@@ -23,10 +23,10 @@ RATINGS = Table(
         [
             STRENGTH,
             field("planting_seed", pa.int32(), "seed", "which planting"),
-            field("modality", pa.string(), "name", "whose neurons were sought"),
+            field("group", pa.string(), "name", "whose neurons were sought"),
             field("num_neurons", pa.int32(), "neurons", "neurons of the model"),
-            field("num_positive", pa.int32(), "neurons", "k: those that serve this modality alone and act"),
-            field("num_selected", pa.int32(), "neurons", "those that the selection chose for the modality"),
+            field("num_positive", pa.int32(), "neurons", "k: those that serve this group alone and act"),
+            field("num_selected", pa.int32(), "neurons", "those that the selection chose for the group"),
             *(field(m, pa.float64(), "fraction", meaning, nullable=True) for m, meaning in MEASURES.items()),
         ]
     ),

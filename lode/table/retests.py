@@ -9,7 +9,7 @@ RETESTS = Table(
     "retests",
     pa.schema(
         [
-            field("set_name", pa.string(), "name", "the modality that the neurons were selected for"),
+            field("set_name", pa.string(), "name", "the group that the neurons were selected for"),
             field(
                 "part", pa.string(), "name", "`first`: the first shards, against all; `half`: even against odd shards"
             ),

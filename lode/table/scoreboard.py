@@ -1,4 +1,4 @@
-"""Which selection finds planted neurons: a row a selection, strength, modality and measure, over all plantings."""
+"""Which selection finds planted neurons: a row a selection, strength, group and measure, over all plantings."""
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ SCOREBOARD = Table(
         [
             field("selection", pa.string(), "name", "the selection, as the experiment names it"),
             STRENGTH,
-            field("modality", pa.string(), "name", "whose neurons were sought, or `all`: the mean over modalities"),
+            field("group", pa.string(), "name", "whose neurons were sought, or `all`: the mean over groups"),
             field("measure", pa.string(), "name", "a column of the ratings"),
             field("num_seeds", pa.int32(), "seeds", "plantings that the mean is over"),
             field("mean", pa.float64(), "fraction", "mean over plantings", nullable=True),

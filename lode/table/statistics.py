@@ -1,10 +1,10 @@
-"""What one shard of a dataset gives: a row a modality, layer and neuron."""
+"""What one shard of a dataset gives: a row a group, layer and neuron."""
 
 import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.shapes import METRICS
+from lode.importance import METRICS
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS

@@ -18,7 +18,7 @@ TRUTH = Table(
                 "name",
                 "planted, redundant, specific_mute, large_unspecific, cancelling, sentinel, dead, host, or existing",
             ),
-            field("modality", pa.string(), "name", "the only modality that the neuron serves, else empty"),
+            field("group", pa.string(), "name", "the only group that the neuron serves, else empty"),
             field("pair", pa.int32(), "index", "partners share a number; -1 for a neuron without partner"),
             field("acts", pa.bool_(), "flag", "it writes something at some token of real samples"),
         ]

@@ -74,7 +74,7 @@ def test_replies_equal_plain_generation(
     with torch.inference_mode():
         batch = prepare_batch(tiny, shown)
         replies = written(tiny, shown, switch, MAX_NEW_TOKENS)
-        with switch(batch.prompts.token_modality, range(len(shown))):
+        with switch(batch.prompts.token_kind, range(len(shown))):
             plain = generate(tiny, batch.prompts, MAX_NEW_TOKENS)
     assert replies == plain
 
@@ -164,7 +164,7 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
             "gold_token_log_likelihood": row["gold_log_likelihood"] / len(gold_tokens(tiny, sample)),
             "end_log_likelihood": pytest.approx(slow_end(tiny, sample, ends), rel=1e-4, abs=1e-4),
             "choice_log_likelihoods": None,
-            "num_prompt_tokens": encode(tiny, [sample]).token_modality.numel(),
+            "num_prompt_tokens": encode(tiny, [sample]).token_kind.numel(),
             "num_reply_tokens": length,
             "truncated": truncated,
         }
@@ -278,7 +278,7 @@ def test_the_blank_run_shows_black_images(tiny: Adapter, samples: list[dict[str,
         reply = (row["reply"], row["num_reply_tokens"], row["truncated"])
         assert reply == plain_reply(tiny, black(sample))
         assert row["gold_log_likelihood"] == pytest.approx(slow_likelihood(tiny, black(sample)), rel=1e-4, abs=1e-4)
-        assert row["num_prompt_tokens"] == encode(tiny, [sample]).token_modality.numel()
+        assert row["num_prompt_tokens"] == encode(tiny, [sample]).token_kind.numel()
     (clean,) = ablate_batch(tiny, shown, [CLEAN], intervention(tiny, "zero"), MAX_NEW_TOKENS)
     assert [row["gold_log_likelihood"] for row in rows] != [row["gold_log_likelihood"] for row in clean]
 

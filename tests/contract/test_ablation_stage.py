@@ -9,8 +9,8 @@ import pytest
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
+from lode.grouping.modality import GROUPS
 from lode.model.adapter import Adapter
-from lode.shapes import MODALITIES
 from lode.stages import benchmark_ablation
 from lode.stages.benchmark_ablation import SET_COLUMNS, neuron_sets
 from lode.study import compose, restrict
@@ -24,13 +24,15 @@ from tests.plain_answers import PROMPTS, plain_reply
 from tests.switching import INTERVENTIONS, intervention
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, PREPARED
 
+MODALITIES = tuple(GROUPS)
+
 
 def neurons_table() -> list[dict[str, Any]]:
     control = ("image_uniform_00", "control", "image", "uniform", 0)
     keys = [("image", "method", "", "", -1), control, ("all", "method", "", "", -1)]
     places = [[(2, 7), (0, 3)], [(2, 1), (0, 9)], [(0, 3), (2, 7), (0, 3)]]
     return [
-        {**dict(zip(SET_COLUMNS, key, strict=True)), "modality": "image", "layer": layer, "neuron": neuron,
+        {**dict(zip(SET_COLUMNS, key, strict=True)), "group": "image", "layer": layer, "neuron": neuron,
          "score": 1.0, "rank": 0}
         for key, pairs in zip(keys, places, strict=True) for layer, neuron in pairs
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import torch
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
+from lode.grouping.modality import GROUPS
 from lode.importance.gradients import patching_sums, product_sums, target_sums
 from lode.importance.statistics import Totals
 from lode.media import blanked
@@ -18,7 +19,6 @@ from lode.model.adapter import Adapter
 from lode.model.answering import judge_gold, prepare_batch
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
-from lode.shapes import MODALITIES
 from lode.stages import aggregate_gradients
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
@@ -27,6 +27,8 @@ from lode.table._reading import read_importance
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
+
+MODALITIES = tuple(GROUPS)
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 INTEGRATED = {"integrated_sum", "integrated_abs_sum"}
@@ -114,7 +116,7 @@ def test_columns_are_those_of_the_schema(tiny: Adapter) -> None:
 
 def test_samples_are_counted_as_in_the_statistics(tiny: Adapter) -> None:
     ours, theirs = columns(tiny, RECORDS, 4), capture(tiny, RECORDS, 4, "reference").columns()
-    for name in ("modality", "layer", "neuron", "num_samples", "num_tokens"):
+    for name in ("group", "layer", "neuron", "num_samples", "num_tokens"):
         np.testing.assert_array_equal(ours[name], np.asarray(theirs[name]))
 
 
@@ -225,7 +227,7 @@ def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     write_table(right, GRADIENTS, columns(tiny, RECORDS[:3], 3), MADE_BY)
     write_table(wrong, GRADIENTS, columns(tiny, RECORDS[:2], 3), MADE_BY)
     joined = read_importance(first, right)
-    assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[5:]]
+    assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[6:]]
     np.testing.assert_array_equal(joined["can_sum"], read_table(right, GRADIENTS)["can_sum"])
     assert read_importance(first, None).column_names == IMPORTANCE.schema.names
     with pytest.raises(UserError, match="differ in 'num_samples'"):

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from lode.dataset._mining import mining_split
 from lode.engine.errors import UserError
+from lode.grouping.modality import GROUPS
+from lode.importance import METRICS
 from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise
@@ -18,12 +20,14 @@ from lode.model import attention
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, visible_keys
 from lode.model.encoding import encode
-from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
+from lode.model.tokens import TOKEN_KINDS
 from lode.stages.capture_activations import capture
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
+MODALITIES = tuple(GROUPS)
+
 COUNTS = ("num_samples", "num_tokens", "positive_count", "histogram")
-KEYS = ("modality", "layer", "neuron", "down_norm")
+KEYS = ("site", "group", "layer", "neuron", "down_norm")
 
 
 EVERYTHING = Recording("minmax", 16, True)
@@ -84,7 +88,7 @@ def by_hand(adapter: Adapter, sample: dict[str, Any], causal: bool) -> tuple[Ten
     adapter.model(**batch.inputs, use_cache=False)
     for hook in hooks:
         hook.remove()
-    names = [TOKEN_MODALITIES[code] for code in batch.token_modality[0].tolist()]
+    names = [TOKEN_KINDS[code] for code in batch.token_kind[0].tolist()]
     return torch.stack(activations), torch.stack(attention), names
 
 
@@ -270,7 +274,7 @@ def test_counts(tiny: Adapter) -> None:
     """Four of seven records hold an image of nine tokens; every record has text; none has sound."""
     table = columns(tiny, RECORDS, 4, "reference")
     count = {
-        (name, column): set(table[column][table["modality"] == name].tolist())
+        (name, column): set(table[column][table["group"] == name].tolist())
         for name in MODALITIES
         for column in COUNTS[:2]
     }
@@ -279,7 +283,7 @@ def test_counts(tiny: Adapter) -> None:
     assert count["text", "num_samples"] == count["prompt", "num_samples"] == {7}
     assert count["special", "num_tokens"] == {5 * 3 + 7 * 4}
     assert count["audio", "num_samples"] == count["audio", "num_tokens"] == {0}
-    lengths = [encode(tiny, [sample]).token_modality.numel() for sample in RECORDS]
+    lengths = [encode(tiny, [sample]).token_kind.numel() for sample in RECORDS]
     assert count["prompt", "num_tokens"] == {sum(lengths)}
 
 

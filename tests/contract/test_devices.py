@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lode.checks.model import check_model, check_runtime
 from lode.engine.errors import UserError
+from lode.grouping.modality import GROUPS
 from lode.importance.statistics import home_of
 from lode.media import encode_audio
 from lode.model import adapter as adapters
@@ -24,7 +25,7 @@ from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.loading import load, prove
 from lode.model.opening import open_model
-from lode.shapes import MODALITIES, TOKEN_MODALITIES
+from lode.model.tokens import TOKEN_KINDS
 from lode.stages.benchmark_ablation import CLEAN, NeuronSet, ablate_batch
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
@@ -33,6 +34,8 @@ from tests.families import load_family, save
 from tests.pretend_devices import spread
 from tests.switching import INTERVENTIONS, intervention
 from tests.tiny_model import NUM_LAYERS, RECORDS, load_tiny, model_config
+
+MODALITIES = tuple(GROUPS)
 
 KEY = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
 SETS = [CLEAN, NeuronSet(KEY, np.array([(0, 3), (0, 9), (1, 4), (2, 7)]))]
@@ -195,13 +198,13 @@ def test_half_precision_is_summed_up_in_double(tiny_manifest: Path, dtype: str) 
     captured = capture(half, RECORDS, 1, "reference")
     summed = [tensor for sums in captured.totals for name, tensor in sums.items() if name != "num_constant"]
     assert {tensor.dtype for tensor in summed} == {torch.float64}
-    text = TOKEN_MODALITIES.index("text")
+    text = TOKEN_KINDS.index("text")
     means = torch.zeros(NUM_LAYERS, half.num_neurons, dtype=torch.float64)
     for sample in RECORDS:
         batch = encode(half, [sample])
         with torch.inference_mode(), recorded(half) as seen:
             half.model(**batch.inputs, use_cache=False)
-        means += torch.stack(seen).double()[:, batch.token_modality[0] == text].mean(1)
+        means += torch.stack(seen).double()[:, batch.token_kind[0] == text].mean(1)
     columns = captured.columns()
     sums = np.asarray(columns["mean_sum"]).reshape(len(MODALITIES), NUM_LAYERS, -1)[MODALITIES.index("text")]
     np.testing.assert_allclose(sums, means.numpy(), rtol=1e-5, atol=1e-5)

@@ -24,9 +24,9 @@ from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import chat, decode_media, encode, sampling_of
 from lode.model.probe import FeatureCount
+from lode.model.tokens import TOKEN_KINDS
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
-from lode.shapes import TOKEN_MODALITIES
 from lode.stages.capture_activations import capture
 from lode.stages.capture_gradients import attribute
 from lode.study import STUDY, compose
@@ -112,20 +112,20 @@ def test_what_each_token_is(family: Adapter, samples: list[dict[str, Any]]) -> N
     words = family.processor.tokenizer
     special = {number for number, token in words.added_tokens_decoder.items() if token.special}
     batch = encode(family, samples)
-    assert torch.equal(batch.token_modality == -1, batch.inputs["attention_mask"] == 0)
-    assert (batch.token_modality[:, 1:] < 0).int().diff(dim=1).le(0).all(), "padding is left"
+    assert torch.equal(batch.token_kind == -1, batch.inputs["attention_mask"] == 0)
+    assert (batch.token_kind[:, 1:] < 0).int().diff(dim=1).le(0).all(), "padding is left"
     with FeatureCount() as count:
         logits(family, batch.inputs)
-    media = [TOKEN_MODALITIES.index(kind) for kind in ("image", "video", "audio")]
-    assert torch.isin(batch.token_modality, torch.tensor(media)).sum() == count.num_places == count.num_features
+    media = [TOKEN_KINDS.index(kind) for kind in ("image", "video", "audio")]
+    assert torch.isin(batch.token_kind, torch.tensor(media)).sum() == count.num_places == count.num_features
     for row, sample in enumerate(samples):
-        codes, ids = batch.token_modality[row], batch.inputs["input_ids"][row]
-        held = {TOKEN_MODALITIES[code] for code in codes.tolist() if code >= 0} - {"text", "special"}
+        codes, ids = batch.token_kind[row], batch.inputs["input_ids"][row]
+        held = {TOKEN_KINDS[code] for code in codes.tolist() if code >= 0} - {"text", "special"}
         assert held == {m["kind"] for m in sample["media"]}
-        text = ids[codes == TOKEN_MODALITIES.index("text")]
+        text = ids[codes == TOKEN_KINDS.index("text")]
         assert not set(text.tolist()) & special, words.decode(text)
         assert sample["prompt"] in words.decode(text)
-        assert (codes == TOKEN_MODALITIES.index("special")).any()
+        assert (codes == TOKEN_KINDS.index("special")).any()
 
 
 def by_the_processor(adapter: Adapter, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
@@ -197,7 +197,7 @@ def test_attributions_do_not_depend_on_the_batch(family: Adapter, samples: list[
             np.testing.assert_allclose(one[name], other[name], rtol=1e-3, atol=1e-4 * size, err_msg=name)
     assert (one["act_grad_sum"][held] > 0).mean() > 0.5
     for medium in family.config.media_tokens:
-        assert np.any(one["patching_abs_sum"][np.asarray(one["modality"]) == medium] > 0), medium
+        assert np.any(one["patching_abs_sum"][np.asarray(one["group"]) == medium] > 0), medium
 
 
 def test_gold_likelihood_is_finite(family: Adapter, samples: list[dict[str, Any]]) -> None:

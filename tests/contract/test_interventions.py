@@ -16,8 +16,8 @@ from torch import Tensor
 from lode.intervention import SHAM, Site, acted_on, switched
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_replies, append_tokens, encode
+from lode.model.tokens import REPLY, TOKEN_KINDS
 from lode.model.weights import zeroed_columns
-from lode.shapes import REPLY, TOKEN_MODALITIES
 from tests.switching import INTERVENTIONS, donors, intervention, on
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, record
 
@@ -106,7 +106,7 @@ def test_a_batch_is_its_samples_one_by_one(tiny: Adapter, batch: Batch, name: st
     for row, sample in enumerate(SAMPLES):
         alone = encode(tiny, [sample])
         part = None if means is None else [layer[[row]] for layer in means]
-        with switched(tiny, made, SOME, "text", alone.token_modality, part):
+        with switched(tiny, made, SOME, "text", alone.token_kind, part):
             torch.testing.assert_close(logits(tiny, alone.inputs)[0, -1], together[row], rtol=1e-4, atol=1e-4)
 
 
@@ -115,7 +115,7 @@ def test_sham_of_every_intervention(tiny: Adapter, batch: Batch, name: str) -> N
     """A hook that multiplies by 1, on every neuron."""
     before = logits(tiny, batch.inputs)
     means = donors(tiny, intervention(tiny, name), SAMPLES)
-    with switched(tiny, SHAM, ALL, "image", batch.token_modality, means):
+    with switched(tiny, SHAM, ALL, "image", batch.token_kind, means):
         assert torch.equal(logits(tiny, batch.inputs), before)
 
 
@@ -147,11 +147,11 @@ def test_only_the_tokens_asked_for_change(
     with switched(tiny, made, SOME, modality, codes, donors(tiny, made, SAMPLES)), gate(tiny, 0) as seen:
         logits(tiny, inputs)
     prompt = (codes >= 0) & (codes != REPLY)
-    members = {"image": [TOKEN_MODALITIES.index("image")], "special_text": [0, 1]}
+    members = {"image": [TOKEN_KINDS.index("image")], "special_text": [0, 1]}
     own = torch.isin(codes, torch.tensor(members[modality]))
-    asked = {"all": codes >= 0, "own": own, "generated": codes == REPLY}[tokens]
-    asked = asked & {"both": codes >= 0, "prefill": prompt, "decode": codes == REPLY}[passes]
-    differ = (clean[0] != seen[0]) & (codes >= 0)[..., None]
+    asked = {"all": codes != -1, "own": own, "generated": codes == REPLY}[tokens]
+    asked = asked & {"both": codes != -1, "prefill": prompt, "decode": codes == REPLY}[passes]
+    differ = (clean[0] != seen[0]) & (codes != -1)[..., None]
     if made.in_weights and made.everywhere:
         assert not differ.any(), "weights act behind the gate"
         return
@@ -167,14 +167,14 @@ def test_only_the_tokens_asked_for_change(
 @every_intervention
 def test_own_tokens_leave_earlier_ones_untouched(tiny: Adapter, batch: Batch, name: str) -> None:
     """Up to the last layer: attention is causal, and text after the image is the last."""
-    image = TOKEN_MODALITIES.index("image")
+    image = TOKEN_KINDS.index("image")
     made = intervention(tiny, name, "intervention.tokens=own")
     with gate(tiny, NUM_LAYERS - 1) as clean:
         logits(tiny, batch.inputs)
     with on(tiny, made, [(0, 3), (1, 4)], SAMPLES, batch, "image"), gate(tiny, NUM_LAYERS - 1) as seen:
         logits(tiny, batch.inputs)
-    before = (batch.token_modality == image).cumsum(1) == 0
-    before &= batch.token_modality >= 0
+    before = (batch.token_kind == image).cumsum(1) == 0
+    before &= batch.token_kind >= 0
     assert before.any(1).all()
     assert torch.equal(clean[0][before], seen[0][before])
     assert not torch.equal(clean[0][~before], seen[0][~before])
@@ -212,7 +212,7 @@ def test_one_pass_over_a_reply_is_decoding_it(tiny: Adapter, batch: Batch, name:
         spoken[:, next(forced)] = 0
         return spoken
 
-    with torch.inference_mode(), switched(tiny, made, SOME, "image", batch.token_modality, means):
+    with torch.inference_mode(), switched(tiny, made, SOME, "image", batch.token_kind, means):
         said = tiny.model.generate(
             **batch.inputs, **options, logits_processor=[say], output_logits=True, return_dict_in_generate=True
         )
@@ -233,7 +233,7 @@ def test_tokens_of_a_set(tiny: Adapter) -> None:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 ACTIVATIONS = torch.tensor([[[9.0, 9.0, 9.0], [1.0, -2.0, 3.0], [4.0, 5.0, -6.0], [7.0, 8.0, 0.5]]])
-CODES = torch.tensor([[-1, TOKEN_MODALITIES.index("text"), TOKEN_MODALITIES.index("image"), REPLY]])
+CODES = torch.tensor([[-1, TOKEN_KINDS.index("text"), TOKEN_KINDS.index("image"), REPLY]])
 DONORS = torch.tensor([[[10.0, 11.0], [20.0, 21.0], [30.0, 31.0], [40.0, 41.0], [50.0, 51.0]]])
 SITE = Site(ACTIVATIONS, ACTIVATIONS[..., [0, 2]], CODES, torch.tensor([[1.0, 2.0], [5.0, 10.0]]), DONORS)
 #: By name and options, at the text, image and reply token of neurons 0 and 2.
@@ -282,14 +282,14 @@ def test_zero_is_a_zero_column_and_a_zero_activation(
     for made in (prefill, scaled, constant, own):
         with on(tiny, made, neurons, SAMPLES, batch, "prompt"):
             hooked = logits(tiny, batch.inputs)
-        real = batch.token_modality >= 0
+        real = batch.token_kind >= 0
         torch.testing.assert_close(hooked[real], switched_off[real], rtol=1e-5, atol=1e-5)
     assert not torch.equal(switched_off, logits(tiny, batch.inputs))
 
 
 def test_minimum_does_not_see_padding(tiny: Adapter, batch: Batch) -> None:
     """The padded values are made the smallest of all, and must not count."""
-    real = batch.token_modality >= 0
+    real = batch.token_kind >= 0
 
     def lower_padding(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
         return output.masked_fill(~real[..., None], -50.0)

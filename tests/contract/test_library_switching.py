@@ -10,6 +10,7 @@ from PIL import Image
 
 import lode
 from lode.engine.errors import UserError
+from lode.grouping.modality import grouping
 from lode.intervention import from_config
 from lode.intervention._reference import class_means
 from lode.library.opening import Model
@@ -38,10 +39,10 @@ def test_zero_is_zeroed_columns(model: Model) -> None:
 def test_a_hook_acts_where_it_should_and_goes(model: Model, tokens: str) -> None:
     clean = ask(model)
     options = (f"intervention.tokens={tokens}", "intervention.options.value=2.0")
-    with restored(model), lode.switched(model, SOME, "constant", *options, modality="text"):
+    with restored(model), lode.switched(model, SOME, "constant", *options, group="text"):
         during = ask(model)
     assert during.content != clean.content
-    with restored(model), lode.switched(model, SOME, "constant", *options, modality="image"):
+    with restored(model), lode.switched(model, SOME, "constant", *options, group="image"):
         assert (ask(model).content == clean.content) == (tokens == "own")  # there is no image
 
 
@@ -49,7 +50,9 @@ def test_a_hook_acts_where_it_should_and_goes(model: Model, tokens: str) -> None
 def test_an_answer_is_what_a_run_predicts(model: Model, picture: Image.Image, arguments: tuple[str, ...]) -> None:
     sample = {**record("a", PROMPT, image=1), "meta": "{}"}
     sets = [NeuronSet({**CLEAN.key, "set_name": "image", "kind": "method"}, np.array(SOME))]
-    ((row,),) = ablate_batch(model.adapter, [sample], sets, from_config(section(*arguments)), MAX_NEW_TOKENS)
+    ((row,),) = ablate_batch(
+        model.adapter, [sample], sets, from_config(section(*arguments), grouping()), MAX_NEW_TOKENS
+    )
     with lode.switched(model, rows(set_name=["image"] * 3), *arguments):
         found = ask(model, picture)
     assert (found.content, found.stopping) == (row["gold_log_likelihood"], row["end_log_likelihood"])
@@ -92,10 +95,10 @@ def test_a_direct_call_passes_by_no_switch(model: Model) -> None:
 
 def test_class_means_come_from_the_importance_table(model: Model) -> None:
     table = captured_importance(num_layers=NUM_LAYERS, num_neurons=NUM_NEURONS)
-    value = class_means(table)["image"][0, 2, 7]
+    value = class_means(table, grouping())["image"][0, 2, 7]
     with lode.switched(model, [(2, 7)], "constant", f"intervention.options.value={value}"):
         expected = ask(model)
-    with restored(model), lode.switched(model, [(2, 7)], "class_mean", modality="image", importance=table):
+    with restored(model), lode.switched(model, [(2, 7)], "class_mean", group="image", importance=table):
         assert ask(model).content == pytest.approx(expected.content, abs=1e-5)
 
 
@@ -106,13 +109,13 @@ def test_class_means_come_from_the_importance_table(model: Model) -> None:
         (("constant", "+intervention.options.valeu=1"), {}, "unknown option of intervention constant 'valeu'"),
         (("zero", "seed=1"), {}, "expected one that starts with intervention."),
         (("resample",), {}, "takes values from another sample of the same benchmark"),
-        (("zero", "intervention.tokens=own"), {}, "asks for the modality of the set"),
-        (("zero",), {"modality": "sight"}, "unknown modality 'sight'"),
-        (("class_mean",), {"modality": "text"}, "takes values from the importance table"),
-        (("class_mean",), {"modality": "audio", "importance": captured_importance()}, "unknown modality of the impo"),
+        (("zero", "intervention.tokens=own"), {}, "asks for the group of the set"),
+        (("zero",), {"group": "sight"}, "unknown group 'sight'"),
+        (("class_mean",), {"group": "text"}, "takes values from the importance table"),
+        (("class_mean",), {"group": "audio", "importance": captured_importance()}, "unknown group of the impo"),
         (
             ("class_mean",),
-            {"modality": "text", "importance": captured_importance()},
+            {"group": "text", "importance": captured_importance()},
             r"importance of \(4, 60\)",
         ),
     ],
@@ -125,7 +128,7 @@ def test_a_switch_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("columns", "modality"),
+    ("columns", "group"),
     [
         ({"set_name": ["text"] * 3}, "text"),
         ({"set_name": ["image"] * 3}, "image"),
@@ -133,9 +136,9 @@ def test_a_switch_that_cannot_be_is_refused(
         ({"set_name": ["all"] * 3}, "prompt"),
     ],
 )
-def test_a_set_says_its_modality(model: Model, picture: Image.Image, columns: Any, modality: str) -> None:
+def test_a_set_says_its_group(model: Model, picture: Image.Image, columns: Any, group: str) -> None:
     arguments = (model, rows(**columns), "constant", "intervention.tokens=own")
-    with lode.switched(model, SOME, *arguments[2:], modality=modality):
+    with lode.switched(model, SOME, *arguments[2:], group=group):
         expected = ask(model, picture)
     with lode.switched(*arguments):
         assert ask(model, picture) == expected

@@ -18,7 +18,7 @@ from lode.model.adapter import Adapter, find_parts
 from lode.model.encoding import ARGUMENTS, encode
 from lode.model.loading import prove
 from lode.model.probe import noise
-from lode.shapes import TOKEN_MODALITIES
+from lode.model.tokens import TOKEN_KINDS
 from lode.study import compose
 from tests.families import load_family, save
 from tests.tiny_model import record
@@ -49,7 +49,7 @@ def test_audio_tokens_are_as_many_as_the_encoder_gives(family: Callable[[str], A
         batch = encode(adapter, [{**record("s", "what?"), "media": [vars(sound)]}])
         num_frames = batch.inputs["feature_attention_mask"].sum(-1)
         _, expected = adapter.model.model.audio_tower._get_feat_extract_output_lengths(num_frames)
-        assert (batch.token_modality == TOKEN_MODALITIES.index("audio")).sum() == expected.item() > 0
+        assert (batch.token_kind == TOKEN_KINDS.index("audio")).sum() == expected.item() > 0
 
 
 def test_a_deaf_model_is_refused_by_the_name_of_the_argument(
@@ -109,7 +109,7 @@ def test_samples_that_a_model_does_not_take(family: Callable[[str], Adapter]) ->
 
 def test_two_kinds_of_media_in_one_sample(family: Callable[[str], Adapter]) -> None:
     batch = encode(family("qwen2_5_omni_7b"), [shown("audio", "image"), shown("video"), shown()])
-    held = [{TOKEN_MODALITIES[code] for code in row if code > 1} for row in batch.token_modality.tolist()]
+    held = [{TOKEN_KINDS[code] for code in row if code > 1} for row in batch.token_kind.tolist()]
     assert held == [{"audio", "image"}, {"video"}, set()]
 
 

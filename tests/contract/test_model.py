@@ -15,9 +15,9 @@ from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, find_parts, token_id
 from lode.model.encoding import append_tokens, encode
 from lode.model.loading import prove
+from lode.model.tokens import TOKEN_KINDS
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
-from lode.shapes import TOKEN_MODALITIES
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, load_tiny, model_config, record
 
 SOME = [(0, 3), (0, 40), (2, 7)]
@@ -63,9 +63,9 @@ def test_parts_are_found(tiny: Adapter) -> None:
 def test_what_each_token_is(tiny: Adapter) -> None:
     """84 x 84 pixels are 6 x 6 patches, merged two by two: 9 image tokens."""
     batch = encode(tiny, [record("a", "what is this?", image=1)])
-    codes, ids = batch.token_modality[0].tolist(), batch.inputs["input_ids"][0].tolist()
+    codes, ids = batch.token_kind[0].tolist(), batch.inputs["input_ids"][0].tolist()
     runs = [
-        (TOKEN_MODALITIES[code], tiny.processor.tokenizer.decode([token for _, token in run]))
+        (TOKEN_KINDS[code], tiny.processor.tokenizer.decode([token for _, token in run]))
         for code, run in groupby(zip(codes, ids, strict=True), key=lambda pair: pair[0])
     ]
     assert runs == [
@@ -91,10 +91,10 @@ def test_padding_is_left_and_has_no_modality(tiny: Adapter) -> None:
     padding = batch.inputs["attention_mask"] == 0
     assert padding[:, 0].any()
     assert not padding[:, -1].any()
-    assert torch.equal(batch.token_modality == -1, padding)
+    assert torch.equal(batch.token_kind == -1, padding)
     for row, sample in enumerate(RECORDS):
-        alone = encode(tiny, [sample]).token_modality[0]
-        assert torch.equal(batch.token_modality[row, -len(alone) :], alone)
+        alone = encode(tiny, [sample]).token_kind[0]
+        assert torch.equal(batch.token_kind[row, -len(alone) :], alone)
         assert padding[row].sum() == padding.shape[1] - len(alone)
 
 

@@ -16,12 +16,12 @@ from lode.importance.statistics import Statistics
 from lode.model.adapter import Adapter, find_parts
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import encode
+from lode.model.tokens import TOKEN_KINDS
 from lode.model.weights import zeroed_columns
 from lode.planting.calibration import observe, with_answers
 from lode.planting.plant import plant
 from lode.planting.proof import neurons_of, prove_planting
 from lode.planting.wide import widen
-from lode.shapes import TOKEN_MODALITIES
 from lode.stages.capture_activations import capture
 from lode.study import compose
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
@@ -137,8 +137,8 @@ def test_a_planted_neuron_writes_on_its_modality_and_nowhere_else(
     batch = encode(after, RECORDS)
     with watched(after.down_proj, of_input=True) as hidden, torch.inference_mode():
         after.model(**batch.inputs, use_cache=False)
-    inside = batch.token_modality == TOKEN_MODALITIES.index(modality)
-    others = (batch.token_modality >= 0) & ~inside
+    inside = batch.token_kind == TOKEN_KINDS.index(modality)
+    others = (batch.token_kind >= 0) & ~inside
     pairs = neurons_of(random_model.truth, role, modality)
     assert len(pairs) == {"planted": 2 * NUM_LAYERS, "redundant": 2 * (NUM_LAYERS - 1)}[role]
     for layer, neuron in pairs:
@@ -153,9 +153,9 @@ def test_strength_is_how_far_gates_are_down_elsewhere(tiny: Adapter, strength: f
     batch = encode(model.after, RECORDS)
     with watched(model.after.activation, of_input=False) as gates, torch.inference_mode():
         model.after.model(**batch.inputs, use_cache=False)
-    real = batch.token_modality >= 0
+    real = batch.token_kind >= 0
     for modality in MODALITIES:
-        inside = batch.token_modality == TOKEN_MODALITIES.index(modality)
+        inside = batch.token_kind == TOKEN_KINDS.index(modality)
         for layer, neuron in neurons_of(model.truth, "planted", modality):
             own = gates[layer][..., neuron]
             hosts = [row["neuron"] for row in model.truth if row["layer"] == layer and row["role"] == "host"]
@@ -184,7 +184,7 @@ def test_of_a_redundant_pair_one_is_enough(random_model: Planted) -> None:
     """While either is on, the sentinel is silent at every token; with both off it speaks on the modality alone."""
     after, truth = random_model.after, random_model.truth
     batch = encode(after, RECORDS)
-    real = batch.token_modality >= 0
+    real = batch.token_kind >= 0
 
     def sentinels(modality: str, off: list[tuple[int, int]]) -> list[Tensor]:
         with zeroed_columns(after, off), watched(after.down_proj, of_input=True) as hidden, torch.inference_mode():
@@ -193,7 +193,7 @@ def test_of_a_redundant_pair_one_is_enough(random_model: Planted) -> None:
 
     for modality in MODALITIES:
         pairs, first = (neurons_of(truth, role, modality) for role in ("redundant", "redundant_one"))
-        inside = batch.token_modality[real] == TOKEN_MODALITIES.index(modality)
+        inside = batch.token_kind[real] == TOKEN_KINDS.index(modality)
         for one in (first, sorted(set(pairs) - set(first))):
             assert len(one) == NUM_LAYERS - 1
             assert all(torch.count_nonzero(heard) == 0 for heard in sentinels(modality, one))
@@ -209,7 +209,7 @@ def test_planted_neurons_are_of_ordinary_size_and_the_unspecific_are_large(rando
         with watched(adapter.down_proj, of_input=True) as hidden, torch.inference_mode():
             for batch in batches:
                 adapter.model(**batch.inputs, use_cache=False)
-        code, found = TOKEN_MODALITIES.index(modality), []
+        code, found = TOKEN_KINDS.index(modality), []
         for layer, module in enumerate(adapter.down_proj):
             parts = [hidden[layer + NUM_LAYERS * i][batch.modality == code] for i, batch in enumerate(batches)]
             found.append((torch.cat(parts).abs().mean(0) * module.weight.norm(dim=0)).numpy())
@@ -223,7 +223,7 @@ def test_planted_neurons_are_of_ordinary_size_and_the_unspecific_are_large(rando
             if entry["role"] == "large_unspecific":
                 assert size > high
             elif entry["role"] in ("planted", "redundant"):
-                assert low < size < high if entry["modality"] == modality else size == 0
+                assert low < size < high if entry["group"] == modality else size == 0
 
 
 def test_large_unspecific_neurons_do_not_cancel(random_model: Planted) -> None:
@@ -268,8 +268,8 @@ def test_truth_lists_every_neuron_once_in_order(random_model: Planted) -> None:
 def test_pairs_are_of_the_modalities_that_were_asked_for(tiny: Adapter) -> None:
     truth = planted(tiny, SAMPLES, paired=["image"]).truth
     for role in ("redundant", "sentinel"):
-        assert {row["modality"] for row in truth if row["role"] == role} == {"image"}
-    assert {row["modality"] for row in truth if row["role"] == "planted"} == set(MODALITIES)
+        assert {row["group"] for row in truth if row["role"] == role} == {"image"}
+    assert {row["group"] for row in truth if row["role"] == "planted"} == set(MODALITIES)
 
 
 def test_seeds_plant_elsewhere_and_repeat(tiny: Adapter, random_model: Planted) -> None:
@@ -293,7 +293,7 @@ def test_a_wrong_truth_is_refused(random_model: Planted) -> None:
     refused("specific_mute", "does not act|is not as designed", role="planted")
     refused("dead", "does not act", role="existing")
     refused("existing", "acts", role="dead")
-    wrong = next(entry["modality"] for entry in random_model.truth if entry["role"] == "planted")
+    wrong = next(entry["group"] for entry in random_model.truth if entry["role"] == "planted")
     refused("planted", "is not as designed", modality="image" if wrong != "image" else "text")
 
 

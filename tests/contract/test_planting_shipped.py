@@ -12,6 +12,7 @@ from transformers import AutoModelForImageTextToText
 
 from lode.engine.paths import ROOT
 from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
+from lode.grouping.modality import grouping
 from lode.importance.aggregation import importance_columns
 from lode.importance.statistics import Recording
 from lode.model.answering import judge_gold, prepare_batch
@@ -101,12 +102,12 @@ def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) ->
         statistics[name] = [pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)]
     table = pa.table(with_nulls(importance_columns(statistics), IMPORTANCE), schema=IMPORTANCE.schema)
     selection = OmegaConf.create(
-        {"modality_split": "special_text_separate", "modalities": MODALITIES, "ratio": 0.02, "options": {}}
+        {"group_split": "special_text_separate", "modalities": MODALITIES, "ratio": 0.02, "options": {}}
     )
     for plugin, least, most in ((size, 0, 2), (mean_difference, 5, np.inf)):
-        for rating in rate(table, truth, plugin, selection, 1):
+        for rating in rate(table, truth, grouping(), plugin, selection, 1):
             chance = rating["num_positive"] / rating["num_neurons"]
-            assert least * chance <= rating["average_precision"] <= most * chance, rating["modality"]
+            assert least * chance <= rating["average_precision"] <= most * chance, rating["group"]
 
 
 def test_the_rule_records_what_it_did(shipped: tuple[Path, dict[str, Rows]]) -> None:

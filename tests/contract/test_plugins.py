@@ -29,8 +29,8 @@ from workflow.check import open_experiment
 CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "dataset": {"samples": ("split", "num_samples", "seed")},
     "selection": {
-        "select_neurons": ("table", "modalities", "ratio", "seed"),
-        "score_neurons": ("table", "modalities"),
+        "select_neurons": ("table", "groups", "ratio", "seed"),
+        "score_neurons": ("table", "groups"),
         "check_options": (),
     },
     "intervention": {"new_values": ("site",)},

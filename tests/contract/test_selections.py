@@ -13,8 +13,8 @@ import pytest
 from lode.checks.experiment import validate_experiment
 from lode.checks.names import known_plugins
 from lode.engine.errors import UserError
+from lode.grouping.modality import SPLITS
 from lode.selection import SWITCHES, num_asked
-from lode.shapes import MODALITY_SPLITS
 from lode.study import STUDY, compose
 from tests.dense_tables import captured_importance
 
@@ -42,8 +42,8 @@ def replaced(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.column_names.index(name), table.schema.field(name), [values])
 
 
-def select(name: str, table: pa.Table, modalities: Any = THREE, ratio: float = 0.1) -> dict[str, Any]:
-    return plugin(name).select_neurons(table, list(modalities), ratio, 1, **options(name))
+def select(name: str, table: pa.Table, groups: Any = THREE, ratio: float = 0.1) -> dict[str, Any]:
+    return plugin(name).select_neurons(table, list(groups), ratio, 1, **options(name))
 
 
 def test_every_plugin_has_a_yaml_of_its_name() -> None:
@@ -52,7 +52,7 @@ def test_every_plugin_has_a_yaml_of_its_name() -> None:
 
 @pytest.mark.parametrize("name", PLUGINS)
 def test_facts(name: str) -> None:
-    assert plugin(name).MIN_MODALITIES in (1, 2)
+    assert plugin(name).MIN_GROUPS in (1, 2)
     for key, value in plugin(name).NEEDS.items():
         section, field = key.split(".")
         assert not compose()[section][field], "off by default"
@@ -70,25 +70,25 @@ def test_options_of_all_functions_agree(name: str) -> None:
     assert defaults(inspect.unwrap(module.score_neurons), 2) == checked
 
 
-@pytest.mark.parametrize("split", MODALITY_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("ratio", [0.001, 0.05, 1.0])
 @pytest.mark.parametrize("name", CHOICES)
 def test_sets_are_valid(name: str, ratio: float, split: str) -> None:
-    modalities = [m for m in MODALITY_SPLITS[split] if m not in ("video", "audio")]
-    if len(modalities) < plugin(name).MIN_MODALITIES:
-        with pytest.raises(UserError, match=r"compares modalities.*modality_split"):
-            select(name, importance(), modalities, ratio)
+    groups = [m for m in SPLITS[split] if m not in ("video", "audio")]
+    if len(groups) < plugin(name).MIN_GROUPS:
+        with pytest.raises(UserError, match=r"compares groups.*group_split"):
+            select(name, importance(), groups, ratio)
         return
-    sets, again = (select(name, importance(), modalities, ratio) for _ in range(2))
-    assert list(sets) == modalities
-    for modality, (pairs, scores) in sets.items():
+    sets, again = (select(name, importance(), groups, ratio) for _ in range(2))
+    assert list(sets) == groups
+    for group, (pairs, scores) in sets.items():
         assert pairs.shape == (len(scores), 2)
         assert np.issubdtype(pairs.dtype, np.integer)
         assert np.all((pairs >= 0) & (pairs < [NUM_LAYERS, NUM_NEURONS]))
         assert len(np.unique(pairs, axis=0)) == len(pairs)
         assert np.isfinite(scores).all()
-        np.testing.assert_array_equal(again[modality][0], pairs)
-        np.testing.assert_array_equal(again[modality][1], scores)
+        np.testing.assert_array_equal(again[group][0], pairs)
+        np.testing.assert_array_equal(again[group][1], scores)
     chosen = np.unique(np.concatenate([pairs for pairs, _ in sets.values()]), axis=0)
     assert len(chosen) <= num_asked(ratio, NUM_LAYERS * NUM_NEURONS)
 
@@ -117,7 +117,7 @@ def test_permuting_neurons_permutes_the_sets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_order_of_modalities_does_not_matter(name: str) -> None:
+def test_order_of_groups_does_not_matter(name: str) -> None:
     forwards, backwards = (
         plugin(name).score_neurons(importance(), list(order), **options(name)) for order in (THREE, THREE[::-1])
     )
@@ -125,10 +125,10 @@ def test_order_of_modalities_does_not_matter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PLUGINS if name != "miner"])
-def test_other_modalities_of_the_table_do_not_matter(name: str) -> None:
-    """Unions such as `prompt` are in the table, and must not count as one more modality."""
+def test_other_groups_of_the_table_do_not_matter(name: str) -> None:
+    """Unions such as `prompt` are in the table, and must not count as one more group."""
     table = importance()
-    outside = ~np.isin(np.asarray(table["modality"]), THREE)
+    outside = ~np.isin(np.asarray(table["group"]), THREE)
     changed = replaced(table, "mean_sum", np.asarray(table["mean_sum"]) + 100 * outside)
     changed = replaced(changed, "abs_mean_sum", np.asarray(table["abs_mean_sum"]) + 100 * outside)
     before, after = (plugin(name).score_neurons(t, list(THREE), **options(name)) for t in (table, changed))
@@ -154,8 +154,8 @@ def test_what_is_not_finite_is_refused_or_not_read(name: str) -> None:
     if isinstance(found, str):
         assert "NaN" in found
         return
-    for modality, whole in select(name, importance()).items():
-        for broken, right in zip(found[modality], whole, strict=True):
+    for group, whole in select(name, importance()).items():
+        for broken, right in zip(found[group], whole, strict=True):
             np.testing.assert_array_equal(broken, right)
 
 
@@ -168,10 +168,10 @@ def test_ratio_is_checked(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLUGINS)
 def test_dead_neurons_come_last(name: str) -> None:
-    """A neuron that is never active in any modality is no better than any other, whatever the selector measures."""
+    """A neuron that is never active in any group is no better than any other, whatever the selector measures."""
     table = importance()
     dead = np.asarray(table["neuron"]) < 6
-    for column in table.column_names[3:]:
+    for column in table.column_names[4:]:
         values = table[column].combine_chunks()
         if pa.types.is_list(values.type):
             counts = values.flatten().to_numpy().reshape(table.num_rows, -1).copy()
@@ -214,12 +214,12 @@ def test_needs_are_checked_while_the_graph_is_built(name: str) -> None:
             planned(name)
 
 
-@pytest.mark.parametrize("name", [name for name in PLUGINS if plugin(name).MIN_MODALITIES == 2])
+@pytest.mark.parametrize("name", [name for name in PLUGINS if plugin(name).MIN_GROUPS == 2])
 def test_a_contrast_is_checked_while_the_graph_is_built(name: str) -> None:
     needs = [f"{key}={str(value).lower()}" for key, value in plugin(name).NEEDS.items()]
-    with pytest.raises(UserError, match=r"needs at least 2.*modality_split prompt.*hold prompt"):
-        planned(name, "selection.modality_split=prompt", *needs)
+    with pytest.raises(UserError, match=r"needs at least 2.*group_split prompt.*hold prompt"):
+        planned(name, "selection.group_split=prompt", *needs)
     with pytest.raises(UserError, match=r"needs at least 2.*hold text\."):
         planned(name, *needs, mined=frozenset({"text"}))
     with pytest.raises(UserError, match=r"text, special_text.*share tokens"):
-        planned(name, "selection.modalities=[text,special_text]", *needs)
+        planned(name, "selection.groups=[text,special_text]", *needs)

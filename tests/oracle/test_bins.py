@@ -9,16 +9,18 @@ import torch
 from jaxtyping import Float
 from scipy.stats import rankdata
 
+from lode.grouping.modality import GROUPS
 from lode.importance import statistics
 from lode.importance.histogram import count_by_bin
 from lode.importance.statistics import Recording
 from lode.model.loading import load
 from lode.selection.auroc import NEEDS, auroc
-from lode.shapes import MODALITIES
 from lode.stages.capture_activations import capture
 from lode.stages.download_model import run as download
 from lode.stages.prepare_dataset import row
 from lode.study import compose, restrict
+
+MODALITIES = tuple(GROUPS)
 
 HELD = [MODALITIES.index(name) for name in ("text", "special", "image")]
 Captured = list[tuple[torch.Tensor, torch.Tensor]]

@@ -12,13 +12,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from lode.grouping.modality import GROUPS
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
-from lode.shapes import MEMBERS, MODALITIES, TOKEN_MODALITIES
+from lode.model.tokens import TOKEN_KINDS
 from lode.stages.capture_gradients import attribute, integrated_gradients
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, load_tiny
+
+MODALITIES = tuple(GROUPS)
 
 ALPHA, NUM_STEPS, STEP = 0.3, 3, 1e-4
 IMAGE = 2  # a record with an image and an answer of five tokens
@@ -54,9 +57,9 @@ class Plain:
         batch = encode(adapter, [sample])
         ids = adapter.processor.tokenizer(sample["answers"][0], add_special_tokens=False)["input_ids"]
         self.inputs = append_gold(adapter, batch, [sample]).inputs
-        self.ids, self.length = ids, batch.token_modality.shape[1]
-        codes = [TOKEN_MODALITIES[code] for code in batch.token_modality[0].tolist()]
-        self.tokens = {name: [t for t, code in enumerate(codes) if code in MEMBERS[name]] for name in MODALITIES}
+        self.ids, self.length = ids, batch.token_kind.shape[1]
+        codes = [TOKEN_KINDS[code] for code in batch.token_kind[0].tolist()]
+        self.tokens = {name: [t for t, code in enumerate(codes) if code in GROUPS[name]] for name in MODALITIES}
 
     @torch.no_grad()
     def loss(self, changes: dict[int, Change] | None = None) -> float:
@@ -98,7 +101,7 @@ def captured(precise: Adapter) -> Table:
     """What the stage keeps of the one sample, by column (modality, layer, neuron)."""
     columns = attribute(precise, [RECORDS[IMAGE]], 1, ALPHA, NUM_STEPS).columns()
     shape = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
-    return {name: np.asarray(values).reshape(shape) for name, values in columns.items() if name != "modality"}
+    return {name: np.asarray(values).reshape(shape) for name, values in columns.items() if name != "group"}
 
 
 def assert_captured(captured: Table, name: str, modality: str, pair: tuple[int, int], expected: float) -> None:

@@ -41,7 +41,7 @@ def test_miner_selects_the_best_of_its_scores(strategy: str, mix: str) -> None:
 def test_la_mu_scores_are_the_mixed_importance() -> None:
     importance = table(0)
     scores = miner.score_neurons(importance, ["image"], "LA_MU", {"mean": 0.5, "max": 0.5})
-    rows = importance.filter(pc.equal(importance["modality"], "image"))
+    rows = importance.filter(pc.equal(importance["group"], "image"))
     expected = (rows["mean"].to_numpy() + rows["max"].to_numpy()) / 2
     np.testing.assert_allclose(scores.ravel(), expected)
 

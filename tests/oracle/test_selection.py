@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lode.engine.errors import UserError
+from lode.grouping.modality import GROUPS, SPLITS
+from lode.importance import METRICS
 from lode.selection.miner import select
-from lode.shapes import METRICS, MODALITIES, MODALITY_SPLITS
 from tests.oracle import slow_miner
+
+MODALITIES = tuple(GROUPS)
 
 DETERMINISTIC = ("adaptive", "LA_MU", "LU_MA", "uniform")
 STRATEGIES = (*DETERMINISTIC, "random")
@@ -26,36 +29,36 @@ MIXES = (
     (0.0, 0.25, 0.25, 0.0, 0.5),
     (0.2, 0.2, 0.2, 0.2, 0.2),
 )
-SPLIT = MODALITY_SPLITS["special_text_separate"]
+SPLIT = SPLITS["special_text_separate"]
 
 Sets = dict[str, set[tuple[int, int]]]
 
 
-def fast(importance, modalities, mix, ratio, strategy, seed=0) -> Sets:
+def fast(importance, groups, mix, ratio, strategy, seed=0) -> Sets:
     """The implementation under test, after a check of the form of what it returns."""
-    result = select(importance, modalities, mix, ratio, strategy, seed=seed)
+    result = select(importance, groups, mix, ratio, strategy, seed=seed)
     num_layers, num_neurons = importance.shape[2:]
     sets = {}
-    for modality, pairs in result.items():
+    for group, pairs in result.items():
         pairs = np.asarray(pairs)
-        assert np.issubdtype(pairs.dtype, np.integer), modality
-        assert pairs.shape == (len(pairs), 2), modality
-        assert np.all((pairs >= 0) & (pairs < [num_layers, num_neurons])), modality
-        sets[modality] = {(int(layer), int(neuron)) for layer, neuron in pairs}
-        assert len(sets[modality]) == len(pairs), f"a neuron twice in {modality}"
+        assert np.issubdtype(pairs.dtype, np.integer), group
+        assert pairs.shape == (len(pairs), 2), group
+        assert np.all((pairs >= 0) & (pairs < [num_layers, num_neurons])), group
+        sets[group] = {(int(layer), int(neuron)) for layer, neuron in pairs}
+        assert len(sets[group]) == len(pairs), f"a neuron twice in {group}"
     return sets
 
 
-def slow(importance, modalities, mix, ratio, strategy) -> Sets:
+def slow(importance, groups, mix, ratio, strategy) -> Sets:
     """The oracle under the same name of arguments."""
-    return slow_miner.select(np.asarray(importance), modalities, mix, ratio, strategy)
+    return slow_miner.select(np.asarray(importance), groups, mix, ratio, strategy)
 
 
 both = pytest.mark.parametrize("implementation", [slow, fast])
 
 
 def random_importance(shape: tuple[int, int, int, int], seed: int, absent: tuple[int, ...] = ()) -> np.ndarray:
-    """Random (metric, modality, layer, neuron), min-max over neurons as the importance stage leaves it."""
+    """Random (metric, group, layer, neuron), min-max over neurons as the importance stage leaves it."""
     out = np.random.default_rng(seed).gamma(0.5, size=shape)
     low, high = out.min(axis=3, keepdims=True), out.max(axis=3, keepdims=True)
     out = (out - low) / (high - low)
@@ -63,9 +66,9 @@ def random_importance(shape: tuple[int, int, int, int], seed: int, absent: tuple
     return out
 
 
-def only_mean(per_modality: list[list[list[float]]]) -> np.ndarray:
-    """Importance whose `mean` is (modality, layer, neuron) as given and whose other metrics mislead."""
-    mean = np.array(per_modality, dtype=np.float64)
+def only_mean(per_group: list[list[list[float]]]) -> np.ndarray:
+    """Importance whose `mean` is (group, layer, neuron) as given and whose other metrics mislead."""
+    mean = np.array(per_group, dtype=np.float64)
     out = np.stack([10 - mean] * 5)
     out[METRICS.index("mean")] = mean
     return out
@@ -88,9 +91,9 @@ HAND_SETS = {
     # 6 / 2 = 3 each. Image 9 8 7; audio 7 6 5. (0, 2) is in both.
     "LA_MU": {"image": {(0, 0), (0, 2), (0, 4)}, "audio": {(1, 0), (0, 2), (0, 1)}},
     # 6 / 2 = 3 a layer. Layer 0: image 9, image 8, image 7. Layer 1: audio 7, image 6, then 4 twice: image (1,0) and
-    # audio (1,1); the smaller modality index wins.
+    # audio (1,1); the smaller group index wins.
     "LU_MA": {"image": {(0, 0), (0, 2), (0, 4), (1, 3), (1, 0)}, "audio": {(1, 0)}},
-    # floor(6 / 4) = 1 a layer and modality.
+    # floor(6 / 4) = 1 a layer and group.
     "uniform": {"image": {(0, 0), (1, 3)}, "audio": {(0, 2), (1, 0)}},
 }
 
@@ -111,7 +114,7 @@ def test_hand_worked_mix(implementation):
 
 
 @both
-def test_a_modality_that_never_occurred_is_not_counted(implementation):
+def test_a_group_that_never_occurred_is_not_counted(implementation):
     # With video counted M would be 3 and floor(6 / 3) = 2; without it floor(6 / 2) = 3, the sets of the case above.
     importance = np.insert(HAND, 1, 0.0, axis=1)
     for strategy in DETERMINISTIC:
@@ -119,7 +122,7 @@ def test_a_modality_that_never_occurred_is_not_counted(implementation):
 
 
 @both
-def test_a_modality_is_absent_only_if_all_metrics_are_zero(implementation):
+def test_a_group_is_absent_only_if_all_metrics_are_zero(implementation):
     # Audio has `prob` only (say, one token per sample and equal activations), and the mix does not look at it: it still
     # occurred, so M = 2 and image gets floor(6 / 2) = 3; audio's are the first three of ten equal zeros.
     importance = HAND.copy()
@@ -157,21 +160,21 @@ def test_k_is_the_floor_of_the_ratio_as_written(implementation, shape, ratio, ex
 
 @pytest.mark.parametrize("strategy", DETERMINISTIC)
 @pytest.mark.parametrize(
-    ("modalities", "shape", "absent"),
-    [(SPLIT, (4, 125), (3,)), (MODALITY_SPLITS["prompt"], (6, 200), ()), (MODALITIES, (3, 67), (1, 4))],
+    ("groups", "shape", "absent"),
+    [(SPLIT, (4, 125), (3,)), (SPLITS["prompt"], (6, 200), ()), (MODALITIES, (3, 67), (1, 4))],
     ids=["separate", "prompt", "all_seven"],
 )
-def test_equals_the_slow_implementation(strategy, modalities, shape, absent):
-    importance = random_importance((5, len(modalities), *shape), 11, absent)
+def test_equals_the_slow_implementation(strategy, groups, shape, absent):
+    importance = random_importance((5, len(groups), *shape), 11, absent)
     for ratio in RATIOS:
         for mix in MIXES:
-            expected = slow(importance, modalities, mix, ratio, strategy)
-            assert fast(torch.tensor(importance), modalities, mix, ratio, strategy) == expected, (ratio, mix)
+            expected = slow(importance, groups, mix, ratio, strategy)
+            assert fast(torch.tensor(importance), groups, mix, ratio, strategy) == expected, (ratio, mix)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
-    num_modalities=st.integers(1, 5),
+    num_groups=st.integers(1, 5),
     num_layers=st.integers(1, 4),
     num_neurons=st.integers(1, 12),
     levels=st.integers(1, 4),
@@ -182,20 +185,20 @@ def test_equals_the_slow_implementation(strategy, modalities, shape, absent):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_equals_the_slow_implementation_with_many_ties(
-    num_modalities, num_layers, num_neurons, levels, absent, mix, ratio, strategy, seed
+    num_groups, num_layers, num_neurons, levels, absent, mix, ratio, strategy, seed
 ):
-    shape = (5, num_modalities, num_layers, num_neurons)
+    shape = (5, num_groups, num_layers, num_neurons)
     importance = np.random.default_rng(seed).integers(0, levels, size=shape) / 4
-    importance[:, [m for m in absent if m < num_modalities - 1]] = 0
-    importance[0, -1, 0, 0] = 1  # the last modality always occurred
-    modalities = SPLIT[:num_modalities]
-    expected = slow(importance, modalities, mix, ratio, strategy)
-    assert fast(torch.tensor(importance), modalities, mix, ratio, strategy) == expected
+    importance[:, [m for m in absent if m < num_groups - 1]] = 0
+    importance[0, -1, 0, 0] = 1  # the last group always occurred
+    groups = SPLIT[:num_groups]
+    expected = slow(importance, groups, mix, ratio, strategy)
+    assert fast(torch.tensor(importance), groups, mix, ratio, strategy) == expected
 
 
 @pytest.mark.parametrize("strategy", DETERMINISTIC)
 def test_negative_importance_is_ranked_like_any_other(strategy):
-    # Other normalisations (z-score) give negative values; an all-negative modality occurred too.
+    # Other normalisations (z-score) give negative values; an all-negative group occurred too.
     importance = random_importance((5, 3, 4, 50), 5) - np.array([0, 0.5, 2])[:, None, None]
     for ratio in (0.02, 0.1, 0.7):
         args = (("text", "image", "audio"), DEFAULT, ratio, strategy)
@@ -224,8 +227,8 @@ def test_set_sizes(ratio):
     assert set(sets) == set(present)
 
     sets = fast(importance, SPLIT, DEFAULT, ratio, "uniform")
-    for modality in present:
-        layers = [layer for layer, _ in sets[modality]]
+    for group in present:
+        layers = [layer for layer, _ in sets[group]]
         assert [layers.count(layer) for layer in range(num_layers)] == [k // (4 * num_layers)] * num_layers
 
 
@@ -239,7 +242,7 @@ def test_permuting_neurons_permutes_the_sets(strategy):
 
 
 @pytest.mark.parametrize("strategy", DETERMINISTIC)
-def test_order_of_modalities_and_of_layers_does_not_matter(strategy):
+def test_order_of_groups_and_of_layers_does_not_matter(strategy):
     importance = random_importance((5, 5, 3, 80), 18)
     before = fast(importance, SPLIT, DEFAULT, 0.1, strategy)
     assert fast(importance[:, ::-1].copy(), SPLIT[::-1], DEFAULT, 0.1, strategy) == before
@@ -265,7 +268,7 @@ def test_sets_grow_with_the_ratio(strategy):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_array_tensor_and_single_precision_give_the_same_sets(strategy):
-    # Multiples of 1/4096, all different within a metric and modality: exact in float32 too.
+    # Multiples of 1/4096, all different within a metric and group: exact in float32 too.
     rng = np.random.default_rng(21)
     importance = np.stack([rng.permutation(200).reshape(2, 100) / 4096 for _ in range(10)]).reshape(5, 2, 2, 100)
     args = (("image", "audio"), DEFAULT, 0.1, strategy)
@@ -316,7 +319,7 @@ def test_random_does_not_look_at_the_importance():
 
 # --- errors --------------------------------------------------------------------------------------------------------
 
-VALID = {"importance": HAND, "modalities": ("image", "audio"), "mix": MEAN, "ratio": 0.6}
+VALID = {"importance": HAND, "groups": ("image", "audio"), "mix": MEAN, "ratio": 0.6}
 WITH_NAN = HAND.copy()
 WITH_NAN[4, 1, 1, 2] = np.nan  # in a metric that the mix does not use
 
@@ -335,8 +338,8 @@ WITH_NAN[4, 1, 1, 2] = np.nan  # in a metric that the mix does not use
         {"mix": (0.25, 0.25, 0.25, 0.25)},
         {"mix": (0.5, 0.5, 0.0, 0.0, 0.0, 0.0)},
         {"importance": WITH_NAN},
-        {"modalities": ("image",)},
-        {"modalities": ("image", "video", "audio")},
+        {"groups": ("image",)},
+        {"groups": ("image", "video", "audio")},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -346,7 +349,7 @@ def test_wrong_arguments_are_refused(change, strategy):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_importance_without_any_modality_is_refused(strategy):
+def test_importance_without_any_group_is_refused(strategy):
     with pytest.raises(UserError):
         select(**{**VALID, "importance": np.zeros_like(HAND)}, strategy=strategy)
 

@@ -29,7 +29,7 @@ INF = np.inf
 
 
 def moments_of(*samples: list[list[float]] | np.ndarray) -> Moments:
-    """Moments from the values themselves: for each modality (sample, neuron), seen as one layer."""
+    """Moments from the values themselves: for each group (sample, neuron), seen as one layer."""
     parts = [np.asarray(part, dtype=np.float64) for part in samples]
     count = np.array([len(part) for part in parts])
     total, squares = (np.stack([(part**power).sum(0) for part in parts])[:, None] for power in (1, 2))
@@ -78,7 +78,7 @@ def test_ties_go_to_the_smaller_index() -> None:
 
 # --- firing probability --------------------------------------------------------------------------------------------
 
-#: Three modalities, five neurons: one modality only, two alike, all alike, never, unequal.
+#: Three groups, five neurons: one group only, two alike, all alike, never, unequal.
 FIRING = np.array([[0.4, 0.2, 0.3, 0.0, 0.6], [0.0, 0.2, 0.3, 0.0, 0.1], [0.0, 0.0, 0.3, 0.0, 0.1]])
 
 
@@ -103,7 +103,7 @@ def test_where_a_neuron_fires() -> None:
         [False] * 5,
         [False] * 5,
     ]
-    # Each modality's own, place 0.8 * 4 = 3.2: 0.4 + 0.2 * 0.2, 0.2 + 0.2 * 0.1, 0.1 + 0.2 * 0.2.
+    # Each group's own, place 0.8 * 4 = 3.2: 0.4 + 0.2 * 0.2, 0.2 + 0.2 * 0.1, 0.1 + 0.2 * 0.2.
     own = where_fires(firing, 80.0, "own")[:, 0]
     assert own.tolist() == [
         [False] * 4 + [True],
@@ -226,15 +226,15 @@ def histogram(values: np.ndarray, num_bins: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def binned() -> tuple[list[np.ndarray], np.ndarray]:
-    """Bins (sample, neuron) of three modalities of unequal size, and their counts (modality, neuron, bin)."""
+    """Bins (sample, neuron) of three groups of unequal size, and their counts (group, neuron, bin)."""
     rng = np.random.default_rng(6)
     parts = [rng.binomial(7, rng.random(25), (size, 25)) for size in (12, 30, 21)]
     return parts, np.stack([histogram(part, 8) for part in parts])
 
 
-def pooled(parts: list[np.ndarray], modality: int, neuron: int) -> tuple[np.ndarray, np.ndarray]:
-    """All samples of one neuron: whether they are of the modality, and their bin."""
-    is_own = np.concatenate([np.full(len(part), index == modality) for index, part in enumerate(parts)])
+def pooled(parts: list[np.ndarray], group: int, neuron: int) -> tuple[np.ndarray, np.ndarray]:
+    """All samples of one neuron: whether they are of the group, and their bin."""
+    is_own = np.concatenate([np.full(len(part), index == group) for index, part in enumerate(parts)])
     return is_own, np.concatenate([part[:, neuron] for part in parts])
 
 
@@ -247,9 +247,9 @@ def test_auroc_by_hand() -> None:
 def test_auroc_equals_sklearn(binned: tuple[list[np.ndarray], np.ndarray]) -> None:
     parts, counts = binned
     areas = auroc(counts)
-    for modality in range(3):
+    for group in range(3):
         for neuron in range(25):
-            assert areas[modality, neuron] == pytest.approx(roc_auc_score(*pooled(parts, modality, neuron)), abs=1e-12)
+            assert areas[group, neuron] == pytest.approx(roc_auc_score(*pooled(parts, group, neuron)), abs=1e-12)
 
 
 def test_mutual_information_by_hand() -> None:
@@ -263,13 +263,13 @@ def test_mutual_information_by_hand() -> None:
 def test_mutual_information_equals_sklearn(binned: tuple[list[np.ndarray], np.ndarray]) -> None:
     parts, counts = binned
     values = mutual_information(counts)
-    for modality in range(3):
+    for group in range(3):
         for neuron in range(25):
-            is_own, bins = pooled(parts, modality, neuron)
+            is_own, bins = pooled(parts, group, neuron)
             cells = len(set(zip(is_own.tolist(), bins.tolist(), strict=True)))
             correction = (len(set(bins.tolist())) + 2 - cells - 1) / (2 * 63)
             expected = mutual_info_score(is_own, bins) + correction
-            assert values[modality, neuron] == pytest.approx(expected, abs=1e-12)
+            assert values[group, neuron] == pytest.approx(expected, abs=1e-12)
 
 
 def test_partings() -> None:
@@ -333,7 +333,7 @@ def test_wrong_options_are_refused(name: str, options: dict[str, object], says: 
         import_module(f"lode.selection.{name}").check_options(**options)
 
 
-def test_a_modality_with_too_few_samples_is_named() -> None:
+def test_a_group_with_too_few_samples_is_named() -> None:
     table = captured_importance(num_samples=1)
     with pytest.raises(UserError, match=r"text is held by 1 mining samples.*at least 2"):
         welch_t.select_neurons(table, ["text", "image"], 0.1, 1)

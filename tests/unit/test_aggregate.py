@@ -9,14 +9,16 @@ import pytest
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, with_nulls, write_table
-from lode.importance import aggregation
-from lode.shapes import METRICS, MODALITIES
+from lode.grouping.modality import GROUPS
+from lode.importance import METRICS, aggregation
 from lode.stages import aggregate_importance
 from lode.study import compose, restrict
 from lode.table._dense import dense, dense_lists, list_column
 from lode.table.importance import IMPORTANCE
 from lode.table.statistics import STATISTICS
 from tests.dense_tables import SHAPE, filled_fields, statistics
+
+MODALITIES = tuple(GROUPS)
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))
@@ -79,7 +81,7 @@ def random_statistics(rng: np.random.Generator) -> dict[str, Any]:
 def added(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """The columns of one shard that holds what all parts hold."""
     whole = dict(parts[0])
-    for name in whole.keys() - {*STATISTICS.schema.names[:3], "down_norm", "histogram"}:
+    for name in whole.keys() - {*STATISTICS.schema.names[:4], "down_norm", "histogram"}:
         whole[name] = sum(part[name] for part in parts)
     counts = sum(part["histogram"].flatten().to_numpy() for part in parts)
     whole["histogram"] = list_column(counts.reshape(*SHAPE, 4))

@@ -170,7 +170,7 @@ def test_ablation_tries_a_failed_batch_again(
     encoders are as before.
     """
     key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
-    place = {"modality": "image", "score": 1.0, "rank": 0}
+    place = {"group": "image", "score": 1.0, "rank": 0}
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
     write_table(tmp_path / "neurons.parquet", NEURONS, neurons, {})
     dataset = [{**sample, "split": "report", "meta": "{}"} for sample in RECORDS]

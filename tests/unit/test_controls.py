@@ -13,6 +13,7 @@ from lode.control import (
     UNMATCHABLE,
     Pairs,
     Selected,
+    headline_first,
     magnitude,
     magnitude_matched,
     magnitude_ratios,
@@ -23,13 +24,15 @@ from lode.control import (
     within_blocks,
 )
 from lode.engine.tables import read_provenance, read_table, write_table
+from lode.grouping.modality import GROUPS
 from lode.selection.miner import select_neurons
-from lode.shapes import MODALITIES, headline_first
 from lode.stages import select_neurons as stage
 from lode.study import compose, restrict
 from lode.table._dense import dense, dense_lists, neuron_columns
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
+
+MODALITIES = tuple(GROUPS)
 
 KINDS = sorted(known_plugins("control"))
 NUM_LAYERS, NUM_NEURONS = 4, 60
@@ -37,12 +40,12 @@ MODALITY_NAMES = ("text", "special", "image")
 
 
 def importance(seed: int = 0) -> pa.Table:
-    """Random importance; numbers of samples and tokens differ between modalities, as in a mix of datasets."""
+    """Random importance; numbers of samples and tokens differ between groups, as in a mix of datasets."""
     rng = np.random.default_rng(seed)
     columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
     size = len(columns["layer"])
     place = np.repeat(np.arange(len(MODALITIES)), NUM_LAYERS * NUM_NEURONS)
-    held = ~np.isin(np.asarray(columns["modality"]), ("video", "audio"))
+    held = ~np.isin(np.asarray(columns["group"]), ("video", "audio"))
     columns |= {"num_samples": (10 + 5 * place) * held, "num_tokens": (100 + 77 * place) * held}
     columns["positive_count"] = rng.integers(0, 100, size) * held
     columns["histogram"] = (rng.integers(0, 9, (size, 4)) * held[:, None]).tolist()
@@ -96,7 +99,7 @@ def test_controls_depend_on_seed_and_draw_alone(kind: str) -> None:
             np.testing.assert_array_equal(more[index][name], pairs)
     random = kind in ("uniform", "layer_matched", "magnitude_matched", "shuffled_labels")
     assert random == any(members(draws[0][name]) != members(other[0][name]) for name in draws[0])
-    assert len(draws) == {"other_modality": 2, "outlier_excluded": 1, "sham": 1}.get(kind, 3)
+    assert len(draws) == {"other_group": 2, "outlier_excluded": 1, "sham": 1}.get(kind, 3)
     if random:
         assert len({frozenset(members(draw["image"])) for draw in draws}) == 3
 
@@ -207,11 +210,11 @@ def test_the_headline_is_the_first_kind_that_there_is() -> None:
     assert headline_first([""]) == [""]
 
 
-def test_other_modality_is_cut_to_the_best_and_filled_up() -> None:
+def test_other_group_is_cut_to_the_best_and_filled_up() -> None:
     given = selected(importance(), 0.3, strategy="adaptive")
     sizes = {name: len(pairs) for name, pairs in given.sets.items() if name != "all"}
     assert len(set(sizes.values())) > 1, "sets of one size would test neither"
-    for index, draw in enumerate(drawn("other_modality", given)):
+    for index, draw in enumerate(drawn("other_group", given)):
         assert "all" not in draw
         for name, pairs in draw.items():
             other = given.sets[[o for o in sizes if o != name][index]]
@@ -228,11 +231,11 @@ def test_filling_up_takes_every_other_neuron_once() -> None:
     assert resized(pairs, 1, (2, 3), np.random.default_rng(0)).tolist() == [[0, 1]]
 
 
-def test_shuffled_labels_keeps_what_a_neuron_has_and_moves_it_between_modalities() -> None:
+def test_shuffled_labels_keeps_what_a_neuron_has_and_moves_it_between_groups() -> None:
     table = importance()
     shuffled = shuffled_labels.permuted(table, MODALITY_NAMES, np.random.default_rng(0))
     assert shuffled.schema.equals(table.schema)
-    columns = [name for name in table.column_names[3:] if name != "histogram"]
+    columns = [name for name in table.column_names[4:] if name != "histogram"]
     names, before = dense(table, columns)
     _, after = dense(shuffled, columns)
     places = [names.index(name) for name in MODALITY_NAMES]
@@ -319,7 +322,7 @@ def test_the_neurons_table_says_which_kind_a_row_is(tmp_path: Any) -> None:
     expected = {(name, "", -1) for name in methods}
     for kind in KINDS:
         count = 1 if kind in ("sham", "outlier_excluded") else 2
-        named = MODALITY_NAMES if kind == "other_modality" else methods
+        named = MODALITY_NAMES if kind == "other_group" else methods
         expected |= {(name, kind, draw) for name in named for draw in range(count)}
     assert {
         (row["control_of"] or row["set_name"], row["control_kind"], row["control_draw"]) for row in rows

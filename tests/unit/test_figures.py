@@ -13,8 +13,6 @@ from lode.engine.errors import UserError
 from lode.engine.seal import file_sha256
 from lode.engine.tables import provenance, write_table
 from lode.figure import (
-    COLOURS,
-    MARKERS,
     Table,
     ablation_scores,
     beats_controls,
@@ -22,7 +20,6 @@ from lode.figure import (
     first_controls,
     grid_columns,
     house_style,
-    in_order,
     keys_of,
     method_sets,
     metric_correlation,
@@ -32,14 +29,16 @@ from lode.figure import (
     selector_agreement,
     set_overlap,
 )
-from lode.shapes import MODALITIES
+from lode.grouping.modality import GROUPS
 from lode.stages.plot_figures import run
 from lode.table import table_of
 from lode.table.effects import EFFECTS
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
-from tests.panels import KEYS, Drops, as_table, panels_of, points_of
-from tests.tables import OUTCOMES, benchmark_rows, neuron_rows, write_run
+from tests.panels import KEYS, LOOKS, Drops, as_table, panels_of, points_of
+from tests.tables import GROUPING, OUTCOMES, benchmark_rows, neuron_rows, write_run
+
+MODALITIES = tuple(GROUPS)
 
 MADE_BY = provenance('{"seed": 1}', "abc")
 FIGURES = {
@@ -56,12 +55,13 @@ FIGURES = {
 def _config(name: str, paths: dict[str, list[str]], folder: Path) -> OmegaConf:
     figure = {"name": name, "plugin": name, "tables": FIGURES[name], "caption": "a <caption> & more"}
     io = {**paths, "figure": str(folder / f"{name}.svg"), "png": str(folder / f"{name}.png")}
-    return OmegaConf.create({"figure": figure, "io": io})
+    return OmegaConf.create({"figure": figure, "grouping": GROUPING, "io": io})
 
 
 def test_every_modality_has_its_own_colour_and_marker() -> None:
-    assert set(MODALITIES) | {"all"} == set(COLOURS) == set(MARKERS)
-    assert len(set(COLOURS.values())) == len(set(MARKERS.values())) == len(COLOURS)
+    names = [*MODALITIES, "all", "zebra"]
+    for of in (LOOKS.colour, LOOKS.marker):
+        assert len(set(map(of, names))) == len(names)
 
 
 def test_keys_come_from_the_end_of_the_path() -> None:
@@ -93,7 +93,7 @@ def test_missing_kind_of_table_is_named() -> None:
 
 
 def test_order_of_sets_is_fixed() -> None:
-    assert in_order(["all", "zebra", "image", "text"]) == ["text", "image", "zebra", "all"]
+    assert LOOKS.in_order(["all", "zebra", "image", "text"]) == ["text", "image", "zebra", "all"]
 
 
 @pytest.mark.parametrize(("num_panels", "expected"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (9, 3)])
@@ -111,17 +111,17 @@ def test_beats_controls(drop: float, p_value: float, num_controls: int, expected
 
 def test_method_sets_are_unique_and_without_controls() -> None:
     table = as_table("neurons", neuron_rows({"image": [(1, 5), (0, 3), (1, 5)], "text": [(2, 0)]}))
-    sets = method_sets(table.data)
+    sets = method_sets(table.data, LOOKS)
     assert list(sets) == ["text", "image"]
     assert sets["image"].tolist() == [[0, 3], [1, 5]]
     with pytest.raises(UserError, match="no selected neuron"):
-        method_sets(as_table("neurons", []).data)
+        method_sets(as_table("neurons", []).data, LOOKS)
 
 
 def test_neurons_per_layer_draws_the_counts() -> None:
     sets = {"text": [(0, 1), (0, 2), (3, 1)], "image": [(1, 1)], "all": [(0, 1), (0, 2), (1, 1), (3, 1)]}
     with house_style("test"):
-        figure = neurons_per_layer.draw({"neurons": [as_table("neurons", neuron_rows(sets))]})
+        figure = neurons_per_layer.draw({"neurons": [as_table("neurons", neuron_rows(sets))]}, LOOKS)
     heights = {axes.get_title("left"): [bar.get_height() for bar in axes.patches] for axes in figure.axes}
     assert heights == {"text: 3": [2, 0, 0, 1], "image: 1": [0, 1, 0, 0], "all: 4": [2, 1, 0, 1]}
 
@@ -133,7 +133,7 @@ def test_set_overlap_counts_every_neuron_once() -> None:
     assert counts == {("text",): 1, ("image",): 1, ("text", "image"): 1, ("text", "special", "image"): 1}
     assert list(counts)[:2] == [("text",), ("image",)]
     with house_style("test"):
-        figure = set_overlap.draw({"neurons": [as_table("neurons", neuron_rows({**sets, "all": union}))]})
+        figure = set_overlap.draw({"neurons": [as_table("neurons", neuron_rows({**sets, "all": union}))]}, LOOKS)
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == len(union)
     assert "7 chosen, 4 unique" in [text.get_text() for text in figure.axes[0].texts]
     assert [tick.get_text() for tick in figure.axes[1].get_yticklabels()] == ["text: 3", "special: 1", "image: 3"]
@@ -158,7 +158,7 @@ def test_ablation_scores_draws_content_stopping_and_own_controls() -> None:
     scores, effects = all_outcomes(drops, {"text": 12, "image": 7}, stopping=stopping)
     tables = {"scores": [as_table("scores", scores)], "effects": [as_table("effects", effects)]}
     with house_style("test"):
-        figure = ablation_scores.draw(tables)
+        figure = ablation_scores.draw(tables, LOOKS)
     (axes,) = panels_of(figure, "d")
     # Clean, blank (0.2 above chance), and the two sets.
     assert points_of(axes, "_content") == pytest.approx([-0.2, -1.8, -0.21, -0.5])
@@ -172,7 +172,9 @@ def test_ablation_scores_draws_content_stopping_and_own_controls() -> None:
         name: [line.get_markerfacecolor() for line in axes.lines if line.get_label() == name]
         for name in ("_content", "_stopping")
     }
-    assert faces["_content"][2:] == ["white", COLOURS["image"]], "the image set lost more content than its controls"
+    assert faces["_content"][2:] == ["white", LOOKS.colour("image")], (
+        "the image set lost more content than its controls"
+    )
     assert [face != "white" for face in faces["_stopping"][2:]] == [True, False], "and the text set more stopping"
     column = [text.get_text() for text in axes.texts if text.get_label() == "_headline"]
     assert column == ["0.90", "0.30", "0.89", "0.60 •"], "the headline score of each row"
@@ -186,7 +188,7 @@ def test_ablation_scores_needs_the_effects_of_every_benchmark() -> None:
     scores, effects = all_outcomes({"text": (0.1, [0.0])}, {"text": 1})
     elsewhere = as_table("effects", effects, {**KEYS, "dataset": "other"})
     with pytest.raises(UserError, match="no effects of m/s/zero/d"):
-        ablation_scores.draw({"scores": [as_table("scores", scores)], "effects": [elsewhere]})
+        ablation_scores.draw({"scores": [as_table("scores", scores)], "effects": [elsewhere]}, LOOKS)
 
 
 def test_rows_are_chosen_by_outcome_whatever_their_order() -> None:
@@ -218,7 +220,7 @@ def dose_tables(folder: Path, drops: dict[float, tuple[float, list[float]]], mea
         tables["scores"].append(as_table("scores", rows[0], keys))
         tables["effects"].append(as_table("effects", rows[1], keys))
         path = folder / "m" / f"s{ratio}.parquet"
-        options = {"plugin": "p", "modality_split": "x", "modalities": None, "options": {"mix": "y"}, "ratio": ratio}
+        options = {"plugin": "p", "group_split": "x", "groups": None, "options": {"mix": "y"}, "ratio": ratio}
         record = {**MADE_BY, "config": {"selection": options}, "num_total": 100}
         write_table(path, NEURONS, neuron_rows({"image": [(0, 1)]}), record)
         tables["neurons"] += read_tables({"neurons": [str(path)]}, [NEURONS])["neurons"]
@@ -228,7 +230,7 @@ def dose_tables(folder: Path, drops: dict[float, tuple[float, list[float]]], mea
 def test_dose_curve_draws_content_in_shares_and_stopping_in_nats(tmp_path: Path) -> None:
     drops = {0.04: (0.36, [0.18, 0.0]), 0.02: (0.18, [0.0, 0.18])}
     with house_style("test"):
-        content, stopping = dose_curve.draw(dose_tables(tmp_path, drops)).axes
+        content, stopping = dose_curve.draw(dose_tables(tmp_path, drops), LOOKS).axes
     for axes, unit in ((content, 1.8), (stopping, 1.0)):
         marks = next(line for line in axes.lines if line.get_label() == "_drop")
         np.testing.assert_allclose(marks.get_xdata(), [2, 4])  # rising, whatever the order of the selections
@@ -242,7 +244,7 @@ def test_dose_curve_draws_content_in_shares_and_stopping_in_nats(tmp_path: Path)
 
 def test_dose_curve_hatches_what_cannot_be_measured(tmp_path: Path) -> None:
     with house_style("test"):
-        axes = dose_curve.draw(dose_tables(tmp_path, {0.02: (0.2, [0.0])}, measurable=False)).axes
+        axes = dose_curve.draw(dose_tables(tmp_path, {0.02: (0.2, [0.0])}, measurable=False), LOOKS).axes
     assert [[patch.get_label() for patch in of.patches] for of in axes] == [["_unmeasurable"]] * 2
     assert not any(of.lines for of in axes)
 
@@ -271,9 +273,9 @@ def test_metric_correlation_writes_the_numbers(tmp_path: Path) -> None:
     paths = write_run(tmp_path, selections=("miner",), benchmarks=("d",), num_controls=1)
     tables = read_tables(paths, [IMPORTANCE])
     with house_style("test"):
-        figure = metric_correlation.draw(tables)
+        figure = metric_correlation.draw(tables, LOOKS)
     data = tables["importance"][0].data
-    chosen = np.array(data["modality"].to_pylist()) == "image"
+    chosen = np.array(data["group"].to_pylist()) == "image"
     pair = np.stack([data[name].to_numpy()[chosen] for name in ("mean", "attn_q")])
     (axes,) = panels_of(figure, "image")
     texts = {text.get_position(): text.get_text() for text in axes.texts}
@@ -289,13 +291,13 @@ def test_selector_agreement_writes_the_numbers() -> None:
         as_table("neurons", neuron_rows({"image": pairs}), {**KEYS, "selection": s}) for s, pairs in chosen.items()
     ]
     with house_style("test"):
-        figure = selector_agreement.draw({"neurons": tables})
+        figure = selector_agreement.draw({"neurons": tables}, LOOKS)
     (axes,) = panels_of(figure, "image")
     texts = {text.get_position(): text.get_text() for text in axes.texts}
     assert texts == {(0, 1): "0.60", (1, 0): "0.50", (0, 2): "0.00", (2, 0): "–", (1, 2): "0.00", (2, 1): "–"}
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
     with pytest.raises(UserError, match="name two or more"):
-        selector_agreement.draw({"neurons": tables[:1]})
+        selector_agreement.draw({"neurons": tables[:1]}, LOOKS)
 
 
 def test_images_carry_caption_and_provenance_but_no_date(tmp_path: Path) -> None:
@@ -324,7 +326,7 @@ def test_nothing_is_clipped_and_no_warning(modalities: tuple[str, ...], tmp_path
     for name in FIGURES:
         tables = read_tables(paths, map(table_of, FIGURES[name]))
         with house_style(name):
-            figure = __import__(f"lode.figure.{name}", fromlist=["draw"]).draw(tables)
+            figure = __import__(f"lode.figure.{name}", fromlist=["draw"]).draw(tables, LOOKS)
             figure.draw_without_rendering()
             box, page = figure.get_tightbbox(), figure.bbox_inches
         assert min(box.x0, box.y0) >= -1e-9, name
@@ -336,5 +338,5 @@ def test_wrong_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m" / "s.parquet"
     rows = neuron_rows({"text": [(0, 1)]})
     write_table(path, NEURONS, rows, MADE_BY)
-    with pytest.raises(UserError, match="missing column 'prob'"):
+    with pytest.raises(UserError, match="missing column 'site', 'prob'"):
         read_tables({"importance": [str(path)]}, [IMPORTANCE])

@@ -21,9 +21,9 @@ from lode.checks.model_folder import check_weights
 from lode.checks.steps import validate
 from lode.dataset.local_table import samples
 from lode.engine.errors import UserError
+from lode.importance import METRICS
 from lode.media import Medium
 from lode.selection.miner import MIXES, STRATEGIES, check_options
-from lode.shapes import METRICS
 from lode.stages.prepare_dataset import check_medium, check_samples, row
 from lode.study import compose
 from lode.table.dataset import DATASET

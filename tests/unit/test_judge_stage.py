@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lode.engine.tables import read_table, write_table
-from lode.shapes import COMPARED
+from lode.scoring import COMPARED
 from lode.stages.judge_sets import run
 from lode.table.neurons import NEURONS
 from lode.table.selectivity import SELECTIVITY

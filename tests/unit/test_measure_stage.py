@@ -7,9 +7,11 @@ from omegaconf import OmegaConf
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
-from lode.stages.measure_selectivity import corrected, own_benchmarks, run
+from lode.grouping.modality import grouping
+from lode.stages.measure_selectivity import corrected, own_of, run
 from lode.table import table_of
 from lode.table.effects import EFFECTS
+from tests.tables import GROUPING
 
 MODALITIES = {"picture": ["text", "special", "image"], "words": ["text", "special"]}
 #: Samples right on (picture, words): two clusters of two samples each. Clean has all.
@@ -69,7 +71,7 @@ def effect_rows(benchmark, p_values, mcnemar=(0.01, 0.04, None), measurable=True
 def stage(tmp_path):
     """A function that writes the inputs, runs the stage, and returns (comparisons, selectivity) as lists of rows."""
 
-    def execute(samples=None, effects=None, modalities=MODALITIES):
+    def execute(samples=None, effects=None, parts=MODALITIES):
         samples = samples or {name: sample_rows(place, name) for place, name in enumerate(MODALITIES)}
         effects = effects or {
             "picture": effect_rows("picture", (0.01, 0.5, 0.02)),
@@ -81,7 +83,7 @@ def stage(tmp_path):
             for path, rows in zip(paths[kind], of.values(), strict=True):
                 write_table(path, table_of(kind), rows, {})
         outputs = {name: str(tmp_path / f"{name}.parquet") for name in ("comparisons", "selectivity")}
-        config = {"benchmark_modalities": modalities}
+        config = {"benchmark_parts": parts, "grouping": GROUPING}
         run(OmegaConf.create(config | {"io": {**paths, **outputs}}), {})
         execute.bytes = [(tmp_path / f"{name}.parquet").read_bytes() for name in outputs]
         return [read_table(path, table_of(name)).to_pylist() for name, path in outputs.items()]
@@ -90,17 +92,17 @@ def stage(tmp_path):
 
 
 def test_own_benchmarks():
-    assert own_benchmarks("image", MODALITIES) == {"picture": True, "words": False}
+    assert own_of(grouping(), "image", MODALITIES) == {"picture": True, "words": False}
     for name in ("text", "special_text"):
-        assert own_benchmarks(name, MODALITIES) == {"picture": False, "words": True}
+        assert own_of(grouping(), name, MODALITIES) == {"picture": False, "words": True}
     for name in ("all", "prompt", "audio"):
-        assert own_benchmarks(name, MODALITIES) is None
-    assert own_benchmarks("special", MODALITIES) is None, "special tokens are in every benchmark"
+        assert own_of(grouping(), name, MODALITIES) is None
+    assert own_of(grouping(), "special", MODALITIES) is None, "special tokens are in every benchmark"
     only_pictures = {"a": ["text", "image"], "b": ["text", "image"]}
-    assert own_benchmarks("image", only_pictures) == {"a": True, "b": True}, "there is no other benchmark"
-    assert own_benchmarks("text", only_pictures) is None, "there is no benchmark without a medium"
+    assert own_of(grouping(), "image", only_pictures) == {"a": True, "b": True}, "there is no other benchmark"
+    assert own_of(grouping(), "text", only_pictures) is None, "there is no benchmark without a medium"
     mixed = {"a": ["text", "image"], "b": ["text", "video"], "c": ["text"]}
-    assert own_benchmarks("video", mixed) == {"a": False, "b": True, "c": False}
+    assert own_of(grouping(), "video", mixed) == {"a": False, "b": True, "c": False}
 
 
 @pytest.mark.parametrize("outcome", ["content", "score"])
@@ -239,8 +241,8 @@ def test_one_benchmark_alone_can_be_measured(stage):
 
 
 def test_tables_that_do_not_fit_are_refused(stage):
-    with pytest.raises(UserError, match=r"effects of picture, words; benchmark_modalities names picture, sound"):
-        stage(modalities={"picture": ["image"], "sound": ["audio"]})
+    with pytest.raises(UserError, match=r"effects of picture, words; benchmark_parts names picture, sound"):
+        stage(parts={"picture": ["image"], "sound": ["audio"]})
     samples = {name: sample_rows(place, name) for place, name in enumerate(MODALITIES)}
     fewer = {**samples, "words": [row for row in samples["words"] if row["set_name"] != "text"]}
     with pytest.raises(UserError, match="differ in their neuron sets"):

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from lode.engine.errors import UserError
+from lode.grouping.modality import GROUPS, grouping
 from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
-from lode.shapes import MODALITIES, TOKEN_MODALITIES
+from lode.model.tokens import TOKEN_KINDS
 from lode.table._dense import neuron_columns
 from tests.tiny_model import NUM_LAYERS, RECORDS
+
+MODALITIES = tuple(GROUPS)
 
 
 def importance(mean_sum: dict[str, list[float]], num_samples: dict[str, int]) -> pa.Table:
@@ -28,7 +31,7 @@ def test_class_means_by_hand() -> None:
     """Text 1, 2; special 3, 4; image 6, -6; text and special 2, 3; everything 4, 0."""
     sums = {"text": [10, 20], "special": [30, 40], "image": [24, -24], "special_text": [20, 30], "prompt": [40, 0]}
     counts = {"text": 10, "special": 10, "image": 4, "special_text": 10, "prompt": 10}
-    means = class_means(importance(sums, counts))
+    means = class_means(importance(sums, counts), grouping())
     expected = {
         "text": ([1, 2], [4.5, -1]),
         "special": ([3, 4], [3.5, -2]),
@@ -80,7 +83,7 @@ def test_a_single_sample_has_no_donor() -> None:
 
 def test_token_means_of_each_sample(tiny: Adapter) -> None:
     """In a padded batch as alone; 0 for a modality that a sample does not hold."""
-    means, held = token_means(tiny, RECORDS[:4])
+    means, held = token_means(tiny, RECORDS[:4], grouping())
     assert len(means) == NUM_LAYERS
     for row, sample in enumerate(RECORDS[:4]):
         batch = encode(tiny, [sample])
@@ -89,8 +92,8 @@ def test_token_means_of_each_sample(tiny: Adapter) -> None:
         with torch.inference_mode():
             tiny.model(**batch.inputs, use_cache=False)
         handle.remove()
-        for code, name in enumerate(TOKEN_MODALITIES):
-            tokens = batch.token_modality[0] == code
+        for code, name in enumerate(TOKEN_KINDS):
+            tokens = batch.token_kind[0] == code
             assert held[row, code] == tokens.any()
             expected = seen[0][tokens].mean(0) if tokens.any() else torch.zeros(seen[0].shape[1])
             torch.testing.assert_close(means[1][row, code], expected, rtol=1e-4, atol=1e-5, msg=f"{row} {name}")
@@ -98,7 +101,7 @@ def test_token_means_of_each_sample(tiny: Adapter) -> None:
 
 def test_a_donor_without_the_medium_is_refused(tiny: Adapter) -> None:
     batch = encode(tiny, RECORDS[:2])
-    _, held = token_means(tiny, RECORDS[1::-1])
+    _, held = token_means(tiny, RECORDS[1::-1], grouping())
     with pytest.raises(UserError, match="sample a holds image and its donor does not; expected a benchmark whose"):
-        check_donors(RECORDS[:2], batch.token_modality, held)
-    check_donors(RECORDS[:2], batch.token_modality, token_means(tiny, RECORDS[:2])[1])
+        check_donors(RECORDS[:2], batch.token_kind, held, grouping())
+    check_donors(RECORDS[:2], batch.token_kind, token_means(tiny, RECORDS[:2], grouping())[1], grouping())

@@ -25,6 +25,7 @@ from lode.table.dataset import DATASET
 from lode.table.effects import EFFECTS
 from lode.table.neurons import NEURONS
 from lode.table.verdicts import VERDICTS
+from tests.panels import LOOKS
 from tests.report_run import BENCHMARKS, MADE_BY, make_config
 from tests.tables import HOSTILE, benchmark_rows, compared_rows, verdict_rows
 
@@ -146,7 +147,7 @@ def test_further_kinds_of_controls_have_a_table(cfg: DictConfig) -> None:
     others = [row | {"control_kind": "uniform"} for row in first.data.to_pylist()]
     both = first.data.from_pylist([*first.data.to_pylist(), *others], schema=first.data.schema)
     tables["effects"][0] = Table(first.keys, both)
-    run = runs(tables)[0]
+    run = runs(tables, LOOKS)[0]
     assert run["kinds"] == ["layer_matched", "uniform"]
     assert len(run["by_kind"]) == 4 * 4 * (len(BENCHMARKS) + 1)
     assert len(run["effects"]) == 4 * 4 * len(BENCHMARKS), "the headline counts once"
@@ -219,14 +220,14 @@ NONE = {"text": (0.0, [0.0, 0.02]), "image": (0.0, [0.01, 0.04]), "all": (0.0, [
 
 def test_sentence_names_what_beats_controls_and_what_does_not() -> None:
     effects = parts(LOSSES, NONE)
-    assert sentence(effects, "content", "zero") == (
+    assert sentence(effects, "content", "zero", LOOKS) == (
         "Switching off a set cost more content than each of its matched controls on 1 of 1 benchmarks for image, "
         "1 of 1 for all sets together; never for text."
     )
-    assert sentence(effects, "stopping", "zero") == (
+    assert sentence(effects, "stopping", "zero", LOOKS) == (
         "Switching off a set never cost more stopping than each of its matched controls, on any benchmark."
     )
-    assert shown(largest_drops(effects)[1]) == (
+    assert shown(largest_drops(effects, LOOKS)[1]) == (
         "image: most content on d, 0.300 nats [0.239, 0.362] of 1.800 above chance, its 2 controls at most 0.040; "
         "most stopping on d, 0.000 nats [−0.061, 0.062], its 2 controls at most 0.040"
     )
@@ -236,13 +237,13 @@ def test_sentence_names_what_beats_controls_and_what_does_not() -> None:
 
 def test_sentence_is_honest_when_null() -> None:
     effects = parts(NONE, NONE)
-    assert "never cost more content" in sentence(effects, "content", "zero")
-    assert "Applying minimum to" in sentence(effects, "content", "minimum")
+    assert "never cost more content" in sentence(effects, "content", "zero", LOOKS)
+    assert "Applying minimum to" in sentence(effects, "content", "minimum", LOOKS)
     uncontrolled = [{**row, "num_controls": 0, "p_value": float("nan")} for row in effects]
-    assert sentence(uncontrolled, "content", "zero").startswith("No controls were drawn")
+    assert sentence(uncontrolled, "content", "zero", LOOKS).startswith("No controls were drawn")
     untold = parts(LOSSES, LOSSES, measurable=False)
-    assert sentence(untold, "content", "zero").startswith("The unmodified model is not above chance in content")
-    assert largest_drops(untold) == []
+    assert sentence(untold, "content", "zero", LOOKS).startswith("The unmodified model is not above chance in content")
+    assert largest_drops(untold, LOOKS) == []
     assert chance(untold).startswith("0 of 0")
 
 
@@ -274,7 +275,7 @@ def test_a_loss_beyond_all_there_is_reads_right() -> None:
     said = costs(effects)
     assert "at most 2.500 nats (all it has above chance and more, on d in r)" in said
     assert said.endswith("at most 6.000 nats (on d in r)")
-    assert shown(largest_drops(effects)[0]) == (
+    assert shown(largest_drops(effects, LOOKS)[0]) == (
         "image: most content on d, 2.500 nats [2.439, 2.562], more than the 1.800 above chance, its 2 controls at most "
         "0.100; most stopping on d, 6.000 nats [5.939, 6.062], its 2 controls at most 0.100"
     )
@@ -294,16 +295,16 @@ def test_conclusion_has_three_verdicts_over_all_runs() -> None:
         verdict("special", "cannot_be_told", None, reason="no benchmark of its own"),
         {**verdict("video", "specific", 0.9), "model": "other"},
     ]
-    assert conclusion(rows, "m") == (
-        "Specific to its modality: image (s2 · zero). Not shown to be specific: text. "
+    assert conclusion(rows, "m", LOOKS) == (
+        "Specific to its group: image (s2 · zero). Not shown to be specific: text. "
         "Cannot be told here: special (no benchmark of its own)."
     )
-    assert conclusion(rows[:2], "m") == "No set is shown to be specific to its modality: text, image."
-    assert conclusion(rows[3:], "m") == "Cannot be told here: special (no benchmark of its own)."
+    assert conclusion(rows[:2], "m", LOOKS) == "No set is shown to be specific to its group: text, image."
+    assert conclusion(rows[3:], "m", LOOKS) == "Cannot be told here: special (no benchmark of its own)."
 
 
 def test_the_page_opens_with_the_verdict_and_what_it_was_corrected_over(cfg: DictConfig, text: str) -> None:
-    (opening,) = openings(runs(tables_of(cfg)))
+    (opening,) = openings(runs(tables_of(cfg), LOOKS), LOOKS)
     rows = [row for row in read_table(cfg.io.verdicts[0], VERDICTS).to_pylist() if row["outcome"] == "content"]
     told = [row for row in rows if row["selectivity"] is not None]
     best = max(told, key=lambda row: row["selectivity"])
@@ -345,7 +346,7 @@ def test_a_clean_score_is_worth_something_above_chance_and_with_its_medium() -> 
 
 def test_set_sizes_tell_asked_from_unique(cfg: DictConfig) -> None:
     table = read_tables(cfg.io, [NEURONS])["neurons"][0]
-    sizes = set_sizes(table, 61)
+    sizes = set_sizes(table, LOOKS, 61)
     assert sizes["num_chosen"] == sum(row["num_neurons"] for row in sizes["rows"])
     method = [row for row in table.data.to_pylist() if row["kind"] == "method" and row["set_name"] == "all"]
     assert sizes["num_unique"] == len(method) < sizes["num_chosen"]

@@ -8,12 +8,15 @@ import pytest
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
-from lode.shapes import METRICS, MODALITIES
+from lode.grouping.modality import GROUPS
+from lode.importance import METRICS
 from lode.stages import retest_selections
 from lode.study import compose, restrict
 from lode.table.retests import RETESTS
 from lode.table.statistics import STATISTICS
 from tests.dense_tables import SHAPE, statistics
+
+MODALITIES = tuple(GROUPS)
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))
@@ -45,7 +48,7 @@ THIRD = shard([1, 19, 2, 3, 4, 5], [0, 1, 2, 3, 4, 9])
 
 
 def test_by_hand(tmp_path: Path) -> None:
-    """One neuron a modality. The first shard chooses neuron 0 for text, all shards neuron 1; image never moves."""
+    """One neuron a group. The first shard chooses neuron 0 for text, all shards neuron 1; image never moves."""
     rows = retested(tmp_path, [FIRST, SECOND, THIRD])
     found = {(row["set_name"], row["part"], row["num_samples"]): row["jaccard"] for row in rows}
     assert found == {

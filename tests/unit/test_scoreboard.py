@@ -13,12 +13,14 @@ from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
 from lode.figure import house_style, read_tables
 from lode.figure import scoreboard as figure
+from lode.grouping.modality import grouping
 from lode.selection import miner, size
 from lode.stages import compare_selectors, rate_selectors
 from lode.table.ratings import MEASURES, RATINGS
 from lode.table.scoreboard import SCOREBOARD
 from lode.table.truth import TRUTH
 from tests.dense_tables import captured_importance
+from tests.panels import LOOKS
 
 NUM_LAYERS, NUM_NEURONS = 3, 40
 
@@ -71,7 +73,7 @@ def test_what_is_never_chosen_comes_last() -> None:
 def test_size_by_hand_knows_no_modality() -> None:
     """Two neurons: over nine prompts |h| adds up to 18 and 9, and they write 3 and 1 a unit: 2 * 3 and 1 * 1."""
     table = captured_importance(0, 1, 2, num_samples=9)
-    prompt = np.array(table["modality"].to_pylist()) == "prompt"
+    prompt = np.array(table["group"].to_pylist()) == "prompt"
     sums = np.where(prompt, np.resize([18.0, 9.0], len(prompt)), 1e6)
     for name, values in {"hidden_abs_sum": sums, "down_norm": np.resize([3.0, 1.0], len(prompt))}.items():
         table = table.set_column(table.column_names.index(name), table.schema.field(name), [values])
@@ -92,7 +94,7 @@ def truth_table() -> pa.Table:
         )
         layer, neuron = divmod(index, NUM_NEURONS)
         acts = role != "specific_mute"
-        rows.append(dict(layer=layer, neuron=neuron, role=role, modality=modality, pair=-1, acts=acts))
+        rows.append(dict(layer=layer, neuron=neuron, role=role, group=modality, pair=-1, acts=acts))
     return pa.Table.from_pylist(rows, schema=TRUTH.schema)
 
 
@@ -101,13 +103,13 @@ def importance_table(seed: int = 0) -> pa.Table:
 
 
 def selection(**changes: Any) -> Any:
-    base = {"modality_split": "special_text_separate", "modalities": None, "ratio": 0.3, "options": {}}
+    base = {"group_split": "special_text_separate", "groups": None, "ratio": 0.3, "options": {}}
     return OmegaConf.create({**base, **changes})
 
 
 def oracle(truth: pa.Table) -> Any:
     """A selector that reads the truth."""
-    served = np.array(truth["modality"].to_pylist()).reshape(NUM_LAYERS, NUM_NEURONS)
+    served = np.array(truth["group"].to_pylist()).reshape(NUM_LAYERS, NUM_NEURONS)
     acts = np.array(truth["acts"].to_pylist()).reshape(NUM_LAYERS, NUM_NEURONS)
 
     def score_neurons(_table: pa.Table, modalities: list[str]) -> np.ndarray:
@@ -122,8 +124,8 @@ def oracle(truth: pa.Table) -> Any:
 
 def test_an_oracle_is_perfect() -> None:
     truth = truth_table()
-    rows = rate_selectors.rate(importance_table(), truth, oracle(truth), selection(), 1)
-    assert [row["modality"] for row in rows] == ["text", "image"], "nothing was planted for special"
+    rows = rate_selectors.rate(importance_table(), truth, grouping(), oracle(truth), selection(), 1)
+    assert [row["group"] for row in rows] == ["text", "image"], "nothing was planted for special"
     for row in rows:
         assert row["num_positive"] == row["num_selected"] == 12
         assert row["auroc"] == row["average_precision"] == row["precision_at_k"] == row["recall_frac"] == 1
@@ -136,7 +138,9 @@ def test_an_oracle_turned_round_is_perfectly_wrong() -> None:
     wrong = SimpleNamespace(
         score_neurons=lambda *given: -perfect.score_neurons(*given), select_neurons=perfect.select_neurons
     )
-    assert {row["auroc"] for row in rate_selectors.rate(importance_table(), truth, wrong, selection(), 1)} == {0.0}
+    assert {
+        row["auroc"] for row in rate_selectors.rate(importance_table(), truth, grouping(), wrong, selection(), 1)
+    } == {0.0}
 
 
 def test_a_random_ranking_is_chance() -> None:
@@ -144,7 +148,7 @@ def test_a_random_ranking_is_chance() -> None:
     ratings = [
         row
         for seed in range(40)
-        for row in rate_selectors.rate(importance_table(seed), truth_table(), miner, selection(), 1)
+        for row in rate_selectors.rate(importance_table(seed), truth_table(), grouping(), miner, selection(), 1)
     ]
     for measure, chance in {"auroc": 0.5, "precision_at_k": 0.1, "mute_at_k": 0.1}.items():
         values = np.array([row[measure] for row in ratings])
@@ -154,9 +158,9 @@ def test_a_random_ranking_is_chance() -> None:
 def test_tables_that_do_not_fit_are_refused() -> None:
     truth = truth_table()
     with pytest.raises(UserError, match="none of prompt was planted"):
-        rate_selectors.rate(importance_table(), truth, oracle(truth), selection(modality_split="prompt"), 1)
+        rate_selectors.rate(importance_table(), truth, grouping(), oracle(truth), selection(group_split="prompt"), 1)
     with pytest.raises(UserError, match="the truth is of 119 neurons"):
-        rate_selectors.rate(importance_table(), truth.slice(0, 119), miner, selection(), 1)
+        rate_selectors.rate(importance_table(), truth.slice(0, 119), grouping(), miner, selection(), 1)
 
 
 # --- the scoreboard ---------------------------------------------------------------------------------------------------
@@ -164,7 +168,7 @@ def test_tables_that_do_not_fit_are_refused() -> None:
 
 def rating(name: str, strength: float, seed: int, modality: str, value: float | None) -> dict[str, Any]:
     counts = {"num_neurons": 10, "num_positive": 2, "num_selected": 2}
-    key = {"selection": name, "strength": strength, "planting_seed": seed, "modality": modality}
+    key = {"selection": name, "strength": strength, "planting_seed": seed, "group": modality}
     return {**key, **counts, **dict.fromkeys(MEASURES, value)}
 
 
@@ -177,7 +181,7 @@ def test_scoreboard_by_hand() -> None:
             rating("one", 2.0, 2, "image", None),
         ]
     )
-    cells = {(row["modality"], row["measure"]): row for row in rows}
+    cells = {(row["group"], row["measure"]): row for row in rows}
     assert len(rows) == 3 * len(MEASURES)
 
     def shown(modality: str) -> list[Any]:
@@ -231,19 +235,19 @@ def test_the_figure_shows_every_mean(board: str) -> None:
     tables = read_tables({"scoreboard": [board]}, [SCOREBOARD])
     rows = tables["scoreboard"][0].data.to_pylist()
     with house_style("scoreboard"):
-        drawn = figure.draw(tables)
+        drawn = figure.draw(tables, LOOKS)
     panels = [axes for part in drawn.subfigs for axes in part.axes]
     assert [axes.get_title(loc="left") for axes in panels] == ["strength 6", "strength 0.5"] * 2
     means = {
-        (row["modality"], round(row["mean"], 9)): 0
+        (row["group"], round(row["mean"], 9)): 0
         for row in rows
-        if row["measure"] == "auroc" and row["strength"] == 6 and row["modality"] != "all"
+        if row["measure"] == "auroc" and row["strength"] == 6 and row["group"] != "all"
     }
     seen = {round(float(line.get_xdata()[0]), 9) for line in panels[2].lines if len(line.get_xdata()) == 1}
     assert seen == {value for _, value in means}
     order = [label.get_text() for label in panels[0].get_yticklabels()]
     first, second = (
-        next(r["mean"] for r in rows if (r["selection"], r["strength"], r["measure"], r["modality"]) == key)
+        next(r["mean"] for r in rows if (r["selection"], r["strength"], r["measure"], r["group"]) == key)
         for key in ((name, 6.0, "average_precision", "all") for name in order)
     )
     assert first >= second

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from lode.figure import COLOURS, house_style, selectivity_matrix
-from tests.panels import KEYS, Drops, as_table, points_of
+from lode.figure import house_style, selectivity_matrix
+from tests.panels import KEYS, LOOKS, Drops, as_table, points_of
 from tests.tables import benchmark_rows, compared_rows, verdict_rows
 
 SIZES = {"text": 12, "image": 7, "all": 15}
@@ -39,7 +39,7 @@ def draw_matrix(comparisons: list[dict], verdicts: list[dict]) -> tuple[Axes, Ax
     """Cells and selectivities of content, then those of stopping."""
     tables = {"comparisons": [as_table("comparisons", comparisons, RUN)], "verdicts": [as_table("verdicts", verdicts)]}
     with house_style("test"):
-        found = selectivity_matrix.draw(tables)
+        found = selectivity_matrix.draw(tables, LOOKS)
         found.draw_without_rendering()
         content, forest, stopping, other = found.axes[:4]
     return content, forest, stopping, other
@@ -90,7 +90,7 @@ def test_selectivity_matrix_fills_what_is_specific_among_all_its_controls() -> N
     assert points_of(forest, "_interval") == pytest.approx([-0.38, -0.22, 0.24, 0.4])
     assert points_of(forest, "_simultaneous") == pytest.approx([-0.42, -0.18, 0.2, 0.44])
     assert len(points_of(forest, "_controls")) == 2 * 20, "every control of both sets that can be told"
-    assert [verdicts[1]["verdict"], faces_of(forest)] == ["specific", ["white", COLOURS["image"]]]
+    assert [verdicts[1]["verdict"], faces_of(forest)] == ["specific", ["white", LOOKS.colour("image")]]
     assert [tick.get_text() for tick in forest.get_yticklabels()] == ["≥ .12", "≥ .12", "–"]
     assert points_of(forest, "_untold") == [0], "`all` has no benchmark of its own"
     denied = [{**row, "verdict": "not_specific"} for row in verdicts]

@@ -11,6 +11,7 @@ from lode.config import ControlsConfig
 from lode.engine.compose import chosen
 from lode.engine.recorded import sources
 from lode.study import STUDY, compose
+from tests.panels import LOOKS
 from tests.tables import write_run
 from workflow.check import open_experiment, print_advice
 from workflow.verify import tell
@@ -89,7 +90,7 @@ def test_the_console_says_the_verdict_and_why_it_cannot_be_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(write_run(tmp_path)["verdicts"][0]).parents[1]
-    tell(str(folder))
+    tell(str(folder), LOOKS)
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Open {folder}/report.html"
     assert all("Cannot be told here: special (no benchmark of its own)" in line for line in said[1:])

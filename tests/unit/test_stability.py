@@ -75,8 +75,8 @@ def test_split_half_equals_scipy() -> None:
     rng = np.random.default_rng(1)
     one, noise = rng.normal(size=(2, 3, 50)), rng.normal(size=(2, 3, 50))
     other = np.round(one + noise, 1)  # with ties
-    for modality, result in enumerate(split_half(one, other)):
-        expected = spearmanr(one[modality].ravel(), other[modality].ravel()).statistic
+    for group, result in enumerate(split_half(one, other)):
+        expected = spearmanr(one[group].ravel(), other[group].ravel()).statistic
         assert 0.4 < expected < 0.9
         assert result.correlation == pytest.approx(expected)
         assert result.corrected == pytest.approx(2 * expected / (1 + expected))

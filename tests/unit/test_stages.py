@@ -19,7 +19,7 @@ from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.engine.seal import damage
 from lode.engine.tables import read_provenance, read_table, replacing, write_table
-from lode.shapes import MODALITIES
+from lode.grouping.modality import GROUPS, grouping
 from lode.stages import download_model, prepare_dataset, select_neurons
 from lode.study import compose, restrict
 from lode.table._dense import dense, dense_lists, list_column, neuron_columns
@@ -29,6 +29,8 @@ from lode.table.neurons import NEURONS
 from lode.table.statistics import STATISTICS
 from tests.broken import safetensors
 from tests.dense_tables import captured_importance, filled_fields, statistics
+
+MODALITIES = tuple(GROUPS)
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 TEXT, PROMPT = (MODALITIES.index(name) for name in ("text", "prompt"))
@@ -127,7 +129,7 @@ def importance_file(path: Path, absent: tuple[str, ...] = ("video", "audio")) ->
     """Random importance of 4 layers with 50 neurons; `absent` modalities have no sample."""
     rng = np.random.default_rng(3)
     columns = neuron_columns(MODALITIES, 4, 50)
-    held = ~np.isin(np.asarray(columns["modality"]), absent)
+    held = ~np.isin(np.asarray(columns["group"]), absent)
     for field in filled_fields("importance"):
         values = rng.random(len(held)) if pa.types.is_floating(field.type) else np.ones(len(held), dtype=np.int64)
         columns.setdefault(field.name, values * held)
@@ -177,7 +179,7 @@ def test_columns_say_what_a_row_is(tmp_path: Path) -> None:
     for row in rows:
         if row["kind"] == "method":
             assert (row["control_of"], row["control_kind"], row["control_draw"]) == ("", "", -1)
-            assert row["set_name"] == row["modality"]
+            assert row["set_name"] == row["group"]
         else:
             assert row["control_kind"] == "layer_matched"
             assert row["set_name"] == f"{row['control_of']}_layer_matched_{row['control_draw']:02d}"
@@ -229,12 +231,12 @@ def test_union_keeps_the_best_score() -> None:
 
 def test_only_modalities_that_occur_take_part(tmp_path: Path) -> None:
     table = read_table(importance_file(tmp_path / "i.parquet"), IMPORTANCE)
-    assert select_neurons.taking_part(table, "special_text_separate", None) == ["text", "special", "image"]
-    assert select_neurons.taking_part(table, "special_text_as_one", None) == ["special_text", "image"]
-    assert select_neurons.taking_part(table, "prompt", None) == ["prompt"]
-    assert select_neurons.taking_part(table, "prompt", ["image", "text"]) == ["image", "text"]
+    assert select_neurons.taking_part(table, grouping(), "special_text_separate", None) == ["text", "special", "image"]
+    assert select_neurons.taking_part(table, grouping(), "special_text_as_one", None) == ["special_text", "image"]
+    assert select_neurons.taking_part(table, grouping(), "prompt", None) == ["prompt"]
+    assert select_neurons.taking_part(table, grouping(), "prompt", ["image", "text"]) == ["image", "text"]
     with pytest.raises(UserError, match=r"audio does not occur.*image, prompt, special, special_text, text"):
-        select_neurons.taking_part(table, "prompt", ["text", "audio"])
+        select_neurons.taking_part(table, grouping(), "prompt", ["text", "audio"])
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -247,7 +249,7 @@ def test_dense_round_trip() -> None:
     assert names == ("text", "image")
     np.testing.assert_array_equal(read, np.stack([values, values]))
     row = table.slice(1 * 12 + 2 * 4 + 3, 1).to_pylist()[0]
-    assert row == {"modality": "image", "layer": 2, "neuron": 3, "value": values[1, 2, 3]}
+    assert row == {"site": "lm_gate", "group": "image", "layer": 2, "neuron": 3, "value": values[1, 2, 3]}
 
 
 def test_dense_refuses_another_order() -> None:

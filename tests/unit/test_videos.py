@@ -12,8 +12,8 @@ from PIL import Image
 
 from lode.engine.errors import UserError
 from lode.media import Medium, Sampling, blank, decode, decode_video, encode_audio
+from lode.media.medium import VIDEO_FRAMES
 from lode.media.video import RULES, Clip
-from lode.shapes import VIDEO_FRAMES
 
 TENTH = Fraction(1, 10)
 

@@ -52,7 +52,7 @@ SOME = {
         ("+dataset.options.x=1", {"prepare_dataset", "capture_activations", "benchmark_ablation", "score_ablation"}),
         ("~dataset.options.x", {"prepare_dataset", "capture_activations", "benchmark_ablation", "score_ablation"}),
         ("selection=miner", {"select_neurons", "rate_selectors"}),
-        ("++benchmark_modalities={a:[text]}", {"measure_selectivity"}),
+        ("++benchmark_parts={a:[text]}", {"measure_selectivity"}),
         ("experiment=smoke", SOME),
     ],
 )

@@ -108,9 +108,9 @@ def test_code_of_the_plugin_is_code_of_the_rating() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("planting.modalities=[text]", "name at least two"),
-        ("planting.modalities=[text,smell]", "unknown modality to plant 'smell'"),
-        ("planting.paired=[audio]", "unknown modality of planting.paired 'audio'"),
+        ("planting.groups=[text]", "name at least two"),
+        ("planting.groups=[text,smell]", "unknown group to plant 'smell'"),
+        ("planting.paired=[audio]", "unknown group of planting.paired 'audio'"),
         ("planting.num_planted=0", "planting.num_planted = 0: expected a whole number of at least 1"),
         ("plantings.hidden_1=['planting.strength=-1']", "planting.strength = -1.0: expected at least 0"),
         ("planting.strength=1", "every planting of the experiment sets planting.strength itself: hidden_1"),

@@ -1,9 +1,9 @@
-"""Other modality: the set of each other modality, cut or filled up to the same number of neurons.
+"""Other group: the set of each other group, cut or filled up to the same number of neurons.
 
-One draw for every other modality. A set that costs more on its own benchmarks than the sets of other modalities do
+One draw for every other group. A set that costs more on its own benchmarks than the sets of other groups do
 there is specific, not merely important. Cut to the best neurons; filled up with neurons drawn uniformly from the model.
-Sets may overlap (MINER's do), and what they share makes the comparison cautious. The union of all modalities has no
-other modality, and so no such control.
+Sets may overlap (MINER's do), and what they share makes the comparison cautious. The union of all groups has no
+other group, and so no such control.
 
 Source: docs/methods.md 3.4.
 """
@@ -14,7 +14,7 @@ from lode.control import Pairs, Selected, resized, stream
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:
-    """One draw for every other modality, in the order of the sets; `num_draws` does not matter."""
+    """One draw for every other group, in the order of the sets; `num_draws` does not matter."""
     del num_draws
     sets = {name: pairs for name, pairs in selected.sets.items() if name != "all"}
     for draw in range(len(sets) - 1):
