@@ -37,7 +37,7 @@ from tests.hub_fixtures import (
 )
 from tests.local_hub import COMMIT, serving
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MADE_BY = {"code_digest": "unknown"}
 
 
