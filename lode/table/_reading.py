@@ -8,7 +8,7 @@ from lode.engine.errors import UserError
 from lode.engine.tables import read_table
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
-from lode.table.gradients import GRADIENTS
+from lode.table.attributions import ATTRIBUTIONS
 from lode.table.importance import IMPORTANCE
 
 #: What an importance table and the gradients of the same model must agree in.
@@ -18,13 +18,15 @@ SHARED = tuple(column.name for column in (*KEYS, *COUNTS))
 def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.Table:
     """An importance table, with the columns of the gradients of the same model where their path is given.
 
+    Whose they are is left out: a selector sees no name of a model.
+
     Raises:
         UserError: they are not of the same neurons and samples.
     """
-    table = read_table(importance, IMPORTANCE)
+    table = read_table(importance, IMPORTANCE).select(IMPORTANCE.schema.names)
     if gradients is None:
         return table
-    further = read_table(gradients, GRADIENTS)
+    further = read_table(gradients, ATTRIBUTIONS)
     for name in SHARED:
         if not table[name].equals(further[name]):
             raise UserError(
@@ -35,7 +37,7 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
 
 
 def with_gradients(importance: pa.Table, gradients: pa.Table) -> pa.Table:
-    """An importance table with the attributions of a gradients table of the same neurons beside its own columns."""
-    for name in (name for name in GRADIENTS.schema.names if name not in SHARED):
+    """An importance table with the attributions to the same neurons beside its own columns."""
+    for name in (name for name in ATTRIBUTIONS.schema.names if name not in SHARED):
         importance = importance.append_column(gradients.schema.field(name), gradients[name])
     return importance

@@ -179,7 +179,8 @@ SELECT = [
     for name, file, args, says in [
         ("importance: none", "absent.parquet", [], ("absent.parquet", "not a readable Parquet table")),
         ("importance: NaN", "nan.parquet", [], ("NaN", "capture again")),
-        ("importance: another table", "good.parquet", [], ("missing column 'site', 'group'", "importance table")),
+        ("importance: another table", "good.parquet", [],
+         ("missing column 'model', 'site', 'group'", "importance table")),
         ("importance: group", "importance.parquet", ["selection.groups=[audio]"],
          ("audio does not occur", "image, text")),
         ("importance: tiny ratio", "importance.parquet", ["selection.ratio=0.001"], ("0.001", "16 neurons", "none")),
@@ -334,8 +335,10 @@ def test_good_input_passes(broken: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     arguments = ["dataset.plugin=local_table", f"+dataset.options.path={broken}/good.parquet", f"io.dataset={output}"]
     monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", *arguments])
     run_step(STUDY, "prepare_dataset", run)
-    assert pq.read_table(output).to_pylist() == sample_table().to_pylist()
-    assert "ß 数字 é 🙂" in pq.read_table(output)["prompt"][1].as_py()
+    accepted = pq.read_table(output)
+    assert set(accepted["dataset"].to_pylist()) == {"accepted"}
+    assert accepted.drop_columns("dataset").to_pylist() == sample_table().to_pylist()
+    assert "ß 数字 é 🙂" in accepted["prompt"][1].as_py()
 
 
 def test_nulls_mean_none_where_a_column_is_optional(broken: Path) -> None:
