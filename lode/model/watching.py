@@ -56,8 +56,7 @@ def watching(
                 stack.callback(module.register_forward_pre_hook(partial(_show_input, see, layer)).remove)
         if states is not None:
             layers = tuple(module_at(adapter.model, adapter.config.layers, "model.layers").children())
-            first = layers[0].register_forward_pre_hook(partial(_show_first, states), with_kwargs=True)
-            stack.callback(first.remove)
+            stack.callback(layers[0].register_forward_pre_hook(partial(_show_input, states, 0)).remove)
             for layer, module in enumerate(layers):
                 stack.callback(module.register_forward_hook(partial(_show_output, states, layer + 1)).remove)
         yield
@@ -69,7 +68,3 @@ def _show_output(watch: Watcher, layer: int, _module: Any, _inputs: Any, output:
 
 def _show_input(see: HiddenWatcher, layer: int, _module: Any, inputs: tuple[Tensor, ...]) -> None:
     see(layer, inputs[0])
-
-
-def _show_first(see: StatesWatcher, _module: Any, inputs: tuple[Tensor, ...], named: dict[str, Any]) -> None:
-    see(0, inputs[0] if inputs else named["hidden_states"])
