@@ -2,8 +2,8 @@
 
 Sees the attention and the gate site of every layer, and with `hidden_site` what its reader reads, in the pass that all
 share. Keeps by group, layer and neuron sums over samples: of counts, of five metrics and of their squares, raw and
-normalised (docs/methods.md 1.1, 1.2, 1.8, 1.9); with `num_bins` histograms. Costs, beside a forward pass, a third of
-its time to twice as much for a small model (docs/performance.md), and the memory of the sums twice.
+normalised (docs/methods.md 1.1, 1.2, 1.8, 1.9); with `num_bins` histograms. Costs a tenth of the time of its forward
+pass at the sizes of a 2B model (docs/performance.md), and the memory of the sums twice.
 
 What it does not tell: which tokens of a sample, or which samples, a neuron was active on; sums forget that.
 """
