@@ -52,7 +52,7 @@ class DatasetConfig:
     name: str = MISSING
     plugin: str = "${.name}"  # lode/dataset/<plugin>.py
     modalities: list[str] = field(default_factory=list)  # token modalities that every sample holds
-    num_samples: dict[str, int] = field(default_factory=dict)  # mine: ..., report: ...
+    num_samples: dict[str, int] = field(default_factory=dict)  # mine: ..., test: ...
     max_new_tokens: int = 128
     scores: list[str] = field(default_factory=list)  # lode/scoring/<score>.py
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in

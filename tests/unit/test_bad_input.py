@@ -357,4 +357,4 @@ def test_only_the_number_asked_for(broken: Path) -> None:
 
     assert ids("mine", 1) == ["s0"]
     assert ids("mine", 9) == ["s0", "s1"]
-    assert ids("report", 9) == ["s2", "s3"]
+    assert ids("test", 9) == ["s2", "s3"]
