@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub.constants import HF_HUB_CACHE
 from omegaconf import DictConfig
 
-from lode.cards import CARDS, is_planted
+from lode.cards import CARDS, PLANTED, is_planted
 from lode.checks.steps import validate
 from lode.config import Config
 from lode.engine import compose as engine
@@ -51,6 +51,7 @@ STUDY = Study(
     undigested=("lode.cards", "lode.study", "lode.config", "lode.checks"),
     always=("experiment", "plantings"),
     numbers=("shard",),
+    columns=PLANTED,
     unrecorded=("runtime",),
     made_for={
         "selection": "select_neurons",

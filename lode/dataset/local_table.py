@@ -45,7 +45,7 @@ def opened(file: Path) -> Iterator[pq.ParquetFile]:
     """
     try:
         with pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as table:
-            check_columns(table.schema_arrow.empty_table(), DATASET, file)
+            check_columns(table.schema_arrow.empty_table(), DATASET.name, DATASET.schema.names, file)
             yield table
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # damaged names of columns are no text
         raise UserError(f"{file}: not a readable Parquet table ({error}); write it again") from error

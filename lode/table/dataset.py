@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._run import DATASET_NAME
 
 _MEDIUM = pa.struct(
     [
@@ -27,4 +28,6 @@ DATASET = Table(
             field("meta", pa.string(), "JSON", "whatever else the source holds"),
         ]
     ),
+    keys=(DATASET_NAME,),
+    path=("dataset",),
 )

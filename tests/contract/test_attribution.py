@@ -22,6 +22,7 @@ from lode.shapes import MODALITIES
 from lode.stages import aggregate_gradients
 from lode.study import compose, restrict
 from lode.table._reading import read_importance
+from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
 from tests.recorded import attribute, capture
@@ -195,7 +196,7 @@ def pooled(folder: Path, *parts: Any) -> pa.Table:
     output = folder / "all.parquet"
     overrides = (f"io.gradients=[{','.join(map(str, paths))}]", f"io.attributions={output}")
     aggregate_gradients.run(restrict(compose(overrides), "aggregate_gradients", ("io", "runtime")), MADE_BY)
-    return read_table(output, GRADIENTS)
+    return read_table(output, ATTRIBUTIONS)
 
 
 def test_shards_add_up(tiny: Adapter, tmp_path: Path) -> None:
@@ -219,11 +220,11 @@ def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     shown |= {m: np.zeros(len(shown["layer"])) for m in ("prob", "mean", "max", "attn_k", "attn_q")}
     first, right, wrong = (tmp_path / f"{name}.parquet" for name in ("importance", "right", "wrong"))
     write_table(first, IMPORTANCE, shown, MADE_BY)
-    write_table(right, GRADIENTS, columns(tiny, RECORDS[:3], 3), MADE_BY)
-    write_table(wrong, GRADIENTS, columns(tiny, RECORDS[:2], 3), MADE_BY)
+    write_table(right, ATTRIBUTIONS, columns(tiny, RECORDS[:3], 3), MADE_BY)
+    write_table(wrong, ATTRIBUTIONS, columns(tiny, RECORDS[:2], 3), MADE_BY)
     joined = read_importance(first, right)
     assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[5:]]
-    np.testing.assert_array_equal(joined["can_sum"], read_table(right, GRADIENTS)["can_sum"])
+    np.testing.assert_array_equal(joined["can_sum"], read_table(right, ATTRIBUTIONS)["can_sum"])
     assert read_importance(first, None).column_names == IMPORTANCE.schema.names
     with pytest.raises(UserError, match="differ in 'num_samples'"):
         read_importance(first, wrong)

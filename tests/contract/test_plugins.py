@@ -103,7 +103,7 @@ def test_every_group_is_in_the_battery() -> None:
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
 
-#: Those that need no hub; the others have their own battery in `tests/unit/test_hub_datasets.py`.
+#: Those that need no hub; the others have their own battery in `tests/unit/hub/test_hub_datasets.py`.
 GENERATED = [name for name in choices("dataset") if "source" not in chosen("dataset", name).dataset.options]
 
 

@@ -37,7 +37,7 @@ from tests.hub_fixtures import (
 )
 from tests.local_hub import COMMIT, serving
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MADE_BY = {"code_digest": "unknown"}
 
 
@@ -117,7 +117,7 @@ def test_hub_datasets_over_http(served: DatasetHub, tmp_path: Path) -> None:
         assert {row["split"] for row in rows} == {"mine", "test"}
     tables = [read_table(tmp_path / f"{name}.parquet", DATASET) for name in ("commit", "branch")]
     assert tables[0].num_rows == 60
-    assert tables[0].equals(tables[1])
+    assert tables[0].drop_columns("dataset").equals(tables[1].drop_columns("dataset"))
     for name, (_, says) in TROUBLE.items():
         assert told[name].startswith("error: ")
         for part in says:
