@@ -83,6 +83,11 @@ def plugins_of_training(cfg: Any) -> Iterator[str]:
         yield f"lode.scoring.{options.score}"
 
 
+def plugins_of_recording(name: str, cfg: Any) -> list[str]:
+    """The grouping, and what is recorded."""
+    return [*plugin("grouping", cfg), f"lode.recording.{name}"]
+
+
 def plugins_of_selection(cfg: Any) -> list[str]:
     """The grouping, the selection, and the kinds of its controls."""
     return [*plugins(("grouping", "selection"), cfg), *(f"lode.control.{kind}" for kind in cfg.controls.kinds)]
@@ -157,10 +162,11 @@ CARDS = (
         "capture_activations",
         "one forward pass a sample; keep mergeable sums",
         over=("mined", "shards"),
-        sections=("split", "model", "dataset.name", "capture"),
+        sections=("split", "model", "grouping", "dataset.name", "capture"),
         reads=(MANIFEST, DATASET),
         writes={"statistics": "{model}/{dataset}/{shard}.parquet"},
         resources="gpu",
+        plugins=partial(plugins_of_recording, "activations"),
     ),
     Card(
         "capture_gradients",
@@ -169,6 +175,7 @@ CARDS = (
         sections=(
             "split",
             "model",
+            "grouping",
             "dataset.name",
             "capture.shards",
             "gradients.batch_size",
@@ -178,6 +185,7 @@ CARDS = (
         reads=(MANIFEST, DATASET),
         writes={"gradients": "{model}/{dataset}/{shard}.parquet"},
         resources="gpu",
+        plugins=partial(plugins_of_recording, "gradients"),
     ),
     Card(
         "aggregate_importance",

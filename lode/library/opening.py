@@ -21,7 +21,7 @@ from lode.stages.download_model import origin
 from lode.study import STUDY
 
 #: What switches a set, from the kinds of the tokens of the first pass, and the samples.
-Switch = Callable[[Tensor, Sequence[Mapping[str, Any]]], AbstractContextManager[None]]
+SetSwitch = Callable[[Tensor, Sequence[Mapping[str, Any]]], AbstractContextManager[None]]
 
 
 @dataclass(eq=False)
@@ -37,7 +37,7 @@ class Model:
 
     adapter: Adapter
     folder: Path
-    switches: list[Switch] = field(default_factory=list)
+    switches: list[SetSwitch] = field(default_factory=list)
     tokens_known: bool = False
 
     def __repr__(self) -> str:

@@ -27,9 +27,10 @@ from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.media import blanked
 from lode.model.adapter import Adapter
-from lode.model.answering import Prepared, Reply, Switch, judge, prepare_batch, write
+from lode.model.answering import Prepared, Reply, judge, prepare_batch, write
 from lode.model.batching import in_batches
 from lode.model.loading import load
+from lode.model.switching import Switch
 from lode.model.tower import encoders_once
 from lode.model.training_data import check_unseen
 from lode.scoring._diagnostics import begins

@@ -12,21 +12,20 @@ import torch
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
 from lode.grouping.modality import GROUPS
-from lode.importance.gradients import patching_sums, product_sums, target_sums
-from lode.importance.statistics import Totals
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.answering import judge_gold, prepare_batch
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
+from lode.recording._attributions import patching_sums, product_sums, target_sums
+from lode.recording._totals import Totals
 from lode.stages import aggregate_gradients
-from lode.stages.capture_activations import capture
-from lode.stages.capture_gradients import attribute
 from lode.study import compose, restrict
 from lode.table._reading import read_importance
 from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
+from tests.recorded import attribute, capture
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MODALITIES = tuple(GROUPS)
@@ -168,9 +167,7 @@ def test_an_answer_without_tokens_is_refused(tiny: Adapter) -> None:
 
 
 def test_a_prompt_that_changes_with_the_medium_is_refused(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "lode.stages.capture_gradients.blanked", lambda sample: {**sample, "prompt": sample["prompt"][::-1]}
-    )
+    monkeypatch.setattr("lode.recording.gradients.blanked", lambda sample: {**sample, "prompt": sample["prompt"][::-1]})
     with pytest.raises(UserError, match=r"samples a: prompts with blank media have other tokens"):
         attribute(tiny, RECORDS[:1], 1, 0.5, 0)
 
@@ -178,17 +175,17 @@ def test_a_prompt_that_changes_with_the_medium_is_refused(tiny: Adapter, monkeyp
 def test_a_batch_that_fails_adds_nothing(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out in the middle of the first batch of four; its halves are then counted once."""
     whole, failed = columns(tiny, RECORDS[:4], 2), []
-    add = Totals.add_batch
+    check = Totals.check
 
-    def fails_once(self: Totals, members: Any, layers: Any) -> None:
+    def fails_once(self: Totals, layers: Any) -> None:
         if not failed:
-            failed.append(len(members))
+            failed.append(len(layers))
             raise MemoryError
-        add(self, members, layers)
+        check(self, layers)
 
-    monkeypatch.setattr(Totals, "add_batch", fails_once)
+    monkeypatch.setattr(Totals, "check", fails_once)
     assert_equal_tables(whole, columns(tiny, RECORDS[:4], 4), 1e-12)
-    assert failed == [4]
+    assert failed == [NUM_LAYERS]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

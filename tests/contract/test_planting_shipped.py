@@ -14,14 +14,12 @@ from lode.engine.paths import ROOT
 from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
 from lode.grouping.modality import grouping
 from lode.importance.aggregation import importance_columns
-from lode.importance.statistics import Recording
 from lode.model.answering import judge_gold, prepare_batch
 from lode.model.loading import load
 from lode.model.weights import zeroed_columns
 from lode.planting.proof import neurons_of
 from lode.selection import mean_difference, size
 from lode.stages import plant_neurons as stage
-from lode.stages.capture_activations import capture
 from lode.stages.prepare_dataset import row
 from lode.stages.rate_selectors import rate
 from lode.study import compose
@@ -30,6 +28,7 @@ from lode.table.importance import IMPORTANCE
 from lode.table.proof import PROOF
 from lode.table.statistics import STATISTICS
 from lode.table.truth import TRUTH
+from tests.recorded import capture
 from tests.tiny_model import write_manifest
 
 MODALITIES = ["text", "special", "image"]
@@ -98,7 +97,7 @@ def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) ->
     statistics = {}
     for name in ("toy_textvqa", "toy_mmlu"):
         rows = [r for r in read_table(folder / f"{name}.parquet", DATASET).to_pylist() if r["split"] == "mine"]
-        columns = capture(after, rows, 8, "reference", recording=Recording(hidden_site=True)).columns()
+        columns = capture(after, rows, 8, "reference", hidden_site=True).columns()
         statistics[name] = [pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)]
     table = pa.table(with_nulls(importance_columns(statistics), IMPORTANCE), schema=IMPORTANCE.schema)
     selection = OmegaConf.create(

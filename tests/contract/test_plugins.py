@@ -38,6 +38,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "scoring": {"score": ("replies", "samples")},
     "control": {"controls": ("selected", "num_draws", "seed")},
     "grouping": {"grouping": ()},
+    "recording": {"recording": ("adapter", "grouping")},
 }
 #: The step that checks a choice of a group before it runs.
 STEPS = {

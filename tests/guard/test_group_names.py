@@ -19,9 +19,6 @@ ALLOWED = {
         "modalities": "a fact of the data: `dataset.modalities`",
         "prompt": "a column of the dataset table",
     },
-    "importance/miner.py": dict.fromkeys(("MODALITIES", "TOKEN_MODALITIES", "token_modality"), "takes no grouping yet"),
-    "importance/statistics.py": {"MODALITIES": "takes no grouping yet"},
-    "stages/capture_gradients.py": dict.fromkeys(("gate_site", "see_gate"), "takes no site yet"),
 }
 
 

@@ -10,15 +10,14 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 
 from lode.grouping.modality import GROUPS
-from lode.importance import statistics
-from lode.importance.histogram import count_by_bin
-from lode.importance.statistics import Recording
 from lode.model.loading import load
+from lode.recording import activations
+from lode.recording._histogram import count_by_bin
 from lode.selection.auroc import NEEDS, auroc
-from lode.stages.capture_activations import capture
 from lode.stages.download_model import run as download
 from lode.stages.prepare_dataset import row
 from lode.study import compose, restrict
+from tests.recorded import capture
 
 MODALITIES = tuple(GROUPS)
 
@@ -45,8 +44,8 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
         return count_by_bin(values, present, num_bins)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "count_by_bin", watched)
-        capture(adapter, rows, len(rows), "reference", "several", Recording(num_bins=64))
+        patch.setattr(activations, "count_by_bin", watched)
+        capture(adapter, rows, len(rows), "reference", num_bins=64)
     assert len(seen) == len(adapter.activation), "one batch, one histogram a layer"
     return seen
 

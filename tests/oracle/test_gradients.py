@@ -18,7 +18,8 @@ from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
 from lode.model.tokens import TOKEN_KINDS
-from lode.stages.capture_gradients import attribute, integrated_gradients
+from lode.recording.gradients import integrated_gradients
+from tests.recorded import attribute
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, load_tiny
 
 MODALITIES = tuple(GROUPS)
@@ -101,7 +102,9 @@ def captured(precise: Adapter) -> Table:
     """What the stage keeps of the one sample, by column (modality, layer, neuron)."""
     columns = attribute(precise, [RECORDS[IMAGE]], 1, ALPHA, NUM_STEPS).columns()
     shape = (len(MODALITIES), NUM_LAYERS, NUM_NEURONS)
-    return {name: np.asarray(values).reshape(shape) for name, values in columns.items() if name != "group"}
+    return {
+        name: np.asarray(values).reshape(shape) for name, values in columns.items() if name not in ("site", "group")
+    }
 
 
 def assert_captured(captured: Table, name: str, modality: str, pair: tuple[int, int], expected: float) -> None:
