@@ -1,4 +1,4 @@
-"""Nothing but a grouping knows the name of a group: selection, controls, ablation and selectivity on invented ones.
+"""Nothing but a grouping knows the name of a group: capture, selection, controls, ablation, selectivity on others.
 
 Tokens are `blue`, `green` and `grey` by their place, a rule that only `tests/invented_groups.py` knows. And
 modalities under other names give the same neurons and the same effects.
@@ -26,6 +26,8 @@ from lode.intervention import Intervention, from_config, switched
 from lode.intervention._reference import check_donors, class_means, token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import append_replies, append_tokens, encode
+from lode.recording import activations
+from lode.recording import record as record_samples
 from lode.selection import taking_part
 from lode.stages import select_neurons
 from lode.stages.measure_selectivity import Benchmark, own_of, selectivity_rows
@@ -33,6 +35,7 @@ from lode.study import compose, restrict
 from lode.table._dense import dense, of_site
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
+from lode.table.statistics import STATISTICS
 from tests.dense_tables import captured_importance
 from tests.invented_groups import HELD, PARTS, grouping, renamed, renamed_modalities
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, record
@@ -134,6 +137,22 @@ def test_controls_of_every_kind(tmp_path: Path) -> None:
     assert places["grey", "grey_sham_00"] == [BEST["grey"]]
     assert {row["control_kind"] for row in rows if row["control_of"] == "green"} == set(kinds)
     assert set(read_provenance(output)["magnitude_ratios"]["layer_matched"]) == {*PARTS, "all"}
+
+
+# --- capture ----------------------------------------------------------------------------------------------------------
+
+
+def test_captured_tokens_by_hand(tiny: Adapter) -> None:
+    """Of `n` tokens of a prompt (n + 2) // 3 are blue, (n + 1) // 3 green and n // 3 grey; of sample c all are grey."""
+    kept = activations.recording(tiny, INVENTED)
+    record_samples(tiny, SAMPLES, 2, [kept], INVENTED)
+    table = pa.table(with_nulls(kept.columns(), STATISTICS), schema=STATISTICS.schema)
+    names, (samples, tokens) = dense(table, ("num_samples", "num_tokens"))
+    a, b, c = (encode(tiny, [sample]).token_kind.shape[1] for sample in SAMPLES)
+    blue, green, grey = (sum((n + more) // 3 for n in (a, b)) for more in (2, 1, 0))
+    assert names == INVENTED.names
+    assert tokens[:, 0, 0].tolist() == [blue, green, grey + c, blue + green, a + b + c]
+    assert samples[:, 0, 0].tolist() == [2, 2, 3, 2, 3]
 
 
 # --- ablation ---------------------------------------------------------------------------------------------------------
