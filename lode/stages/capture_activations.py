@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from lode.config import StepConfig
 from lode.dataset._mining import mined_samples
 from lode.engine.tables import write_table
 from lode.importance.miner import attention_weights, membership, plan_tokens
@@ -86,13 +87,13 @@ def column_norms(adapter: Adapter) -> Float64[np.ndarray, "layer neuron"]:
     return np.stack([module.weight.detach().float().norm(dim=0).double().cpu().numpy() for module in adapter.down_proj])
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Capture one shard: every `shards`-th sample of the mining split."""
-    samples = mined_samples(cfg.io.dataset, cfg.split, int(cfg.io.shard), cfg.capture.shards)
-    adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
+    samples = mined_samples(cfg.io["dataset"], cfg.split, int(cfg.io["shard"]), cfg.capture.shards)
+    adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     options = cfg.capture
     recording = Recording(options.normalisation, options.num_bins, options.hidden_site)
     statistics = capture(adapter, samples, options.batch_size, options.attention, cfg.dataset.name, recording)
     counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
     facts = {**made_by, **counts, "batch_size": statistics.batch_size}
-    write_table(cfg.io.statistics, STATISTICS, statistics.columns(), facts)
+    write_table(cfg.io["statistics"], STATISTICS, statistics.columns(), facts)

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lode.config import StepConfig
 from lode.dataset._mining import mined_samples
 from lode.engine.errors import UserError
 from lode.engine.tables import write_table
@@ -185,11 +186,11 @@ def patch(
     return sums
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Attribute one shard: every `shards`-th sample of the mining split."""
-    samples = mined_samples(cfg.io.dataset, cfg.split, int(cfg.io.shard), cfg.capture.shards)
-    adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
+    samples = mined_samples(cfg.io["dataset"], cfg.split, int(cfg.io["shard"]), cfg.capture.shards)
+    adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     options = cfg.gradients
     totals = attribute(adapter, samples, options.batch_size, options.alpha, options.num_steps, cfg.dataset.name)
     facts = {**made_by, "num_samples": len(samples), "batch_size": totals.batch_size}
-    write_table(cfg.io.gradients, GRADIENTS, totals.columns(), facts)
+    write_table(cfg.io["gradients"], GRADIENTS, totals.columns(), facts)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
 from lode.scoring import UNITS
@@ -275,7 +276,7 @@ def controls_of(sets: Sequence[NeuronSet], set_name: str, kind: str) -> list[int
     return [i for i, key in enumerate(sets) if key.control_of == set_name and key.control_kind == kind]
 
 
-def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     """Read `io.dataset` and all shards of `io.predictions`; write `io.scores`, `io.effects` and `io.sample_scores`.
 
     Args:
@@ -289,9 +290,9 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     names = list(cfg.dataset.scores)
     if not names:
         raise UserError(f"dataset {cfg.dataset.name!r} names no score; expected dataset.scores to list at least one")
-    dataset = read_table(cfg.io.dataset, DATASET).drop_columns(["media"]).to_pylist()
-    origin = ", ".join(cfg.io.predictions)
-    shards = [read_table(path, PREDICTIONS) for path in cfg.io.predictions]
+    dataset = read_table(cfg.io["dataset"], DATASET).drop_columns(["media"]).to_pylist()
+    origin = ", ".join(cfg.io["predictions"])
+    shards = [read_table(path, PREDICTIONS) for path in cfg.io["predictions"]]
     groups = by_set([row for shard in shards for row in shard.to_pylist()], origin)
     samples = matched_samples(dataset, groups, origin)
     rows = {key: [by_id[sample["sample_id"]] for sample in samples] for key, by_id in groups.items()}
@@ -305,8 +306,8 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         values = score_sets(outcome.plugin, {key: rows[key] for key in sets}, samples)
         key = {"dataset": cfg.dataset.name, "score_name": outcome.name, "outcome": outcome.role}
         scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters))
-    write_table(cfg.io.scores, SCORES, [row for of in scored for row in of.score_rows(rows, samples)], made_by)
-    write_table(cfg.io.effects, EFFECTS, [row for of in scored for row in of.effect_rows()], made_by)
+    write_table(cfg.io["scores"], SCORES, [row for of in scored for row in of.score_rows(rows, samples)], made_by)
+    write_table(cfg.io["effects"], EFFECTS, [row for of in scored for row in of.effect_rows()], made_by)
     parts = [of.sample_columns(samples) for of in scored]
     columns = {name: list(chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
-    write_table(cfg.io.sample_scores, SAMPLE_SCORES, columns, made_by)
+    write_table(cfg.io["sample_scores"], SAMPLE_SCORES, columns, made_by)

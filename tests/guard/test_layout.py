@@ -222,6 +222,17 @@ def test_everything_public_has_a_docstring(path: Path) -> None:
             assert ast.get_docstring(node) or node.name.endswith("Config"), node.name
 
 
+@pytest.mark.parametrize("path", STAGES, ids=name_of)
+def test_a_stage_knows_the_type_of_its_config(path: Path) -> None:
+    """No argument of a stage that is a config, or a section or recipe of one, may be anything."""
+    configs = {"cfg", "recipe", "options", *STUDY.groups} - {"model"}  # which is a model of torch here
+    for function in functions(path):
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        of_configs = [arg for arg in arguments if arg.arg in configs and arg.annotation]
+        assert not [arg.arg for arg in of_configs if ast.unparse(arg.annotation or arg) == "Any"], function.name
+        assert not [arg.arg for arg in arguments if arg.arg in configs and not arg.annotation], function.name
+
+
 def test_a_stage_reads_tables_not_stages() -> None:
     for path in STAGES:
         assert not {name for name in imports(path) if name.startswith("lode.stages")}, name_of(path)
