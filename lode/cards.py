@@ -79,8 +79,12 @@ def plugins_of_training(cfg: Any) -> Iterator[str]:
 
 
 def plugins_of_selection(cfg: Any) -> list[str]:
-    """The selection, and the kinds of its controls."""
-    return [*plugin("selection", cfg), *(f"lode.control.{kind}" for kind in cfg.controls.kinds)]
+    """The grouping, the selection, and the kinds of its controls."""
+    return [
+        *plugin("grouping", cfg),
+        *plugin("selection", cfg),
+        *(f"lode.control.{kind}" for kind in cfg.controls.kinds),
+    ]
 
 
 def plugins_of_scores(cfg: Any) -> list[str]:
@@ -195,7 +199,7 @@ CARDS = (
         "select_neurons",
         "choose a set for each modality, and draw matched controls",
         over=SETS,
-        sections=("seed", "selection", "controls"),
+        sections=("seed", "grouping", "selection", "controls"),
         reads=(Read("importance"), Read("attributions", when=needs_gradients)),
         writes={"neurons": "{model}/{selection}.parquet"},
         resources="heavy",

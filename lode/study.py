@@ -18,7 +18,7 @@ from lode.engine.study import Card, Study
 #: The Hydra tree: in an installed package the copy that setup.py puts there, in a checkout `config/`.
 _PACKAGED = Path(__file__).with_name("config_tree")
 CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else ROOT / "config"
-GROUPS = ("model", "dataset", "selection", "intervention", "figure", "experiment", "training")
+GROUPS = ("model", "grouping", "dataset", "selection", "intervention", "figure", "experiment", "training")
 #: Of a model that is not at hand: 7 billion parameters in half precision [megabytes].
 UNKNOWN_WEIGHT = 16_000
 

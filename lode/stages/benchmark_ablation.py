@@ -174,13 +174,13 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
     prepared = read_provenance(cfg.io["dataset"])["config"]
     check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
-    rows_of_split = [row for row in read_table(cfg.io["dataset"], DATASET).to_pylist() if row["split"] == "report"]
+    rows_of_split = [row for row in read_table(cfg.io["dataset"], DATASET).to_pylist() if row["split"] == "test"]
     shard = int(cfg.io["shard"])
     samples = rows_of_split[shard :: cfg.ablation.shards]
     if not samples:
         raise UserError(
             f"{cfg.dataset.name}: shard {shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
-            "'report' samples; use fewer shards (ablation.shards) or more samples"
+            "'test' samples; use fewer shards (ablation.shards) or more samples"
         )
     sets = neuron_sets(read_table(cfg.io["neurons"], NEURONS))
     intervention = from_config(cfg.intervention)

@@ -305,4 +305,4 @@ def test_memory_does_not_grow_with_samples(tiny: Adapter) -> None:
 
 def test_the_split_that_is_mined() -> None:
     assert mining_split("disjoint") == "mine"
-    assert mining_split("paper") == "report"
+    assert mining_split("paper") == "test"

@@ -46,7 +46,7 @@ PLAIN = record("plain", "what is this?", image=1)
 
 def sample_of(name: str, prompt: str, answer: str, image: Image.Image | None) -> Sample:
     media = () if image is None else (encode_image(image),)
-    return Sample(name, f"cluster of {name}", "report", prompt, (answer,), media)
+    return Sample(name, f"cluster of {name}", "test", prompt, (answer,), media)
 
 
 def replies(adapter: Adapter, records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -45,9 +45,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
     for name in ("toy_textvqa", "toy_mmlu"):
         samples = import_module(f"lode.dataset.{name}").samples
         path = folder / f"{name}.parquet"
-        rows = [row(sample) for split in ("mine", "report") for sample in samples(split, 8, 2024)]
+        rows = [row(sample) for split in ("mine", "test") for sample in samples(split, 8, 2024)]
         write_table(path, DATASET, rows, {})
-        unseen[name] = [entry for entry in read_table(path, DATASET).to_pylist() if entry["split"] == "report"]
+        unseen[name] = [entry for entry in read_table(path, DATASET).to_pylist() if entry["split"] == "test"]
         datasets.append(str(path))
     manifest = write_manifest(ROOT / "resources" / "models" / "tiny_qwen2_vl", folder / "manifest.json")
     io = {"manifest": str(manifest), "dataset": datasets, "model": str(folder / "model")}

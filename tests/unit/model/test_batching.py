@@ -173,7 +173,7 @@ def test_ablation_tries_a_failed_batch_again(
     place = {"modality": "image", "score": 1.0, "rank": 0}
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
     write_table(tmp_path / "neurons.parquet", NEURONS, neurons, {})
-    dataset = [{**sample, "split": "report", "meta": "{}"} for sample in RECORDS]
+    dataset = [{**sample, "split": "test", "meta": "{}"} for sample in RECORDS]
     write_table(tmp_path / "dataset.parquet", DATASET, dataset, PREPARED)
     written: dict[str, list[dict[str, Any]]] = {}
     monkeypatch.setattr(benchmark_ablation, "load", lambda *_: tiny)

@@ -24,7 +24,7 @@ from lode.table.importance import IMPORTANCE
 from tests.broken import COLUMNS, MODELS, TABLES, importance_columns, sample_table
 from tests.project_tree import copy_project, environment
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
 
 #: Runs every case of a JSON list in one process; prints exit code and text of each, and whether torch was imported.
@@ -359,4 +359,4 @@ def test_only_the_number_asked_for(broken: Path) -> None:
 
     assert ids("mine", 1) == ["s0"]
     assert ids("mine", 9) == ["s0", "s1"]
-    assert ids("report", 9) == ["s2", "s3"]
+    assert ids("test", 9) == ["s2", "s3"]
