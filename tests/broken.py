@@ -159,7 +159,7 @@ TABLES: dict[str, tuple[pa.Table | Callable[[bytes], bytes] | None, Says]] = {
     ),
     "split with a blank": (
         sample_table(split=["mine", "mine ", "test", "test"]),
-        ("split of sample s1", "'mine '", "expected one of mine, report", "Did you mean mine"),
+        ("split of sample s1", "'mine '", "expected one of mine, test", "Did you mean mine"),
     ),
     "another split": (sample_table(split=["mine", "train", "test", "test"]), ("split of sample s1", "'train'")),
     "cluster in both splits": (
