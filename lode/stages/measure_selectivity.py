@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lode.config import StepConfig
 from lode.control import headline_first
 from lode.engine.errors import UserError
 from lode.engine.tables import Table, read_table, write_table
@@ -201,7 +202,7 @@ def _selectivity(names: Sequence[str], benchmarks: Mapping[str, Benchmark], own:
     }
 
 
-def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     """Read `io.effects` and `io.sample_scores`; write `io.comparisons` and `io.selectivity`.
 
     Args:
@@ -213,15 +214,15 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     """
     grouping = grouping_of(cfg.grouping)
     parts = {str(name): list(held) for name, held in cfg.benchmark_parts.items()}
-    effects = [row for path in cfg.io.effects for row in _rows(path, EFFECTS).to_pylist()]
-    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, SAMPLE_SCORES) for p in cfg.io.sample_scores)}
+    effects = [row for path in cfg.io["effects"] for row in _rows(path, EFFECTS).to_pylist()]
+    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, SAMPLE_SCORES) for p in cfg.io["sample_scores"])}
     for what, found in (("effects", {row["dataset"] for row in effects}), ("sample scores", set(scored))):
         if found != set(parts):
             raise UserError(
                 f"{what} of {', '.join(sorted(found))}; benchmark_parts names {', '.join(sorted(parts))}: "
                 "expected one table for every benchmark"
             )
-    write_table(cfg.io.comparisons, COMPARISONS, comparison_rows(effects, grouping, parts), made_by)
+    write_table(cfg.io["comparisons"], COMPARISONS, comparison_rows(effects, grouping, parts), made_by)
     effect_of = {(row["dataset"], row["outcome"]): row for row in effects}
     rows: list[Row] = []
     for outcome in COMPARED:
@@ -230,7 +231,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         if len({tuple(of.drops) for of in benchmarks.values()}) > 1:
             raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
         rows += selectivity_rows(outcome, benchmarks, grouping, parts)
-    write_table(cfg.io.selectivity, SELECTIVITY, rows, made_by)
+    write_table(cfg.io["selectivity"], SELECTIVITY, rows, made_by)
 
 
 def _rows(path: str, table: Table) -> pa.Table:
