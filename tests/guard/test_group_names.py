@@ -15,6 +15,7 @@ FILES = [path for package in PACKAGES for path in sorted((ROOT / "lode" / packag
 #: Words that stand in the code for a reason, by file.
 ALLOWED = {
     "checks/dataset.py": {"modalities": "a fact of the data: `dataset.modalities`"},
+    "stages/compare_selectors.py": {"text": "the page beside the table: `io.text`"},
     "stages/prepare_dataset.py": {
         "modalities": "a fact of the data: `dataset.modalities`",
         "prompt": "a column of the dataset table",
