@@ -109,7 +109,7 @@ def check_sizes(
             if not (low <= size <= high if row["group"] else size >= high):
                 raise UserError(
                     f"planting: a neuron of role {role} in layer {layer} writes {size:.3g} on {name}; expected "
-                    f"{f'{low:.3g} to' if row['modality'] else 'at least'} {high:.3g}, by the middle half of the "
+                    f"{f'{low:.3g} to' if row['group'] else 'at least'} {high:.3g}, by the middle half of the "
                     "neurons that were there; plant from more samples"
                 )
 
@@ -152,7 +152,7 @@ def check_tokens(
     }[row["role"]]
     if wrong.any():
         raise UserError(
-            f"planting: the {row['role']} neuron of {row['modality']} in layer {row['layer']} is not as designed at "
+            f"planting: the {row['role']} neuron of {row['group']} in layer {row['layer']} is not as designed at "
             f"{int(wrong.sum())} of {len(wrong)} tokens; plant from more samples, or with other options"
         )
 
@@ -259,7 +259,7 @@ def check_effects(rows: Sequence[Row]) -> None:
         least, most = expected_change(row, change)
         if not least <= row["max_logit_change"] <= most:
             role = row["role"]
-            what = "planting" if role == "none" else f"switching {role} of {row['modality']} off"
+            what = "planting" if role == "none" else f"switching {role} of {row['group']} off"
             expected = f"at least {least:.3g}" if least else f"at most {most:.3g}"
             raise UserError(
                 f"{what} moves a logit on {row['dataset']} by {row['max_logit_change']:.3g}; expected {expected}. "

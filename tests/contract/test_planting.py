@@ -292,12 +292,12 @@ def test_a_wrong_truth_is_refused(random_model: Planted) -> None:
         with pytest.raises(UserError, match=match):
             prove_planting(random_model.before, random_model.after, truth, MODALITIES, SAMPLES)
 
-    refused("existing", "is not as designed", role="planted", modality="image")
+    refused("existing", "is not as designed", role="planted", group="image")
     refused("specific_mute", "does not act|is not as designed", role="planted")
     refused("dead", "does not act", role="existing")
     refused("existing", "acts", role="dead")
     wrong = next(entry["group"] for entry in random_model.truth if entry["role"] == "planted")
-    refused("planted", "is not as designed", modality="image" if wrong != "image" else "text")
+    refused("planted", "is not as designed", group="image" if wrong != "image" else "text")
 
 
 def test_a_model_that_lost_a_neuron_is_refused(random_model: Planted) -> None:
@@ -310,7 +310,7 @@ def test_a_model_that_lost_a_neuron_is_refused(random_model: Planted) -> None:
 
 def test_what_cannot_be_planted_is_refused(tiny: Adapter) -> None:
     with pytest.raises(UserError, match="the samples hold image, special, text"):
-        planted(tiny, SAMPLES, modalities=["text", "image"])
+        planted(tiny, SAMPLES, groups=["text", "image"])
     with pytest.raises(UserError, match="there is room for 32"):
         planted(tiny, SAMPLES, num_pairs=5)
     with pytest.raises(UserError, match="too few neurons that are active on"):
