@@ -13,6 +13,7 @@ from lode.intervention import Intervention, from_config, switched
 from lode.intervention._reference import token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch
+from lode.neurons import at_gate
 from lode.shapes import MODALITIES
 from lode.study import STUDY, compose
 
@@ -46,4 +47,4 @@ def on(
     modality: str = "text",
 ) -> AbstractContextManager[None]:
     """The context of an intervention for the prompts of a batch."""
-    return switched(adapter, made, neurons, modality, batch.token_modality, donors(adapter, made, samples))
+    return switched(adapter, made, at_gate(neurons), modality, batch.token_modality, donors(adapter, made, samples))

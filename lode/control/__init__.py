@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
+from lode.neurons import Pairs
 from lode.table._dense import dense
 
 #: Below this `magnitude_ratio` the set is unmatchable: there are no neurons that write as much as its own.
@@ -26,8 +27,6 @@ UNMATCHABLE = 0.9
 MOST_SHARED = 0.5
 #: With fewer different controls (`num_different`) chance alone equals a set too often: as many as a p below 0.05 needs.
 FEWEST_DIFFERENT = 19
-
-Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 
 
 @dataclass(frozen=True)

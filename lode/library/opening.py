@@ -47,7 +47,7 @@ class Model:
         """Around forward passes: every switch that is on acts on them.
 
         Args:
-            tokens: what every token of the first pass is (batch, token), as in `lode.intervention.Site`.
+            tokens: what every token of the first pass is (batch, token), as in `lode.intervention.View`.
             rows: which samples of a batch they are.
         """
         with ExitStack() as stack:

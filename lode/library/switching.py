@@ -37,7 +37,7 @@ def switched(
     Args:
         model: that of `lode.open`.
         neurons: the rows of one set of a neurons table (`lode.load(...).table("neurons", ...)`), a neuron list
-            (`lode.read_neurons`), or (layer, neuron) pairs.
+            (`lode.read_neurons`), or (layer, neuron) pairs of the language model's gate.
         intervention: the name of a YAML in `config/intervention/`.
         *overrides: of the section `intervention`, as on the command line: `"intervention.tokens=own"`.
         modality: of the set, where the intervention asks for it; else that of the set's name.
@@ -46,21 +46,21 @@ def switched(
     Raises:
         UserError: neurons that are not one set of this model; no such intervention, or one that lacks what it needs.
     """
-    pairs, made = neurons_of(model, neurons), intervention_of(intervention, overrides)
+    places, made = neurons_of(model, neurons), intervention_of(intervention, overrides)
     served = served_by(made, modality or modality_of(neurons))
     if "class_means" in made.needs:
         made = replace(made, class_means=means_of(model, importance, served))
 
     def act(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
         del rows
-        return interventions.switched(model.adapter, made, pairs, served, tokens)
+        return interventions.switched(model.adapter, made, places, served, tokens)
 
     with ExitStack() as stack:
         if made.in_weights and made.everywhere:
             stack.enter_context(act(torch.empty(0, 0, dtype=torch.long), ()))
             act = nothing
         else:
-            stack.callback(model.adapter.activation[0].register_forward_pre_hook(refuse_unknown(model)).remove)
+            stack.callback(model.adapter.gate.activation[0].register_forward_pre_hook(refuse_unknown(model)).remove)
         model.switches.append(act)
         stack.callback(model.switches.remove, act)
         yield model

@@ -28,10 +28,10 @@ import pyarrow as pa
 from jaxtyping import Float, Int, Num
 
 from lode.engine.errors import UserError, unknown_name
+from lode.neurons import Pairs
 from lode.shapes import MODALITY_SPLITS
 from lode.table._dense import dense, dense_lists, dense_shape
 
-Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 Set = tuple[Pairs, np.ndarray]
 Scores = Float[np.ndarray, "modality layer neuron"]
 

@@ -21,7 +21,8 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.engine.errors import UserError, unknown_name
-from lode.selection import Pairs, Scores, as_pairs, check_ratio, num_asked, read, top
+from lode.neurons import Pairs
+from lode.selection import Scores, as_pairs, check_ratio, num_asked, read, top
 from lode.shapes import METRICS
 from lode.table._dense import dense
 

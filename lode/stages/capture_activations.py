@@ -1,7 +1,6 @@
 """Stage 2: one prefill forward a sample; keep mergeable statistics, not activations."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,13 @@ from lode.engine.tables import write_table
 from lode.importance.miner import attention_weights, membership, plan_tokens
 from lode.importance.statistics import LayerSums, Recording, Statistics, hidden_sums, layer_sums
 from lode.model.adapter import Adapter
-from lode.model.attention import head_mean_attention, observed
+from lode.model.attention import head_mean_attention
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, encode
 from lode.model.head import last_positions
 from lode.model.loading import load
+from lode.model.watching import watching
+from lode.neurons import LM_GATE
 from lode.table.statistics import STATISTICS
 
 
@@ -56,34 +57,24 @@ def capture_batch(
         attention = head_mean_attention(query, key, scaling, seen)
         weights[layer] = attention_weights(attention, members.to(query.device).float(), attention_kind)
 
-    def see_activations(layer: int) -> Any:
-        def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
-            here = members.to(activations.device)
-            sums[layer] = layer_sums(activations, weights.pop(layer), here, plan, recording)
+    def see_activations(layer: int, activations: Tensor) -> None:
+        here = members.to(activations.device)
+        sums[layer] = layer_sums(activations, weights.pop(layer), here, plan, recording)
 
-        return hook
+    def see_hidden(layer: int, hidden: Tensor) -> None:
+        sums[layer] |= hidden_sums(hidden.float(), members.to(hidden.device))
 
-    def see_hidden(layer: int) -> Any:
-        def hook(_module: Any, inputs: tuple[Tensor]) -> None:
-            sums[layer] |= hidden_sums(inputs[0].float(), members.to(inputs[0].device))
-
-        return hook
-
-    with ExitStack() as stack:
-        stack.enter_context(observed(adapter, see_attention))
-        stack.enter_context(last_positions(adapter, 1))
-        for layer, module in enumerate(adapter.activation):
-            stack.callback(module.register_forward_hook(see_activations(layer)).remove)
-        for layer, module in enumerate(adapter.down_proj if recording.hidden_site else ()):
-            stack.callback(module.register_forward_pre_hook(see_hidden(layer)).remove)
+    hidden = {LM_GATE: see_hidden} if recording.hidden_site else {}
+    with watching(adapter, see_attention, {LM_GATE: see_activations}, hidden), last_positions(adapter, 1):
         adapter.model(**batch.inputs, use_cache=False)
     assert not weights, "a layer had attention but no activations"
     statistics.add_batch(members, sums)
 
 
 def column_norms(adapter: Adapter) -> Float64[np.ndarray, "layer neuron"]:
-    """How much each neuron writes for a unit of its activation: the norms of the columns of down_proj."""
-    return np.stack([module.weight.detach().float().norm(dim=0).double().cpu().numpy() for module in adapter.down_proj])
+    """How much each neuron writes for a unit of its activation: the norms of the columns of its reader."""
+    norms = (module.weight.detach().float().norm(dim=0) for module in adapter.gate.reader)
+    return np.stack([of_layer.double().cpu().numpy() for of_layer in norms])
 
 
 def run(cfg: Any, made_by: dict[str, Any]) -> None:
@@ -94,5 +85,6 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     recording = Recording(options.normalisation, options.num_bins, options.hidden_site)
     statistics = capture(adapter, samples, options.batch_size, options.attention, cfg.dataset.name, recording)
     counts = {"num_samples": len(samples), "num_constant": statistics.num_constant}
-    facts = {**made_by, **counts, "batch_size": statistics.batch_size}
+    dead = {site.name: list(site.dead) for site in adapter.sites.values() if site.dead}
+    facts = {**made_by, **counts, "batch_size": statistics.batch_size, "dead_layers": dead}
     write_table(cfg.io.statistics, STATISTICS, statistics.columns(), facts)

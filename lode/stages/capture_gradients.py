@@ -10,7 +10,6 @@ change and add zeros.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -27,10 +26,11 @@ from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.encoding import Batch, encode
-from lode.model.gate import gate_site
 from lode.model.gold import Answered, append_gold, gold_losses
 from lode.model.loading import load
 from lode.model.tower import encoders_once
+from lode.model.watching import watching
+from lode.neurons import LM_GATE
 from lode.table.gradients import GRADIENTS
 
 Members = Bool[Tensor, "batch modality token"]
@@ -100,19 +100,12 @@ def clean_pass(adapter: Adapter, answered: Answered, members: Members) -> tuple[
         # Nothing before the first layer needs a gradient; from there on all does.
         watched[layer] = activations if activations.requires_grad else activations.requires_grad_()
 
-    def see_hidden(layer: int) -> Any:
-        def hook(module: Any, inputs: tuple[Tensor]) -> None:
-            hidden = inputs[0].detach()[:, :num_tokens].float()
-            toward = target_rows(adapter, answered).to(hidden.device) @ module.weight.float()
-            sums[layer] |= target_sums(hidden, toward, members.to(hidden.device))
+    def see_hidden(layer: int, inputs: Tensor) -> None:
+        hidden = inputs.detach()[:, :num_tokens].float()
+        toward = target_rows(adapter, answered).to(hidden.device) @ adapter.gate.reader[layer].weight.float()
+        sums[layer] |= target_sums(hidden, toward, members.to(hidden.device))
 
-        return hook
-
-    with ExitStack() as stack:
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(gate_site(adapter, see_gate))
-        for layer, module in enumerate(adapter.down_proj):
-            stack.callback(module.register_forward_pre_hook(see_hidden(layer)).remove)
+    with torch.enable_grad(), watching(adapter, activations={LM_GATE: see_gate}, hidden={LM_GATE: see_hidden}):
         losses = gold_losses(adapter, answered)
     slopes = torch.autograd.grad(losses.sum(), [watched[layer] for layer in range(adapter.num_layers)])
     clean = [watched[layer].detach()[:, :num_tokens] for layer in range(adapter.num_layers)]
@@ -143,10 +136,10 @@ def integrated_gradients(
     for step in range(num_steps):
         point = torch.lerp(start, end, (step + 0.5) / num_steps).requires_grad_()
 
-        def move(_layer: int, activations: Tensor, point: Tensor = point) -> Tensor:
-            return torch.cat([point, activations[:, num_tokens:]], dim=1)
+        def move(at: int, activations: Tensor, point: Tensor = point) -> Tensor | None:
+            return torch.cat([point, activations[:, num_tokens:]], dim=1) if at == layer else None
 
-        with torch.enable_grad(), gate_site(adapter, move, [layer]):
+        with torch.enable_grad(), watching(adapter, activations={LM_GATE: move}):
             losses = gold_losses(adapter, answered)
         total += torch.autograd.grad(losses.sum(), point)[0].float()
     return (end - start).float() * total / num_steps
@@ -180,7 +173,7 @@ def patch(
             f"samples {names}: prompts with blank media have other tokens; expected the same, to patch token by token. "
             "Does the processor of the model look at more than the size of a medium?"
         )
-    with gate_site(adapter, see_corrupt):
+    with watching(adapter, activations={LM_GATE: see_corrupt}):
         gold_losses(adapter, append_gold(adapter, corrupt, samples))  # as long as the clean pass, so equal bits
     return sums
 

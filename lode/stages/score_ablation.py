@@ -23,9 +23,10 @@ from jaxtyping import Float
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
+from lode.neurons import SetKey
 from lode.scoring import UNITS
 from lode.scoring._diagnostics import is_answer, loops, parses
-from lode.scoring._predictions import CONSTANT, NeuronSet, by_set, constant_replies, matched_samples, order
+from lode.scoring._predictions import CONSTANT, by_set, constant_replies, matched_samples, order
 from lode.shapes import headline_first
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
 from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals, score_intervals
@@ -56,7 +57,7 @@ def outcomes(names: Sequence[str]) -> list[Outcome]:
     return [Outcome(name, roles.get(name, "beside"), import_module(f"lode.scoring.{name}")) for name in listed]
 
 
-def scored_sets(rows: Mapping[NeuronSet, Sequence[Row]], column: str, origin: str) -> list[NeuronSet]:
+def scored_sets(rows: Mapping[SetKey, Sequence[Row]], column: str, origin: str) -> list[SetKey]:
     """The sets that have what a score needs, in order: those that wrote replies, or all.
 
     Raises:
@@ -73,7 +74,7 @@ def scored_sets(rows: Mapping[NeuronSet, Sequence[Row]], column: str, origin: st
 
 
 def score_sets(
-    plugin: Any, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]
+    plugin: Any, rows: Mapping[SetKey, Sequence[Row]], samples: Sequence[Row]
 ) -> Float[np.ndarray, "neuron_set sample"]:
     """Apply one score to sets; what is equal for one sample is scored once.
 
@@ -167,7 +168,7 @@ def effect_sizes(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, 
     }
 
 
-def kinds_of_controls(sets: Sequence[NeuronSet], set_name: str) -> list[str]:
+def kinds_of_controls(sets: Sequence[SetKey], set_name: str) -> list[str]:
     """The kinds of control that a set has, the headline first; one without a name where it has none."""
     return headline_first({key.control_kind for key in sets if key.control_of == set_name} or {""})
 
@@ -193,12 +194,14 @@ class Scored:
         sets: the clean set first; the chance level is one.
         values: of each sample.
         clusters: of each sample.
+        num_neurons: of each set.
     """
 
     key: dict[str, str]
-    sets: list[NeuronSet]
+    sets: list[SetKey]
     values: Float[np.ndarray, "neuron_set sample"]
     clusters: np.ndarray
+    num_neurons: Mapping[SetKey, int]
 
     @cached_property
     def means(self) -> Float[np.ndarray, " neuron_set"]:
@@ -224,7 +227,7 @@ class Scored:
         of = drop_intervals if self.is_bounded else mean_intervals
         return of(self.values[0] - self.values, self.clusters, LEVEL)
 
-    def score_rows(self, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    def score_rows(self, rows: Mapping[SetKey, Sequence[Row]], samples: Sequence[Row]) -> Iterator[dict[str, Any]]:
         """One row per set; `rows` are the predictions of each."""
         low, high = self.intervals
         for i, key in enumerate(self.sets):
@@ -232,6 +235,7 @@ class Scored:
             yield {
                 **self.key,
                 **key._asdict(),
+                "num_neurons": self.num_neurons[key],
                 "num_samples": len(samples),
                 **{name: float(value) for name, value in interval.items()},
                 **reply_diagnostics(rows[key], samples),
@@ -249,7 +253,7 @@ class Scored:
                 yield {
                     **self.key,
                     "set_name": key.set_name,
-                    "num_neurons": key.num_neurons,
+                    "num_neurons": self.num_neurons[key],
                     **{"clean": clean, "chance": chance, "measurable": measurable},
                     **{"value": float(self.means[i]), "drop": float(drops[i])},
                     **{"interval_low": float(low[i]), "interval_high": float(high[i])},
@@ -265,12 +269,13 @@ class Scored:
         columns: dict[str, Any] = {name: [value] * self.values.size for name, value in self.key.items()}
         for name in ("sample_id", "cluster_id"):
             columns[name] = [sample[name] for sample in samples] * num_sets
-        for name in NeuronSet._fields:
+        for name in SetKey._fields:
             columns[name] = [value for key in self.sets for value in [getattr(key, name)] * num_samples]
+        columns["num_neurons"] = [count for key in self.sets for count in [self.num_neurons[key]] * num_samples]
         return columns | {"value": self.values.ravel()}
 
 
-def controls_of(sets: Sequence[NeuronSet], set_name: str, kind: str) -> list[int]:
+def controls_of(sets: Sequence[SetKey], set_name: str, kind: str) -> list[int]:
     """The places of a set's controls of one kind."""
     return [i for i, key in enumerate(sets) if key.control_of == set_name and key.control_kind == kind]
 
@@ -299,12 +304,13 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
     clusters = np.array([sample["cluster_id"] for sample in samples])
     if len(set(clusters.tolist())) < 2:
         raise UserError(f"{origin}: one cluster; expected at least two, as an interval needs variation")
+    num_neurons = {key: of_set[0]["num_neurons"] for key, of_set in rows.items()}
     scored = []
     for outcome in outcomes(names):
         sets = scored_sets(rows, outcome.plugin.COLUMN, origin)
         values = score_sets(outcome.plugin, {key: rows[key] for key in sets}, samples)
         key = {"dataset": cfg.dataset.name, "score_name": outcome.name, "outcome": outcome.role}
-        scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters))
+        scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters, num_neurons))
     write_table(cfg.io.scores, SCORES, [row for of in scored for row in of.score_rows(rows, samples)], made_by)
     write_table(cfg.io.effects, EFFECTS, [row for of in scored for row in of.effect_rows()], made_by)
     parts = [of.sample_columns(samples) for of in scored]

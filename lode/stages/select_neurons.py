@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lode.control import Pairs, Selected, magnitude, magnitude_ratios
+from lode.control import Selected, magnitude, magnitude_ratios
 from lode.engine.errors import UserError
 from lode.engine.tables import write_table
+from lode.neurons import ALL, LM_GATE, Pairs, SetKey
 from lode.selection import Set, num_asked, taking_part
 from lode.table._reading import read_importance
 from lode.table.neurons import NEURONS
@@ -35,19 +36,17 @@ def choose(table: pa.Table, ratio: float, modalities: Sequence[str], selection: 
     """The sets that the selection plug-in finds in a table, and their union."""
     plugin = import_module(f"lode.selection.{selection.plugin}")
     sets = plugin.select_neurons(table, modalities, ratio, seed, **selection.options)
-    return {**sets, "all": union(list(sets.values()))}
+    return {**sets, ALL: union(list(sets.values()))}
 
 
 def rows(name: str, pairs: Pairs, scores: np.ndarray) -> pa.Table:
     """A set of the method as rows of the neurons table."""
-    key = {"set_name": name, "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
-    return _table(key, name, pairs, scores, np.arange(len(pairs)))
+    return _table(SetKey(name, "method"), name, pairs, scores, np.arange(len(pairs)))
 
 
 def control_rows(name: str, kind: str, draw: int, pairs: Pairs) -> pa.Table:
     """A control of the set `name` as rows of the neurons table."""
-    own = f"{name}_{kind}_{draw:02d}"
-    key = {"set_name": own, "kind": "control", "control_of": name, "control_kind": kind, "control_draw": draw}
+    key = SetKey(f"{name}_{kind}_{draw:02d}", "control", name, kind, draw)
     return _table(key, name, pairs, np.full(len(pairs), np.nan), np.full(len(pairs), -1))
 
 
@@ -55,8 +54,8 @@ def _pairs(sets: dict[str, Set]) -> dict[str, Pairs]:
     return {name: pairs for name, (pairs, _) in sets.items()}
 
 
-def _table(key: dict[str, Any], modality: str, pairs: Pairs, scores: np.ndarray, ranks: np.ndarray) -> pa.Table:
-    names = {**key, "modality": modality}
+def _table(key: SetKey, modality: str, pairs: Pairs, scores: np.ndarray, ranks: np.ndarray) -> pa.Table:
+    names = {**key._asdict(), "site": LM_GATE, "modality": modality}
     columns: dict[str, Any] = {column: [value] * len(pairs) for column, value in names.items()}
     columns |= {"layer": pairs[:, 0], "neuron": pairs[:, 1], "score": scores, "rank": ranks}
     return pa.table(columns, schema=NEURONS.schema)
@@ -104,7 +103,7 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     unique = _pairs(sets)
     selected = Selected(unique, table, tuple(modalities), selection.ratio, lambda *given: _pairs(again(*given)))
     num_total = math.prod(selected.shape)
-    if not len(unique["all"]):
+    if not len(unique[ALL]):
         raise UserError(
             f"ratio {selection.ratio} of {num_total} neurons selects none in {len(modalities)} modalities; "
             "take a larger ratio"

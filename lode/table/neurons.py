@@ -12,6 +12,7 @@ NEURONS = Table(
     pa.schema(
         [
             *NEURON_SET,
+            field("site", pa.string(), "name", "where in the model the neuron is (`sites` of the model's YAML)"),
             *KEYS,
             field("score", pa.float64(), "importance", "what the selection ranked by, NaN for a control"),
             field("rank", pa.int32(), "rank", "0 is the best of its set, -1 for a control"),

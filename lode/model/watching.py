@@ -1,0 +1,58 @@
+"""See, or replace, what a model computes while it runs: the one place where hooks of watchers are put up."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from lode.model.adapter import Adapter
+from lode.model.attention import Observer, observed
+from lode.model.tower import encoders_run
+
+#: Called with a layer and its activations (..., neuron); what it returns, if anything, takes their place.
+Watcher: TypeAlias = Callable[[int, Tensor], Tensor | None]
+#: Called with a layer and what its reader reads (..., neuron): the activations times what else is multiplied.
+HiddenWatcher: TypeAlias = Callable[[int, Tensor], None]
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+@contextmanager
+def watching(
+    adapter: Adapter,
+    attention: Observer | None = None,
+    activations: Mapping[str, Watcher] = _NONE,
+    hidden: Mapping[str, HiddenWatcher] = _NONE,
+) -> Iterator[None]:
+    """Within the context every pass shows itself, layer by layer.
+
+    Args:
+        adapter: the model.
+        attention: is shown that of the language model (`lode/model/attention.py`).
+        activations: by site, what is shown the activations, and may give others.
+        hidden: by site, what is shown the inputs of the readers.
+
+    Raises:
+        UserError: a site within an encoder whose answers are kept.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(encoders_run(adapter, {*activations, *hidden}))
+        if attention is not None:
+            stack.enter_context(observed(adapter, attention))
+        for name, watch in activations.items():
+            for layer, module in enumerate(adapter.sites[name].activation):
+                stack.callback(module.register_forward_hook(partial(_show_output, watch, layer)).remove)
+        for name, see in hidden.items():
+            for layer, module in enumerate(adapter.sites[name].reader):
+                stack.callback(module.register_forward_pre_hook(partial(_show_input, see, layer)).remove)
+        yield
+
+
+def _show_output(watch: Watcher, layer: int, _module: Any, _inputs: Any, output: Tensor) -> Tensor | None:
+    return watch(layer, output)
+
+
+def _show_input(see: HiddenWatcher, layer: int, _module: Any, inputs: tuple[Tensor, ...]) -> None:
+    see(layer, inputs[0])
