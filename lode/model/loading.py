@@ -1,6 +1,5 @@
 """Load a model and prove that its adapter is right."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from lode.model.encoding import Batch, encode
 from lode.model.opening import open_model
 from lode.model.probe import FeatureCount, noise, sample
 from lode.model.proofs import prove_sites
+from lode.neurons import LM_GATE
 from lode.shapes import TOKEN_MODALITIES
 
 
@@ -31,10 +31,10 @@ def prove(adapter: Adapter) -> Adapter:
         UserError: what did not hold.
     """
     refuse_unnamed(adapter, encode(adapter, [sample([noise(kind) for kind in adapter.config.required_media])]))
-    proved = replace(adapter, sites=prove_sites(adapter))
+    adapter = prove_sites(adapter, [LM_GATE])
     for medium in adapter.config.media_tokens:
-        prove_medium(proved, medium)
-    return proved
+        prove_medium(adapter, medium)
+    return prove_sites(adapter, [name for name in adapter.sites if name != LM_GATE])  # by media, which reach the model
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
 """Prove on short samples of noise that every site is where neurons are: hooks, readers, and which layers are alive."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -40,16 +40,17 @@ def probes(adapter: Adapter) -> Iterator[dict[str, Any]]:
 
 
 @torch.inference_mode()
-def prove_sites(adapter: Adapter) -> dict[str, Site]:
-    """Check that every site is where the config says, by the first probe that reaches it.
+def prove_sites(adapter: Adapter, names: Iterable[str]) -> Adapter:
+    """Check that sites are where the config says, each by the first probe that reaches it.
 
     Returns:
-        The sites, which know now which of their layers are dead.
+        The adapter, whose sites of these names know now which of their layers are dead.
 
     Raises:
         UserError: what did not hold.
     """
-    waiting, proved = dict(adapter.sites), {}
+    waiting = {name: replace(adapter.sites[name], dead=()) for name in names}  # a model may be proved again
+    adapter, proved = replace(adapter, sites={**adapter.sites, **waiting}), {}
     for probe in probes(adapter):
         if not waiting:
             break
@@ -66,7 +67,7 @@ def prove_sites(adapter: Adapter) -> dict[str, Site]:
             f"{', '.join(adapter.config.media_tokens) or 'text'}; expected modules that a forward pass calls. Fix the "
             "paths in the model's YAML"
         )
-    return {name: proved[name] for name in adapter.sites}
+    return replace(adapter, sites={**adapter.sites, **proved})
 
 
 def prove_site(adapter: Adapter, site: Site, probe: Any, calls: Sequence[Seen], clean: Tensor) -> Site:

@@ -25,6 +25,7 @@ from lode.model.adapter import Adapter
 from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.attention import head_mean_attention, observed
 from lode.model.encoding import chat, decode_media, encode, sampling_of
+from lode.model.loading import prove
 from lode.model.probe import FeatureCount
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
@@ -165,6 +166,8 @@ def test_every_site_switches(family: Adapter, samples: list[dict[str, Any]]) -> 
 
 
 def test_dead_layers_are_refused(family: Adapter) -> None:
+    """By a switch; not by the proof, which finds them again."""
+    assert prove(family).sites == family.sites
     for name, site in family.sites.items():
         for layer in site.dead:
             off = zeroed_columns(family, {name: unique_pairs([(layer, 0)])})
