@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, such as runtime.threads=2")
     args = parser.parse_args()
-    overrides = [f"model={args.model}", f"dataset={args.dataset}", f"dataset.num_samples.report={args.samples}"]
+    overrides = [f"model={args.model}", f"dataset={args.dataset}", f"dataset.num_samples.test={args.samples}"]
     overrides += ["dataset.num_samples.mine=1", *args.overrides]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -125,7 +125,7 @@ def main() -> None:
         assert of_all == [row for _, of_set in apart for row in of_set], "sets together are not the sets apart"
         print(f"{args.model} on {args.dataset}, {args.samples} samples, {args.sets} sets:")
         print(f"  one run {together:.1f} s, {args.sets} runs {alone:.1f} s, ratio {together / alone:.3f}; rows equal")
-        samples = [row for row in read_table(dataset, DATASET).to_pylist() if row["split"] == "report"]
+        samples = [row for row in read_table(dataset, DATASET).to_pylist() if row["split"] == "test"]
         neurons = np.array([(row["layer"], row["neuron"]) for row in rows if row["set_name"] == names[0]])
         for plugin, ratio in overheads(adapter, samples[:50], neurons, args.repeats).items():
             print(f"  forward pass under {plugin:12} {ratio:.3f} x plain")

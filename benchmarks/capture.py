@@ -5,7 +5,7 @@
 Sides, on the same samples one batch each, alternating:
 
 - plain: one prefill forward pass, nothing looked at;
-- capture: `lode.stages.capture_activations`, everything that MINER and the selectors with a contrast need;
+- capture: the recording `activations`, everything that MINER and the selectors with a contrast need;
 - straightforward: one sample at a time, attention metrics as products over (token, token, neuron), the table written
   anew after every sample, and a reply of 128 tokens generated (with `--straightforward`, which takes minutes). Its
   table is compared with that of capture.
@@ -31,14 +31,17 @@ import torch
 from layers import build, records
 from torch import Tensor
 
-from lode.importance.miner import membership, minmax
-from lode.importance.statistics import Recording, Statistics
+from lode.grouping.modality import grouping
+from lode.importance.miner import minmax
 from lode.model.adapter import Adapter
-from lode.model.attention import head_mean_attention, observed
-from lode.model.encoding import Batch, encode
+from lode.model.attention import Attention, head_mean_attention, observed
+from lode.model.encoding import Batch
 from lode.model.head import last_positions
+from lode.recording import Prompts, prepare, record_batch
+from lode.recording.activations import Activations, recording
 from lode.shapes import METRICS
-from lode.stages.capture_activations import capture_batch, column_norms
+
+MODALITY = grouping()
 
 
 def plain(adapter: Adapter, batch: Batch) -> None:
@@ -47,9 +50,9 @@ def plain(adapter: Adapter, batch: Batch) -> None:
         adapter.model(**batch.inputs, use_cache=False)
 
 
-def captured(adapter: Adapter, batch: Batch, totals: Statistics) -> None:
+def captured(adapter: Adapter, prompts: Prompts, totals: Activations) -> None:
     """The same with everything kept."""
-    capture_batch(adapter, batch, "reference", totals, Recording())
+    record_batch(adapter, prompts, [totals])
 
 
 def weighted_sum(weights: Tensor, own: Tensor, axis: int) -> Tensor:
@@ -84,15 +87,15 @@ def reply(adapter: Adapter, batch: Batch) -> None:
     adapter.model.generate(**batch.inputs, max_new_tokens=128, min_new_tokens=128)
 
 
-def straightforward(adapter: Adapter, batch: Batch, folder: Path, seen: dict[int, list[Tensor]]) -> None:
+def straightforward(adapter: Adapter, prompts: Prompts, folder: Path, seen: dict[int, list[Tensor]]) -> None:
     """The importance of one sample, added to a table that is written anew; a reply is generated."""
-    members = membership(batch.token_modality)[0]
+    members = prompts.members[0]
     attention: dict[int, Tensor] = {}
-    real = (batch.token_modality >= 0)[:, None, None]
+    real = (prompts.batch.token_modality >= 0)[:, None, None]
 
-    def see(layer: int, query: Tensor, key: Tensor, scaling: float, _visible: Tensor) -> None:
-        if query.shape[2] > 1:
-            attention[layer] = head_mean_attention(query, key, scaling, real)[0]
+    def see(layer: int, of: Attention) -> None:
+        if of.query.shape[2] > 1:
+            attention[layer] = head_mean_attention(of.query, of.key, of.scaling, real)[0]
 
     def metrics(layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
@@ -103,17 +106,17 @@ def straightforward(adapter: Adapter, batch: Batch, folder: Path, seen: dict[int
 
     handles = [module.register_forward_hook(metrics(layer)) for layer, module in enumerate(adapter.activation)]
     with observed(adapter, see):
-        reply(adapter, batch)
+        reply(adapter, prompts.batch)
     for handle in handles:
         handle.remove()
     mean = torch.stack([torch.stack(parts).mean(0) for parts in seen.values()])
     pq.write_table(pa.table({"importance": mean.flatten().cpu().numpy()}), folder / "table.parquet")
 
 
-def check_equal(adapter: Adapter, batch: Batch, seen: dict[int, list[Tensor]]) -> None:
+def check_equal(adapter: Adapter, prompts: Prompts, seen: dict[int, list[Tensor]]) -> None:
     """Both sides made the same table of one sample."""
-    totals = Statistics(column_norms(adapter))
-    captured(adapter, batch, totals)
+    totals = recording(adapter, MODALITY)
+    captured(adapter, prompts, totals)
     for layer, (scores,) in seen.items():
         sums = torch.stack([totals.totals[layer][f"{metric}_score_sum"] for metric in METRICS], dim=1)
         torch.testing.assert_close(sums.float(), scores, atol=1e-3, rtol=0)
@@ -137,11 +140,11 @@ def peak_of(args: argparse.Namespace, side: str) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def print_peak(adapter: Adapter, batches: list[Batch], side: str, device: str) -> None:
+def print_peak(adapter: Adapter, batches: list[Prompts], side: str, device: str) -> None:
     """Run one side over all batches and print the peak."""
-    totals = Statistics(column_norms(adapter))
-    for batch in batches:
-        plain(adapter, batch) if side == "plain" else captured(adapter, batch, totals)
+    totals = recording(adapter, MODALITY)
+    for prompts in batches:
+        plain(adapter, prompts.batch) if side == "plain" else captured(adapter, prompts, totals)
     if device.startswith("cuda"):
         print(torch.cuda.max_memory_allocated())
     else:
@@ -149,24 +152,24 @@ def print_peak(adapter: Adapter, batches: list[Batch], side: str, device: str) -
             print(next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM")))
 
 
-def row(adapter: Adapter, batch: Batch, totals: Statistics, args: argparse.Namespace) -> str:
+def row(adapter: Adapter, prompts: Prompts, totals: Activations, args: argparse.Namespace) -> str:
     """Measure all sides on one batch."""
-    sides = (partial(plain, adapter, batch), partial(captured, adapter, batch, totals))
+    sides = (partial(plain, adapter, prompts.batch), partial(captured, adapter, prompts, totals))
     for side in sides:
         side()  # warm up
     pairs = [[timed(args.device, side) for side in sides] for _ in range(args.repeats)]
     best = [min(times) for times in zip(*pairs, strict=True)]
     ratio = statistics.median(second / first for first, second in pairs)
-    num_tokens = int((batch.token_modality >= 0).sum(1).max())
+    num_tokens = int((prompts.batch.token_modality >= 0).sum(1).max())
     line = f"{num_tokens:11}{best[0]:11.3f}{best[1]:11.3f}{ratio:11.3f}"
     if not args.straightforward:
         return line
-    one = encode(adapter, records([num_tokens]))
+    one = prepare(adapter, records([num_tokens]), MODALITY)
     with tempfile.TemporaryDirectory() as folder:
         seen: dict[int, list[Tensor]] = {}
         slow = timed(args.device, partial(straightforward, adapter, one, Path(folder), seen))
     check_equal(adapter, one, seen)
-    replying = timed(args.device, partial(reply, adapter, one))
+    replying = timed(args.device, partial(reply, adapter, one.batch))
     return line + f"{slow:19.3f}{replying:18.3f}{slow * args.batch / best[1]:23.1f}"
 
 
@@ -187,10 +190,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     adapter = build(args.size, args.layers, args.device, args.dtype)
-    batches = [encode(adapter, records([count] * args.batch)) for count in args.tokens]
+    batches = [prepare(adapter, records([count] * args.batch), MODALITY) for count in args.tokens]
     if args.peak:
         return print_peak(adapter, batches, args.peak, args.device)
-    totals = Statistics(column_norms(adapter))
+    totals = recording(adapter, MODALITY)
     print(f"Qwen2-VL-{args.size} layers x {adapter.num_layers}, {args.dtype} on {args.device}, batch {args.batch}")
     header = (
         "tokens",
@@ -202,8 +205,8 @@ def main() -> None:
         "per sample, x capture",
     )
     print("".join(f"{name:>{max(11, len(name) + 2)}}" for name in header))
-    for batch in batches:
-        print(row(adapter, batch, totals, args), flush=True)
+    for prompts in batches:
+        print(row(adapter, prompts, totals, args), flush=True)
     peaks = {side: peak_of(args, side) for side in ("plain", "capture")}
     sums = sum(tensor.nbytes for layer in totals.totals for tensor in layer.values())
     over = peaks["capture"] - peaks["plain"]

@@ -21,17 +21,18 @@ from typing import Any
 import torch
 
 from lode.engine.paths import ROOT
+from lode.grouping.modality import grouping
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.loading import load
 from lode.model.manifest import describe
-from lode.stages.capture_activations import capture
-from lode.stages.capture_gradients import attribute
+from lode.recording import Recording, activations, gradients, record
 from lode.study import compose
 
 NUM_STEPS = 8
+MODALITY = grouping()
 
 
 def opened(name: str) -> Adapter:
@@ -72,12 +73,16 @@ def main() -> None:
     dataset = compose([f"dataset={given.dataset}"]).dataset
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
     samples = [asdict(row) for row in plugin.samples("mine", given.samples, 1, **dataset.options)]
+
+    def kept(recording: Recording) -> object:
+        return record(adapter, samples, given.batch, [recording], MODALITY)
+
     runs: dict[str, Callable[[], object]] = {
         "encoding alone": lambda: in_batches(samples, given.batch, partial(encode, adapter)),
         "forward": lambda: forward(adapter, samples, given.batch),
-        "capture_activations": lambda: capture(adapter, samples, given.batch, "reference"),
-        "capture_gradients": lambda: attribute(adapter, samples, given.batch, 0.5, 0),
-        f"... and {NUM_STEPS} steps": lambda: attribute(adapter, samples, given.batch, 0.5, NUM_STEPS),
+        "capture_activations": lambda: kept(activations.recording(adapter, MODALITY)),
+        "capture_gradients": lambda: kept(gradients.recording(adapter, MODALITY)),
+        f"... and {NUM_STEPS} steps": lambda: kept(gradients.recording(adapter, MODALITY, num_steps=NUM_STEPS)),
     }
     times = {name: best(work, given.repeats) for name, work in runs.items()}
     print(f"{adapter.num_layers} layers of {adapter.num_neurons} neurons, {len(samples)} samples of {given.dataset}")

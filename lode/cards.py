@@ -78,9 +78,18 @@ def plugins_of_training(cfg: Any) -> Iterator[str]:
         yield f"lode.scoring.{options.score}"
 
 
+def plugins_of_recording(name: str, cfg: Any) -> list[str]:
+    """The grouping, and what is recorded."""
+    return [*plugin("grouping", cfg), f"lode.recording.{name}"]
+
+
 def plugins_of_selection(cfg: Any) -> list[str]:
-    """The selection, and the kinds of its controls."""
-    return [*plugin("selection", cfg), *(f"lode.control.{kind}" for kind in cfg.controls.kinds)]
+    """The grouping, the selection, and the kinds of its controls."""
+    return [
+        *plugin("grouping", cfg),
+        *plugin("selection", cfg),
+        *(f"lode.control.{kind}" for kind in cfg.controls.kinds),
+    ]
 
 
 def plugins_of_scores(cfg: Any) -> list[str]:
@@ -152,10 +161,11 @@ CARDS = (
         "capture_activations",
         "one forward pass a sample; keep mergeable sums",
         over=("mined", "shards"),
-        sections=("split", "model", "dataset.name", "capture"),
+        sections=("split", "model", "grouping", "dataset.name", "capture"),
         reads=(MANIFEST, DATASET),
         writes={"statistics": "{model}/{dataset}/{shard}.parquet"},
         resources="gpu",
+        plugins=partial(plugins_of_recording, "activations"),
     ),
     Card(
         "capture_gradients",
@@ -164,6 +174,7 @@ CARDS = (
         sections=(
             "split",
             "model",
+            "grouping",
             "dataset.name",
             "capture.shards",
             "gradients.batch_size",
@@ -173,6 +184,7 @@ CARDS = (
         reads=(MANIFEST, DATASET),
         writes={"gradients": "{model}/{dataset}/{shard}.parquet"},
         resources="gpu",
+        plugins=partial(plugins_of_recording, "gradients"),
     ),
     Card(
         "aggregate_importance",
@@ -195,7 +207,7 @@ CARDS = (
         "select_neurons",
         "choose a set for each modality, and draw matched controls",
         over=SETS,
-        sections=("seed", "selection", "controls"),
+        sections=("seed", "grouping", "selection", "controls"),
         reads=(Read("importance"), Read("attributions", when=needs_gradients)),
         writes={"neurons": "{model}/{selection}.parquet"},
         resources="heavy",

@@ -49,13 +49,22 @@ class ModelConfig:
 
 
 @dataclass
+class GroupingConfig:
+    """What is compared: modalities, domains, ..."""
+
+    name: str = MISSING
+    plugin: str = "${.name}"  # lode/grouping/<plugin>.py
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
+
+
+@dataclass
 class DatasetConfig:
     """Which samples, what they hold, and how replies to them are scored."""
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/dataset/<plugin>.py
     modalities: list[str] = field(default_factory=list)  # token modalities that every sample holds
-    num_samples: dict[str, int] = field(default_factory=dict)  # mine: ..., report: ...
+    num_samples: dict[str, int] = field(default_factory=dict)  # mine: ..., test: ...
     max_new_tokens: int = 128
     scores: list[str] = field(default_factory=list)  # lode/scoring/<score>.py
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
@@ -170,6 +179,7 @@ class Config:
     split_seed: int = 2024  # which samples are drawn, and which of them are for training, mining and testing
     split: str = "disjoint"  # or paper: mine and test on the same samples
     model: ModelConfig = field(default_factory=ModelConfig)
+    grouping: GroupingConfig = field(default_factory=GroupingConfig)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     intervention: InterventionConfig = field(default_factory=InterventionConfig)

@@ -5,35 +5,25 @@ Axis words: ``sample token layer neuron head modality metric batch query key bin
 
 from collections.abc import Iterable
 
+from lode.grouping.modality import GROUPS
+from lode.grouping.modality import SPLITS as SPLITS_OF_GROUPS
+from lode.model.tokens import REPLY as REPLY
+from lode.model.tokens import TOKEN_KINDS
+
 #: Order of the metric axis of every importance tensor (METRICS[0] is index 0).
 METRICS = ("prob", "mean", "max", "attn_k", "attn_q")
 
 #: Order of the modality axis of captured statistics. `special_text` and `prompt` are unions of others.
-MODALITIES = ("text", "special", "special_text", "image", "video", "audio", "prompt")
+MODALITIES = tuple(GROUPS)
 
 #: What one token can be; the unions are derived from these.
-TOKEN_MODALITIES = ("text", "special", "image", "video", "audio")
-
-#: The code of a token of the reply, beside indices into `TOKEN_MODALITIES` and -1 for padding.
-REPLY = len(TOKEN_MODALITIES)
+TOKEN_MODALITIES = TOKEN_KINDS
 
 #: Which modalities take part in a selection, by the name of the split.
-MODALITY_SPLITS = {
-    "prompt": ("prompt",),
-    "special_text_as_one": ("special_text", "image", "video", "audio"),
-    "special_text_separate": ("text", "special", "image", "video", "audio"),
-}
+MODALITY_SPLITS = SPLITS_OF_GROUPS
 
 #: The token modalities that each modality is made of.
-MEMBERS = {
-    "text": ("text",),
-    "special": ("special",),
-    "special_text": ("text", "special"),
-    "image": ("image",),
-    "video": ("video",),
-    "audio": ("audio",),
-    "prompt": TOKEN_MODALITIES,
-}
+MEMBERS = GROUPS
 
 #: How attention weighs tokens: as MINER's code does, or once and causally (docs/methods.md 1.2).
 ATTENTION_KINDS = ("reference", "causal")

@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub.constants import HF_HUB_CACHE
 from omegaconf import DictConfig
 
-from lode.cards import CARDS, is_planted
+from lode.cards import CARDS, PLANTED, is_planted
 from lode.checks.steps import validate
 from lode.config import Config
 from lode.engine import compose as engine
@@ -18,7 +18,7 @@ from lode.engine.study import Card, Study
 #: The Hydra tree: in an installed package the copy that setup.py puts there, in a checkout `config/`.
 _PACKAGED = Path(__file__).with_name("config_tree")
 CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else ROOT / "config"
-GROUPS = ("model", "dataset", "selection", "intervention", "figure", "experiment", "training")
+GROUPS = ("model", "grouping", "dataset", "selection", "intervention", "figure", "experiment", "training")
 #: Of a model that is not at hand: 7 billion parameters in half precision [megabytes].
 UNKNOWN_WEIGHT = 16_000
 
@@ -51,6 +51,7 @@ STUDY = Study(
     undigested=("lode.cards", "lode.study", "lode.config", "lode.checks"),
     always=("experiment", "plantings"),
     numbers=("shard",),
+    columns=PLANTED,
     unrecorded=("runtime",),
     made_for={
         "selection": "select_neurons",

@@ -75,7 +75,7 @@ IMAGES = tuple(image_of(value) for value in (10, 20, 30, 40))
 COLUMNS: dict[str, list[Any]] = {
     "sample_id": ["s0", "s1", "s2", "s3"],
     "cluster_id": ["c0", "c1", "c2", "c3"],
-    "split": ["mine", "mine", "report", "report"],
+    "split": ["mine", "mine", "test", "test"],
     "prompt": ["what?", "ß 数字 é 🙂", "who?", "why?"],
     "media": media(*IMAGES),
     "answers": [["1"], ["zwölf", "12"], ["3"], ["4"]],
@@ -158,19 +158,19 @@ TABLES: dict[str, tuple[pa.Table | Callable[[bytes], bytes] | None, Says]] = {
         ("sample s2", "answers ['B']", "answer_index 0", "is '3'"),
     ),
     "split with a blank": (
-        sample_table(split=["mine", "mine ", "report", "report"]),
-        ("split of sample s1", "'mine '", "expected one of mine, report", "Did you mean mine"),
+        sample_table(split=["mine", "mine ", "test", "test"]),
+        ("split of sample s1", "'mine '", "expected one of mine, test", "Did you mean mine"),
     ),
-    "another split": (sample_table(split=["mine", "train", "report", "report"]), ("split of sample s1", "'train'")),
+    "another split": (sample_table(split=["mine", "train", "test", "test"]), ("split of sample s1", "'train'")),
     "cluster in both splits": (
         sample_table(cluster_id=["c0", "c1", "c1", "c3"]),
-        ("sample s2 of split 'report'", "the cluster 'c1' of sample s1 of split 'mine'", "split=paper"),
+        ("sample s2 of split 'test'", "the cluster 'c1' of sample s1 of split 'mine'", "split=paper"),
     ),
     "image in both splits": (
         sample_table(media=media(*IMAGES[:3], IMAGES[0])),
-        ("sample s3 of split 'report'", "the image of sample s0 of split 'mine'", "Put both in one split"),
+        ("sample s3 of split 'test'", "the image of sample s0 of split 'mine'", "Put both in one split"),
     ),
-    "one split": (sample_table(split=["mine"] * 4), ("dataset mine", "no sample in split 'report'", "`mine`")),
+    "one split": (sample_table(split=["mine"] * 4), ("dataset mine", "no sample in split 'test'", "`mine`")),
     "no image": (
         sample_table(media=pa.array(second("media", []), _ARROW["media"])),
         ("sample s1", "holds no medium", "`modalities` say image"),

@@ -10,6 +10,8 @@ from tests.project_tree import copy_project
 if TYPE_CHECKING:
     from lode.model.adapter import Adapter
 
+WORKFLOW = Path(__file__).parent / "workflow"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Which experiment the tests of clusters and faults run."""
@@ -23,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The workflow comes first: it is the longest group, and the other worker takes all files meanwhile.
     """
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
+    items.sort(key=lambda item: item.path.parent != WORKFLOW)
     for item in items:
-        group = "workflow" if item.path.parent.name == "workflow" else item.path.name
+        group = "workflow" if item.path.parent == WORKFLOW else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
 
 

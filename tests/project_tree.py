@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Two models, one dataset, two selections and three figures.
 EXPERIMENT = """\
 # @package _global_
-dataset: {num_samples: {mine: 4, report: 4}}
+dataset: {num_samples: {mine: 4, test: 4}}
 controls: {num_draws: 1}
 models: [tiny_qwen2_vl, second]
 mining_datasets: [toy_mmlu]

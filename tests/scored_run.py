@@ -26,7 +26,7 @@ ORDER = ["none", "blank", "constant", "image", "text", "image-0", "image-1", "im
 
 
 def dataset_rows():
-    report = [(f"s{i}", f"c{i // 2}", "report", f"word{i}") for i in range(NUM_SAMPLES)]
+    report = [(f"s{i}", f"c{i // 2}", "test", f"word{i}") for i in range(NUM_SAMPLES)]
     return [
         {
             "sample_id": sample_id,

@@ -327,7 +327,7 @@ def write_datasets(folder: Path, names: tuple[str, ...]) -> list[str]:
     for name in names:
         rows = [
             {
-                "sample_id": f"{name}-{i}", "cluster_id": f"c{i // 2}", "split": "mine" if i < 2 else "report",
+                "sample_id": f"{name}-{i}", "cluster_id": f"c{i // 2}", "split": "mine" if i < 2 else "test",
                 "prompt": HOSTILE, "media": [{"kind": "image", "bytes": b"x", "mime": "image/png"}],
                 "answers": ["<i>yes</i>"], "choices": [], "answer_index": -1, "meta": "{}",
             }

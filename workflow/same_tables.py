@@ -1,8 +1,9 @@
 """Compare two results folders row by row: `python -m workflow.same_tables before after`.
 
 For changes that must move no number: every table of the folder before is there after, with as many rows in the same
-order, and every column of it holds the same values, bit for bit (NaN equals NaN). Further files and further columns
-are named and allowed. Provenance, figures and pages are not compared. Needs neither torch nor Snakemake.
+order, and every column of it holds the same values, bit for bit (NaN equals NaN); but a text that was given another
+word on purpose (`--value report=test`). Further files and further columns are named and allowed. Provenance, figures
+and pages are not compared. Needs neither torch nor Snakemake.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -51,13 +53,16 @@ def same(before: Any, after: Any) -> bool:
     return bool(before == after)
 
 
-def differences(before: pa.Table, after: pa.Table, columns: Mapping[str, str]) -> Iterator[str]:
+def differences(
+    before: pa.Table, after: pa.Table, columns: Mapping[str, str], words: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
     """What differs between two tables, a line a column.
 
     Args:
         before: the old table.
         after: the new one.
         columns: new names by old ones, of the columns that were renamed.
+        words: new values by old ones, of texts that were given another word.
     """
     if before.num_rows != after.num_rows:
         yield f"{before.num_rows} rows before, {after.num_rows} after"
@@ -69,14 +74,22 @@ def differences(before: pa.Table, after: pa.Table, columns: Mapping[str, str]) -
             continue
         if before[old].type == after[new].type and before[old].equals(after[new]):
             continue
-        values = list(zip(before[old].to_pylist(), after[new].to_pylist(), strict=True))
+        was = [words.get(value, value) if isinstance(value, str) else value for value in before[old].to_pylist()]
+        values = list(zip(was, after[new].to_pylist(), strict=True))
         rows = [row for row, pair in enumerate(values) if not same(*pair)]
         if rows:
-            first, (was, now) = rows[0], values[rows[0]]
-            yield f"column {new}: {len(rows)} of {before.num_rows} rows differ, first row {first}: {was!r}, now {now!r}"
+            first, (old_value, value) = rows[0], values[rows[0]]
+            where = f"{len(rows)} of {before.num_rows} rows differ, first row {first}"
+            yield f"column {new}: {where}: {old_value!r}, now {value!r}"
 
 
-def compare(before: Path, after: Path, places: Mapping[str, str], columns: Mapping[str, str]) -> int:
+def compare(
+    before: Path,
+    after: Path,
+    places: Mapping[str, str],
+    columns: Mapping[str, str],
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Print what differs; return the exit code.
 
     Raises:
@@ -96,7 +109,7 @@ def compare(before: Path, after: Path, places: Mapping[str, str], columns: Mappi
             # Not through `pq.read_table`, which would read keys into a table from the names of its folders.
             was, now = (pq.ParquetFile(path).read() for path in (before / name, new))
             num_rows += was.num_rows
-            lines = list(differences(was, now, columns))
+            lines = list(differences(was, now, columns, words))
         wrong += bool(lines)
         for line in lines:
             print(f"{new}: {line}")
@@ -114,9 +127,10 @@ def main() -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("--path", action="append", default=[], metavar="REGEX=NEW", help="where files lie now")
     parser.add_argument("--column", action="append", default=[], metavar="OLD=NEW", help="a column with another name")
+    parser.add_argument("--value", action="append", default=[], metavar="OLD=NEW", help="a text with another word")
     given = parser.parse_args()
     try:
-        sys.exit(compare(given.before, given.after, renames(given.path), renames(given.column)))
+        sys.exit(compare(given.before, given.after, *map(renames, (given.path, given.column, given.value))))
     except UserError as error:
         sys.exit(f"error: {error}")
 

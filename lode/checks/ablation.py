@@ -13,6 +13,6 @@ def check_ablation(cfg: Any) -> None:
     check_intervention(cfg.intervention)
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
     check_positive("ablation.shards", cfg.ablation.shards)
-    check_shards(cfg, "ablation", "report")
+    check_shards(cfg, "ablation", "test")
     check_tested_data(cfg)
     check_positive("dataset.max_new_tokens", cfg.dataset.max_new_tokens)

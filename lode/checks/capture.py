@@ -24,7 +24,7 @@ def check_capture(cfg: Any) -> None:
 def check_mined_shards(cfg: Any) -> None:
     """Refuse shards of the mining split without samples."""
     check_positive("capture.shards", cfg.capture.shards)
-    check_shards(cfg, "capture", "report" if cfg.split == "paper" else "mine")
+    check_shards(cfg, "capture", "test" if cfg.split == "paper" else "mine")
 
 
 def check_gradients(cfg: Any) -> None:

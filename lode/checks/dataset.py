@@ -70,10 +70,8 @@ def check_dataset(cfg: Any) -> None:
     check_plugin("dataset", dataset.plugin)
     for modality in dataset.modalities:
         check_name("modality of a dataset", modality, TOKEN_MODALITIES)
-    if set(dataset.num_samples) != {"mine", "report"}:
-        raise UserError(
-            f"dataset.num_samples of {dataset.name}: expected `mine` and `report`, got {dataset.num_samples}"
-        )
+    if set(dataset.num_samples) != {"mine", "test"}:
+        raise UserError(f"dataset.num_samples of {dataset.name}: expected `mine` and `test`, got {dataset.num_samples}")
     for split, count in dataset.num_samples.items():
         check_positive(f"dataset.num_samples.{split} of {dataset.name}", count)
     check_files(dataset)

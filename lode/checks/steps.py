@@ -12,6 +12,7 @@ from lode.checks.benchmark import check_benchmarks, check_scores
 from lode.checks.capture import check_capture, check_gradients
 from lode.checks.dataset import check_dataset, check_media
 from lode.checks.figure import check_figure
+from lode.checks.grouping import check_grouping
 from lode.checks.model import check_model, check_runtime
 from lode.checks.planting import check_planting
 from lode.checks.seeds import check_seed, check_split, check_split_seed
@@ -24,9 +25,25 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "download_model": (check_model,),
     "prepare_dataset": (check_split, check_split_seed, check_dataset),
     "plant_neurons": (check_model, check_planting, check_runtime),
-    "capture_activations": (check_split, check_model, check_dataset, check_media, check_capture, check_runtime),
-    "capture_gradients": (check_split, check_model, check_dataset, check_media, check_gradients, check_runtime),
-    "select_neurons": (check_seed, check_selection),
+    "capture_activations": (
+        check_split,
+        check_model,
+        check_grouping,
+        check_dataset,
+        check_media,
+        check_capture,
+        check_runtime,
+    ),
+    "capture_gradients": (
+        check_split,
+        check_model,
+        check_grouping,
+        check_dataset,
+        check_media,
+        check_gradients,
+        check_runtime,
+    ),
+    "select_neurons": (check_seed, check_grouping, check_selection),
     "rate_selectors": (check_seed, check_selection),
     "retest_selections": (check_seed, check_selection),
     "benchmark_ablation": (

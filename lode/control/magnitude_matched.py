@@ -12,8 +12,8 @@ they do among themselves, and is called special: in up to 0.38 of null reports, 
 
 A selector that knows how much a neuron writes takes the larger ones of a block too, so its controls write a little
 less than the set, and effects that grow with what is written would be called special: in 0.5 of the null reports of
-`tests/unit/test_null_reports.py` with sets of the embedded models' size, in 0.6 where they grow with its square. So a
-set has to beat its controls per magnitude as well, per its square and its cube (`magnitude_ratios`;
+`tests/unit/statistics/test_null_reports.py` with sets of the embedded models' size, in 0.6 where they grow with its
+square. So a set has to beat its controls per magnitude as well, per its square and its cube (`magnitude_ratios`;
 `lode/statistics/verdict.py`), which brings both to 0.02 or less.
 
 A set that beats these controls matters for more than writing much. Three numbers say what that is worth; all are in the

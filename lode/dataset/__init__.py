@@ -2,10 +2,10 @@
 
 A plug-in `lode/dataset/<name>.py` has one fact and one public function::
 
-    HELD_OUT = "clusters"  # what `mine` and `report` share nothing of; "samples" where both ask about the same clusters
+    HELD_OUT = "clusters"  # what `mine` and `test` share nothing of; "samples" where both ask about the same clusters
     def samples(split: str, num_samples: int, seed: int, **options) -> Iterator[Sample]
 
-`split` is `mine`, `report`, or (generators only) `train`; `seed` is the config's `split_seed`. Samples of different
+`split` is `mine`, `test`, or (generators only) `train`; `seed` is the config's `split_seed`. Samples of different
 splits never share content: `lode/dataset/_splits.py` decides from the content alone. Data of the hub come through
 `lode/hub/datasets.py`. Only light imports: plug-ins are imported while the job graph is built, to check their options.
 """
@@ -48,10 +48,10 @@ def only_split(
 
     Args:
         candidates: as many as there are, or without an end.
-        split: `train`, `mine` or `report`.
+        split: `train`, `mine` or `test`.
         num_samples: at most this many.
         seed: of the split.
-        by_cluster: `mine` and `report` share no cluster either (`with_cluster`).
+        by_cluster: `mine` and `test` share no cluster either (`with_cluster`).
     """
     seen: set[str] = set()
     for content, sample in candidates:

@@ -10,7 +10,7 @@ from lode.table.dataset import DATASET
 
 def mining_split(split: str) -> str:
     """The part of a dataset that neurons are mined on: the tested one under `split: paper` (docs/methods.md 1.7)."""
-    return {"disjoint": "mine", "paper": "report"}[split]
+    return {"disjoint": "mine", "paper": "test"}[split]
 
 
 def mined_samples(path: str, split: str, shard: int, num_shards: int) -> list[dict[str, Any]]:

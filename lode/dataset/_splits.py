@@ -7,8 +7,15 @@ from hashlib import sha256
 
 from lode.engine.errors import UserError
 
-#: Where one unit of the hash interval goes: 70 % train, 10 % mine, 20 % report.
-_BOUNDS = (("train", 0.7), ("mine", 0.8), ("report", 1.0))
+#: Where one unit of the hash interval goes: 70 % train, 10 % mine, 20 % test.
+_BOUNDS = (("train", 0.7), ("mine", 0.8), ("test", 1.0))
+#: The word of each split in the seeds of generators. `test` keeps that of its first name, and so its samples.
+_WORDS = {"train": "train", "mine": "mine", "test": "report"}
+
+
+def word_of(split: str) -> str:
+    """What stands for a split in the seed of a generator's random numbers."""
+    return _WORDS[split]
 
 
 def _point(text: str) -> float:
@@ -23,14 +30,14 @@ def split_of(content: str, seed: int) -> str:
 
 
 def with_cluster(content: str, cluster: str, seed: int) -> str:
-    """The split of a piece of generated content of which `mine` and `report` may share no cluster: a speaker, a fact.
+    """The split of a piece of generated content of which `mine` and `test` may share no cluster: a speaker, a fact.
 
     `train` takes what `split_of` gives it, of every cluster. All the rest goes with its cluster: a third of the
-    clusters to `mine`, two thirds to `report`, as `split_of` shares content out.
+    clusters to `mine`, two thirds to `test`, as `split_of` shares content out.
 
     Args:
         content: what must not be in two splits.
-        cluster: what must not be in both `mine` and `report`.
+        cluster: what must not be in both `mine` and `test`.
         seed: of the split.
     """
     return "train" if split_of(content, seed) == "train" else half_of(f"cluster|{cluster}", seed, mine_frac=1 / 3)
@@ -44,7 +51,7 @@ def half_of(content: str, seed: int, mine_frac: float = 0.5) -> str:
         seed: of the split.
         mine_frac: share of the contents that go to `mine`.
     """
-    return "mine" if _point(f"{seed}|{content}") < mine_frac else "report"
+    return "mine" if _point(f"{seed}|{content}") < mine_frac else "test"
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Draw:
     """Which samples of real data to take.
 
     Attributes:
-        split: `mine` or `report`.
+        split: `mine` or `test`.
         num_samples: at most this many.
         seed: of the split and of the draw.
         mine_frac: share of the contents that go to `mine`, in (0, 1).

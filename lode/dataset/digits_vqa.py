@@ -1,7 +1,7 @@
 """Real handwritten digits: scikit-learn's 1,797 scans (UCI Optical Recognition of Handwritten Digits).
 
 Each 8 x 8 scan belongs to one split for good. Training draws each scan many times, shifted, turned and
-scaled; `mine` and `report` show each scan once, centred and upright.
+scaled; `mine` and `test` show each scan once, centred and upright.
 """
 
 import random
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from lode.dataset import Sample, only_split
-from lode.dataset._splits import split_of
+from lode.dataset._splits import split_of, word_of
 from lode.media import encode_image
 
 HELD_OUT = "clusters"
@@ -37,7 +37,7 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
 
     scans, labels = load_digits(return_X_y=True)
     mine = [i for i in range(len(labels)) if split_of(f"digit|{i}", seed) == split]
-    rng = random.Random(f"digits_vqa|{seed}|{split}")
+    rng = random.Random(f"digits_vqa|{seed}|{word_of(split)}")
     rng.shuffle(mine)
     repeats = 12 if split == "train" else 1
     for repeat in range(repeats):

@@ -1,6 +1,6 @@
 """Your own data: a Parquet file with the record schema of the dataset table.
 
-Columns: sample_id, cluster_id, split (`mine` / `report`), prompt, media (list of {kind, bytes, mime}),
+Columns: sample_id, cluster_id, split (`mine` / `test`), prompt, media (list of {kind, bytes, mime}),
 answers, choices, answer_index (-1 where there are no choices), meta (JSON). An answer to a choice is its text in every
 record, or its letter (A for the first) in every record; which of the two, the table as a whole tells.
 
@@ -29,7 +29,7 @@ from lode.scoring._diagnostics import canonical
 from lode.table.dataset import DATASET
 
 HELD_OUT = "clusters"
-SPLITS = ("mine", "report")
+SPLITS = ("mine", "test")
 #: Columns that every record must fill; the others may be null, which means: none.
 REQUIRED = ("sample_id", "cluster_id", "split", "prompt")
 #: Records that are held at once, with media and without; a column may hold more bytes than one array of its type can.
@@ -45,7 +45,7 @@ def opened(file: Path) -> Iterator[pq.ParquetFile]:
     """
     try:
         with pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as table:
-            check_columns(table.schema_arrow.empty_table(), DATASET, file)
+            check_columns(table.schema_arrow.empty_table(), DATASET.name, DATASET.schema.names, file)
             yield table
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # damaged names of columns are no text
         raise UserError(f"{file}: not a readable Parquet table ({error}); write it again") from error
@@ -184,7 +184,7 @@ def samples(split: str, num_samples: int, seed: int, path: str) -> Iterator[Samp
     """Yield the first `num_samples` records of the split.
 
     Args:
-        split: `mine` or `report`.
+        split: `mine` or `test`.
         num_samples: at most this many.
         seed: not used; the file's order counts.
         path: the Parquet file, relative to the project, absolute, or from the home folder (`~`).

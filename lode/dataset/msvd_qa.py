@@ -91,7 +91,7 @@ def samples(
     """Yield a uniform draw of the split.
 
     Args:
-        split: `mine` or `report`; a YouTube video is in one of them.
+        split: `mine` or `test`; a YouTube video is in one of them.
         num_samples: at most this many.
         seed: of the split and of the draw.
         source: hub id or folder of the questions.

@@ -24,7 +24,7 @@ def samples(
     """Yield a uniform draw of the split.
 
     Args:
-        split: `mine` or `report`; an image is in one of them.
+        split: `mine` or `test`; an image is in one of them.
         num_samples: at most this many.
         seed: of the split and of the draw.
         source: a hub id or a folder.

@@ -11,6 +11,7 @@ from itertools import product
 from PIL import Image, ImageDraw
 
 from lode.dataset import Sample, only_split
+from lode.dataset._splits import word_of
 from lode.media import encode_image
 
 HELD_OUT = "clusters"
@@ -68,7 +69,7 @@ def _references(first: str, second: str, relation: str) -> tuple[str, ...]:
 
 
 def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
-    rng = random.Random(f"toy_caption|{seed}|{split}")
+    rng = random.Random(f"toy_caption|{seed}|{word_of(split)}")
     objects = list(product(COLOURS, SHAPES))
     while True:
         first, second = rng.sample(objects, 2)

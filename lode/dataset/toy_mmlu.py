@@ -2,7 +2,7 @@
 
 Prompts have the Hendrycks format without worked examples. As in MMLU, a question has its four options in one fixed
 order. The questions (capitals of invented countries, colours of invented minerals, sums of two digits) of `mine` and
-`report` differ; all of them are in `train`, because a fact that was never told cannot be known, in other wordings. The
+`test` differ; all of them are in `train`, because a fact that was never told cannot be known, in other wordings. The
 cluster is the question.
 """
 
@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 
 from lode.dataset import BY_LETTER, Sample, only_split
+from lode.dataset._splits import word_of
 
 HELD_OUT = "clusters"
 LETTERS = "ABCD"
@@ -65,7 +66,7 @@ def _fact(subject: str, rng: random.Random) -> tuple[tuple[object, ...], str, li
 
 
 def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
-    rng = random.Random(f"toy_mmlu|{seed}|{split}")
+    rng = random.Random(f"toy_mmlu|{seed}|{word_of(split)}")
     made: set[str] = set()
     while len(made) < NUM_PROMPTS:
         subject = rng.choice(list(WORDINGS))

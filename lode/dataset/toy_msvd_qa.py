@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from PIL import Image, ImageDraw
 
 from lode.dataset import Sample, only_split
+from lode.dataset._splits import word_of
 from lode.dataset.toy_caption import COLOURS, SHAPES, draw_shape
 from lode.media import encode_video
 
@@ -57,7 +58,7 @@ def render(moving: str, still: str, direction: str, rng: random.Random) -> list[
 
 
 def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
-    rng = random.Random(f"toy_msvd_qa|{seed}|{split}")
+    rng = random.Random(f"toy_msvd_qa|{seed}|{word_of(split)}")
     while True:
         moving, still = rng.sample(SHAPES, 2)
         direction, drawing = rng.choice(list(DIRECTIONS)), rng.getrandbits(48)

@@ -2,7 +2,7 @@
 
 Two voices: the built-in formant voice of `lode/media/voice.py`, and espeak-ng, a real speech synthesiser, where it is
 chosen by name and installed. Speakers, speeds, pitches, noise and level vary. The words are the same in all splits; the
-recordings never are, and no speaker is in both `mine` and `report`. Transcripts are upper case, as LibriSpeech's; the
+recordings never are, and no speaker is in both `mine` and `test`. Transcripts are upper case, as LibriSpeech's; the
 cluster is the speaker.
 """
 
@@ -16,7 +16,7 @@ import scipy  # its parts load when first used: plans import this module
 import soundfile
 
 from lode.dataset import Sample, only_split
-from lode.dataset._splits import with_cluster
+from lode.dataset._splits import with_cluster, word_of
 from lode.engine.errors import UserError, unknown_name
 from lode.media import encode_audio
 from lode.media.voice import RATE, WORDS, Sound, random_speaker, record, say
@@ -78,7 +78,7 @@ def voice_facts(voice: str) -> dict[str, object]:
 
 
 def _candidates(split: str, seed: int, voice: str, facts: dict[str, object]) -> Iterator[tuple[str, Sample]]:
-    rng = np.random.default_rng([seed, *f"toy_speech|{split}".encode()])
+    rng = np.random.default_rng([seed, *f"toy_speech|{word_of(split)}".encode()])
     while True:
         words = [str(word) for word in rng.choice(list(WORDS), rng.integers(1, 4))]
         speaker, recording = int(rng.integers(NUM_SPEAKERS)), int(rng.integers(2**48))
@@ -97,7 +97,7 @@ def samples(split: str, num_samples: int, seed: int, voice: str = "formant") -> 
     """Yield samples of the split; equal arguments give equal bytes on one machine.
 
     Args:
-        split: `train`, `mine` or `report`.
+        split: `train`, `mine` or `test`.
         num_samples: how many.
         seed: of words, speakers and recordings.
         voice: `formant`, or `espeak`, which must be installed. Each sample's `meta` says which, and its version.

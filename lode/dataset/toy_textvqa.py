@@ -15,6 +15,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from lode.dataset import Sample, only_split
+from lode.dataset._splits import word_of
 from lode.media import encode_image
 
 HELD_OUT = "clusters"
@@ -62,7 +63,7 @@ def render(word: str, rng: random.Random) -> Image.Image:
 
 
 def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
-    rng = random.Random(f"toy_textvqa|{seed}|{split}")
+    rng = random.Random(f"toy_textvqa|{seed}|{word_of(split)}")
     while True:
         word, question, drawing = rng.choice(WORDS), rng.choice(QUESTIONS), rng.getrandbits(48)
         content = f"{word}|{drawing}"

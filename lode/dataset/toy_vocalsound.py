@@ -2,7 +2,7 @@
 
 Each is made of the breaths, bursts and voiced parts that define it (a laugh repeats "ha", a sneeze draws in and
 bursts), with the speakers of `lode/media/voice.py`, in noise that sometimes nearly covers it. The prompt is the paper's
-numbered list. The cluster is the speaker; none is in both `mine` and `report`.
+numbered list. The cluster is the speaker; none is in both `mine` and `test`.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from lode.dataset import Sample, only_split
-from lode.dataset._splits import with_cluster
+from lode.dataset._splits import with_cluster, word_of
 from lode.media import encode_audio
 from lode.media.voice import RATE, Phoneme, Sound, Speaker, articulate, random_speaker, record
 
@@ -85,7 +85,7 @@ def synthesise(index: int, speaker: Speaker, rng: np.random.Generator) -> Sound:
 
 
 def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
-    rng = np.random.default_rng([seed, *f"toy_vocalsound|{split}".encode()])
+    rng = np.random.default_rng([seed, *f"toy_vocalsound|{word_of(split)}".encode()])
     while True:
         index, speaker, recording = int(rng.integers(6)), int(rng.integers(NUM_SPEAKERS)), int(rng.integers(2**48))
         content, name = f"{LABELS[index]}|{recording}", f"toy_vocalsound-{recording:012x}"

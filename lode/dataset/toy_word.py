@@ -100,7 +100,7 @@ def samples(split: str, num_samples: int, seed: int, form: str = "text", voice: 
     """Yield samples of the split, at most some 5,400, 770 and 1,500; equal arguments give equal bytes on one machine.
 
     Args:
-        split: `train`, `mine` or `report`.
+        split: `train`, `mine` or `test`.
         num_samples: how many.
         seed: of items and their order.
         form: `text`, `image` or `speech`; nothing but the form depends on it.

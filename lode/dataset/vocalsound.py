@@ -39,7 +39,7 @@ def samples(
     """Yield a uniform draw of the split.
 
     Args:
-        split: `mine` or `report`; a speaker is in one of them.
+        split: `mine` or `test`; a speaker is in one of them.
         num_samples: at most this many.
         seed: of the split and of the draw.
         source: a hub id or a folder.

@@ -1,7 +1,7 @@
 """The private parts of Hydra and OmegaConf that the engine leans on, all in this place.
 
-`TRIED` are the versions that they were tried with; `tests/unit/test_hydra_private.py` fails with others, and where one
-of them behaves differently.
+`TRIED` are the versions that they were tried with; `tests/unit/engine/test_hydra_private.py` fails with others, and
+where one of them behaves differently.
 """
 
 from collections.abc import Iterable, Sequence

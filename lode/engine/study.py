@@ -107,6 +107,7 @@ class Study:
         undigested: modules, and packages, by which no result is made.
         always: sections that every step may depend on, as they say what names stand for.
         numbers: wildcards that no section holds; a job is handed them.
+        columns: what a wildcard is called as a column of tables, where it has another name there.
         unrecorded: sections that change no result.
         made_for: the step that the names of a section are made for.
         lists: where an experiment lists the names of a group.
@@ -124,6 +125,7 @@ class Study:
     undigested: tuple[str, ...] = ()
     always: tuple[str, ...] = ("experiment",)
     numbers: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
     unrecorded: tuple[str, ...] = ()
     made_for: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, str] = field(default_factory=dict)
@@ -142,6 +144,10 @@ class Study:
     def pattern(self, name: str) -> str:
         """The path of a file below the results of an experiment, with wildcards in braces."""
         return self.writers[name].makes[name]
+
+    def column_names(self, pattern: str) -> str:
+        """A path whose wildcards have the names of the columns that say the same."""
+        return re.sub(r"{(\w+)}", lambda found: f"{{{self.columns.get(found[1], found[1])}}}", pattern)
 
     def makes_results(self, module: str) -> bool:
         """Whether a module is among those whose code is digested."""

@@ -28,6 +28,8 @@ LIBRARIES = ("lode", "torch", "transformers", "numpy", "pyarrow")
 PROVENANCE_KEY = b"lode"
 SEAL_KEY = b"lode_seal"
 COMPRESSION = "zstd"
+#: Rows of a column of one value that are in memory; further rows are the same ones.
+REPEATED = 2**16
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,35 @@ class Table:
 
     Attributes:
         name: as its files record it.
-        schema: its columns, each a `field` (`lode/engine/fields.py`).
+        schema: the columns that a step makes, each a `field` (`lode/engine/fields.py`).
+        keys: text columns in front of them, whose values the path of a file says: no step makes them.
+        path: what the last parts of that path stand for, folders first; all `keys`, and what is no column.
     """
 
     name: str
     schema: pa.Schema
+    keys: tuple[pa.Field, ...] = ()
+    path: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> pa.Schema:
+        """All columns of its files."""
+        return pa.schema([*self.keys, *self.schema])
+
+    def said_by(self, path: str | Path) -> dict[str, str]:
+        """The values of `keys`, by name: `.../m/s.parquet` of a table with `path` (x, y) says x = m, y = s.
+
+        Raises:
+            UserError: the path has too few parts.
+        """
+        parts = Path(path).with_suffix("").parts[bool(Path(path).anchor) :]
+        if len(parts) < len(self.path):
+            raise UserError(
+                f"{path}: a {self.name} table takes its columns {', '.join(key.name for key in self.keys)} from its "
+                f"path; expected one that ends in {'/'.join(f'<{part}>' for part in self.path)}.parquet"
+            )
+        said = dict(zip(reversed(self.path), reversed(parts), strict=False))
+        return {key.name: said[key.name] for key in self.keys}
 
 
 def provenance(semantic: str, code_digest: str, libraries: Sequence[str] = LIBRARIES) -> dict[str, Any]:
@@ -65,21 +91,23 @@ def write_table(
     """Write a table under its schema: checked, to a temporary name, then renamed.
 
     Args:
-        path: where the file goes.
+        path: where the file goes; it says the `keys` of the table.
         table: what it is.
         columns: columns by name, or rows as mappings; what may be null may be left out.
         made_by: the result of `provenance`; further keys are kept.
 
     Raises:
         ValueError: a column is missing, unknown or of the wrong type.
+        UserError: the path does not say the keys.
     """
+    said = table.said_by(path)
     data = (
         pa.Table.from_pydict(with_nulls(columns, table), schema=table.schema)
         if isinstance(columns, Mapping)
         else pa.Table.from_pylist(list(columns), schema=table.schema)
     )
     refuse_nulls(data, table)
-    sealed = data.replace_schema_metadata(_metadata(table, made_by))
+    sealed = with_keys(data, table, said).replace_schema_metadata(_metadata(table, made_by))
     with replacing(path) as temporary, parquet_writer(temporary, sealed.schema) as writer:
         writer.write_table(sealed)
 
@@ -98,14 +126,15 @@ def write_rows(
 
     Raises:
         ValueError: a column is missing, unknown or of the wrong type.
+        UserError: the path does not say the keys.
     """
-    schema = table.schema.with_metadata(_metadata(table, made_by))
+    said, schema = table.said_by(path), table.columns.with_metadata(_metadata(table, made_by))
     left = iter(rows)
     with replacing(path) as temporary, parquet_writer(temporary, schema) as writer:
         while group := list(islice(left, group_size)):
-            data = pa.Table.from_pylist(group, schema=schema)
+            data = pa.Table.from_pylist(group, schema=table.schema)
             refuse_nulls(data, table)
-            writer.write_table(data)
+            writer.write_table(with_keys(data, table, said).cast(schema))
 
 
 @contextmanager
@@ -132,6 +161,19 @@ def with_nulls(columns: Mapping[str, Any], table: Table) -> dict[str, Any]:
     length = len(next(iter(columns.values()))) if columns else 0
     left_out = [field for field in table.schema if field.nullable and field.name not in columns]
     return {**columns, **{field.name: pa.nulls(length, field.type) for field in left_out}}
+
+
+def with_keys(data: pa.Table, table: Table, said: Mapping[str, str]) -> pa.Table:
+    """What a step made, with the columns in front that the path of its file says; these share a few rows of memory."""
+    columns = [repeated(said[key.name], data.num_rows) for key in table.keys]
+    return pa.table([*columns, *data.columns], schema=table.columns)
+
+
+def repeated(value: str, length: int) -> pa.ChunkedArray:
+    """A text column of one value."""
+    rows = pa.repeat(value, min(length, REPEATED))
+    whole, rest = divmod(length, REPEATED)
+    return pa.chunked_array([rows] * whole + [rows.slice(0, rest)], pa.string())
 
 
 @contextmanager
@@ -165,26 +207,25 @@ def replacing(path: str | Path, sealed: bool = True) -> Iterator[Path]:
 
 
 def read_table(path: str | Path, table: Table) -> pa.Table:
-    """Read a file and check that it is the table asked for.
+    """Read a file and check that it is the table asked for; its keys as dictionaries, of 4 bytes a row.
 
     Raises:
         UserError: the file is no Parquet table, or lacks a column.
     """
     try:
-        data = pq.read_table(path)
-        check_columns(data, table, path)
+        data = pq.read_table(path, read_dictionary=[key.name for key in table.keys])
+        check_columns(data, table.name, table.columns.names, path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # damaged names of columns are no text
         raise UserError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from error
     return data
 
 
-def check_columns(data: pa.Table, table: Table, origin: object) -> None:
-    """Raise `UserError` naming every column of the table that the data lack."""
-    names = table.schema.names
+def check_columns(data: pa.Table, kind: str, names: Sequence[str], origin: object) -> None:
+    """Raise `UserError` naming every column of a kind of table that the data lack."""
     missing = [name for name in names if name not in data.column_names]
     if missing:
         raise UserError(
-            f"{origin}: missing column {', '.join(map(repr, missing))}; a {table.name} table has {', '.join(names)} "
+            f"{origin}: missing column {', '.join(map(repr, missing))}; a {kind} table has {', '.join(names)} "
             f"and this one has {', '.join(data.column_names)}"
         )
 

@@ -90,7 +90,7 @@ _STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table and what its path says about it: some of model, selection, intervention, dataset."""
+    """What a step made, and what its path says about it: some of model, selection, intervention, dataset."""
 
     keys: Mapping[str, str]
     data: pa.Table
@@ -108,7 +108,8 @@ def read_tables(io: Mapping[str, Any], kinds: Iterable[Kind]) -> dict[str, list[
         paths = paths_of(io.get(name))
         if not paths:
             raise UserError(f"no {name} table was given; expected a path, or a list of paths, as io.{name}")
-        tables[name] = [Table(keys_of(name, path), read_table(path, kind)) for path in paths]
+        made = kind.schema.names
+        tables[name] = [Table(keys_of(name, path), read_table(path, kind).select(made)) for path in paths]
     return tables
 
 

@@ -1,4 +1,4 @@
-"""How the raw metrics of one sample are made comparable, over the neurons of one (sample, modality, layer, metric).
+"""How the raw metrics of one sample are made comparable, over the neurons of one (sample, group, layer, metric).
 
 - ``minmax``: (x - min) / (max - min), in [0, 1]; MINER's own. One very large neuron squeezes its whole layer
 - ``rank``: the share of the other neurons that are below, ties shared; in [0, 1]; keeps no distances
@@ -85,7 +85,7 @@ def normalise(
     """Normalise over neurons.
 
     Args:
-        scores: raw metrics; a modality without tokens is 0 everywhere, and stays 0.
+        scores: raw metrics; a group without tokens is 0 everywhere, and stays 0.
         kind: one of `NORMALISATIONS`.
 
     Returns:

@@ -55,7 +55,7 @@ def donors_of(samples: Sequence[Sample], seed: int) -> dict[str, Sample]:
         UserError: there is one sample only.
     """
     if len(samples) < 2:
-        raise UserError(f"intervention resample: {len(samples)} sample in split 'report'; expected at least 2")
+        raise UserError(f"intervention resample: {len(samples)} sample in split 'test'; expected at least 2")
     clusters: dict[str, list[Sample]] = {}
     for sample in sorted(samples, key=lambda sample: sample["sample_id"]):
         clusters.setdefault(sample["cluster_id"], []).append(sample)

@@ -16,8 +16,8 @@ from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
 from lode.library.sections import choose
 from lode.model.adapter import Adapter
-from lode.model.answering import Switch
 from lode.model.loading import load
+from lode.model.switching import Switch
 from lode.stages.download_model import origin
 from lode.study import STUDY
 

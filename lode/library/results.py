@@ -13,14 +13,17 @@ from lode.engine.errors import UserError, unknown_name
 from lode.engine.fields import field
 from lode.engine.seal import damage
 from lode.engine.study import wildcards_of
-from lode.engine.tables import read_provenance, read_table
+from lode.engine.tables import read_provenance, read_table, repeated
 from lode.study import STUDY
 from lode.table import table_of
 
 Value = str | int | float | bool
-#: Where the tables of the cards lie below a folder of results, with wildcards in braces.
+#: Where the tables of the cards lie below a folder of results, with wildcards in braces, named as columns are.
 PATTERNS = {
-    name: pattern for card in STUDY.cards for name, pattern in card.makes.items() if pattern.endswith(".parquet")
+    name: STUDY.column_names(pattern)
+    for card in STUDY.cards
+    for name, pattern in card.makes.items()
+    if pattern.endswith(".parquet")
 }
 
 
@@ -155,23 +158,23 @@ def intact(path: Path) -> Path:
 
 
 def tidy(path: Path, wildcards: dict[str, str]) -> pa.Table:
-    """One file, with what its path stands for in front.
+    """One file, with what its path stands for in front; the path counts, should a file have been renamed.
 
     Raises:
         UserError: the file is damaged, or was made with other columns.
     """
     table = table_of(read_provenance(intact(path))["table"])
     try:
-        rows = read_table(path, table).select(table.schema.names).cast(table.schema)
+        rows = read_table(path, table).select(table.columns.names).cast(table.columns)
     except (pa.ArrowException, ValueError) as error:
         raise UserError(f"{path}: {error}; it was made by another version of Lode. Make it again") from error
     for place, (key, value) in enumerate(wildcards.items()):
-        if key in rows.column_names:  # some tables say their dataset themselves
-            rows = rows.drop_columns(key)
-        number = key in STUDY.numbers
-        kind = pa.int32() if number else pa.string()
-        column = pa.repeat(pa.scalar(int(value) if number else value, kind), rows.num_rows)
-        rows = rows.add_column(place, field(key, kind, "index" if number else "name", f"the {key}"), column)
+        if key in rows.column_names:
+            column = rows.schema.field(key)
+            rows = rows.drop_columns(key).add_column(place, column, repeated(value, rows.num_rows))
+        else:
+            shard = pa.repeat(pa.scalar(int(value), pa.int32()), rows.num_rows)
+            rows = rows.add_column(place, field(key, pa.int32(), "index", f"the {key}"), shard)
     return rows
 
 

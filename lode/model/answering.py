@@ -5,8 +5,7 @@ answer, and then babble, since an end token after it becomes less likely. One te
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,7 @@ from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_replies, append_tokens, encode
 from lode.model.gold import encode_gold
 from lode.model.head import last_positions
-
-#: Gives the context of an intervention for forward passes: what their tokens are, and which rows of the batch they are.
-Switch = Callable[[Tensor, Sequence[int]], AbstractContextManager[None]]
+from lode.model.switching import Switch
 
 
 @dataclass(frozen=True)

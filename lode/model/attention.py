@@ -1,9 +1,9 @@
-"""See queries and keys of the language model's attention, through transformers' own attention registry."""
+"""See queries, keys and values of the language model's attention, through transformers' own attention registry."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,9 +20,26 @@ NAME = "lode_observed"
 #: Products of queries and keys that are looked at together on a CPU: what its cache holds.
 _BLOCK_BYTES = 4 * 2**20
 
-#: Called with (layer, query, key, scaling, visible); query (batch, head, token, dim), key with fewer heads if grouped,
-#: visible (batch, 1, query, key) as in `visible_keys`.
-Observer = Callable[[int, Tensor, Tensor, float, Tensor], None]
+
+class Attention(NamedTuple):
+    """What the attention of one layer is made of.
+
+    Attributes:
+        query: after rotary embedding (batch, head, token, dim).
+        key, value: the same, with fewer heads where these are grouped.
+        scaling: of the products of queries and keys.
+        visible: which keys a query sees (batch, 1, query, key), as in `visible_keys`.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    scaling: float
+    visible: Tensor
+
+
+#: Called with a layer and its attention.
+Observer = Callable[[int, Attention], None]
 
 #: What changes the weights of attention between products and softmax, or in it.
 OTHER_WEIGHTS = ("softcap", "s_aux")
@@ -49,7 +66,7 @@ def observed(adapter: Adapter, observer: Observer) -> Iterator[None]:
     def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **options: Any) -> Any:
         refuse_other_weights(adapter, options)
         visible = visible_keys(attention_mask, query, options.get("sliding_window"))
-        observer(layer_of[id(module)], query, key, options["scaling"], visible)
+        observer(layer_of[id(module)], Attention(query, key, value, options["scaling"], visible))
         return compute(module, query, key, value, attention_mask, **options)
 
     AttentionInterface.register(NAME, attention)

@@ -10,12 +10,16 @@ from torch import Tensor
 
 from lode.model.adapter import Adapter
 from lode.model.attention import Observer, observed
+from lode.model.sites import module_at
 from lode.model.tower import encoders_run
 
 #: Called with a layer and its activations (..., neuron); what it returns, if anything, takes their place.
 Watcher: TypeAlias = Callable[[int, Tensor], Tensor | None]
 #: Called with a layer and what its reader reads (..., neuron): the activations times what else is multiplied.
 HiddenWatcher: TypeAlias = Callable[[int, Tensor], None]
+#: Called with l = 0 ... L and the residual states (batch, token, hidden): the input of the first layer for 0, what
+#: layer l - 1 gives for the others, before any final norm.
+StatesWatcher: TypeAlias = Callable[[int, Tensor], None]
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -25,14 +29,19 @@ def watching(
     attention: Observer | None = None,
     activations: Mapping[str, Watcher] = _NONE,
     hidden: Mapping[str, HiddenWatcher] = _NONE,
+    states: StatesWatcher | None = None,
 ) -> Iterator[None]:
     """Within the context every pass shows itself, layer by layer.
+
+    A switch that was entered before has acted when its activations are shown; one of the weights changes what is
+    shown of later layers only.
 
     Args:
         adapter: the model.
         attention: is shown that of the language model (`lode/model/attention.py`).
         activations: by site, what is shown the activations, and may give others.
         hidden: by site, what is shown the inputs of the readers.
+        states: is shown the residual states of the language model.
 
     Raises:
         UserError: a site within an encoder whose answers are kept.
@@ -47,6 +56,11 @@ def watching(
         for name, see in hidden.items():
             for layer, module in enumerate(adapter.sites[name].reader):
                 stack.callback(module.register_forward_pre_hook(partial(_show_input, see, layer)).remove)
+        if states is not None:
+            layers = tuple(module_at(adapter.model, adapter.config.layers, "model.layers").children())
+            stack.callback(layers[0].register_forward_pre_hook(partial(_show_input, states, 0)).remove)
+            for layer, module in enumerate(layers):
+                stack.callback(module.register_forward_hook(partial(_show_output, states, layer + 1)).remove)
         yield
 
 

@@ -27,9 +27,10 @@ from lode.intervention import SHAM, Intervention, from_config, switched
 from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.media import blanked
 from lode.model.adapter import Adapter
-from lode.model.answering import Prepared, Reply, Switch, judge, prepare_batch, write
+from lode.model.answering import Prepared, Reply, judge, prepare_batch, write
 from lode.model.batching import in_batches
 from lode.model.loading import load
+from lode.model.switching import Switch
 from lode.model.tower import encoders_once
 from lode.model.training_data import check_unseen
 from lode.neurons import NeuronSet, SetKey, sets_of
@@ -150,12 +151,12 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
     trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
     prepared = read_provenance(cfg.io.dataset)["config"]
     check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
-    rows_of_split = [row for row in read_table(cfg.io.dataset, DATASET).to_pylist() if row["split"] == "report"]
+    rows_of_split = [row for row in read_table(cfg.io.dataset, DATASET).to_pylist() if row["split"] == "test"]
     samples = rows_of_split[int(cfg.io.shard) :: cfg.ablation.shards]
     if not samples:
         raise UserError(
             f"{cfg.dataset.name}: shard {cfg.io.shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
-            "'report' samples; use fewer shards (ablation.shards) or more samples"
+            "'test' samples; use fewer shards (ablation.shards) or more samples"
         )
     sets = [CLEAN, *sets_of(read_table(cfg.io.neurons, NEURONS))]
     intervention = from_config(cfg.intervention)

@@ -42,7 +42,7 @@ LEAD_FIGURE = "selectivity_matrix"
 #: Of the intervals on the page.
 LEVEL = 0.95
 #: The split that effects are measured on.
-_MEASURED = "report"
+_MEASURED = "test"
 Row = dict[str, Any]
 
 

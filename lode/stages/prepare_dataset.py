@@ -185,11 +185,11 @@ def rows(dataset: Any, split_seed: int, split: str) -> Iterator[dict[str, Any]]:
     absent = [part for part, found in clusters.items() if not found]
     if absent:
         raise UserError(
-            f"dataset {dataset.name}: no sample in split {min(absent)!r}; both `mine` and `report` are needed"
+            f"dataset {dataset.name}: no sample in split {min(absent)!r}; both `mine` and `test` are needed"
         )
-    if len(clusters["report"]) < 2:
+    if len(clusters["test"]) < 2:
         raise UserError(
-            f"dataset {dataset.name}: all samples of split 'report' are of cluster {min(clusters['report'])!r}; "
+            f"dataset {dataset.name}: all samples of split 'test' are of cluster {min(clusters['test'])!r}; "
             "expected two clusters or more, as an interval needs variation. Add samples that have nothing in common"
         )
 

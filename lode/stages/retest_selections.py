@@ -19,6 +19,7 @@ from lode.importance.pooling import gradient_columns
 from lode.selection import Scores, Set, taking_part
 from lode.statistics.stability import chance_jaccard, halves, jaccard, split_half
 from lode.table._reading import with_gradients
+from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
 from lode.table.retests import RETESTS
@@ -41,7 +42,7 @@ def part_of(shards: Shards, which: Sequence[int]) -> pa.Table:
     if "gradients" not in some:
         return table
     further = gradient_columns([shard for tables in some["gradients"].values() for shard in tables])
-    return with_gradients(table, pa.table(with_nulls(further, GRADIENTS), schema=GRADIENTS.schema))
+    return with_gradients(table, pa.table(with_nulls(further, ATTRIBUTIONS), schema=ATTRIBUTIONS.schema))
 
 
 def num_samples(table: pa.Table) -> int:

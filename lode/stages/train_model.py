@@ -1,6 +1,6 @@
 """Train a small model of a real class on generated datasets, and write it as an ordinary Hugging Face folder.
 
-The loss is taken on the answer only. Held-out accuracy is that of greedy replies on the `report` split,
+The loss is taken on the answer only. Held-out accuracy is that of greedy replies on the `test` split,
 which shares no content with the `train` split (`lode.dataset.split_of`).
 """
 
@@ -238,9 +238,7 @@ def train(recipe: Any, seed: int, split_seed: int, folder: Path) -> None:
     log = Log(folder / "training_log.jsonl")
     recipe = OmegaConf.create(OmegaConf.to_container(recipe, resolve=True))
     drawn = {n: draw(n, options, "train", options.num_samples, split_seed) for n, options in recipe.datasets.items()}
-    held_out = {
-        n: draw(n, options, "report", recipe.num_held_out, split_seed) for n, options in recipe.datasets.items()
-    }
+    held_out = {n: draw(n, options, "test", recipe.num_held_out, split_seed) for n, options in recipe.datasets.items()}
     corpus = chain.from_iterable((s.prompt, s.answers[0]) for pool in drawn.values() for s in pool)
     markup = ["system\nYou are a helpful assistant.", "user\n", "assistant\n"] * 1000
     model, processor = build(recipe, chain(corpus, markup))

@@ -10,7 +10,7 @@ the truth in 55 of 100 studies. Instead:
 
 The formulas: docs/methods.md 4.3 to 4.6, and 4.11.
 
-Coverage of 95 % intervals by simulation (8,000 to 20,000 studies; tests/unit/test_intervals.py repeats it smaller).
+Coverage of 95 % intervals by simulation (8,000 to 20,000 studies; smaller in tests/unit/statistics/test_intervals.py).
 Drops of 0 to 0.5: 80 samples 0.956 or more; 20 clusters of 4, or of 1 to 11, samples at intra-class correlation 0.2
 0.967 or more, at 0.5 0.948; 20 clusters of 16 at 0.2 0.956, at 0.5 0.88. Nats, 80 samples: normal 0.95, exponential
 and lognormal drops 0.94, where 5 % of samples lose much 0.97 (Student's t: 0.88), t with 3 degrees 0.93; 20 unequal

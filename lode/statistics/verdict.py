@@ -18,11 +18,11 @@ not; the p-values are over those at stake. The rules in full: docs/methods.md 4.
 An effect that one or two neurons of a set carry is not told from chance: a control draws as many of each block of eight
 as the set has, so an eighth of controls or more hold such a neuron, and the effect with it.
 
-Simulated (tests/unit/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18 selections): of 200
-null reports 2 % name a set, 5 % under heavy tails, 2.5 % where every other selection has the same sets. A set that
-loses 0.2 more on its own benchmarks is found in 33 % of such reports; in 83 % of reports of one selection (4 tests), in
-94 % with 40 controls. Where a few random sets cost nearly everything (a Pareto tail without a variance), little can be
-found: a loss of 0.5 in 50 % of reports of one selection, in 3 % of 18.
+Simulated (tests/unit/statistics/test_null_reports.py: 5 benchmarks of 80 samples, 20 controls, 4 sets in 18
+selections): of 200 null reports 2 % name a set, 5 % under heavy tails, 2.5 % where every other selection has the same
+sets. A set that loses 0.2 more on its own benchmarks is found in 33 % of such reports; in 83 % of reports of one
+selection (4 tests), in 94 % with 40 controls. Where a few random sets cost nearly everything (a Pareto tail without a
+variance), little can be found: a loss of 0.5 in 50 % of reports of one selection, in 3 % of 18.
 """
 
 from collections.abc import Mapping, Sequence

@@ -25,7 +25,7 @@ _OPTIONAL = (
         "histogram",
         pa.list_(pa.int32()),
         "samples",
-        "samples by bin of their mean over tokens, edges of lode/importance/histogram.py; with capture.num_bins",
+        "samples by bin of their mean over tokens, edges of lode/recording/_histogram.py; with capture.num_bins",
         nullable=True,
     ),
     field(

@@ -6,20 +6,22 @@ import pyarrow as pa
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table
-from lode.table.gradients import GRADIENTS
+from lode.table.attributions import ATTRIBUTIONS
 from lode.table.importance import IMPORTANCE
 
 
 def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.Table:
     """An importance table, with the columns of the gradients of the same model where their path is given.
 
+    Whose they are is left out: a selector sees no name of a model.
+
     Raises:
         UserError: they are not of the same neurons and samples.
     """
-    table = read_table(importance, IMPORTANCE)
+    table = read_table(importance, IMPORTANCE).select(IMPORTANCE.schema.names)
     if gradients is None:
         return table
-    further = read_table(gradients, GRADIENTS)
+    further = read_table(gradients, ATTRIBUTIONS)
     for name in ("modality", "layer", "neuron", "num_samples", "num_tokens"):
         if not table[name].equals(further[name]):
             raise UserError(
@@ -30,7 +32,7 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
 
 
 def with_gradients(importance: pa.Table, gradients: pa.Table) -> pa.Table:
-    """An importance table with the attributions of a gradients table of the same neurons beside its own columns."""
-    for name in GRADIENTS.schema.names[5:]:
+    """An importance table with the attributions to the same neurons beside its own columns."""
+    for name in ATTRIBUTIONS.schema.names[5:]:
         importance = importance.append_column(gradients.schema.field(name), gradients[name])
     return importance

@@ -8,6 +8,7 @@ from lode.table._benchmark import BENCHMARK
 from lode.table._controls import CONTROLS
 from lode.table._drop import CONTROL_DROP_MAX, DROP, P_VALUE
 from lode.table._method_set import METHOD_SET
+from lode.table._run import INTERVENTION, MODEL, SELECTION
 
 COMPARISONS = Table(
     "comparisons",
@@ -31,4 +32,6 @@ COMPARISONS = Table(
             ),
         ]
     ),
+    keys=(MODEL, SELECTION, INTERVENTION),
+    path=("model", "selection", "intervention"),
 )

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._run import DATASET_NAME
 
 _MEDIUM = pa.struct(
     [
@@ -18,7 +19,7 @@ DATASET = Table(
         [
             field("sample_id", pa.string(), "id", "unique within the dataset"),
             field("cluster_id", pa.string(), "id", "samples that share a medium share a cluster"),
-            field("split", pa.string(), "name", "`mine` selects neurons, `report` measures effects"),
+            field("split", pa.string(), "name", "`mine` selects neurons, `test` measures effects"),
             field("prompt", pa.string(), "text", "the user's turn, without chat markup"),
             field("media", pa.list_(_MEDIUM), "encoded", "images, videos or sounds, encoded as files"),
             field("answers", pa.list_(pa.string()), "text", "accepted answers or references"),
@@ -27,4 +28,6 @@ DATASET = Table(
             field("meta", pa.string(), "JSON", "whatever else the source holds"),
         ]
     ),
+    keys=(DATASET_NAME,),
+    path=("dataset",),
 )

@@ -8,6 +8,7 @@ from lode.table._benchmark import BENCHMARK
 from lode.table._controls import CONTROLS
 from lode.table._drop import CONTROL_DROP_MAX, DROP, P_VALUE
 from lode.table._method_set import METHOD_SET
+from lode.table._run import INTERVENTION, MODEL, SELECTION
 
 _EFFECT_SIZES = (
     field("cohen_d", pa.float64(), "ratio", "d_z: mean / standard deviation of drops; null: no spread", True),
@@ -29,4 +30,6 @@ EFFECTS = Table(
             P_VALUE,
         ]
     ),
+    keys=(MODEL, SELECTION, INTERVENTION),
+    path=("model", "selection", "intervention", "dataset"),
 )

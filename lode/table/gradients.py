@@ -1,28 +1,9 @@
-"""What a neuron does to the loss of the gold answer: a row a modality, layer and neuron, of a shard or of a model."""
+"""What a neuron does to the loss of the gold answer: a row a modality, layer and neuron of a shard of a dataset."""
 
 import pyarrow as pa
 
-from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.table._counts import COUNTS
-from lode.table._neuron import KEYS
+from lode.table._gradients import COLUMNS
+from lode.table._run import DATASET_NAME, MODEL
 
-
-def _attributions(name: str, unit: str, meaning: str, nullable: bool = False) -> tuple[pa.Field, pa.Field]:
-    return (
-        field(f"{name}_sum", pa.float64(), unit, f"sum over samples of the {meaning}, with its sign", nullable),
-        field(f"{name}_abs_sum", pa.float64(), unit, f"sum over samples of the magnitude of the {meaning}", nullable),
-    )
-
-
-#: L is the negative log-likelihood of the gold answer, a the activation at the gate site, g = dL/da.
-_ATTRIBUTIONS = (
-    *_attributions("patching", "nats", "token sum of g * (a with blank media - a)"),
-    field("act_grad_sum", pa.float64(), "nats", "sum over samples of the token sum of |a * g|"),
-    field("can_sum", pa.float64(), "activation * (nats / activation)^alpha", "the same of |g|^alpha * |a|"),
-    *_attributions("target", "logits", "token sum of gate * up * (w . U_y), y the first gold token"),
-    *_attributions(
-        "integrated", "nats", "token sum of the integrated gradients from a = 0; with gradients.num_steps", True
-    ),
-)
-GRADIENTS = Table("gradients", pa.schema([*KEYS, *COUNTS, *_ATTRIBUTIONS]))
+GRADIENTS = Table("gradients", pa.schema([*COLUMNS]), keys=(MODEL, DATASET_NAME), path=("model", "dataset", "shard"))

@@ -8,6 +8,7 @@ from lode.shapes import METRICS
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
+from lode.table._run import MODEL
 
 IMPORTANCE = Table(
     "importance",
@@ -19,4 +20,6 @@ IMPORTANCE = Table(
             *ACTIVATIONS,
         ]
     ),
+    keys=(MODEL,),
+    path=("model",),
 )

@@ -6,6 +6,7 @@ from lode.engine.fields import field
 from lode.engine.tables import Table
 from lode.table._neuron import KEYS
 from lode.table._neuron_set import NEURON_SET
+from lode.table._run import MODEL, SELECTION
 
 NEURONS = Table(
     "neurons",
@@ -18,4 +19,6 @@ NEURONS = Table(
             field("rank", pa.int32(), "rank", "0 is the best of its set, -1 for a control"),
         ]
     ),
+    keys=(MODEL, SELECTION),
+    path=("model", "selection"),
 )

@@ -5,6 +5,7 @@ import pyarrow as pa
 from lode.engine.fields import field
 from lode.engine.tables import Table
 from lode.table._neuron_set import NEURON_SET
+from lode.table._run import DATASET_NAME, INTERVENTION, MODEL, SELECTION
 from lode.table._switched import NUM_NEURONS
 
 PREDICTIONS = Table(
@@ -44,4 +45,6 @@ PREDICTIONS = Table(
             field("truncated", pa.bool_(), "flag", "the reply hit the token limit", True),
         ]
     ),
+    keys=(MODEL, SELECTION, INTERVENTION, DATASET_NAME),
+    path=("model", "selection", "intervention", "dataset", "shard"),
 )

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._run import MODEL
 
 PROOF = Table(
     "proof",
@@ -23,4 +24,6 @@ PROOF = Table(
             field("gold_log_likelihood_change", pa.float64(), "nats", "mean change for the right answers"),
         ]
     ),
+    keys=(MODEL,),
+    path=("model",),
 )

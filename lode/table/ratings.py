@@ -5,6 +5,7 @@ import pyarrow as pa
 from lode.engine.fields import field
 from lode.engine.tables import Table
 from lode.table._planting import STRENGTH
+from lode.table._run import MODEL, SELECTION
 
 #: The measures, each a column.
 MEASURES = {
@@ -30,4 +31,6 @@ RATINGS = Table(
             *(field(m, pa.float64(), "fraction", meaning, nullable=True) for m, meaning in MEASURES.items()),
         ]
     ),
+    keys=(MODEL, SELECTION),
+    path=("model", "selection"),
 )

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._run import MODEL, SELECTION
 
 RETESTS = Table(
     "retests",
@@ -21,4 +22,6 @@ RETESTS = Table(
             field("reliability", pa.float64(), "Spearman-Brown", "of a half: what it comes to for all samples", True),
         ]
     ),
+    keys=(MODEL, SELECTION),
+    path=("model", "selection"),
 )

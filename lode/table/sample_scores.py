@@ -6,6 +6,7 @@ from lode.engine.fields import field
 from lode.engine.tables import Table
 from lode.table._benchmark import BENCHMARK
 from lode.table._neuron_set import NEURON_SET
+from lode.table._run import INTERVENTION, MODEL, SELECTION
 from lode.table._switched import NUM_NEURONS
 
 SAMPLE_SCORES = Table(
@@ -20,4 +21,6 @@ SAMPLE_SCORES = Table(
             field("value", pa.float64(), "score, or nats", "of this sample, in the unit of the row"),
         ]
     ),
+    keys=(MODEL, SELECTION, INTERVENTION),
+    path=("model", "selection", "intervention", "dataset"),
 )

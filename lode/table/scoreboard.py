@@ -5,12 +5,13 @@ import pyarrow as pa
 from lode.engine.fields import field
 from lode.engine.tables import Table
 from lode.table._planting import STRENGTH
+from lode.table._run import SELECTION
 
 SCOREBOARD = Table(
     "scoreboard",
     pa.schema(
         [
-            field("selection", pa.string(), "name", "the selection, as the experiment names it"),
+            SELECTION,
             STRENGTH,
             field("modality", pa.string(), "name", "whose neurons were sought, or `all`: the mean over modalities"),
             field("measure", pa.string(), "name", "a column of the ratings"),

@@ -6,6 +6,7 @@ from lode.engine.fields import field
 from lode.engine.tables import Table
 from lode.table._benchmark import BENCHMARK
 from lode.table._neuron_set import NEURON_SET
+from lode.table._run import INTERVENTION, MODEL, SELECTION
 from lode.table._switched import NUM_NEURONS
 
 _OF_REPLIES = (
@@ -36,4 +37,6 @@ SCORES = Table(
             ),
         ]
     ),
+    keys=(MODEL, SELECTION, INTERVENTION),
+    path=("model", "selection", "intervention", "dataset"),
 )

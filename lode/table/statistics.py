@@ -8,6 +8,7 @@ from lode.shapes import METRICS
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
+from lode.table._run import DATASET_NAME, MODEL
 
 STATISTICS = Table(
     "statistics",
@@ -22,4 +23,6 @@ STATISTICS = Table(
             ),
         ]
     ),
+    keys=(MODEL, DATASET_NAME),
+    path=("model", "dataset", "shard"),
 )

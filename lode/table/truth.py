@@ -5,6 +5,7 @@ import pyarrow as pa
 from lode.engine.fields import field
 from lode.engine.tables import Table
 from lode.table._neuron import LAYER, NEURON
+from lode.table._run import MODEL
 
 TRUTH = Table(
     "truth",
@@ -23,4 +24,6 @@ TRUTH = Table(
             field("acts", pa.bool_(), "flag", "it writes something at some token of real samples"),
         ]
     ),
+    keys=(MODEL,),
+    path=("model",),
 )

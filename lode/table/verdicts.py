@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._run import INTERVENTION, MODEL, SELECTION
 from lode.table._selectivity import COLUMNS
 
 _CONTROLS = (
@@ -50,9 +51,9 @@ VERDICTS = Table(
     "verdicts",
     pa.schema(
         [
-            field("model", pa.string(), "name", "the model"),
-            field("selection", pa.string(), "name", "the selection, as the experiment names it"),
-            field("intervention", pa.string(), "name", "the intervention"),
+            MODEL,
+            SELECTION,
+            INTERVENTION,
             *COLUMNS,
             *_CONTROLS,
             *_JUDGEMENT,

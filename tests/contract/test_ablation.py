@@ -16,8 +16,9 @@ from lode.engine.tables import read_table, write_table
 from lode.intervention import SHAM, switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter
-from lode.model.answering import Reply, Switch, generate, judge, judge_gold, option_tokens, prepare_batch, write
+from lode.model.answering import Reply, generate, judge, judge_gold, option_tokens, prepare_batch, write
 from lode.model.encoding import encode
+from lode.model.switching import Switch
 from lode.neurons import NeuronSet, SetKey, at_gate
 from lode.scoring._diagnostics import begins
 from lode.stages.benchmark_ablation import CLEAN, ablate_batch, blanked_batch, untouched

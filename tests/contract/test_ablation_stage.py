@@ -40,9 +40,9 @@ def neurons_table() -> list[dict[str, Any]]:
 def test_a_run_writes_every_set_of_every_sample(
     tmp_path: Path, tiny: Adapter, tiny_manifest: Path, batch_size: int
 ) -> None:
-    """Replies do not depend on the batch; only the `report` split is asked, and of blank media where there are any."""
+    """Replies do not depend on the batch; only the `test` split is asked, and of blank media where there are any."""
     extra = {"meta": "{}"}
-    rows = [{**sample, **extra, "split": "mine" if i == 1 else "report"} for i, sample in enumerate(PROMPTS[:7])]
+    rows = [{**sample, **extra, "split": "mine" if i == 1 else "test"} for i, sample in enumerate(PROMPTS[:7])]
     write_table(tmp_path / "dataset.parquet", DATASET, rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", NEURONS, neurons_table(), {})
     paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
@@ -50,12 +50,12 @@ def test_a_run_writes_every_set_of_every_sample(
     overrides = [*paths, f"io.manifest={tiny_manifest}", *batches, "runtime.device=cpu"]
     benchmark_ablation.run(restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), {"batch": batch_size})
     predictions = read_table(tmp_path / "predictions.parquet", PREDICTIONS).to_pylist()
-    reported = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "report"]
+    tested = [sample for row, sample in zip(rows, PROMPTS[:7], strict=True) if row["split"] == "test"]
     names = ("none", "blank", "image", "image_uniform_00", "all")
-    asked = [(name, s["sample_id"]) for name in names for s in reported if s["media"] or name != "blank"]
+    asked = [(name, s["sample_id"]) for name in names for s in tested if s["media"] or name != "blank"]
     assert [(row["set_name"], row["sample_id"]) for row in predictions] == asked
     said = {row["sample_id"]: row["reply"] for row in predictions if row["set_name"] == "none"}
-    assert said == {sample["sample_id"]: plain_reply(tiny, sample)[0] for sample in reported}
+    assert said == {sample["sample_id"]: plain_reply(tiny, sample)[0] for sample in tested}
     replies = {name: [row["reply"] for row in predictions if row["set_name"] == name] for name in ("image", "all")}
     assert replies["image"] == replies["all"]  # the same neurons
     assert read_provenance(tmp_path / "predictions.parquet")["batch_size"] == batch_size
@@ -66,7 +66,7 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
     tmp_path: Path, tiny: Adapter, tiny_manifest: Path, name: str
 ) -> None:
     """From tables to a table; the importance table is there for those alone that need it."""
-    rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS if sample["media"]][:5]
+    rows = [{**sample, "meta": "{}", "split": "test"} for sample in PROMPTS if sample["media"]][:5]
     write_table(tmp_path / "dataset.parquet", DATASET, rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", NEURONS, neurons_table(), {})
     paths = [f"io.{kind}={tmp_path}/{kind}.parquet" for kind in ("dataset", "neurons")]
@@ -94,7 +94,7 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
 
 def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: Adapter, tiny_manifest: Path) -> None:
     """Replies and counts exactly, log-likelihoods to rounding; more shards than samples are refused in words."""
-    rows = [{**sample, "meta": "{}", "split": "report"} for sample in PROMPTS[:5]]
+    rows = [{**sample, "meta": "{}", "split": "test"} for sample in PROMPTS[:5]]
     write_table(tmp_path / "dataset.parquet", DATASET, rows, PREPARED)
     write_table(tmp_path / "neurons.parquet", NEURONS, neurons_table(), {})
     paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
@@ -120,5 +120,5 @@ def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: A
                 assert row.pop(name) == pytest.approx(other.pop(name), rel=1e-6)
             assert row == other
             assert options[0] == (options[1] and pytest.approx(options[1], rel=1e-6))
-    with pytest.raises(UserError, match="shard 6 of 7 has none of the 5 'report' samples"):
+    with pytest.raises(UserError, match="shard 6 of 7 has none of the 5 'test' samples"):
         predicted(7, 6)

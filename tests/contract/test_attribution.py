@@ -11,21 +11,21 @@ import torch
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
-from lode.importance.gradients import patching_sums, product_sums, target_sums
-from lode.importance.statistics import Totals
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.answering import judge_gold, prepare_batch
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
+from lode.recording._attributions import patching_sums, product_sums, target_sums
+from lode.recording._totals import Totals
 from lode.shapes import MODALITIES
 from lode.stages import aggregate_gradients
-from lode.stages.capture_activations import capture
-from lode.stages.capture_gradients import attribute
 from lode.study import compose, restrict
 from lode.table._reading import read_importance
+from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
 from lode.table.importance import IMPORTANCE
+from tests.recorded import attribute, capture
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
@@ -165,9 +165,7 @@ def test_an_answer_without_tokens_is_refused(tiny: Adapter) -> None:
 
 
 def test_a_prompt_that_changes_with_the_medium_is_refused(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "lode.stages.capture_gradients.blanked", lambda sample: {**sample, "prompt": sample["prompt"][::-1]}
-    )
+    monkeypatch.setattr("lode.recording.gradients.blanked", lambda sample: {**sample, "prompt": sample["prompt"][::-1]})
     with pytest.raises(UserError, match=r"samples a: prompts with blank media have other tokens"):
         attribute(tiny, RECORDS[:1], 1, 0.5, 0)
 
@@ -175,17 +173,17 @@ def test_a_prompt_that_changes_with_the_medium_is_refused(tiny: Adapter, monkeyp
 def test_a_batch_that_fails_adds_nothing(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out in the middle of the first batch of four; its halves are then counted once."""
     whole, failed = columns(tiny, RECORDS[:4], 2), []
-    add = Totals.add_batch
+    check = Totals.check
 
-    def fails_once(self: Totals, members: Any, layers: Any) -> None:
+    def fails_once(self: Totals, layers: Any) -> None:
         if not failed:
-            failed.append(len(members))
+            failed.append(len(layers))
             raise MemoryError
-        add(self, members, layers)
+        check(self, layers)
 
-    monkeypatch.setattr(Totals, "add_batch", fails_once)
+    monkeypatch.setattr(Totals, "check", fails_once)
     assert_equal_tables(whole, columns(tiny, RECORDS[:4], 4), 1e-12)
-    assert failed == [4]
+    assert failed == [NUM_LAYERS]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -198,7 +196,7 @@ def pooled(folder: Path, *parts: Any) -> pa.Table:
     output = folder / "all.parquet"
     overrides = (f"io.gradients=[{','.join(map(str, paths))}]", f"io.attributions={output}")
     aggregate_gradients.run(restrict(compose(overrides), "aggregate_gradients", ("io", "runtime")), MADE_BY)
-    return read_table(output, GRADIENTS)
+    return read_table(output, ATTRIBUTIONS)
 
 
 def test_shards_add_up(tiny: Adapter, tmp_path: Path) -> None:
@@ -222,11 +220,11 @@ def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     shown |= {m: np.zeros(len(shown["layer"])) for m in ("prob", "mean", "max", "attn_k", "attn_q")}
     first, right, wrong = (tmp_path / f"{name}.parquet" for name in ("importance", "right", "wrong"))
     write_table(first, IMPORTANCE, shown, MADE_BY)
-    write_table(right, GRADIENTS, columns(tiny, RECORDS[:3], 3), MADE_BY)
-    write_table(wrong, GRADIENTS, columns(tiny, RECORDS[:2], 3), MADE_BY)
+    write_table(right, ATTRIBUTIONS, columns(tiny, RECORDS[:3], 3), MADE_BY)
+    write_table(wrong, ATTRIBUTIONS, columns(tiny, RECORDS[:2], 3), MADE_BY)
     joined = read_importance(first, right)
     assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[5:]]
-    np.testing.assert_array_equal(joined["can_sum"], read_table(right, GRADIENTS)["can_sum"])
+    np.testing.assert_array_equal(joined["can_sum"], read_table(right, ATTRIBUTIONS)["can_sum"])
     assert read_importance(first, None).column_names == IMPORTANCE.schema.names
     with pytest.raises(UserError, match="differ in 'num_samples'"):
         read_importance(first, wrong)

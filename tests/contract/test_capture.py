@@ -1,6 +1,6 @@
 """Captured is the definition on activations and attention taken by hand, however samples are batched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,23 @@ from torch import Tensor
 
 from lode.dataset._mining import mining_split
 from lode.engine.errors import UserError
-from lode.importance.histogram import bin_edges
 from lode.importance.miner import sample_importance
 from lode.importance.normalisation import normalise
-from lode.importance.statistics import Recording, Statistics
 from lode.model import attention
 from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, visible_keys
 from lode.model.encoding import encode
+from lode.recording._histogram import bin_edges
+from lode.recording._totals import Totals
 from lode.shapes import METRICS, MODALITIES, TOKEN_MODALITIES
-from lode.stages.capture_activations import capture
+from tests.recorded import MODALITY, capture
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
 COUNTS = ("num_samples", "num_tokens", "positive_count", "histogram")
 KEYS = ("modality", "layer", "neuron", "down_norm")
 
 
-EVERYTHING = Recording("minmax", 16, True)
+EVERYTHING = {"num_bins": 16, "hidden_site": True}
 
 
 def columns(
@@ -34,9 +34,9 @@ def columns(
     samples: Sequence[dict[str, Any]],
     batch_size: int,
     kind: str,
-    recording: Recording = EVERYTHING,
+    options: Mapping[str, Any] = EVERYTHING,
 ) -> dict[str, np.ndarray]:
-    captured = capture(adapter, samples, batch_size, kind, "", recording).columns()
+    captured = capture(adapter, samples, batch_size, kind, **options).columns()
     return {
         name: values.flatten().to_numpy() if name == "histogram" else np.asarray(values)
         for name, values in captured.items()
@@ -95,7 +95,7 @@ def test_capture_equals_the_definition(tiny: Adapter, kind: str) -> None:
     for sample in RECORDS:
         activations, attention, names = by_hand(tiny, sample, kind == "causal")
         assert activations.shape[0] == attention.shape[0] == NUM_LAYERS
-        total = total + sample_importance(activations, attention, names, kind).double()
+        total = total + sample_importance(activations, attention, names, MODALITY, kind).double()
         image = torch.tensor([name == "image" for name in names])
         positive += (activations[:, image] > 0).sum(1)
         if image.any():
@@ -163,7 +163,7 @@ def test_down_norm_is_that_of_the_columns(tiny: Adapter) -> None:
 
 
 def test_what_is_not_asked_for_is_left_out(tiny: Adapter) -> None:
-    full, usual = (columns(tiny, RECORDS, 4, "reference", part) for part in (EVERYTHING, Recording()))
+    full, usual = (columns(tiny, RECORDS, 4, "reference", part) for part in (EVERYTHING, {}))
     assert full.keys() - usual.keys() == {"histogram", "hidden_abs_sum"}
     for name, values in usual.items():
         np.testing.assert_array_equal(values, full[name], err_msg=name)
@@ -172,7 +172,8 @@ def test_what_is_not_asked_for_is_left_out(tiny: Adapter) -> None:
 
 @pytest.mark.parametrize("kind", ["rank", "zscore", "robust", "none"])
 def test_normalisation_changes_the_scores_and_nothing_else(tiny: Adapter, kind: str) -> None:
-    usual, other = (columns(tiny, RECORDS[:2], 1, "reference", Recording(name)) for name in ("minmax", kind))
+    kinds = ({"normalisation": name} for name in ("minmax", kind))
+    usual, other = (columns(tiny, RECORDS[:2], 1, "reference", options) for options in kinds)
     total = 0.0
     for sample in RECORDS[:2]:
         activations, _, names = by_hand(tiny, sample, False)
@@ -296,7 +297,7 @@ def test_capture_leaves_the_model_as_it_was(tiny: Adapter) -> None:
 
 
 def test_memory_does_not_grow_with_samples(tiny: Adapter) -> None:
-    def held(statistics: Statistics) -> int:
+    def held(statistics: Totals) -> int:
         arrays = [value for value in vars(statistics).values() if isinstance(value, np.ndarray)]
         return sum(value.nbytes for value in (*arrays, *(v for sums in statistics.totals for v in sums.values())))
 
@@ -305,4 +306,4 @@ def test_memory_does_not_grow_with_samples(tiny: Adapter) -> None:
 
 def test_the_split_that_is_mined() -> None:
     assert mining_split("disjoint") == "mine"
-    assert mining_split("paper") == "report"
+    assert mining_split("paper") == "test"

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from lode.checks.model import check_model, check_runtime
 from lode.engine.errors import UserError
-from lode.importance.statistics import home_of
 from lode.media import encode_audio
 from lode.model import adapter as adapters
 from lode.model.adapter import Adapter, choose_device, find_parts, placement, refuse_offload
@@ -25,13 +24,13 @@ from lode.model.head import last_positions
 from lode.model.loading import load, prove
 from lode.model.opening import open_model
 from lode.neurons import NeuronSet, SetKey, at_gate
+from lode.recording._totals import home_of
 from lode.shapes import MODALITIES, TOKEN_MODALITIES
 from lode.stages.benchmark_ablation import CLEAN, ablate_batch
-from lode.stages.capture_activations import capture
-from lode.stages.capture_gradients import attribute
 from lode.study import compose
 from tests.families import load_family, save
 from tests.pretend_devices import spread
+from tests.recorded import attribute, capture
 from tests.switching import INTERVENTIONS, intervention
 from tests.tiny_model import NUM_LAYERS, RECORDS, load_tiny, model_config
 

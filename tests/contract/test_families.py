@@ -23,7 +23,7 @@ from lode.intervention import Intervention, switched
 from lode.media import encode_audio, encode_image, encode_video
 from lode.model.adapter import Adapter
 from lode.model.answering import generate, judge_gold, prepare_batch
-from lode.model.attention import head_mean_attention, observed
+from lode.model.attention import Attention, head_mean_attention, observed
 from lode.model.encoding import chat, decode_media, encode, sampling_of
 from lode.model.loading import prove
 from lode.model.probe import FeatureCount
@@ -31,11 +31,10 @@ from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
 from lode.neurons import LM_GATE, at_gate, unique_pairs
 from lode.shapes import TOKEN_MODALITIES
-from lode.stages.capture_activations import capture
-from lode.stages.capture_gradients import attribute
 from lode.study import STUDY, compose
 from tests.families import BUILDERS, load_family, save
 from tests.families.parts import NUM_LAYERS, NUM_NEURONS
+from tests.recorded import attribute, capture
 
 #: By hooks, at every site.
 ZERO = Intervention(lambda view: torch.zeros_like(view.chosen))
@@ -294,9 +293,9 @@ def watched(family: Adapter, inputs: dict[str, Tensor]) -> tuple[list[int], list
     layers: list[int] = []
     seen: list[Tensor] = []
 
-    def see(layer: int, *products: Any) -> None:
+    def see(layer: int, of: Attention) -> None:
         layers.append(layer)
-        seen.append(head_mean_attention(*products))
+        seen.append(head_mean_attention(of.query, of.key, of.scaling, of.visible))
 
     with observed(family, see):
         result = logits(family, inputs)

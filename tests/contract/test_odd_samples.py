@@ -24,9 +24,9 @@ from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter
 from lode.model.answering import prepare_batch
 from lode.stages.benchmark_ablation import CLEAN, predictions, untouched
-from lode.stages.capture_activations import capture
 from lode.stages.prepare_dataset import check_medium, check_sample, row
 from lode.table.dataset import DATASET
+from tests.recorded import MODALITY, capture
 from tests.tiny_model import record
 
 #: Texts that mean something elsewhere: pages, templates, shells, paths, terminals, and other scripts.
@@ -46,7 +46,7 @@ PLAIN = record("plain", "what is this?", image=1)
 
 def sample_of(name: str, prompt: str, answer: str, image: Image.Image | None) -> Sample:
     media = () if image is None else (encode_image(image),)
-    return Sample(name, f"cluster of {name}", "report", prompt, (answer,), media)
+    return Sample(name, f"cluster of {name}", "test", prompt, (answer,), media)
 
 
 def replies(adapter: Adapter, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -159,9 +159,9 @@ def test_activations_that_are_not_finite(tiny: Adapter, value: float) -> None:
 def test_importance_of_numbers_that_are_not_finite(value: float) -> None:
     activations, attention = torch.ones(1, 2, 3), torch.full((1, 2, 2), 0.5)
     with pytest.raises(UserError, match="NaN or infinity"):
-        sample_importance(activations.index_fill(2, torch.tensor(1), value), attention, ["text", "text"])
+        sample_importance(activations.index_fill(2, torch.tensor(1), value), attention, ["text", "text"], MODALITY)
     with pytest.raises(UserError, match="NaN or infinity"):
-        sample_importance(activations, attention * value, ["text", "text"])
+        sample_importance(activations, attention * value, ["text", "text"], MODALITY)
 
 
 def wav(sound: np.ndarray, kind: str = "WAV", subtype: str = "FLOAT") -> bytes:

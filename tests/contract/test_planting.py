@@ -12,9 +12,8 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from lode.engine.errors import UserError
-from lode.importance.statistics import Statistics
 from lode.model.adapter import Adapter, find_parts
-from lode.model.attention import head_mean_attention, observed
+from lode.model.attention import Attention, head_mean_attention, observed
 from lode.model.encoding import encode
 from lode.model.weights import zeroed_columns
 from lode.neurons import at_gate
@@ -23,8 +22,8 @@ from lode.planting.plant import plant
 from lode.planting.proof import neurons_of, prove_planting
 from lode.planting.wide import widen
 from lode.shapes import TOKEN_MODALITIES
-from lode.stages.capture_activations import capture
 from lode.study import compose
+from tests.recorded import capture
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS
 
 MODALITIES = ["text", "special", "image"]
@@ -97,7 +96,11 @@ def test_the_wider_copy_attends_the_same(tiny: Adapter) -> None:
     def attention(adapter: Adapter) -> list[Tensor]:
         batch = encode(adapter, RECORDS[:2])
         seen: list[Tensor] = []
-        with observed(adapter, lambda _layer, *products: seen.append(head_mean_attention(*products))):
+
+        def see(_layer: int, of: Attention) -> None:
+            seen.append(head_mean_attention(of.query, of.key, of.scaling, of.visible))
+
+        with observed(adapter, see):
             adapter.model(**batch.inputs, use_cache=False)
         return seen
 
@@ -251,7 +254,7 @@ def test_decoys_are_what_they_are_called(random_model: Planted) -> None:
     silent = [(r["layer"], r["neuron"]) for r in truth if r["role"] in ("specific_mute", "sentinel", "dead")]
     with zeroed_columns(after, at_gate(silent)):
         assert torch.equal(logits(after, RECORDS), clean)
-    statistics: Statistics = capture(after, RECORDS, 7, "reference")
+    statistics = capture(after, RECORDS, 7, "reference")
     mean = np.asarray(statistics.columns()["mean_sum"]).reshape(-1, NUM_LAYERS, after.num_neurons)[[0, 1, 3]]
     for layer in range(NUM_LAYERS):
         roles = np.array([r["role"] for r in truth if r["layer"] == layer])

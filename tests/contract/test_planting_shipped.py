@@ -13,7 +13,6 @@ from transformers import AutoModelForImageTextToText
 from lode.engine.paths import ROOT
 from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
 from lode.importance.aggregation import importance_columns
-from lode.importance.statistics import Recording
 from lode.model.answering import judge_gold, prepare_batch
 from lode.model.loading import load
 from lode.model.weights import zeroed_columns
@@ -21,7 +20,6 @@ from lode.neurons import at_gate
 from lode.planting.proof import neurons_of
 from lode.selection import mean_difference, size
 from lode.stages import plant_neurons as stage
-from lode.stages.capture_activations import capture
 from lode.stages.prepare_dataset import row
 from lode.stages.rate_selectors import rate
 from lode.study import compose
@@ -30,6 +28,7 @@ from lode.table.importance import IMPORTANCE
 from lode.table.proof import PROOF
 from lode.table.statistics import STATISTICS
 from lode.table.truth import TRUTH
+from tests.recorded import capture
 from tests.tiny_model import write_manifest
 
 MODALITIES = ["text", "special", "image"]
@@ -46,9 +45,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
     for name in ("toy_textvqa", "toy_mmlu"):
         samples = import_module(f"lode.dataset.{name}").samples
         path = folder / f"{name}.parquet"
-        rows = [row(sample) for split in ("mine", "report") for sample in samples(split, 8, 2024)]
+        rows = [row(sample) for split in ("mine", "test") for sample in samples(split, 8, 2024)]
         write_table(path, DATASET, rows, {})
-        unseen[name] = [entry for entry in read_table(path, DATASET).to_pylist() if entry["split"] == "report"]
+        unseen[name] = [entry for entry in read_table(path, DATASET).to_pylist() if entry["split"] == "test"]
         datasets.append(str(path))
     manifest = write_manifest(ROOT / "resources" / "models" / "tiny_qwen2_vl", folder / "manifest.json")
     io = {"manifest": str(manifest), "dataset": datasets, "model": str(folder / "model")}
@@ -98,7 +97,7 @@ def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) ->
     statistics = {}
     for name in ("toy_textvqa", "toy_mmlu"):
         rows = [r for r in read_table(folder / f"{name}.parquet", DATASET).to_pylist() if r["split"] == "mine"]
-        columns = capture(after, rows, 8, "reference", recording=Recording(hidden_site=True)).columns()
+        columns = capture(after, rows, 8, "reference", hidden_site=True).columns()
         statistics[name] = [pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)]
     table = pa.table(with_nulls(importance_columns(statistics), IMPORTANCE), schema=IMPORTANCE.schema)
     selection = OmegaConf.create(

@@ -37,16 +37,19 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "figure": {"draw": ("tables",)},
     "scoring": {"score": ("replies", "samples")},
     "control": {"controls": ("selected", "num_draws", "seed")},
+    "grouping": {"grouping": ()},
+    "recording": {"recording": ("adapter", "grouping")},
 }
 #: The step that checks a choice of a group before it runs.
 STEPS = {
     "model": "download_model",
+    "grouping": "select_neurons",
     "dataset": "prepare_dataset",
     "selection": "select_neurons",
     "intervention": "benchmark_ablation",
     "figure": "plot_figures",
 }
-SPLITS = ("train", "mine", "report")
+SPLITS = ("train", "mine", "test")
 
 
 def choices(group: str) -> list[str]:
@@ -100,7 +103,7 @@ def test_every_group_is_in_the_battery() -> None:
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
 
-#: Those that need no hub; the others have their own battery in `tests/unit/test_hub_datasets.py`.
+#: Those that need no hub; the others have their own battery in `tests/unit/hub/test_hub_datasets.py`.
 GENERATED = [name for name in choices("dataset") if "source" not in chosen("dataset", name).dataset.options]
 
 
@@ -121,8 +124,8 @@ def content(sample: Sample) -> tuple[Any, ...]:
 @pytest.mark.parametrize("name", GENERATED)
 def test_dataset_yields_good_samples(name: str) -> None:
     cfg = chosen("dataset", name).dataset
-    samples = [sample for split in ("mine", "report") for sample in drawn(name, split, 3)]
-    assert [sample.split for sample in samples] == ["mine"] * 3 + ["report"] * 3
+    samples = [sample for split in ("mine", "test") for sample in drawn(name, split, 3)]
+    assert [sample.split for sample in samples] == ["mine"] * 3 + ["test"] * 3
     check_samples(samples, cfg.modalities)
     assert all(sample.prompt == sample.prompt.strip() for sample in samples)
     assert len({sample.sample_id for sample in samples}) == 6
@@ -133,7 +136,7 @@ def test_dataset_yields_good_samples(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_dataset_is_deterministic(name: str) -> None:
-    for split in ("mine", "report"):
+    for split in ("mine", "test"):
         before = drawn(name, split, 3)
         drawn.cache_clear()
         assert drawn(name, split, 3) == before
@@ -152,13 +155,13 @@ def test_dataset_splits_share_no_content(name: str) -> None:
     for one, other in combinations(SPLITS, 2):
         assert not held[one] & held[other]
         assert not ids[one] & ids[other]
-    for split in ("mine", "report"):
+    for split in ("mine", "test"):
         assert len(held[split]) == len(samples[split])
 
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_clusters_are_held_out_where_it_is_said(name: str) -> None:
-    mined, tested = ({sample.cluster_id for sample in drawn(name, split, MANY)} for split in ("mine", "report"))
+    mined, tested = ({sample.cluster_id for sample in drawn(name, split, MANY)} for split in ("mine", "test"))
     assert bool(mined & tested) == (plugin_of("dataset", name).HELD_OUT == "samples")
     assert len(tested) >= 20, "too few for an interval over clusters"
 
@@ -203,7 +206,7 @@ REPLIES: dict[str, list[Any]] = {
 }
 SCORES = sorted(known_plugins("scoring"))
 ANSWERS = {"answers": ["red fox"] * 10, "choices": ["red fox", "cat"], "answer_index": 0, "meta": "{}"}
-ASKED = {"sample_id": "a", "cluster_id": "a", "split": "report", "prompt": "which animal?", **ANSWERS}
+ASKED = {"sample_id": "a", "cluster_id": "a", "split": "test", "prompt": "which animal?", **ANSWERS}
 OTHER = {**ASKED, "sample_id": "b", "answers": ["blue bird"] * 10}  # weights of words need more than one sample
 
 

@@ -9,16 +9,15 @@ import torch
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from lode.importance import statistics
-from lode.importance.histogram import count_by_bin
-from lode.importance.statistics import Recording
 from lode.model.loading import load
+from lode.recording import activations
+from lode.recording._histogram import count_by_bin
 from lode.selection.auroc import NEEDS, auroc
 from lode.shapes import MODALITIES
-from lode.stages.capture_activations import capture
 from lode.stages.download_model import run as download
 from lode.stages.prepare_dataset import row
 from lode.study import compose, restrict
+from tests.recorded import capture
 
 HELD = [MODALITIES.index(name) for name in ("text", "special", "image")]
 Captured = list[tuple[torch.Tensor, torch.Tensor]]
@@ -43,8 +42,8 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
         return count_by_bin(values, present, num_bins)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "count_by_bin", watched)
-        capture(adapter, rows, len(rows), "reference", "several", Recording(num_bins=64))
+        patch.setattr(activations, "count_by_bin", watched)
+        capture(adapter, rows, len(rows), "reference", num_bins=64)
     assert len(seen) == len(adapter.gate.activation), "one batch, one histogram a layer"
     return seen
 

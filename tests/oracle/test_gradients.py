@@ -16,8 +16,9 @@ from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.gold import append_gold, gold_losses
+from lode.recording.gradients import integrated_gradients
 from lode.shapes import MEMBERS, MODALITIES, TOKEN_MODALITIES
-from lode.stages.capture_gradients import attribute, integrated_gradients
+from tests.recorded import attribute
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, load_tiny
 
 ALPHA, NUM_STEPS, STEP = 0.3, 3, 1e-4

@@ -10,6 +10,7 @@ from lode.importance import miner
 from lode.importance.miner import sample_importance
 from lode.shapes import METRICS, MODALITIES
 from tests.oracle import slow_miner
+from tests.recorded import MODALITY
 
 TOLERANCE = 1e-5
 KINDS = ("reference", "causal")
@@ -75,6 +76,7 @@ def fast(activations, attention, layout, kind="reference", dtype=torch.float64) 
         torch.tensor(np.array(activations, dtype=np.float64), dtype=dtype),
         torch.tensor(np.array(attention, dtype=np.float64), dtype=dtype),
         layout,
+        MODALITY,
         attention_kind=kind,
     )
     assert isinstance(out, torch.Tensor)
@@ -363,7 +365,7 @@ def test_causal_without_received_attention_is_zero(case):
 @pytest.mark.parametrize("kind", KINDS)
 def test_inputs_are_left_as_they_were(case, kind):
     activations, attention = torch.tensor(case[0]), torch.tensor(case[1])
-    sample_importance(activations, attention, case[2], attention_kind=kind)
+    sample_importance(activations, attention, case[2], MODALITY, attention_kind=kind)
     assert np.array_equal(activations.numpy(), case[0])
     assert np.array_equal(attention.numpy(), case[1])
 
@@ -376,6 +378,6 @@ def test_any_number_of_tokens_at_once(layout: str, num_bytes: int, monkeypatch: 
     tokens = LAYOUTS[layout]
     activations = torch.tensor(activations_like("silu", (1, len(tokens), 8), rng), dtype=torch.float32)
     attention = torch.tensor(rng.dirichlet(np.ones(len(tokens)), (1, len(tokens))), dtype=torch.float32)
-    whole = sample_importance(activations, attention, tokens)
+    whole = sample_importance(activations, attention, tokens, MODALITY)
     monkeypatch.setattr(miner, "_BLOCK_BYTES", num_bytes)
-    torch.testing.assert_close(sample_importance(activations, attention, tokens), whole, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(sample_importance(activations, attention, tokens, MODALITY), whole, rtol=1e-5, atol=1e-6)

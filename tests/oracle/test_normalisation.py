@@ -7,9 +7,9 @@ from scipy.stats import median_abs_deviation, rankdata
 from scipy.stats import zscore as scipy_zscore
 
 from lode.engine.errors import UserError
-from lode.importance.histogram import LIMIT, LINEAR, bin_edges, count_by_bin
 from lode.importance.miner import minmax
 from lode.importance.normalisation import median, normalise
+from lode.recording._histogram import LIMIT, LINEAR, bin_edges, count_by_bin
 from lode.shapes import NORMALISATIONS
 
 

@@ -21,7 +21,7 @@ def own_table(tree: Path) -> Path:
     table = tree / "own.parquet"
     pq.write_table(sample_table(), table)
     (tree / "config/dataset/own.yaml").write_text(
-        "name: own\nplugin: local_table\nmodalities: [text, special, image]\nnum_samples: {mine: 2, report: 2}\n"
+        "name: own\nplugin: local_table\nmodalities: [text, special, image]\nnum_samples: {mine: 2, test: 2}\n"
         "scores: [begins_with_answer]\noptions: {path: own.parquet}\n"
     )
     experiment = tree / "config/experiment/rerun.yaml"

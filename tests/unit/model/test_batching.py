@@ -18,10 +18,12 @@ from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
 from lode.neurons import at_gate
+from lode.recording import activations, record
 from lode.stages import benchmark_ablation, capture_activations
 from lode.study import compose, restrict
 from lode.table.dataset import DATASET
 from lode.table.neurons import NEURONS
+from tests.recorded import MODALITY, capture
 from tests.tiny_model import PREPARED, RECORDS
 
 SAMPLES = [{"sample_id": f"s{i}"} for i in range(10)]
@@ -154,12 +156,13 @@ def fails_above(most: int, call: int, function: Any, size: Callable[..., int]) -
 
 def test_capture_counts_a_failed_batch_once(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out in the last of three layers; the sums are bit for bit those of the batches that fit."""
-    expected = capture_activations.capture(tiny, RECORDS, 1, "reference")
-    guarded, seen = fails_above(2, 3, capture_activations.layer_sums, lambda activations, *_: len(activations))
-    monkeypatch.setattr(capture_activations, "layer_sums", guarded)
-    captured = capture_activations.capture(tiny, RECORDS, 7, "reference")
+    expected = capture(tiny, RECORDS, 1, "reference")
+    guarded, seen = fails_above(2, 3, activations.layer_sums, lambda activations, *_: len(activations))
+    monkeypatch.setattr(activations, "layer_sums", guarded)
+    captured = activations.recording(tiny, MODALITY)
+    assert record(tiny, RECORDS, 7, [captured], MODALITY) == 1
     assert seen == [7] * 3 + [3] * 3 + [1] * 21
-    assert (captured.batch_size, captured.num_constant) == (1, expected.num_constant)
+    assert captured.num_constant == expected.num_constant
     columns = captured.columns()
     for name, column in expected.columns().items():
         np.testing.assert_array_equal(np.asarray(columns[name]), np.asarray(column), err_msg=name)
@@ -175,7 +178,7 @@ def test_ablation_tries_a_failed_batch_again(
     place = {"site": "lm_gate", "modality": "image", "score": 1.0, "rank": 0}
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
     write_table(tmp_path / "neurons.parquet", NEURONS, neurons, {})
-    dataset = [{**sample, "split": "report", "meta": "{}"} for sample in RECORDS]
+    dataset = [{**sample, "split": "test", "meta": "{}"} for sample in RECORDS]
     write_table(tmp_path / "dataset.parquet", DATASET, dataset, PREPARED)
     written: dict[str, list[dict[str, Any]]] = {}
     monkeypatch.setattr(benchmark_ablation, "load", lambda *_: tiny)

@@ -127,7 +127,7 @@ def test_damaged_images(kind: str, seed: int) -> None:
 
 def check_table(path: Path) -> None:
     """Read a table as `prepare` does; what passes can be written."""
-    drawn = [sample for split in ("mine", "report") for sample in samples(split, 5, 0, path=str(path))]
+    drawn = [sample for split in ("mine", "test") for sample in samples(split, 5, 0, path=str(path))]
     check_samples(drawn, ["text", "image"])
     pa.Table.from_pylist([row(sample) for sample in drawn], DATASET.schema).validate(full=True)
 

@@ -11,7 +11,7 @@ from lode.engine import fingerprint
 from lode.engine.fingerprint import code_digest, imported_names, module_file, parsed
 from lode.study import STUDY
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def draw(
 
 def everything(folder: Path, name: str, **options: Any) -> dict[str, Sample]:
     """All samples of both splits by id."""
-    samples = [sample for split in ("mine", "report") for sample in draw(folder, name, split, **options)]
+    samples = [sample for split in ("mine", "test") for sample in draw(folder, name, split, **options)]
     return {sample.sample_id: sample for sample in samples}
 
 
@@ -72,7 +72,7 @@ def test_every_hub_dataset_has_a_copy_and_every_yaml_a_licence() -> None:
 @each_dataset
 def test_samples_are_good(copies: Path, name: str) -> None:
     cfg = compose([f"dataset={name}"]).dataset
-    for split in ("mine", "report"):
+    for split in ("mine", "test"):
         samples = draw(copies / name, name, split, 5)
         assert [sample.split for sample in samples] == [split] * 5
         check_samples(samples, cfg.modalities)
@@ -94,7 +94,7 @@ def test_a_draw_depends_on_the_seed_and_a_larger_one_holds_it(copies: Path, name
 
 @each_dataset
 def test_both_splits_together_are_the_whole_and_share_no_content(copies: Path, name: str) -> None:
-    mine, report = (draw(copies / name, name, split) for split in ("mine", "report"))
+    mine, report = (draw(copies / name, name, split) for split in ("mine", "test"))
     assert len(mine) + len(report) == NUM_RECORDS[name] == len({s.sample_id for s in mine + report})
     parts = [{s.prompt if name == "mmlu" else s.cluster_id for s in part} for part in (mine, report)]
     assert not parts[0] & parts[1]
@@ -106,10 +106,10 @@ def test_both_splits_together_are_the_whole_and_share_no_content(copies: Path, n
 
 @each_dataset
 def test_the_share_of_mine_can_be_chosen(copies: Path, name: str) -> None:
-    most = draw(copies / name, name, "report", mine_frac=0.01)
+    most = draw(copies / name, name, "test", mine_frac=0.01)
     assert len(most) > 0.8 * NUM_RECORDS[name]
     with pytest.raises(UserError, match=r"mine_frac = 1.0: expected a share in \(0, 1\)"):
-        draw(copies / name, name, "report", mine_frac=1.0)
+        draw(copies / name, name, "test", mine_frac=1.0)
 
 
 def test_half_of_is_fair_and_a_draw_is_uniform_whatever_the_order() -> None:

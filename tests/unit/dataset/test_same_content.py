@@ -12,7 +12,7 @@ from lode.media.voice import WORDS
 from lode.study import compose
 from workflow.check import open_experiment
 
-SPLITS = ("train", "mine", "report")
+SPLITS = ("train", "mine", "test")
 #: What the form decides.
 OF_THE_FORM = ("prompt", "media", "meta")
 

@@ -74,7 +74,7 @@ def test_donors_depend_on_the_seed_and_not_on_the_order() -> None:
 
 
 def test_a_single_sample_has_no_donor() -> None:
-    with pytest.raises(UserError, match=r"resample: 1 sample in split 'report'; expected at least 2"):
+    with pytest.raises(UserError, match=r"resample: 1 sample in split 'test'; expected at least 2"):
         donors_of(samples(1), 0)
 
 

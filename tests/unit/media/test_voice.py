@@ -71,7 +71,7 @@ def first(samples: Iterator[Sample], count: int) -> list[Sample]:
 
 def test_speech_is_what_its_answer_says() -> None:
     """Equal words, equal seed: a sample's sound depends on its words, and the transcript is upper case."""
-    for sample in first(toy_speech.samples("report", 5, 3, voice="formant"), 5):
+    for sample in first(toy_speech.samples("test", 5, 3, voice="formant"), 5):
         assert sample.answers[0] == sample.answers[0].upper()
         assert set(sample.answers[0].lower().split()) <= set(WORDS)
         assert sample.meta == {"voice": "formant"}
@@ -80,14 +80,14 @@ def test_speech_is_what_its_answer_says() -> None:
 
 def test_voices_are_named() -> None:
     with pytest.raises(UserError, match=r"unknown voice 'formnat'.*formant"):
-        list(toy_speech.samples("report", 1, 3, voice="formnat"))
+        list(toy_speech.samples("test", 1, 3, voice="formnat"))
 
 
 @pytest.mark.parametrize("installed", [None, "/usr/bin/espeak-ng"])
 def test_the_machine_does_not_choose_the_voice(monkeypatch: pytest.MonkeyPatch, installed: str | None) -> None:
     monkeypatch.setattr("shutil.which", lambda name: installed)
     monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("nobody named another voice"))
-    (sample,) = toy_speech.samples("report", 1, 3)
+    (sample,) = toy_speech.samples("test", 1, 3)
     assert sample.meta == {"voice": "formant"}
     assert [compose([f"dataset={name}"]).dataset.options.voice for name in ("toy_speech", "same_content_speech")] == [
         "formant"
@@ -98,9 +98,9 @@ def test_the_machine_does_not_choose_the_voice(monkeypatch: pytest.MonkeyPatch, 
 def test_a_voice_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch, plugin: Any) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UserError, match="espeak-ng is not installed; install it, or choose voice=formant"):
-        plugin("report", 1, 3, voice="espeak")
+        plugin("test", 1, 3, voice="espeak")
     with pytest.raises(UserError, match="unknown voice 'auto'"):
-        plugin("report", 1, 3, voice="auto")
+        plugin("test", 1, 3, voice="auto")
 
 
 def test_the_version_of_espeak_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,11 +129,11 @@ def test_what_the_data_are_is_told(cfg: DictConfig, text: str) -> None:
     assert facts["options"] == [f"look = {HOSTILE}", "voice = formant"]
     assert facts["splits"] == {
         "mine": {"num_samples": 2, "num_clusters": 1},
-        "report": {"num_samples": 40, "num_clusters": 20},
+        "test": {"num_samples": 40, "num_clusters": 20},
     }
     assert "toy_mmlu: look = <script>" in text
     assert "voice = formant mine 2 1" in text
-    assert cluster_sizes(read_table(path, DATASET)) == {"mine": [2], "report": [2] * 20}
+    assert cluster_sizes(read_table(path, DATASET)) == {"mine": [2], "test": [2] * 20}
 
 
 def tables_of(cfg: DictConfig) -> dict[str, list[Table]]:

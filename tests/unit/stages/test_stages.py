@@ -103,12 +103,12 @@ def test_manifest_of_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_prepare_writes_what_the_plugin_yields(tmp_path: Path) -> None:
-    sizes = ("dataset.num_samples.mine=4", "dataset.num_samples.report=3")
-    outputs = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
+    sizes = ("dataset.num_samples.mine=4", "dataset.num_samples.test=3")
+    outputs = [tmp_path / "1" / "quiz.parquet", tmp_path / "2" / "quiz.parquet"]
     for output in outputs:
         prepare_dataset.run(config("prepare_dataset", "dataset=toy_textvqa", *sizes, f"io.dataset={output}"), MADE_BY)
     rows = read_table(outputs[0], DATASET).to_pylist()
-    assert [row["split"] for row in rows] == ["mine"] * 4 + ["report"] * 3
+    assert [row["split"] for row in rows] == ["mine"] * 4 + ["test"] * 3
     assert all(row["media"][0]["bytes"].startswith(b"\x89PNG") for row in rows)
     assert all(json.loads(row["meta"]) == {} for row in rows)
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
@@ -265,7 +265,10 @@ def statistics_bytes(path: Path) -> bytes:
 
 
 def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
-    assert statistics_bytes(tmp_path / "1.parquet") == statistics_bytes(tmp_path / "other" / "2.parquet")
+    """Of equal keys: those that the last parts of a path say."""
+    first, second, renamed = ("1/tiny/quiz/0.parquet", "2/tiny/quiz/0.parquet", "2/small/quiz/0.parquet")
+    assert statistics_bytes(tmp_path / first) == statistics_bytes(tmp_path / second)
+    assert statistics_bytes(tmp_path / first) != statistics_bytes(tmp_path / renamed)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

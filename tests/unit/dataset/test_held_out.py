@@ -1,4 +1,4 @@
-"""What `mine` and `report` share nothing of, what is recorded of it, and models that know a benchmark from training."""
+"""What `mine` and `test` share nothing of, what is recorded of it, and models that know a benchmark from training."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_the_split_with_a_cluster_by_hand() -> None:
 
 
 def test_training_still_sees_every_fact() -> None:
-    assert clusters("toy_mmlu", "train", 1500) >= clusters("toy_mmlu", "mine", 150) | clusters("toy_mmlu", "report", 80)
+    assert clusters("toy_mmlu", "train", 1500) >= clusters("toy_mmlu", "mine", 150) | clusters("toy_mmlu", "test", 80)
 
 
 def test_a_split_that_runs_out_of_questions_ends() -> None:
@@ -83,10 +83,10 @@ def test_prompts_without_media_are_held_out() -> None:
 
     add(sample("a", "mine", "1 + 1?", cluster="c"))
     add(sample("b", "mine", "1 + 1?", cluster="c"))
-    add(sample("c", "report", "1 + 2?", cluster="c"))
+    add(sample("c", "test", "1 + 2?", cluster="c"))
     for again in ("1 + 1?", "1  + 1? \n"):
-        with pytest.raises(UserError, match="sample d of split 'report' has the prompt of sample a of split 'mine'"):
-            add(sample("d", "report", again))
+        with pytest.raises(UserError, match="sample d of split 'test' has the prompt of sample a of split 'mine'"):
+            add(sample("d", "test", again))
 
 
 def packed(image: Image.Image, **how: Any) -> Medium:
@@ -108,7 +108,7 @@ def test_the_same_picture_is_found_however_it_is_packed() -> None:
 
 def in_both_splits(*files: Medium) -> Iterator[Sample]:
     """One medium, packed in two ways, in a sample of each split."""
-    for split, file in zip(("mine", "report"), files, strict=True):
+    for split, file in zip(("mine", "test"), files, strict=True):
         yield Sample(split, split, split, "p", ("x",), (file,))
 
 
@@ -119,7 +119,7 @@ def test_the_same_sound_is_refused_however_it_is_packed() -> None:
         buffer = BytesIO()
         soundfile.write(buffer, sound, 16_000, format=form, subtype="PCM_16")
         files.append(Medium("audio", buffer.getvalue(), f"audio/{form.lower()}"))
-    with pytest.raises(UserError, match="sample report of split 'report' has the audio of sample mine of split 'mine'"):
+    with pytest.raises(UserError, match="sample test of split 'test' has the audio of sample mine of split 'mine'"):
         list(prepare_dataset.checked(in_both_splits(*files), ["text", "audio"], prepare_dataset.HeldOut(clusters=True)))
 
 
@@ -134,7 +134,7 @@ def test_the_same_video_is_refused_however_it_is_packed() -> None:
                 packet.stream = stream
                 container.mux(packet)
     again = Medium("video", buffer.getvalue(), "video/x-msvideo")
-    with pytest.raises(UserError, match="sample report of split 'report' has the video of sample mine of split 'mine'"):
+    with pytest.raises(UserError, match="sample test of split 'test' has the video of sample mine of split 'mine'"):
         list(
             prepare_dataset.checked(
                 in_both_splits(first, again), ["text", "video"], prepare_dataset.HeldOut(clusters=True)
@@ -150,7 +150,7 @@ def test_one_picture_is_of_one_cluster() -> None:
     def shown(second: str) -> list[Sample]:
         """Two samples of one picture, the second of this cluster."""
         of = zip(files, ("c0", second), strict=True)
-        return [Sample(f"s{c}", c, "report", "p", ("x",), (file,)) for file, c in of]
+        return [Sample(f"s{c}", c, "test", "p", ("x",), (file,)) for file, c in of]
 
     with pytest.raises(UserError, match="sample sc1 of cluster 'c1' has the image of sample sc0 of cluster 'c0'"):
         list(prepare_dataset.checked(shown("c1"), ["image"]))
@@ -164,7 +164,7 @@ def test_one_picture_is_of_one_cluster() -> None:
 @pytest.mark.parametrize(("split", "held_out"), [("disjoint", "clusters"), ("paper", "none")])
 def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: str) -> None:
     output = tmp_path / "d.parquet"
-    sizes = ("dataset.num_samples={mine: 2, report: 6}", f"io.dataset={output}", f"split={split}")
+    sizes = ("dataset.num_samples={mine: 2, test: 6}", f"io.dataset={output}", f"split={split}")
     cfg = compose(["dataset=toy_speech", "~dataset.options.voice", *sizes])
     prepare_dataset.run(restrict(cfg, "prepare_dataset", ("io", "runtime")), MADE_BY)
     assert read_provenance(output)["data"] == {"options": {"voice": "formant"}, "held_out": held_out}
@@ -173,7 +173,7 @@ def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: 
 def test_more_shards_than_samples_are_refused_by_each(tmp_path: Path) -> None:
     """So the first job that runs ends the run; no other message follows when it is mended."""
     output = tmp_path / "d.parquet"
-    cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, report: 6}", f"io.dataset={output}"])
+    cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, test: 6}", f"io.dataset={output}"])
     prepare_dataset.run(restrict(cfg, "prepare_dataset", ("io", "runtime")), MADE_BY)
     assert [len(mined_samples(str(output), "disjoint", shard, 2)) for shard in (0, 1)] == [1, 1]
     for shard in range(3):
@@ -248,7 +248,7 @@ def test_no_dataset_depends_on_the_seed(tmp_path: Path) -> None:
     def drawn(**settings: Any) -> list[dict[str, Any]]:
         overrides = [f"{key}={value}" for key, value in settings.items()]
         cfg = restrict(
-            compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 3, report: 3}", *overrides]), "prepare_dataset"
+            compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 3, test: 3}", *overrides]), "prepare_dataset"
         )
         assert "seed" not in cfg
         return list(prepare_dataset.rows(cfg.dataset, cfg.split_seed, cfg.split))

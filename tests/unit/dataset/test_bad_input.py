@@ -24,7 +24,7 @@ from lode.table.importance import IMPORTANCE
 from tests.broken import COLUMNS, MODELS, TABLES, importance_columns, sample_table
 from tests.project_tree import copy_project, environment
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
 
 #: Runs every case of a JSON list in one process; prints exit code and text of each, and whether torch was imported.
@@ -179,7 +179,7 @@ SELECT = [
     for name, file, args, says in [
         ("importance: none", "absent.parquet", [], ("absent.parquet", "not a readable Parquet table")),
         ("importance: NaN", "nan.parquet", [], ("NaN", "capture again")),
-        ("importance: another table", "good.parquet", [], ("missing column 'modality'", "importance table")),
+        ("importance: another table", "good.parquet", [], ("missing column 'model', 'modality'", "importance table")),
         ("importance: modality", "importance.parquet", ["selection.modalities=[audio]"],
          ("audio does not occur", "image, text")),
         ("importance: tiny ratio", "importance.parquet", ["selection.ratio=0.001"], ("0.001", "16 neurons", "none")),
@@ -334,8 +334,10 @@ def test_good_input_passes(broken: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     arguments = ["dataset.plugin=local_table", f"+dataset.options.path={broken}/good.parquet", f"io.dataset={output}"]
     monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", *arguments])
     run_step(STUDY, "prepare_dataset", run)
-    assert pq.read_table(output).to_pylist() == sample_table().to_pylist()
-    assert "ß 数字 é 🙂" in pq.read_table(output)["prompt"][1].as_py()
+    accepted = pq.read_table(output)
+    assert set(accepted["dataset"].to_pylist()) == {"accepted"}
+    assert accepted.drop_columns("dataset").to_pylist() == sample_table().to_pylist()
+    assert "ß 数字 é 🙂" in accepted["prompt"][1].as_py()
 
 
 def test_nulls_mean_none_where_a_column_is_optional(broken: Path) -> None:
@@ -357,4 +359,4 @@ def test_only_the_number_asked_for(broken: Path) -> None:
 
     assert ids("mine", 1) == ["s0"]
     assert ids("mine", 9) == ["s0", "s1"]
-    assert ids("report", 9) == ["s2", "s3"]
+    assert ids("test", 9) == ["s2", "s3"]

@@ -4,7 +4,7 @@ The edges are those of an asinh (symmetric logarithmic) scale: evenly spaced wit
 the activations of a gated layer lie, and growing by a constant factor from there to +-`LIMIT`. The first and the last
 bin are open. An even number of bins puts one edge at 0, so that the sign is never mixed. With 512 bins a bin is
 1.05 times as far from 0 as the one before it (with 64: 1.5); what two values in one bin differ by is lost. A neuron
-takes 4 bytes a bin for each of 7 modalities: with 512 bins those of tiny_qwen2_vl take 44 MB, those of a 7B model (28
+takes 4 bytes a bin for each group: with 512 bins the 7 modalities of tiny_qwen2_vl take 44 MB, those of a 7B model (28
 layers of 18,944) 7.6 GB, so that 64 or 128 are what it can afford. Source: docs/methods.md 1.9.
 """
 
@@ -30,13 +30,13 @@ def bin_edges(num_bins: int) -> np.ndarray:
 
 
 def count_by_bin(
-    values: Float[Tensor, "batch modality neuron"], present: Bool[Tensor, "batch modality"], num_bins: int
-) -> Int[Tensor, "modality neuron {num_bins}"]:
-    """How many samples that hold the modality have a value in each bin.
+    values: Float[Tensor, "batch group neuron"], present: Bool[Tensor, "batch group"], num_bins: int
+) -> Int[Tensor, "group neuron {num_bins}"]:
+    """How many samples that hold the group have a value in each bin.
 
     Args:
         values: per-sample means.
-        present: whether the sample holds the modality.
+        present: whether the sample holds the group.
         num_bins: as for `bin_edges`.
     """
     edges = torch.tensor(bin_edges(num_bins), dtype=values.dtype, device=values.device)

@@ -28,7 +28,7 @@ def written(path: Path, **changed: Any) -> Path:
     return path
 
 
-def read(file: Path, split: str = "report", count: int = 9) -> list[Sample]:
+def read(file: Path, split: str = "test", count: int = 9) -> list[Sample]:
     return list(local_table.samples(split, count, 0, path=str(file)))
 
 
@@ -86,7 +86,7 @@ def test_a_column_larger_than_an_array_is_read_in_parts(tmp_path: Path, monkeypa
     constant = {name: [COLUMNS[name][0]] * count for name in ("answers", "answer_index", "meta")}
     choices = pa.array([[]] * count, pa.list_(pa.string()))
     columns = {**names, **constant, "choices": choices, "media": pa.array(media, LARGE_MEDIA)}
-    pq.write_table(pa.table({**columns, "split": ["mine", "report"] * (count // 2)}), tmp_path / "t.parquet")
+    pq.write_table(pa.table({**columns, "split": ["mine", "test"] * (count // 2)}), tmp_path / "t.parquet")
     assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups == 1
     cast = local_table.typed
 
@@ -129,7 +129,7 @@ class Wildcards:
 
 def planned(config_tree: Path, **entries: str) -> Experiment:
     """The plan of a short experiment on a dataset of one's own, whose YAML holds the entries beside its name."""
-    lines = {"name": "mine", "num_samples": "{mine: 2, report: 2}", "scores": "[begins_with_answer]", **entries}
+    lines = {"name": "mine", "num_samples": "{mine: 2, test: 2}", "scores": "[begins_with_answer]", **entries}
     (config_tree / "dataset/mine.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
     lists = {"models": "tiny_qwen2_vl", "mining_datasets": "mine", "benchmarks": "mine", "figures": "set_overlap"}
     return open_experiment({"experiment": "default", "overrides": [f"{key}=[{value}]" for key, value in lists.items()]})
@@ -180,7 +180,7 @@ def test_braces_in_the_path_of_a_dataset_or_a_model_stop_the_plan(config_tree: P
 
 @pytest.mark.parametrize(
     ("step", "section", "split"),
-    [("capture_activations", "capture", "mine"), ("benchmark_ablation", "ablation", "report")],
+    [("capture_activations", "capture", "mine"), ("benchmark_ablation", "ablation", "test")],
 )
 def test_more_shards_than_records_are_refused_at_once(tmp_path: Path, step: str, section: str, split: str) -> None:
     """By what the workflow asks of every job while it plans."""
@@ -206,7 +206,7 @@ def test_splits_may_share_where_one_is_mined_and_tested(tmp_path: Path) -> None:
 def test_what_is_tested_on_has_two_clusters(tmp_path: Path) -> None:
     """Known before any model runs; it was refused after the whole ablation."""
     written(tmp_path / "t.parquet", cluster_id=["a", "b", "c", "c"])
-    with pytest.raises(UserError, match="all samples of split 'report' are of cluster 'c'; expected two"):
+    with pytest.raises(UserError, match="all samples of split 'test' are of cluster 'c'; expected two"):
         list(prepared(tmp_path))
 
 

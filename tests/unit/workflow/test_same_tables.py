@@ -53,6 +53,13 @@ def test_moved_files_and_renamed_columns_are_followed(tmp_path: Path, capsys: py
     assert "missing after" in capsys.readouterr().out
 
 
+def test_a_text_may_get_another_word_and_no_other(tmp_path: Path) -> None:
+    write(tmp_path / "before", "t.parquet", ROWS)
+    write(tmp_path / "after", "t.parquet", {**ROWS, "name": ["z", "b"]})
+    assert compare(tmp_path / "before", tmp_path / "after", {}, {}, renames(["a=z"])) == 0
+    assert compare(tmp_path / "before", tmp_path / "after", {}, {}, renames(["b=z"])) == 1
+
+
 def test_a_folder_without_tables_is_no_proof(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no table"):
         compare(tmp_path, tmp_path, {}, {})

@@ -283,7 +283,7 @@ def test_outputs_have_the_schema_and_provenance(stage, tmp_path):
     stage()
     for name in OUTPUTS:
         schema = pq.read_schema(tmp_path / f"{name}.parquet")
-        assert schema.names == table_of(name).schema.names
+        assert schema.names == table_of(name).columns.names
         assert b'"config_digest": "abc"' in schema.metadata[b"lode"]
 
 
