@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
 
-#: The union of the sets of a selection, and the group that it serves: the whole prompt.
-ALL, PROMPT = "all", "prompt"
+from lode.grouping import PROMPT
+
+#: The union of the sets of a selection; it serves the whole prompt.
+ALL = "all"
 #: The gate of the language model's feed-forward layers, a site of every model.
 LM_GATE = "lm_gate"
 

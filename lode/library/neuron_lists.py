@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 
 from lode.engine.errors import UserError, unknown_name, writing
 from lode.engine.tables import replacing
+from lode.grouping import PROMPT
 from lode.library.opening import Model
 from lode.model.sites import size_of
-from lode.neurons import ALL, LM_GATE, PROMPT, Pairs, Places
+from lode.neurons import ALL, LM_GATE, Pairs, Places
 from lode.shapes import MEMBERS
 
 Neurons: TypeAlias = pa.Table | Sequence[Sequence[int]] | np.ndarray
