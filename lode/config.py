@@ -1,12 +1,12 @@
-"""The typed config: Hydra composes `config/`, and these dataclasses refuse wrong keys and types. Nothing else here.
+"""The typed config: Hydra composes `config/`, and these dataclasses refuse wrong keys and types.
 
 Which sections a step may read is on its card (`lode/cards.py`). A field without a default must be set in a YAML.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig
 
 
 @dataclass
@@ -204,3 +204,13 @@ class Config:
     io: dict[str, Any] = field(default_factory=dict)  # paths that the workflow hands over, by kind of file
     expect_digest: str | None = None
     code_digest: str = "unknown"  # set by the workflow; `unknown` in a hand-typed run
+
+
+# A stage is handed an OmegaConf node of the sections on its card, in which any other key raises (`restrict`); it has
+# the attributes of the dataclasses, and by these a type checker knows it.
+if TYPE_CHECKING:
+    StepConfig = Config
+    DatasetSection = DatasetConfig
+    SelectionSection = SelectionConfig
+else:
+    StepConfig = DatasetSection = SelectionSection = DictConfig

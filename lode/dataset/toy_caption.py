@@ -12,35 +12,13 @@ from PIL import Image, ImageDraw
 
 from lode.dataset import Sample, only_split
 from lode.dataset._splits import word_of
+from lode.dataset._toy_shapes import COLOURS, SHAPES, draw_shape
 from lode.media import encode_image
 
 HELD_OUT = "clusters"
 SIDE = 84
-COLOURS = {
-    "red": (220, 40, 40),
-    "green": (40, 160, 60),
-    "blue": (50, 80, 220),
-    "yellow": (235, 205, 40),
-    "purple": (140, 50, 170),
-    "black": (25, 25, 25),
-}
-SHAPES = ("circle", "square", "triangle", "cross")
 RELATIONS = {"above": "below", "left of": "right of"}
 PROMPT = "Write one short caption, like: a red cross above a blue circle; a green square left of a black cross."
-
-
-def draw_shape(draw: ImageDraw.ImageDraw, shape: str, colour: tuple[int, ...], x: int, y: int, r: int) -> None:
-    """Draw one shape of half-width `r` pixels centred at (x, y)."""
-    if shape == "circle":
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
-    elif shape == "square":
-        draw.rectangle((x - r, y - r, x + r, y + r), fill=colour)
-    elif shape == "triangle":
-        draw.polygon([(x, y - r), (x - r, y + r), (x + r, y + r)], fill=colour)
-    else:
-        third = max(2, r // 3)
-        draw.rectangle((x - r, y - third, x + r, y + third), fill=colour)
-        draw.rectangle((x - third, y - r, x + third, y + r), fill=colour)
 
 
 def render(first: tuple[str, str], second: tuple[str, str], relation: str, rng: random.Random) -> Image.Image:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from lode.dataset import Sample, only_split
 from lode.dataset._splits import word_of
-from lode.dataset.toy_caption import COLOURS, SHAPES, draw_shape
+from lode.dataset._toy_shapes import COLOURS, SHAPES, draw_shape
 from lode.media import encode_video
 
 HELD_OUT = "clusters"

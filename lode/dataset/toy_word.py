@@ -17,8 +17,8 @@ import numpy as np
 
 from lode.dataset import Sample, only_split
 from lode.dataset._splits import split_of
-from lode.dataset.toy_speech import NUM_SPEAKERS, speak, voice_facts
-from lode.dataset.toy_textvqa import render
+from lode.dataset._toy_signs import render
+from lode.dataset._toy_voices import NUM_SPEAKERS, speak, voice_facts
 from lode.engine.errors import unknown_name
 from lode.media import Medium, encode_audio, encode_image
 from lode.media.voice import RATE, WORDS, record

@@ -64,4 +64,4 @@ def chosen_experiment(name: str) -> str:
 
 def is_text(name: str) -> bool:
     """Whether Hydra reads a legal name as what it is, and not as a number, a truth value or null."""
-    return value_of(name) == name
+    return bool(value_of(name) == name)

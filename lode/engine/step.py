@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from lode.engine.compose import FILES, compose, restrict
@@ -15,13 +14,14 @@ from lode.engine.study import Study
 from lode.engine.tables import provenance
 
 
-def run_step(study: Study, step: str, run: Callable[[DictConfig, dict[str, Any]], None]) -> None:
+def run_step(study: Study, step: str, run: Callable[[Any, dict[str, Any]], None]) -> None:
     """Compose the config from the command line and run a stage; the body of every script.
 
     Args:
         study: whose step it is.
         step: the name on its card.
-        run: the stage: takes its part of the config, with its files and what is not recorded, and the provenance.
+        run: the stage: takes its part of the config, with its files and what is not recorded, and the provenance. By
+            which type it knows its config is the study's.
     """
     try:
         cfg = compose(study, sys.argv[1:])

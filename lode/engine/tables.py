@@ -232,12 +232,13 @@ def check_columns(data: pa.Table, kind: str, names: Sequence[str], origin: objec
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
     """The provenance that `write_table` stored."""
-    return json.loads(pq.read_schema(path).metadata[PROVENANCE_KEY])
+    record: dict[str, Any] = json.loads(pq.read_schema(path).metadata[PROVENANCE_KEY])
+    return record
 
 
 def meaning(table: Table, column: str) -> str:
     """What a column says: its description."""
-    return table.schema.field(column).metadata[b"description"].decode()
+    return str(table.schema.field(column).metadata[b"description"], "utf-8")
 
 
 def label(table: Table, column: str) -> str:

@@ -39,10 +39,16 @@ def provenance_of(product: Product) -> dict[str, Any]:
     if path.suffix == ".svg":
         description = ElementTree.parse(path).find(f".//{_DESCRIPTION}")
         assert description is not None, f"{path}: sealed, and without a description"
-        return json.loads(description.text or "")
+        return record_of(description.text or "")
     found = _META.search(path.read_text(encoding="utf-8"))
     assert found, f"{path}: sealed, and without provenance"
-    return json.loads(unescape(found[1]))
+    return record_of(unescape(found[1]))
+
+
+def record_of(text: str) -> dict[str, Any]:
+    """A provenance that was written as JSON."""
+    record: dict[str, Any] = json.loads(text)
+    return record
 
 
 def beside(path: Path, record: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,8 @@ import torch
 from lode.library.opening import Model
 from lode.library.shown import Shown, media_of
 from lode.model.answering import Reply, generate, judge, prepare_batch, write
-from lode.model.encoding import check_lengths, encode
+from lode.model.encoding import encode
+from lode.model.sample import check_lengths
 
 
 @dataclass(frozen=True)

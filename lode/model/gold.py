@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lode.engine.errors import UserError
 from lode.model.adapter import Adapter
-from lode.model.encoding import Batch, append_tokens, check_lengths, check_text
+from lode.model.encoding import Batch, append_tokens
 from lode.model.head import last_positions
+from lode.model.sample import check_lengths, check_text
 
 
 @dataclass(frozen=True)

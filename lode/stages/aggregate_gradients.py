@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from lode.config import StepConfig
 from lode.engine.tables import read_table, write_table
 from lode.importance.pooling import gradient_columns
 from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Read all shards (io.gradients) and write their sum."""
-    shards = [read_table(path, GRADIENTS) for path in cfg.io.gradients]
-    write_table(cfg.io.attributions, ATTRIBUTIONS, gradient_columns(shards), made_by)
+    shards = [read_table(path, GRADIENTS) for path in cfg.io["gradients"]]
+    write_table(cfg.io["attributions"], ATTRIBUTIONS, gradient_columns(shards), made_by)

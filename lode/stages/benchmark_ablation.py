@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.intervention import SHAM, Intervention, from_config, switched
@@ -142,29 +143,30 @@ def blanked_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_ne
     )
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Run one shard of a benchmark under every set of a neurons table, and once with blank media.
 
     Raises:
         UserError: the model was trained on these samples, or the shard holds none.
     """
-    trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
-    prepared = read_provenance(cfg.io.dataset)["config"]
+    trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
+    prepared = read_provenance(cfg.io["dataset"])["config"]
     check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
-    rows_of_split = [row for row in read_table(cfg.io.dataset, DATASET).to_pylist() if row["split"] == "test"]
-    samples = rows_of_split[int(cfg.io.shard) :: cfg.ablation.shards]
+    rows_of_split = [row for row in read_table(cfg.io["dataset"], DATASET).to_pylist() if row["split"] == "test"]
+    shard = int(cfg.io["shard"])
+    samples = rows_of_split[shard :: cfg.ablation.shards]
     if not samples:
         raise UserError(
-            f"{cfg.dataset.name}: shard {cfg.io.shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
+            f"{cfg.dataset.name}: shard {shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
             "'test' samples; use fewer shards (ablation.shards) or more samples"
         )
-    sets = [CLEAN, *sets_of(read_table(cfg.io.neurons, NEURONS))]
+    sets = [CLEAN, *sets_of(read_table(cfg.io["neurons"], NEURONS))]
     intervention = from_config(cfg.intervention)
     if "class_means" in intervention.needs:
-        means = class_means(read_table(cfg.io.importance, IMPORTANCE))
+        means = class_means(read_table(cfg.io["importance"], IMPORTANCE))
         intervention = replace(intervention, class_means=means)
     donors = donors_of(rows_of_split, cfg.seed) if "donors" in intervention.needs else {}
-    adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
+    adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     limit = cfg.dataset.max_new_tokens
 
     def work(part: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -175,4 +177,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
 
     batches, batch_size = in_batches(samples, cfg.ablation.batch_size, work, cfg.dataset.name)
     rows = [row for of_set in zip(*batches, strict=True) for part in of_set for row in part]
-    write_table(cfg.io.predictions, PREDICTIONS, rows, {**made_by, "batch_size": batch_size})
+    write_table(cfg.io["predictions"], PREDICTIONS, rows, {**made_by, "batch_size": batch_size})

@@ -14,6 +14,7 @@ import jinja2
 import numpy as np
 from omegaconf import OmegaConf
 
+from lode.config import StepConfig
 from lode.engine.paths import paths_of
 from lode.engine.seal import BLANK
 from lode.engine.tables import meaning, read_table, replacing
@@ -46,8 +47,8 @@ _MEASURED = "test"
 Row = dict[str, Any]
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Write `cfg.io.report`.
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
+    """Write `io.report`.
 
     Args:
         cfg: `io`: the tables on the step's card (of those that the page does not read, such as predictions, the
@@ -61,21 +62,21 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         seal=BLANK,
         **content(cfg, made_by),
     )
-    with replacing(cfg.io.report) as temporary:
+    with replacing(cfg.io["report"]) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
-def content(cfg: Any, made_by: Mapping[str, Any]) -> Row:
+def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
     """What the template is filled with, section by section."""
     tables = read_tables(cfg.io, READ)
-    figures = [read_figure(path) for path in cfg.io.figure]
+    figures = [read_figure(path) for path in cfg.io["figure"]]
     records = [
         table_record(kind, "/".join(keys_of(kind, path).values()) or kind, path)
         for kind in tables_of("build_report")
         for path in paths_of(cfg.io[kind])
     ]
-    datasets = {Path(path).stem: read_table(path, DATASET) for path in cfg.io.dataset}
-    of_datasets = {Path(path).stem: table_record("dataset", Path(path).stem, path) for path in cfg.io.dataset}
+    datasets = {Path(path).stem: read_table(path, DATASET) for path in cfg.io["dataset"]}
+    of_datasets = {Path(path).stem: table_record("dataset", Path(path).stem, path) for path in cfg.io["dataset"]}
     records += of_datasets.values()
     records += [{**figure["record"], "kind": "figure", "what": figure["name"]} for figure in figures]
     visible = {
@@ -94,7 +95,7 @@ def content(cfg: Any, made_by: Mapping[str, Any]) -> Row:
         "sizes": [set_sizes(table, num_asked(table, records)) for table in tables["neurons"]],
         "figures": figures,
         "steps": steps([*records, {**made_by, "kind": "report", "what": "this page"}]),
-        "models": [json.loads(Path(path).read_text()) for path in cfg.io.manifest],
+        "models": [json.loads(Path(path).read_text()) for path in cfg.io["manifest"]],
         "datasets": [dataset_facts(name, table, of_datasets[name]) for name, table in datasets.items()],
         "records": records,
         "versions": versions([*records, made_by]),

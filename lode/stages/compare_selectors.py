@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lode.config import StepConfig
 from lode.engine.seal import beside
 from lode.engine.tables import read_table, replacing, write_table
 from lode.table.ratings import MEASURES, RATINGS
@@ -67,14 +68,14 @@ def cell(row: Row) -> str:
     return "–" if row["mean"] is None else f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Write the scoreboard of all `io.ratings` (paths `<model>/<selection>.parquet`)."""
     ratings = [
         {"selection": Path(path).stem, **row}
-        for path in cfg.io.ratings
+        for path in cfg.io["ratings"]
         for row in read_table(path, RATINGS).to_pylist()
     ]
     rows = scoreboard(ratings)
-    with replacing(cfg.io.text, sealed=False) as temporary:
+    with replacing(cfg.io["text"], sealed=False) as temporary:
         temporary.write_text(as_text(rows), encoding="utf-8")
-    write_table(cfg.io.scoreboard, SCOREBOARD, rows, {**made_by, **beside(cfg.io.scoreboard, cfg.io.text)})
+    write_table(cfg.io["scoreboard"], SCOREBOARD, rows, {**made_by, **beside(cfg.io["scoreboard"], cfg.io["text"])})

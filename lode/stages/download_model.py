@@ -17,6 +17,7 @@ from lode.checks.model_folder import (
     check_weight_names,
     local_folder,
 )
+from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT, is_local
 from lode.engine.seal import BLANK
@@ -136,7 +137,7 @@ def origin(source: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
     return folder, {**facts, "files": describe(folder, stated=True)}
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Write the manifest of a local folder or of a downloaded snapshot."""
     folder, facts = origin(cfg.model.source, cfg.model.revision)
     manifest = {
@@ -148,5 +149,5 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "made_by": made_by,
         "seal": BLANK,
     }
-    with replacing(cfg.io.manifest) as temporary:
+    with replacing(cfg.io["manifest"]) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n")

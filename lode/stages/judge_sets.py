@@ -9,6 +9,7 @@ are judged in the same way, each as a family of its own, and stand beside.
 from collections.abc import Mapping
 from typing import Any
 
+from lode.config import StepConfig
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.shapes import COMPARED
 from lode.statistics.verdict import judge
@@ -54,16 +55,16 @@ def alike(of_run: Mapping[str, Any], row: Row) -> Row:
     }
 
 
-def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     """Read `io.selectivity` and `io.neurons`; write `io.verdicts`.
 
     Args:
         cfg: io.
         made_by: the provenance to record.
     """
-    made = {tuple(keys_of("neurons", path).values()): read_provenance(path) for path in cfg.io.neurons}
+    made = {tuple(keys_of("neurons", path).values()): read_provenance(path) for path in cfg.io["neurons"]}
     rows: list[Row] = []
-    for path in cfg.io.selectivity:
+    for path in cfg.io["selectivity"]:
         keys = keys_of("selectivity", path)
         of_run = made[keys["model"], keys["selection"]]
         rows += [{**keys, **row} for row in of_empty_sets(of_run.get("num_unique", {}))]
@@ -74,4 +75,4 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         for outcome in COMPARED
         for verdict in judge([row for row in rows if row["outcome"] == outcome])
     ]
-    write_table(cfg.io.verdicts, VERDICTS, judged, made_by)
+    write_table(cfg.io["verdicts"], VERDICTS, judged, made_by)

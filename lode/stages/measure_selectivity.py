@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import Table, read_table, write_table
 from lode.scoring import UNITS
@@ -207,7 +208,7 @@ def _selectivity(names: Sequence[str], benchmarks: Mapping[str, Benchmark], own:
     }
 
 
-def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     """Read `io.effects` and `io.sample_scores`; write `io.comparisons` and `io.selectivity`.
 
     Args:
@@ -218,15 +219,15 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         UserError: the benchmarks of the tables and of the config differ, or a table holds no row.
     """
     modalities = {str(name): list(held) for name, held in cfg.benchmark_modalities.items()}
-    effects = [row for path in cfg.io.effects for row in _rows(path, EFFECTS).to_pylist()]
-    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, SAMPLE_SCORES) for p in cfg.io.sample_scores)}
+    effects = [row for path in cfg.io["effects"] for row in _rows(path, EFFECTS).to_pylist()]
+    scored = {t["dataset"][0].as_py(): t for t in (_rows(p, SAMPLE_SCORES) for p in cfg.io["sample_scores"])}
     for what, found in (("effects", {row["dataset"] for row in effects}), ("sample scores", set(scored))):
         if found != set(modalities):
             raise UserError(
                 f"{what} of {', '.join(sorted(found))}; benchmark_modalities names {', '.join(sorted(modalities))}: "
                 "expected one table for every benchmark"
             )
-    write_table(cfg.io.comparisons, COMPARISONS, comparison_rows(effects, modalities), made_by)
+    write_table(cfg.io["comparisons"], COMPARISONS, comparison_rows(effects, modalities), made_by)
     effect_of = {(row["dataset"], row["outcome"]): row for row in effects}
     rows: list[Row] = []
     for outcome in COMPARED:
@@ -235,7 +236,7 @@ def run(cfg: Any, made_by: Mapping[str, Any]) -> None:
         if len({tuple(of.drops) for of in benchmarks.values()}) > 1:
             raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
         rows += selectivity_rows(outcome, benchmarks, modalities)
-    write_table(cfg.io.selectivity, SELECTIVITY, rows, made_by)
+    write_table(cfg.io["selectivity"], SELECTIVITY, rows, made_by)
 
 
 def _rows(path: str, table: Table) -> pa.Table:

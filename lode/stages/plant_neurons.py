@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from lode.config import StepConfig
 from lode.engine.tables import read_table, write_table
 from lode.model.loading import load
 from lode.model.training_data import write_training_data
@@ -20,21 +21,21 @@ from lode.table.proof import PROOF
 from lode.table.truth import TRUTH
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Plant neurons in the model of `cfg.io.manifest`, measured on `cfg.io.dataset`."""
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
+    """Plant neurons in the model of `io.manifest`, measured on `io.dataset`."""
     options = cfg.planting
     samples = {}
-    for path in cfg.io.dataset:
+    for path in cfg.io["dataset"]:
         rows = [row for row in read_table(path, DATASET).to_pylist() if row["split"] == "mine"]
         samples[Path(path).stem] = rows[: options.num_samples]
-    adapter = load(cfg.model, cfg.io.manifest, cfg.runtime.device, cfg.runtime.threads)
+    adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     tokens = observe(adapter, samples)
     planted, truth = plant(adapter, tokens, options)
     marked, proof = prove_planting(adapter, planted, truth, list(options.modalities), samples)
-    trained_on = json.loads(Path(cfg.io.manifest).read_text())["trained_on"]
-    write_folder(planted, Path(cfg.io.model), made_by, trained_on)
-    write_table(cfg.io.proof, PROOF, proof, made_by)
-    write_table(cfg.io.truth, TRUTH, marked, made_by)
+    trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
+    write_folder(planted, Path(cfg.io["model"]), made_by, trained_on)
+    write_table(cfg.io["proof"], PROOF, proof, made_by)
+    write_table(cfg.io["truth"], TRUTH, marked, made_by)
 
 
 def write_folder(adapter: Any, folder: Path, made_by: dict[str, Any], trained_on: dict[str, Any] | None) -> None:

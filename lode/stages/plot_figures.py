@@ -8,25 +8,26 @@ import json
 from importlib import import_module
 from typing import Any
 
+from lode.config import StepConfig
 from lode.engine.seal import BLANK, beside
 from lode.engine.tables import replacing
 from lode.figure import house_style, read_tables
 from lode.table import table_of
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
-    """Draw `cfg.figure` from its tables in `cfg.io` to `cfg.io.figure` (SVG) and `cfg.io.png`."""
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
+    """Draw `cfg.figure` from its tables in `cfg.io` to `io.figure` (SVG) and `io.png`."""
     plugin = import_module(f"lode.figure.{cfg.figure.plugin}")
     tables = read_tables(cfg.io, map(table_of, cfg.figure.tables))
     record = {"figure": cfg.figure.name, "caption": cfg.figure.caption, **made_by}
     with house_style(cfg.figure.name):
         figure = plugin.draw(tables)
-        with replacing(cfg.io.png, sealed=False) as temporary:
+        with replacing(cfg.io["png"], sealed=False) as temporary:
             # The version of the drawing library belongs in the record, not in a field that only PNG has.
             names = {"Title": cfg.figure.name, "Description": as_json(record), "Software": None}
             figure.savefig(temporary, format="png", metadata=names)
-        with replacing(cfg.io.figure) as temporary:
-            described = as_json({**record, **beside(cfg.io.figure, cfg.io.png), "seal": BLANK})
+        with replacing(cfg.io["figure"]) as temporary:
+            described = as_json({**record, **beside(cfg.io["figure"], cfg.io["png"]), "seal": BLANK})
             names = {"Title": cfg.figure.name, "Creator": "Lode", "Description": described, "Date": None}
             figure.savefig(temporary, format="svg", metadata=names)
 

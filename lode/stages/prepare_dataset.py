@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from lode.config import DatasetSection, StepConfig
 from lode.dataset import Sample, spoken_options
 from lode.engine.errors import UserError
 from lode.engine.tables import write_rows
@@ -162,7 +163,7 @@ def check_samples(samples: Iterable[Sample], modalities: Sequence[str]) -> None:
         pass
 
 
-def rows(dataset: Any, split_seed: int, split: str) -> Iterator[dict[str, Any]]:
+def rows(dataset: DatasetSection, split_seed: int, split: str) -> Iterator[dict[str, Any]]:
     """The rows of the dataset table, one at a time: each split drawn, each sample checked.
 
     Args:
@@ -194,7 +195,7 @@ def rows(dataset: Any, split_seed: int, split: str) -> Iterator[dict[str, Any]]:
         )
 
 
-def description(dataset: Any, split: str) -> dict[str, Any]:
+def description(dataset: DatasetSection, split: str) -> dict[str, Any]:
     """What the table records of its data: every option of the plug-in, the defaults too, and what is held out."""
     plugin = import_module(f"lode.dataset.{dataset.plugin}")
     options = list(inspect.signature(plugin.samples).parameters.values())[3:]
@@ -205,10 +206,10 @@ def description(dataset: Any, split: str) -> dict[str, Any]:
     }
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Draw both splits, check them, and write the dataset table, with `GROUP_SIZE` samples in memory at a time.
 
     Of an own file there is also one page: what its writer compressed together.
     """
     facts = {**made_by, "data": description(cfg.dataset, cfg.split)}
-    write_rows(cfg.io.dataset, DATASET, rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)
+    write_rows(cfg.io["dataset"], DATASET, rows(cfg.dataset, cfg.split_seed, cfg.split), facts, GROUP_SIZE)

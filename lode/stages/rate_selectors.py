@@ -14,6 +14,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from lode.config import SelectionSection, StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.selection import taking_part
@@ -66,7 +67,7 @@ def rate_ranking(
     }
 
 
-def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: Any, seed: int) -> list[dict[str, Any]]:
+def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: SelectionSection, seed: int) -> list[dict[str, Any]]:
     """One row for each modality that both the selection and the truth know.
 
     Args:
@@ -99,11 +100,11 @@ def rate(table: pa.Table, truth: pa.Table, plugin: Any, selection: Any, seed: in
     return rows
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Rate one selection on one planted model."""
-    planting = read_provenance(cfg.io.truth)["config"]["planting"]
+    planting = read_provenance(cfg.io["truth"])["config"]["planting"]
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
-    truth = read_table(cfg.io.truth, TRUTH)
-    rows = rate(read_importance(cfg.io.importance, cfg.io.attributions), truth, plugin, cfg.selection, cfg.seed)
+    truth = read_table(cfg.io["truth"], TRUTH)
+    rows = rate(read_importance(cfg.io["importance"], cfg.io["attributions"]), truth, plugin, cfg.selection, cfg.seed)
     which = {"strength": planting["strength"], "planting_seed": planting["seed"]}
-    write_table(cfg.io.ratings, RATINGS, [{**which, **row} for row in rows], made_by)
+    write_table(cfg.io["ratings"], RATINGS, [{**which, **row} for row in rows], made_by)

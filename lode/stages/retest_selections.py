@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lode.config import SelectionSection, StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import with_nulls, write_table
 from lode.importance.aggregation import importance_columns, shards_of
@@ -51,7 +52,7 @@ def num_samples(table: pa.Table) -> int:
     return int(rows["num_samples"][rows["modality"].to_pylist().index("prompt")].as_py())
 
 
-def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
+def retest(shards: Shards, plugin: Any, selection: SelectionSection, seed: int) -> list[Row]:
     """Rows of the retests table.
 
     Args:
@@ -99,9 +100,9 @@ def retest(shards: Shards, plugin: Any, selection: Any, seed: int) -> list[Row]:
     return rows + compared("half", *halves(count))
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Read the shards of one model, those with gradients too where they are handed over; write the retests table."""
     kinds = [kind for kind in ("statistics", "gradients") if cfg.io[kind]]
     shards = {kind: shards_of(cfg.io[kind], READ[kind], cfg.mining_datasets) for kind in kinds}
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
-    write_table(cfg.io.retests, RETESTS, retest(shards, plugin, cfg.selection, cfg.seed), made_by)
+    write_table(cfg.io["retests"], RETESTS, retest(shards, plugin, cfg.selection, cfg.seed), made_by)

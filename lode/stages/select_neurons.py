@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lode.config import SelectionSection, StepConfig
 from lode.control import Selected, magnitude, magnitude_ratios
 from lode.engine.errors import UserError
 from lode.engine.tables import write_table
@@ -32,7 +33,9 @@ def union(sets: Sequence[Set]) -> Set:
     return np.array(ordered, dtype=np.int64).reshape(-1, 2), np.array([best[pair] for pair in ordered])
 
 
-def choose(table: pa.Table, ratio: float, modalities: Sequence[str], selection: Any, seed: int) -> dict[str, Set]:
+def choose(
+    table: pa.Table, ratio: float, modalities: Sequence[str], selection: SelectionSection, seed: int
+) -> dict[str, Set]:
     """The sets that the selection plug-in finds in a table, and their union."""
     plugin = import_module(f"lode.selection.{selection.plugin}")
     sets = plugin.select_neurons(table, modalities, ratio, seed, **selection.options)
@@ -93,9 +96,9 @@ def with_controls(
     return pa.concat_tables(parts), alike
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Select from an importance table and write the neurons table."""
-    table = read_importance(cfg.io.importance, cfg.io.attributions)
+    table = read_importance(cfg.io["importance"], cfg.io["attributions"])
     selection = cfg.selection
     modalities = taking_part(table, selection.modality_split, selection.modalities)
     again = partial(choose, modalities=modalities, selection=selection, seed=cfg.seed)
@@ -115,4 +118,4 @@ def run(cfg: Any, made_by: dict[str, Any]) -> None:
         "num_unique": {name: len(np.unique(pairs, axis=0)) for name, pairs in unique.items()},
         **alike,
     }
-    write_table(cfg.io.neurons, NEURONS, {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})
+    write_table(cfg.io["neurons"], NEURONS, {c: chosen[c] for c in chosen.column_names}, {**made_by, **counts})

@@ -18,9 +18,10 @@ from typing import Any
 
 import jinja2
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch.nn.utils.rnn import pad_sequence
 
+from lode.config import StepConfig
 from lode.dataset import Sample
 from lode.media import Sampling
 from lode.model.encoding import chat, process, sampling_of
@@ -52,7 +53,7 @@ def collate(examples: Sequence[Encoded], pad_token_id: int) -> Encoded:
     return batch
 
 
-def batches(pools: Mapping[str, list[Encoded]], recipe: Any, seed: int) -> Iterator[list[tuple[str, Encoded]]]:
+def batches(pools: Mapping[str, list[Encoded]], recipe: DictConfig, seed: int) -> Iterator[list[tuple[str, Encoded]]]:
     """Endless batches of (dataset, example) with each dataset's share, sorted by length."""
     rng = random.Random(f"batches|{seed}")
     orders: dict[str, list[int]] = {name: [] for name in pools}
@@ -66,7 +67,7 @@ def batches(pools: Mapping[str, list[Encoded]], recipe: Any, seed: int) -> Itera
         yield sorted(batch, key=lambda entry: entry[1]["input_ids"].shape[1])
 
 
-def learning_rate(step: int, recipe: Any) -> float:
+def learning_rate(step: int, recipe: DictConfig) -> float:
     """Linear warm-up, then linear decay to the final rate."""
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
     done = max(0.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
@@ -79,7 +80,7 @@ class Optimizers:
     Muon leaves the plateaus of these tasks several times sooner than AdamW alone.
     """
 
-    def __init__(self, model: torch.nn.Module, recipe: Any) -> None:
+    def __init__(self, model: torch.nn.Module, recipe: DictConfig) -> None:
         matrices = {
             n: p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n
         }
@@ -100,7 +101,7 @@ class Optimizers:
 
 
 def train_step(
-    model: Any, optimizers: Optimizers, batch: list[Encoded], recipe: Any, rate: float, pad_token_id: int
+    model: Any, optimizers: Optimizers, batch: list[Encoded], recipe: DictConfig, rate: float, pad_token_id: int
 ) -> torch.Tensor:
     """One optimiser step over a batch in micro-batches; every sample weighs the same, however long its answer.
 
@@ -137,17 +138,17 @@ def held_out_score(
     return float(score(replies, [asdict(sample) for sample in samples]).mean())
 
 
-def plugin_name(name: str, options: Any) -> str:
+def plugin_name(name: str, options: DictConfig) -> str:
     """The name of the dataset plug-in of an entry of the recipe's `datasets`: its own unless it says another."""
     return str(options.get("plugin", name))
 
 
-def plugin_of(name: str, options: Any) -> ModuleType:
+def plugin_of(name: str, options: DictConfig) -> ModuleType:
     """The dataset plug-in of an entry of the recipe's `datasets`."""
     return import_module(f"lode.dataset.{plugin_name(name, options)}")
 
 
-def draw(name: str, options: Any, split: str, num_samples: int, seed: int) -> list[Sample]:
+def draw(name: str, options: DictConfig, split: str, num_samples: int, seed: int) -> list[Sample]:
     """Samples of a generated dataset."""
     return list(plugin_of(name, options).samples(split, num_samples, seed, **options.get("options", {})))
 
@@ -189,7 +190,7 @@ class Trainee:
         }
 
 
-def fit(trainee: Trainee, pools: Mapping[str, list[Encoded]], recipe: Any, seed: int, log: Log) -> None:
+def fit(trainee: Trainee, pools: Mapping[str, list[Encoded]], recipe: DictConfig, seed: int, log: Log) -> None:
     """Train for the recipe's steps; log the loss of each dataset, and held-out scores now and then."""
     optimizers = Optimizers(trainee.model, recipe)
     losses: dict[str, list[float]] = {name: [] for name in pools}
@@ -221,14 +222,14 @@ def describe_media(samples: Sequence[Sample]) -> str:
     return (", ".join(kinds) or "none") + (f" ({shares})" if shares else "")
 
 
-def build(recipe: Any, corpus: Iterable[str]) -> tuple[Any, Any]:
+def build(recipe: DictConfig, corpus: Iterable[str]) -> tuple[Any, Any]:
     """A fresh model and its processor, by the recipe's builder `lode/training/<name>.py`."""
     builder = import_module(f"lode.training.{recipe.name}")
     processor = builder.build_processor(corpus, recipe)
     return builder.build_model(processor, recipe), processor
 
 
-def train(recipe: Any, seed: int, split_seed: int, folder: Path) -> None:
+def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
     """Train from the seed on data of the split seed; write weights, processor, log and model card to `folder`."""
     torch.manual_seed(seed)
     torch.set_num_threads(recipe.threads)
@@ -236,7 +237,7 @@ def train(recipe: Any, seed: int, split_seed: int, folder: Path) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     folder.mkdir(parents=True, exist_ok=True)
     log = Log(folder / "training_log.jsonl")
-    recipe = OmegaConf.create(OmegaConf.to_container(recipe, resolve=True))
+    recipe = DictConfig(OmegaConf.to_container(recipe, resolve=True))
     drawn = {n: draw(n, options, "train", options.num_samples, split_seed) for n, options in recipe.datasets.items()}
     held_out = {n: draw(n, options, "test", recipe.num_held_out, split_seed) for n, options in recipe.datasets.items()}
     corpus = chain.from_iterable((s.prompt, s.answers[0]) for pool in drawn.values() for s in pool)
@@ -267,8 +268,8 @@ def train(recipe: Any, seed: int, split_seed: int, folder: Path) -> None:
     (folder / "README.md").write_text(model_card(recipe=recipe, seed=seed, about=about, **facts))
 
 
-def run(cfg: Any, made_by: dict[str, Any]) -> None:
+def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Train the model of a recipe into a folder; the provenance goes beside the weights."""
-    folder = Path(cfg.io.trained)
-    train(cfg.training, cfg.seed, cfg.split_seed, folder)
+    folder = Path(cfg.io["trained"])
+    train(DictConfig(cfg.training), cfg.seed, cfg.split_seed, folder)
     (folder / "provenance.json").write_text(json.dumps(made_by, indent=1, sort_keys=True) + "\n")

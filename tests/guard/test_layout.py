@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,16 @@ import pytest
 from lode.cards import CARDS
 from lode.checks.names import known_plugins
 from lode.checks.steps import CHECKS
-from lode.engine.fingerprint import imported_names, without_docstrings
+from lode.engine.fingerprint import without_docstrings
 from lode.engine.study import wildcards_of
 from lode.study import STUDY
 from lode.table import known_tables
+from tests.source import CODE, LIBRARY, ROOT, TRACKED, Function, functions, imports, name_of
 from workflow import house
 
-ROOT = Path(__file__).resolve().parents[2]
-TRACKED = [
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, text=True, capture_output=True, check=True,
-    ).stdout.split("\0")
-    if name and (ROOT / name).is_file()
-]  # fmt: skip
-CODE = [path for path in TRACKED if path.suffix == ".py"]
-LIBRARY = [path for path in CODE if path.relative_to(ROOT).parts[0] in ("lode", "workflow")]
 SCRIPTS = [path for path in CODE if path.parent == ROOT / "scripts"]
 STAGES = [path for path in CODE if path.parent == ROOT / "lode" / "stages"]
 RULE_FILES = [path for path in TRACKED if path.suffix == ".smk"]
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 #: Modules that are imported while the job graph is built, and the stages that load no model.
 TORCH_FREE = [
@@ -53,27 +41,6 @@ TORCH_FREE = [
 ]
 
 
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def functions(path: Path) -> list[Function]:
-    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, Function)]
-
-
-def imports(path: Path) -> set[str]:
-    """Every dotted name that the file imports, absolute."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{name_of(path)}: relative imports escape the code digest"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-each_file = pytest.mark.parametrize("path", CODE, ids=name_of)
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
 
 
@@ -82,14 +49,6 @@ def test_the_guard_sees_the_project() -> None:
     assert len(SCRIPTS) >= 10
     assert len(STAGES) >= 10
     assert len(RULE_FILES) == 6
-
-
-@each_file
-def test_files_and_functions_are_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
-    for function in functions(path):
-        first = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
-        assert (function.end_lineno or 0) - first + 1 <= 60, function.name
 
 
 @each_script
@@ -166,27 +125,6 @@ def test_only_one_module_touches_the_private_parts_of_hydra() -> None:
         assert path.name == "hydra_private.py" or not private.search(path.read_text()), name_of(path)
 
 
-def test_no_import_goes_in_a_circle() -> None:
-    """Counting what a module imports when it is itself imported."""
-    modules = {name_of(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path for path in LIBRARY}
-    needs = {module: set(at_import(path)) & set(modules) - {module} for module, path in modules.items()}
-    while free := {module for module, needed in needs.items() if not needed}:
-        needs = {module: needed - free for module, needed in needs.items() if module not in free}
-    assert not needs
-
-
-def at_import(path: Path) -> Iterator[str]:
-    """The modules that are imported as soon as the file is, with the packages that they are in."""
-    tree = ast.parse(path.read_text())
-    guarded = [node for node in tree.body if isinstance(node, ast.If)]  # TYPE_CHECKING
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node not in guarded:
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-
-
 def test_the_picture_and_the_table_of_the_house_are_those_of_the_cards() -> None:
     assert house.PICTURE.read_text() == house.picture(), "python -m workflow.house"
     readme = house.README.read_text()
@@ -222,36 +160,15 @@ def test_everything_public_has_a_docstring(path: Path) -> None:
             assert ast.get_docstring(node) or node.name.endswith("Config"), node.name
 
 
-def test_a_stage_reads_tables_not_stages() -> None:
-    for path in STAGES:
-        assert not {name for name in imports(path) if name.startswith("lode.stages")}, name_of(path)
-        assert not {name for name in imports(path) if name.startswith("workflow")}, name_of(path)
-
-
-def test_the_library_does_not_know_the_workflow_or_the_tests() -> None:
-    for path in LIBRARY:
-        names = imports(path)
-        if path.is_relative_to(ROOT / "lode"):
-            assert not {name for name in names if name.split(".")[0] in ("workflow", "scripts", "tests", "snakemake")}
-
-
-def test_no_result_depends_on_the_library_for_notebooks() -> None:
-    """Nor on `lode/__init__.py`, which names it: `from lode import x` would have a step digest both."""
-    for path in LIBRARY:
-        if path.parent.name != "library" and path != ROOT / "lode" / "__init__.py":
-            names = set(imported_names(ast.parse(path.read_text())))
-            assert "lode" not in names, name_of(path)
-            assert not [name for name in names if name.startswith("lode.library")], name_of(path)
-
-
-def test_plugins_are_imported_by_name_only() -> None:
-    """No stage, and no other module of the core, names a plug-in: a new one touches no core file."""
-    groups = ("dataset", "selection", "intervention", "figure", "scoring", "control")
-    plugins = {f"lode.{g}.{n}" for g in groups for n in known_plugins(g)}
-    for path in LIBRARY:
-        if path.parent.name not in groups:
-            used = {name for name in imports(path) for plugin in plugins if f"{name}.".startswith(f"{plugin}.")}
-            assert not used, name_of(path)
+@pytest.mark.parametrize("path", STAGES, ids=name_of)
+def test_a_stage_knows_the_type_of_its_config(path: Path) -> None:
+    """No argument of a stage that is a config, or a section or recipe of one, may be anything."""
+    configs = {"cfg", "recipe", "options", *STUDY.groups} - {"model"}  # which is a model of torch here
+    for function in functions(path):
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        of_configs = [arg for arg in arguments if arg.arg in configs and arg.annotation]
+        assert not [arg.arg for arg in of_configs if ast.unparse(arg.annotation or arg) == "Any"], function.name
+        assert not [arg.arg for arg in arguments if arg.arg in configs and not arg.annotation], function.name
 
 
 def test_torch_is_not_imported_while_the_graph_is_built() -> None:

@@ -12,7 +12,8 @@ from lode.engine.errors import UserError
 from lode.engine.tables import read_table
 from lode.neurons import SetKey
 from lode.scoring import exact_match
-from lode.stages.score_ablation import kinds_of_controls, score_sets
+from lode.scoring._scored import kinds_of_controls
+from lode.stages.score_ablation import score_sets
 from lode.table import table_of
 from lode.table.sample_scores import SAMPLE_SCORES
 from tests.scored_run import NUM_SAMPLES, ORDER, OUTPUTS, RIGHT, SCORES, dataset_rows, prediction_rows, scoring_stage

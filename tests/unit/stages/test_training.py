@@ -65,7 +65,7 @@ def test_the_folder_loads_as_any_other(folder: Path) -> None:
 
 def test_loss_is_on_the_answer_only(folder: Path) -> None:
     processor = AutoProcessor.from_pretrained(folder)
-    sample = draw("toy_mmlu", {}, "train", 1, 3)[0]
+    sample = draw("toy_mmlu", DictConfig({}), "train", 1, 3)[0]
     example = encode(processor, sample, Sampling())
     answer = example["labels"][example["labels"] != -100]
     assert processor.tokenizer.decode(answer) == f"{sample.answers[0]}<|im_end|>"
@@ -75,7 +75,10 @@ def test_loss_is_on_the_answer_only(folder: Path) -> None:
 def test_collate_pads_on_the_left(folder: Path) -> None:
     processor = AutoProcessor.from_pretrained(folder)
     short, long = sorted(
-        (encode(processor, draw(name, {}, "train", 1, 3)[0], Sampling()) for name in ("toy_textvqa", "toy_mmlu")),
+        (
+            encode(processor, draw(name, DictConfig({}), "train", 1, 3)[0], Sampling())
+            for name in ("toy_textvqa", "toy_mmlu")
+        ),
         key=lambda example: example["input_ids"].shape[1],
     )
     batch = collate([short, long], processor.tokenizer.pad_token_id)
