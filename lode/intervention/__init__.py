@@ -42,12 +42,13 @@ from torch import Tensor
 
 from lode.engine.errors import UserError
 from lode.model.adapter import Adapter
-from lode.model.sites import Site
+from lode.model.sites import Site, others
 from lode.model.weights import switchable, zeroed_columns
-from lode.neurons import Pairs, Places, by_layer, unique_pairs
+from lode.neurons import Pairs, Places, by_layer
 from lode.shapes import MEMBERS, REPLY, TOKEN_MODALITIES
 
 _TEXT = TOKEN_MODALITIES.index("text")
+Hook: TypeAlias = Callable[[Any, Any, Tensor], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def switched(
     """
     with ExitStack() as stack:
         stack.enter_context(switchable(adapter, places))
-        changed = places if intervention.neurons == "set" else others(adapter, places)
+        changed = places if intervention.neurons == "set" else others(adapter.sites, places)
         if intervention.in_weights and intervention.everywhere:
             stack.enter_context(zeroed_columns(adapter, changed))
         else:
@@ -200,7 +201,7 @@ def token_hooks(
     modality: str,
     tokens: Int[Tensor, "batch token"],
     donors: Sequence[Float[Tensor, "batch modality neuron"]] | None,
-) -> "dict[int, Hook]":
+) -> dict[int, Hook]:
     """By layer what replaces activations where these are of tokens; arguments are those of `switched`."""
     means = intervention.class_means[modality] if "class_means" in intervention.needs else None
     first, decoding = acted_on(intervention, tokens, modality), acts_on_replies(intervention)
@@ -222,7 +223,7 @@ def row_hooks(
     modality: str,
     tokens: Int[Tensor, "batch token"],
     donors: Sequence[Float[Tensor, "batch modality neuron"]] | None,
-) -> "dict[int, Hook]":
+) -> dict[int, Hook]:
     """By layer what replaces activations where rows are no tokens; arguments are those of `switched`.
 
     Raises:
@@ -230,12 +231,10 @@ def row_hooks(
     """
     del modality, donors  # of tokens
     if not intervention.everywhere or intervention.needs:
-        asked = f"tokens={intervention.tokens}, passes={intervention.passes}"
-        needs = f", needing {' and '.join(intervention.needs)}" if intervention.needs else ""
+        needs = "".join(f", needing {need}" for need in intervention.needs)
         raise UserError(
-            f"an intervention with {asked}{needs} at site {site.name}: its rows are patches, frames or queries, of "
-            "which no tokens, passes or reference values are known; expected tokens=all, passes=both and an "
-            "intervention without them, such as zero, scale or constant"
+            f"an intervention with tokens={intervention.tokens}, passes={intervention.passes}{needs} at site "
+            f"{site.name}: no tokens or means of its rows are known; expected all, both, and zero, scale or constant"
         )
     if len(tokens) != 1:
         raise UserError(
@@ -247,18 +246,6 @@ def row_hooks(
         layer: _RowHook(intervention.new_values, torch.tensor(indices, device=site.reader[layer].weight.device))
         for layer, indices in by_layer(pairs).items()
     }
-
-
-def others(adapter: Adapter, places: Places) -> dict[str, Pairs]:
-    """Every neuron that is not in the set, of the sites that the set names; dead layers aside, which change nothing."""
-    return {name: _others(adapter.sites[name], pairs) for name, pairs in places.items()}
-
-
-def _others(site: Site, pairs: Pairs) -> Pairs:
-    kept = set(map(tuple, pairs.tolist()))
-    alive = [layer for layer in range(site.num_layers) if layer not in site.dead]
-    rest = [(layer, neuron) for layer in alive for neuron in range(site.widths[layer]) if (layer, neuron) not in kept]
-    return unique_pairs(rest)
 
 
 @dataclass(frozen=True)
@@ -311,6 +298,3 @@ class _Hook:
         new = torch.where(acted[..., None].to(activations.device), self.new_values(view), chosen).to(activations.dtype)
         # in place: nobody else holds what an activation function has just made
         return activations.index_copy_(-1, self.index, new)
-
-
-Hook: TypeAlias = _Hook | _RowHook

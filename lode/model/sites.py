@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from lode.engine.errors import UserError
-from lode.neurons import LM_GATE, Pairs
+from lode.neurons import LM_GATE, Pairs, Places, unique_pairs
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,19 @@ def find_site(name: str, paths: Any, model: nn.Module, encoders: set[int], layer
 def written(paths: Sequence[str]) -> str:
     """Paths for a message."""
     return ", ".join(map(repr, paths))
+
+
+def others(sites: Mapping[str, Site], places: Places) -> dict[str, Pairs]:
+    """Every neuron that is not in the set, of the sites that the set names; dead layers aside, which change nothing."""
+    return {name: rest_of(sites[name], pairs) for name, pairs in places.items()}
+
+
+def rest_of(site: Site, pairs: Pairs) -> Pairs:
+    """The neurons of the living layers of a site that are not among the pairs."""
+    kept = set(map(tuple, pairs.tolist()))
+    alive = [layer for layer in range(site.num_layers) if layer not in site.dead]
+    rest = [(layer, neuron) for layer in alive for neuron in range(site.widths[layer]) if (layer, neuron) not in kept]
+    return unique_pairs(rest)
 
 
 def size_of(site: Site) -> str:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 import lode.intervention as interventions
 from lode.engine.errors import UserError
-from lode.intervention import SHAM, View, others
+from lode.intervention import SHAM, View
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
+from lode.model.sites import others
 from lode.model.tower import encoders_once
 from lode.model.watching import watching
 from lode.model.weights import zeroed_columns
@@ -118,7 +119,7 @@ def test_interventions_act_on_all_rows(tiny: Adapter) -> None:
 
 
 def test_others_are_the_rest_of_the_same_sites(tiny: Adapter) -> None:
-    rest = others(tiny, TOWER)
+    rest = others(tiny.sites, TOWER)
     assert {name: pairs.tolist() for name, pairs in rest.items()} == {
         "vision_tower": [[0, neuron] for neuron in range(32) if neuron not in (3, 20)]
     }
@@ -133,7 +134,7 @@ def with_dead(adapter: Adapter, *layers: int) -> Adapter:
 
 
 def test_others_leave_dead_layers_out(tiny: Adapter) -> None:
-    rest = others(with_dead(tiny, 1), at_gate([(0, 3)]))[LM_GATE]
+    rest = others(with_dead(tiny, 1).sites, at_gate([(0, 3)]))[LM_GATE]
     assert np.unique(rest[:, 0]).tolist() == [0, 2]
     assert len(rest) == 47 + 48
 
