@@ -26,7 +26,8 @@ from omegaconf import OmegaConf
 
 from lode.engine.tables import read_table, write_table
 from lode.grouping.modality import grouping
-from lode.intervention import from_config, switched
+from lode.intervention import from_config
+from lode.intervention._acting import switched
 from lode.intervention._reference import token_means
 from lode.model.encoding import encode
 from lode.model.loading import load

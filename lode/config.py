@@ -10,6 +10,19 @@ from omegaconf import MISSING, DictConfig
 
 
 @dataclass
+class SiteConfig:
+    """Where neurons are: dotted paths from the model; `*` runs over the children of a list, in order."""
+
+    activation: list[str] = MISSING  # modules whose output is the activations, nearest the input first
+    reader: list[str] = MISSING  # as many linear maps: column n is what neuron n writes
+
+
+def lm_gate() -> dict[str, SiteConfig]:
+    """The gate of the language model's feed-forward layers, which every model has."""
+    return {"lm_gate": SiteConfig(["${....layers}.*.mlp.act_fn"], ["${....layers}.*.mlp.down_proj"])}
+
+
+@dataclass
 class ModelConfig:
     """Where a model is and where its parts are; an adapter is this table of facts."""
 
@@ -19,8 +32,7 @@ class ModelConfig:
     auto_class: str = "AutoModelForImageTextToText"
     layers: str = "model.language_model.layers"  # path of the list of language-model layers
     attention: str = "self_attn"  # within a layer
-    activation: str = "mlp.act_fn"  # within a layer: the module whose output is the gate site
-    down_proj: str = "mlp.down_proj"  # within a layer: the linear map that reads the neurons
+    sites: dict[str, SiteConfig] = field(default_factory=lm_gate)  # where neurons are, by name
     towers: dict[str, str] = field(default_factory=dict)  # path of the encoder of each medium
     media_tokens: dict[str, str] = field(default_factory=dict)  # placeholder token of each medium
     required_media: list[str] = field(default_factory=list)  # media without which the model does not run

@@ -28,7 +28,7 @@ def restored(model: Model) -> Iterator[None]:
     before, weights = ask(model), copy.deepcopy(model.adapter.model.state_dict())
     yield
     assert all(torch.equal(value, weights[key]) for key, value in model.adapter.model.state_dict().items())
-    hooks = [(m._forward_hooks, m._forward_pre_hooks) for m in model.adapter.activation]
+    hooks = [(m._forward_hooks, m._forward_pre_hooks) for m in model.adapter.gate.activation]
     assert not any(before or after for before, after in hooks)
     assert not model.switches
     assert ask(model) == before

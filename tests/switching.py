@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from lode.grouping.modality import GROUPS, grouping
-from lode.intervention import Intervention, from_config, switched
+from lode.intervention import Intervention, from_config
+from lode.intervention._acting import switched
 from lode.intervention._reference import token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch
+from lode.neurons import at_gate
 from lode.study import STUDY, compose
 
 MODALITIES = tuple(GROUPS)
@@ -48,4 +50,4 @@ def on(
     modality: str = "text",
 ) -> AbstractContextManager[None]:
     """The context of an intervention for the prompts of a batch."""
-    return switched(adapter, made, neurons, modality, batch.token_kind, donors(adapter, made, samples))
+    return switched(adapter, made, at_gate(neurons), modality, batch.token_kind, donors(adapter, made, samples))

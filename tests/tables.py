@@ -73,6 +73,7 @@ def neuron_rows(sets: dict[str, list[tuple[int, int]]], num_controls: int = 2) -
                 }
             for rank, (layer, neuron) in enumerate(pairs):
                 place = {
+                    "site": "lm_gate",
                     "group": "text" if name == "all" else name,
                     "layer": layer,
                     "neuron": neuron + 1000 * (draw + 1),

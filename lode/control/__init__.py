@@ -19,6 +19,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 
 from lode.grouping import PROMPT
+from lode.neurons import Pairs
 from lode.table._dense import dense
 
 #: Below this `magnitude_ratio` the set is unmatchable: there are no neurons that write as much as its own.
@@ -38,8 +39,6 @@ HEADLINE_CONTROLS = (
     "outlier_excluded",
     "sham",
 )
-
-Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 
 
 @dataclass(frozen=True)

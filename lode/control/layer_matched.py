@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lode.control import Pairs, Selected, stream, within_blocks
+from lode.control import Selected, stream, within_blocks
+from lode.neurons import Pairs
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:

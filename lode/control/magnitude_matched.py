@@ -31,7 +31,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-from lode.control import Pairs, Selected, magnitude, stream, within_blocks
+from lode.control import Selected, magnitude, stream, within_blocks
+from lode.neurons import Pairs
 
 #: More of them would make draws differ more, and match them worse.
 BLOCK = 8

@@ -10,7 +10,8 @@ Source: docs/methods.md 3.4.
 
 from collections.abc import Iterator
 
-from lode.control import Pairs, Selected, resized, stream
+from lode.control import Selected, resized, stream
+from lode.neurons import Pairs
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:

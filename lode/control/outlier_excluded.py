@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
-from lode.control import Pairs, Selected, over_prompts, resized, stream
+from lode.control import Selected, over_prompts, resized, stream
+from lode.neurons import Pairs
 from lode.selection import num_asked
 
 EXCLUDED = 0.01

@@ -6,7 +6,8 @@ is a defect of the machinery. It says nothing of the set. Source: docs/methods.m
 
 from collections.abc import Iterator
 
-from lode.control import Pairs, Selected
+from lode.control import Selected
+from lode.neurons import Pairs
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:

@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from lode.control import Pairs, Selected, resized, stream
+from lode.control import Selected, resized, stream
+from lode.neurons import Pairs
 from lode.table._dense import dense, dense_lists, list_column
 
 _FIXED = ("site", "group", "layer", "neuron", "num_samples", "num_tokens", "down_norm")

@@ -6,7 +6,8 @@ MINER's own random baseline draws with replacement, and so switches fewer neuron
 
 from collections.abc import Iterator
 
-from lode.control import Pairs, Selected, resized, stream
+from lode.control import Selected, resized, stream
+from lode.neurons import Pairs
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:

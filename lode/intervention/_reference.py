@@ -14,6 +14,8 @@ from lode.grouping import Grouping
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.head import last_positions
+from lode.model.watching import watching
+from lode.neurons import LM_GATE
 from lode.table._dense import dense
 
 Sample = Mapping[str, Any]
@@ -85,21 +87,13 @@ def token_means(
     members = torch.stack([codes == place for place in range(len(grouping.parts))], dim=1)
     means: dict[int, Tensor] = {}
 
-    def see(layer: int) -> Any:
-        def hook(_module: Any, _inputs: Any, activations: Tensor) -> None:
-            inside = members.to(activations.device, torch.float32)
-            share = inside / inside.sum(-1, keepdim=True).clamp_min(1)
-            means[layer] = (share @ activations.float()).to(activations.dtype)
+    def see(layer: int, activations: Tensor) -> None:
+        inside = members.to(activations.device, torch.float32)
+        share = inside / inside.sum(-1, keepdim=True).clamp_min(1)
+        means[layer] = (share @ activations.float()).to(activations.dtype)
 
-        return hook
-
-    handles = [module.register_forward_hook(see(layer)) for layer, module in enumerate(adapter.activation)]
-    try:
-        with last_positions(adapter, 1):
-            adapter.model(**batch.inputs, use_cache=False)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with watching(adapter, activations={LM_GATE: see}), last_positions(adapter, 1):
+        adapter.model(**batch.inputs, use_cache=False)
     return [means[layer] for layer in range(adapter.num_layers)], members.any(-1)
 
 

@@ -8,12 +8,12 @@ tokens of m a neuron that says nothing but "this is m" is hardly changed. Source
 
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ("class_means",)
 IN_WEIGHTS = False
 
 
-def new_values(site: Site) -> Tensor:
+def new_values(view: View) -> Tensor:
     """One number for each neuron."""
-    return site.own_mean
+    return view.own_mean

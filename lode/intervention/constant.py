@@ -7,17 +7,17 @@ of them usually have; `class_mean` gives each its own.
 import torch
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ()
 IN_WEIGHTS = False
 
 
-def new_values(site: Site, value: float) -> Tensor:
+def new_values(view: View, value: float) -> Tensor:
     """The same number everywhere.
 
     Args:
-        site: the activations.
+        view: the activations.
         value: the number [activation].
     """
-    return torch.full_like(site.chosen, value)
+    return torch.full_like(view.chosen, value)

@@ -8,14 +8,14 @@ docs/methods.md 1.5. The value depends on the other neurons of the layer, so it 
 import torch
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ()
 IN_WEIGHTS = False
 
 
-def new_values(site: Site) -> Tensor:
+def new_values(view: View) -> Tensor:
     """One number for the prompt of each sample, and one for each token of its reply."""
-    lowest = site.activations.amin(2)
-    of_prompt = lowest.masked_fill(~site.prompt, torch.inf).amin(1, keepdim=True)
-    return torch.where(site.prompt, of_prompt, lowest)[..., None]
+    lowest = view.activations.amin(2)
+    of_prompt = lowest.masked_fill(~view.prompt, torch.inf).amin(1, keepdim=True)
+    return torch.where(view.prompt, of_prompt, lowest)[..., None]

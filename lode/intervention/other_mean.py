@@ -8,12 +8,12 @@ nothing of a contrast.
 
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ("class_means",)
 IN_WEIGHTS = False
 
 
-def new_values(site: Site) -> Tensor:
+def new_values(view: View) -> Tensor:
     """One number for each neuron."""
-    return site.other_mean
+    return view.other_mean

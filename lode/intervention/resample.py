@@ -10,12 +10,12 @@ left.
 
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ("donors",)
 IN_WEIGHTS = False
 
 
-def new_values(site: Site) -> Tensor:
+def new_values(view: View) -> Tensor:
     """The mean of the donor over the group of each token."""
-    return site.donor_mean
+    return view.donor_mean

@@ -7,17 +7,17 @@ that another replaces.
 
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ()
 IN_WEIGHTS = False
 
 
-def new_values(site: Site, strength: float = 0.0) -> Tensor:
+def new_values(view: View, strength: float = 0.0) -> Tensor:
     """The activations times `strength`.
 
     Args:
-        site: the activations.
+        view: the activations.
         strength: what activations are multiplied by.
     """
-    return site.chosen * strength
+    return view.chosen * strength

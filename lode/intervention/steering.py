@@ -8,17 +8,17 @@ the difference is 0 and nothing changes: look at the other sets.
 
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ("class_means",)
 IN_WEIGHTS = False
 
 
-def new_values(site: Site, strength: float = -1.0) -> Tensor:
+def new_values(view: View, strength: float = -1.0) -> Tensor:
     """The activations, moved.
 
     Args:
-        site: the activations.
+        view: the activations.
         strength: how many differences of means are added.
     """
-    return site.chosen + strength * (site.own_mean - site.other_mean)
+    return view.chosen + strength * (view.own_mean - view.other_mean)

@@ -8,12 +8,12 @@ Zero is no value that the neuron usually has, so a drop may come from the strang
 import torch
 from torch import Tensor
 
-from lode.intervention import Site
+from lode.intervention import View
 
 NEEDS: tuple[str, ...] = ()
 IN_WEIGHTS = True
 
 
-def new_values(site: Site) -> Tensor:
+def new_values(view: View) -> Tensor:
     """0 at every token."""
-    return torch.zeros_like(site.chosen)
+    return torch.zeros_like(view.chosen)

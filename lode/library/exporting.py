@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lode.engine.errors import UserError, writing
-from lode.library.neuron_lists import Neurons, neurons_of, of_pairs, write_neurons
+from lode.library.neuron_lists import Neurons, neurons_of, of_places, write_neurons
 from lode.library.opening import Model
 from lode.model.manifest import files_of, is_loaded
 from lode.model.weights import zeroed_columns
@@ -20,7 +20,7 @@ LIST = "zeroed_neurons.csv"
 
 
 def export(model: Model, neurons: Neurons, folder: str | Path) -> Path:
-    """Save the model with the columns of `down_proj` zeroed that the neurons write through: what `zero` does, for good.
+    """Save the model with the columns zeroed that the neurons write through: what `zero` does, for good.
 
     Tokenizer, processor and settings are those of the model's own folder. The new one loads by `from_pretrained`, and
     by `lode.open(folder, facts=<the model's YAML>)`.
@@ -37,7 +37,7 @@ def export(model: Model, neurons: Neurons, folder: str | Path) -> Path:
         UserError: neurons that are not one set of this model, a folder that holds something, a switch that is on, or a
             full disk.
     """
-    pairs, target = neurons_of(model, neurons), Path(folder).expanduser()
+    places, target = neurons_of(model, neurons), Path(folder).expanduser()
     if model.switches:
         raise UserError("export within `with lode.switched(...)` would save that switch too; leave the context first")
     if target.exists() and not (target.is_dir() and not list(target.iterdir())):
@@ -46,10 +46,10 @@ def export(model: Model, neurons: Neurons, folder: str | Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as whole:
             made = Path(whole) / "model"
-            with zeroed_columns(model.adapter, pairs):
+            with zeroed_columns(model.adapter, places):
                 model.adapter.model.save_pretrained(made)
             copy_settings(model.folder, made)
-            write_neurons(made / LIST, of_pairs(pairs))
+            write_neurons(made / LIST, of_places(places))
             os.replace(made, target)
     return target
 

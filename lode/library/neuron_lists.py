@@ -1,4 +1,4 @@
-"""Neuron lists: in and out as Parquet or CSV, and the (layer, neuron) pairs that a model has of them."""
+"""Neuron lists: in and out as Parquet or CSV, and the neurons that a model has of them, by site."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,16 +8,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
-from jaxtyping import Int
 
-from lode.engine.errors import UserError, writing
+from lode.engine.errors import UserError, unknown_name, writing
 from lode.engine.tables import replacing
 from lode.grouping import PROMPT, Grouping
 from lode.library.opening import Model
+from lode.model.sites import size_of
+from lode.neurons import ALL, LM_GATE, Pairs, Places
 
 Neurons: TypeAlias = pa.Table | Sequence[Sequence[int]] | np.ndarray
-#: The columns of a list; the last two may be left out.
-COLUMNS = {"layer": pa.int16(), "neuron": pa.int32(), "score": pa.float64(), "set_name": pa.string()}
+#: The columns of a list; all but `NEEDED` may be left out, and then the site is the language model's gate.
+COLUMNS = {
+    "site": pa.string(),
+    "layer": pa.int16(),
+    "neuron": pa.int32(),
+    "score": pa.float64(),
+    "set_name": pa.string(),
+}
 NEEDED = ("layer", "neuron")
 #: Columns that tell one set from another.
 SETS = ("model", "selection", "set_name", "kind", "control_of", "control_kind", "control_draw")
@@ -26,7 +33,7 @@ NUM_NAMED = 5
 
 
 def read_neurons(path: str | Path, model: Model | None = None) -> pa.Table:
-    """Read a neuron list: columns `layer` and `neuron`, counted from 0, and `score` and `set_name` where it has them.
+    """Read a neuron list: columns `layer` and `neuron`, counted from 0, and `site`, `score`, `set_name` if it has them.
 
     Args:
         path: `.parquet` or `.csv` with a header; further columns are left out.
@@ -45,7 +52,7 @@ def read_neurons(path: str | Path, model: Model | None = None) -> pa.Table:
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(
             f"{path}: {error}; expected a table with the columns layer and neuron (whole numbers), and, where it has "
-            "them, score (a number) and set_name (text)"
+            "them, score (a number), site and set_name (text)"
         ) from error
     check_places(rows, str(path))
     if model is not None:
@@ -87,7 +94,7 @@ def check_suffix(path: Path) -> None:
 
 
 def check_places(rows: pa.Table, origin: str) -> None:
-    """Refuse a table without a layer and a neuron, counted from 0, in every row."""
+    """Refuse a table without a layer and a neuron, counted from 0, in every row, or with a site in some only."""
     for name in NEEDED:
         if name not in rows.column_names:
             raise UserError(f"{origin}: no column {name!r}; it has {', '.join(rows.column_names)}")
@@ -95,6 +102,8 @@ def check_places(rows: pa.Table, origin: str) -> None:
             raise UserError(f"{origin}: column {name!r} holds {rows[name].type} or nulls; expected whole numbers")
         if rows.num_rows and (lowest := int(np.min(rows[name].to_numpy()))) < 0:
             raise UserError(f"{origin}: column {name!r} holds {lowest}; layers and neurons are counted from 0")
+    if "site" in rows.column_names and rows["site"].null_count:
+        raise UserError(f"{origin}: column 'site' is empty in some rows; expected a site in all, or no such column")
 
 
 def of_pairs(pairs: Sequence[Sequence[int]] | np.ndarray) -> pa.Table:
@@ -111,23 +120,32 @@ def of_pairs(pairs: Sequence[Sequence[int]] | np.ndarray) -> pa.Table:
     return pa.table({"layer": array[:, 0], "neuron": array[:, 1]})
 
 
-def places(rows: pa.Table) -> Int[np.ndarray, "neuron 2"]:
-    """The (layer, neuron) pairs of a table, each once, in order."""
-    return np.unique(np.stack([rows[name].to_numpy().astype(np.int64) for name in NEEDED], axis=1), axis=0)
+def of_places(found: Places) -> pa.Table:
+    """A table of neurons by site."""
+    sites = [name for name, pairs in found.items() for _ in pairs]
+    pairs = np.concatenate([*found.values()])
+    return pa.table({"site": sites, "layer": pairs[:, 0], "neuron": pairs[:, 1]})
 
 
-def neurons_of(model: Model, neurons: Neurons) -> Int[np.ndarray, "neuron 2"]:
-    """The unique (layer, neuron) pairs of one set, all of them of the model.
+def places(rows: pa.Table) -> dict[str, Pairs]:
+    """The neurons of a table by site, each once, in order."""
+    sites = rows["site"].to_numpy() if "site" in rows.column_names else np.full(rows.num_rows, LM_GATE)
+    pairs = np.stack([rows[name].to_numpy().astype(np.int64) for name in NEEDED], axis=1)
+    return {name: np.unique(pairs[sites == name], axis=0) for name in dict.fromkeys(sites.tolist())}
+
+
+def neurons_of(model: Model, neurons: Neurons) -> dict[str, Pairs]:
+    """The unique neurons of one set by site, all of them of the model.
 
     Raises:
-        UserError: no neuron, several sets, a set of another model, or a neuron that the model does not have.
+        UserError: no neuron, several sets, a set of another model, or a site or neuron that the model does not have.
     """
     rows = neurons if isinstance(neurons, pa.Table) else of_pairs(neurons)
     check_places(rows, "neurons")
     refuse_several(rows)
     check_owner(model, rows, "neurons")
     found = places(rows)
-    if not len(found):
+    if not found:
         raise UserError("no neuron to switch: the list is empty")
     check_range(model, found, "neurons")
     return found
@@ -155,17 +173,21 @@ def refuse_several(rows: pa.Table) -> None:
         )
 
 
-def check_range(model: Model, pairs: Int[np.ndarray, "neuron 2"], origin: str) -> None:
-    """Refuse neurons that a model does not have."""
-    size = model.adapter.num_layers, model.adapter.num_neurons
-    outside = [(int(layer), int(neuron)) for layer, neuron in pairs if not (0 <= layer < size[0] and neuron < size[1])]
-    if outside:
-        named = ", ".join(f"neuron {neuron} of layer {layer}" for layer, neuron in outside[:NUM_NAMED])
-        more = f" and {len(outside) - NUM_NAMED} more" if len(outside) > NUM_NAMED else ""
-        raise UserError(
-            f"{origin}: model {model.adapter.config.name} has no {named}{more}; it has {size[0]} layers of {size[1]} "
-            "neurons, both counted from 0"
-        )
+def check_range(model: Model, found: Places, origin: str) -> None:
+    """Refuse sites and neurons that a model does not have."""
+    sites, owner = model.adapter.sites, model.adapter.config.name
+    for name, pairs in found.items():
+        if name not in sites:
+            raise unknown_name(f"site of model {owner}", name, sites, f"{origin} names it.")
+        widths = dict(enumerate(sites[name].widths))
+        outside = [(layer, neuron) for layer, neuron in pairs.tolist() if not 0 <= neuron < widths.get(layer, 0)]
+        if outside:
+            named = ", ".join(f"neuron {neuron} of layer {layer}" for layer, neuron in outside[:NUM_NAMED])
+            more = f" and {len(outside) - NUM_NAMED} more" if len(outside) > NUM_NAMED else ""
+            raise UserError(
+                f"{origin}: site {name} of model {owner} has no {named}{more}; it has {size_of(sites[name])}, both "
+                "counted from 0"
+            )
 
 
 def group_of(neurons: Neurons, grouping: Grouping) -> str | None:
@@ -174,4 +196,4 @@ def group_of(neurons: Neurons, grouping: Grouping) -> str | None:
         return None
     of = neurons["control_of"][0].as_py() if "control_of" in neurons.column_names else ""
     name = of or neurons["set_name"][0].as_py()
-    return PROMPT if name == "all" else name if name in grouping.groups else None
+    return PROMPT if name == ALL else name if name in grouping.groups else None

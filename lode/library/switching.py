@@ -9,11 +9,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-import lode.intervention as interventions
 from lode.checks.intervention import check_intervention
 from lode.engine.errors import UserError, unknown_name
 from lode.grouping import PROMPT, Grouping, grouping_of
-from lode.intervention import Intervention
+from lode.intervention import Intervention, from_config
+from lode.intervention import _acting as acting
 from lode.intervention._reference import class_means
 from lode.library.neuron_lists import Neurons, check_owner, group_of, neurons_of
 from lode.library.opening import Model
@@ -38,7 +38,7 @@ def switched(
     Args:
         model: that of `lode.open`.
         neurons: the rows of one set of a neurons table (`lode.load(...).table("neurons", ...)`), a neuron list
-            (`lode.read_neurons`), or (layer, neuron) pairs.
+            (`lode.read_neurons`), or (layer, neuron) pairs of the language model's gate.
         intervention: the name of a YAML in `config/intervention/`.
         *overrides: of the section `intervention`, as on the command line: `"intervention.tokens=own"`.
         group: of the set, where the intervention asks for it; else that of the set's name.
@@ -49,20 +49,20 @@ def switched(
         UserError: neurons that are not one set of this model; no such intervention, or one that lacks what it needs.
     """
     compared = grouping_of(choose("grouping", grouping, ()).grouping)
-    pairs, made = neurons_of(model, neurons), intervention_of(intervention, overrides, compared)
+    places, made = neurons_of(model, neurons), intervention_of(intervention, overrides, compared)
     served = served_by(made, compared, group or group_of(neurons, compared))
     if "class_means" in made.needs:
         made = replace(made, class_means=means_of(model, importance, compared, served))
 
     def act(tokens: Tensor, samples: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
-        return interventions.switched(model.adapter, made, pairs, served, compared.codes_of(tokens, samples))
+        return acting.switched(model.adapter, made, places, served, compared.codes_of(tokens, samples))
 
     with ExitStack() as stack:
         if made.in_weights and made.everywhere:
             stack.enter_context(act(torch.empty(0, 0, dtype=torch.long), ()))
             act = nothing
         else:
-            stack.callback(model.adapter.activation[0].register_forward_pre_hook(refuse_unknown(model)).remove)
+            stack.callback(model.adapter.gate.activation[0].register_forward_pre_hook(refuse_unknown(model)).remove)
         model.switches.append(act)
         stack.callback(model.switches.remove, act)
         yield model
@@ -95,7 +95,7 @@ def intervention_of(name: str, overrides: Sequence[str], grouping: Grouping) -> 
     """
     section = choose("intervention", name, overrides).intervention
     check_intervention(section)
-    made = interventions.from_config(section, grouping)
+    made = from_config(section, grouping)
     if "donors" in made.needs:
         raise UserError(
             f"intervention {name}: it takes values from another sample of the same benchmark, and a single prompt has "

@@ -1,6 +1,6 @@
 """A loaded model and the places in it that Lode reads or changes: a table of facts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -8,37 +8,51 @@ from torch import nn
 from transformers.utils import is_flash_attn_2_available
 
 from lode.engine.errors import UserError
+from lode.model.sites import Site, find_sites, module_at
+from lode.neurons import LM_GATE
+
+
+@dataclass
+class Contexts:
+    """How many contexts are entered that keep the answers of encoders, and that need encoders to run."""
+
+    keeping: int = 0
+    running: int = 0
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """A model, its processor, and its parts by layer.
+    """A model, its processor, and its parts.
 
     Attributes:
-        layers: language-model layers, nearest the input first; one entry per layer in the next three too.
-        attention: modules that call the attention function.
-        activation: modules whose output is the gate site (batch, token, neuron).
-        down_proj: linear maps whose column n is what neuron n writes.
+        attention: modules that call the attention function, by language-model layer, nearest the input first.
+        sites: where neurons are, by name.
         towers: encoder modules by medium.
+        contexts: those that are entered (`lode/model/tower.py`).
     """
 
     config: Any
     model: Any
     processor: Any
     attention: tuple[nn.Module, ...]
-    activation: tuple[nn.Module, ...]
-    down_proj: tuple[nn.Linear, ...]
+    sites: dict[str, Site]
     towers: dict[str, nn.Module]
+    contexts: Contexts = field(default_factory=Contexts)
+
+    @property
+    def gate(self) -> Site:
+        """The site of the language model's feed-forward layers."""
+        return self.sites[LM_GATE]
 
     @property
     def num_layers(self) -> int:
         """Layers of the language model."""
-        return len(self.down_proj)
+        return self.gate.num_layers
 
     @property
     def num_neurons(self) -> int:
-        """Neurons in each layer."""
-        return self.down_proj[0].in_features
+        """Neurons in each layer of the language model."""
+        return self.gate.widths[0]
 
     @property
     def device(self) -> torch.device:
@@ -48,26 +62,7 @@ class Adapter:
     @property
     def dtype(self) -> torch.dtype:
         """The number format of weights and features."""
-        return self.down_proj[0].weight.dtype
-
-
-def module_at(root: nn.Module, path: str, what: str) -> nn.Module:
-    """The submodule at a dotted path.
-
-    Raises:
-        UserError: there is none; names the config key and the children at the last place that exists.
-    """
-    module = root
-    for done, name in enumerate(path.split(".")):
-        children = dict(module.named_children())
-        if name not in children:
-            place = ".".join(path.split(".")[:done]) or type(root).__name__
-            raise UserError(
-                f"{what} = {path!r}: {place} has no module {name!r}; it has {', '.join(children) or 'none'}. "
-                "Fix the path in the model's YAML."
-            )
-        module = children[name]
-    return module
+        return self.gate.reader[0].weight.dtype
 
 
 def choose_device(name: str) -> torch.device:
@@ -130,30 +125,16 @@ def refuse_offload(config: Any, model: nn.Module) -> None:
 
 def find_parts(config: Any, model: Any, processor: Any) -> Adapter:
     """Look up every part that the config names; fail loudly where one is absent."""
-    layers = tuple(module_at(model, config.layers, "model.layers").children())
-
-    def parts(path: str, what: str) -> tuple[nn.Module, ...]:
-        return tuple(module_at(layer, path, what) for layer in layers)
-
-    down_proj = parts(config.down_proj, "model.down_proj")
-    odd = next((module for module in down_proj if not isinstance(module, nn.Linear)), None)
-    if odd is not None:
-        raise UserError(
-            f"model.down_proj = {config.down_proj!r}: it is a {type(odd).__name__}; expected a Linear, whose columns "
-            "are what neurons write. Fix the path in the model's YAML"
-        )
-    adapter = Adapter(
+    layers = module_at(model, config.layers, "model.layers").children()
+    towers = {m: module_at(model, path, f"model.towers.{m}") for m, path in config.towers.items()}
+    return Adapter(
         config=config,
         model=model,
         processor=processor,
-        attention=parts(config.attention, "model.attention"),
-        activation=parts(config.activation, "model.activation"),
-        down_proj=down_proj,  # type: ignore[arg-type]
-        towers={m: module_at(model, path, f"model.towers.{m}") for m, path in config.towers.items()},
+        attention=tuple(module_at(layer, config.attention, "model.attention") for layer in layers),
+        sites=find_sites(config, model, towers),
+        towers=towers,
     )
-    if len({id(module) for module in adapter.activation}) != len(layers):
-        raise UserError(f"model.activation = {config.activation!r}: layers share one module, so hooks cannot tell them")
-    return adapter
 
 
 def token_id(adapter: Adapter, token: str) -> int:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from lode.engine.errors import UserError
 from lode.media import blank
@@ -12,62 +11,30 @@ from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, encode
 from lode.model.opening import open_model
 from lode.model.probe import FeatureCount, noise, sample
+from lode.model.proofs import prove_sites
 from lode.model.tokens import TOKEN_KINDS
-from lode.model.weights import zeroed_columns
+from lode.neurons import LM_GATE
 
 
 def load(config: Any, manifest: str | Path, device: str, threads: int) -> Adapter:
     """Open a model and prove its adapter; arguments and errors are those of `open_model` and `prove`."""
-    adapter = open_model(config, manifest, device, threads)
-    prove(adapter)
-    return adapter
+    return prove(open_model(config, manifest, device, threads))
 
 
-def prove(adapter: Adapter) -> None:
+def prove(adapter: Adapter) -> Adapter:
     """Check on short samples that the adapter's facts hold.
 
+    Returns:
+        The adapter, whose sites know now which of their layers are dead.
+
     Raises:
         UserError: what did not hold.
     """
-    prove_site(adapter)
+    refuse_unnamed(adapter, encode(adapter, [sample([noise(kind) for kind in adapter.config.required_media])]))
+    adapter = prove_sites(adapter, [LM_GATE])
     for medium in adapter.config.media_tokens:
         prove_medium(adapter, medium)
-
-
-@torch.inference_mode()
-def prove_site(adapter: Adapter) -> None:
-    """Check that the gate site is where the config says, that zeroing a neuron there changes the logits, and
-    that leaving the intervention restores them bit for bit.
-
-    Raises:
-        UserError: what did not hold.
-    """
-    batch = encode(adapter, [sample([noise(kind) for kind in adapter.config.required_media])])
-    refuse_unnamed(adapter, batch)
-    inputs = batch.inputs
-    expected = (*inputs["input_ids"].shape, adapter.num_neurons)
-    seen: list[Tensor] = []
-    hooks = [module.register_forward_hook(lambda *call: seen.append(call[2])) for module in adapter.activation]
-    before = adapter.model(**inputs).logits
-    for hook in hooks:
-        hook.remove()
-    if len(seen) != adapter.num_layers or any(a.shape != expected for a in seen):
-        raise UserError(
-            f"model.activation = {adapter.config.activation!r}: {len(seen)} hooks fired with shapes "
-            f"{sorted({tuple(a.shape) for a in seen})}; expected {adapter.num_layers} of "
-            f"{expected} (batch, token, neuron)"
-        )
-    written = seen[0].abs().amax((0, 1)) * adapter.down_proj[0].weight.norm(dim=0)  # of a zeroed column, nothing
-    neuron = int(written.argmax())
-    with zeroed_columns(adapter, [(0, neuron)]):
-        during = adapter.model(**inputs).logits
-    after = adapter.model(**inputs).logits
-    if torch.equal(before, during):
-        raise UserError(
-            f"zeroing neuron (0, {neuron}) does not change the logits: model.down_proj is not where neurons write"
-        )
-    if not torch.equal(before, after):
-        raise UserError("the model does not return to its clean logits after an intervention")
+    return prove_sites(adapter, [name for name in adapter.sites if name != LM_GATE])  # by media, which reach the model
 
 
 @torch.inference_mode()

@@ -8,11 +8,10 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from lode.model.adapter import Adapter, module_at
+from lode.model.adapter import Adapter
 from lode.model.attention import Observer, observed
-
-#: The site of the language model's gates.
-LM_GATE = "lm_gate"
+from lode.model.sites import module_at
+from lode.model.tower import encoders_run
 
 #: Called with a layer and its activations (..., neuron); what it returns, if anything, takes their place.
 Watcher: TypeAlias = Callable[[int, Tensor], Tensor | None]
@@ -43,16 +42,19 @@ def watching(
         activations: by site, what is shown the activations, and may give others.
         hidden: by site, what is shown the inputs of the readers.
         states: is shown the residual states of the language model.
+
+    Raises:
+        UserError: a site within an encoder whose answers are kept.
     """
-    outputs, readers = {LM_GATE: adapter.activation}, {LM_GATE: adapter.down_proj}
     with ExitStack() as stack:
+        stack.enter_context(encoders_run(adapter, {*activations, *hidden}))
         if attention is not None:
             stack.enter_context(observed(adapter, attention))
         for name, watch in activations.items():
-            for layer, module in enumerate(outputs[name]):
+            for layer, module in enumerate(adapter.sites[name].activation):
                 stack.callback(module.register_forward_hook(partial(_show_output, watch, layer)).remove)
         for name, see in hidden.items():
-            for layer, module in enumerate(readers[name]):
+            for layer, module in enumerate(adapter.sites[name].reader):
                 stack.callback(module.register_forward_pre_hook(partial(_show_input, see, layer)).remove)
         if states is not None:
             layers = tuple(module_at(adapter.model, adapter.config.layers, "model.layers").children())

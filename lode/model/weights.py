@@ -1,33 +1,50 @@
 """Switch neurons in the weights, and back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
+from lode.engine.errors import unknown_name
 from lode.model.adapter import Adapter
-
-
-def by_layer(neurons: Sequence[tuple[int, int]] | Any) -> dict[int, list[int]]:
-    """(layer, neuron) pairs as the sorted neurons of each layer."""
-    grouped: dict[int, list[int]] = {}
-    for layer, neuron in sorted((int(pair[0]), int(pair[1])) for pair in neurons):
-        grouped.setdefault(layer, []).append(neuron)
-    return grouped
+from lode.model.sites import refuse_outside
+from lode.model.tower import encoders_run
+from lode.neurons import Places, by_layer
 
 
 @contextmanager
-def zeroed_columns(adapter: Adapter, neurons: Sequence[tuple[int, int]] | Any) -> Iterator[None]:
-    """Zero the columns of `down_proj` that the neurons write through; put the saved columns back on leaving."""
-    saved = []
-    try:  # from the first column on: saving the next may fail for lack of memory
-        for layer, indices in by_layer(neurons).items():
-            weight = adapter.down_proj[layer].weight.data
-            index = torch.tensor(indices, device=weight.device)
-            saved.append((weight, index, weight[:, index]))  # indexing by a tensor copies
-            weight[:, index] = 0
+def switchable(adapter: Adapter, places: Places) -> Iterator[None]:
+    """Within the context neurons may be switched: every pass comes by them, and they can matter.
+
+    Raises:
+        UserError: a site or neurons that the model does not have, neurons of a dead layer, or of an encoder whose
+            answers are kept.
+    """
+    for name, pairs in places.items():
+        if name not in adapter.sites:
+            raise unknown_name(f"site of model {adapter.config.name}", name, adapter.sites)
+        refuse_outside(adapter.sites[name], pairs)
+    with encoders_run(adapter, [name for name, pairs in places.items() if len(pairs)]):
         yield
-    finally:
-        for weight, index, columns in saved:
-            weight[:, index] = columns
+
+
+@contextmanager
+def zeroed_columns(adapter: Adapter, places: Places) -> Iterator[None]:
+    """Zero the columns of the readers that the neurons write through; put the saved columns back on leaving.
+
+    Raises:
+        UserError: those of `switchable`.
+    """
+    saved = []
+    with switchable(adapter, places):
+        try:  # from the first column on: saving the next may fail for lack of memory
+            for name, pairs in places.items():
+                for layer, indices in by_layer(pairs).items():
+                    weight = adapter.sites[name].reader[layer].weight.data
+                    index = torch.tensor(indices, device=weight.device)
+                    saved.append((weight, index, weight[:, index]))  # indexing by a tensor copies
+                    weight[:, index] = 0
+            yield
+        finally:
+            for weight, index, columns in saved:
+                weight[:, index] = columns

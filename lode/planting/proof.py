@@ -8,7 +8,6 @@ and of the nearest size. The limits: docs/methods.md 5.2.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -17,11 +16,14 @@ from torch import Tensor
 
 from lode.engine.errors import UserError
 from lode.grouping.modality import grouping
-from lode.intervention import Intervention, switched
+from lode.intervention import Intervention
+from lode.intervention._acting import switched
 from lode.model.adapter import Adapter
 from lode.model.tokens import TOKEN_KINDS
 from lode.model.tower import encoders_once
+from lode.model.watching import watching
 from lode.model.weights import zeroed_columns
+from lode.neurons import LM_GATE, at_gate
 from lode.planting.calibration import Answered, with_answers
 
 #: Logits closer than this are equal: rounding in a model of another width.
@@ -36,7 +38,7 @@ BACKED_UP = 10
 MIDDLE = (0.25, 0.75)
 
 #: Peers write at all tokens; they are off where planted neurons write.
-_OFF = Intervention(lambda site: torch.zeros_like(site.chosen), tokens="own", grouping=grouping())
+_OFF = Intervention(lambda view: torch.zeros_like(view.chosen), tokens="own", grouping=grouping())
 
 Row = dict[str, Any]
 Pairs = list[tuple[int, int]]
@@ -55,17 +57,17 @@ def written(
     adapter: Adapter, samples: Mapping[str, Sequence[Row]]
 ) -> tuple[list[Float[Tensor, "token neuron"]], list[Float[Tensor, "token neuron"]], Int[Tensor, " token"]]:
     """Gate activations and hidden activations of every layer at every real token, and what each token is."""
-    gates: list[list[Tensor]] = [[] for _ in adapter.down_proj]
-    hidden: list[list[Tensor]] = [[] for _ in adapter.down_proj]
+    gates: list[list[Tensor]] = [[] for _ in range(adapter.num_layers)]
+    hidden: list[list[Tensor]] = [[] for _ in range(adapter.num_layers)]
     codes: list[Tensor] = []
 
-    def see(kept: list[Tensor], of_input: bool) -> Any:
-        return lambda _module, inputs, output: kept.append((inputs[0] if of_input else output)[codes[-1] >= 0])
+    def see_gate(layer: int, activations: Tensor) -> None:
+        gates[layer].append(activations[codes[-1] >= 0])
 
-    with ExitStack() as stack:
-        for layer in range(adapter.num_layers):
-            stack.callback(adapter.activation[layer].register_forward_hook(see(gates[layer], False)).remove)
-            stack.callback(adapter.down_proj[layer].register_forward_hook(see(hidden[layer], True)).remove)
+    def see_hidden(layer: int, inputs: Tensor) -> None:
+        hidden[layer].append(inputs[codes[-1] >= 0])
+
+    with watching(adapter, activations={LM_GATE: see_gate}, hidden={LM_GATE: see_hidden}):
         for rows in samples.values():
             batch = with_answers(adapter, rows)
             codes.append(batch.modality)
@@ -78,7 +80,7 @@ def sizes(
     adapter: Adapter, hidden: Sequence[Tensor], modality: Int[Tensor, " token"], modalities: Sequence[str]
 ) -> dict[str, list[Float[Tensor, " neuron"]]]:
     """The size of every neuron on every modality, by layer: mean over its tokens of |h| * ||w||."""
-    parts = [(part, module.weight.norm(dim=0)) for part, module in zip(hidden, adapter.down_proj, strict=True)]
+    parts = [(part, module.weight.norm(dim=0)) for part, module in zip(hidden, adapter.gate.reader, strict=True)]
     return {
         name: [part[modality == TOKEN_KINDS.index(name)].abs().mean(0) * norm for part, norm in parts]
         for name in modalities
@@ -133,7 +135,7 @@ def mark_acting(
         if row["group"]:
             inside = modality == TOKEN_KINDS.index(row["group"])
             check_tokens(row, wrote, gates[layer][:, neuron], inside)
-        acts = bool(wrote.any() and adapter.down_proj[layer].weight[:, neuron].any())
+        acts = bool(wrote.any() and adapter.gate.reader[layer].weight[:, neuron].any())
         if acts != (role not in ("specific_mute", "sentinel", "dead")):
             raise UserError(f"planting: a neuron of role {role} in layer {layer} {'acts' if acts else 'does not act'}")
         marked.append({**row, "acts": acts})
@@ -220,8 +222,8 @@ def effects(
         clean = answer(after, batch)
         yield compare(answer(before, batch), clean, "none", "", 0)
         for role, modality, pairs in sets:
-            peers = role.endswith("_peers")
-            off = switched(after, _OFF, pairs, modality, batch.modality) if peers else zeroed_columns(after, pairs)
+            peers, places = role.endswith("_peers"), at_gate(pairs)
+            off = switched(after, _OFF, places, modality, batch.modality) if peers else zeroed_columns(after, places)
             with off:
                 yield compare(clean, answer(after, batch), role, modality, len(pairs))
 

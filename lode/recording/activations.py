@@ -22,7 +22,7 @@ from lode.importance.miner import TokenPlan, attention_weights, part_membership,
 from lode.importance.normalisation import normalise
 from lode.model.adapter import Adapter
 from lode.model.attention import Attention, head_mean_attention
-from lode.model.watching import LM_GATE
+from lode.neurons import LM_GATE
 from lode.recording import Draft, Prompts, Views
 from lode.recording._histogram import count_by_bin
 from lode.recording._totals import LayerSums, Totals, home_of
@@ -63,8 +63,9 @@ def recording(
 
 
 def column_norms(adapter: Adapter) -> Float64[np.ndarray, "layer neuron"]:
-    """How much each neuron writes for a unit of its activation: the norms of the columns of down_proj."""
-    return np.stack([module.weight.detach().float().norm(dim=0).double().cpu().numpy() for module in adapter.down_proj])
+    """How much each neuron writes for a unit of its activation: the norms of the columns of its reader."""
+    norms = (module.weight.detach().float().norm(dim=0) for module in adapter.gate.reader)
+    return np.stack([of_layer.double().cpu().numpy() for of_layer in norms])
 
 
 class Activations(Totals):

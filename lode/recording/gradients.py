@@ -32,7 +32,8 @@ from lode.model.encoding import encode
 from lode.model.gold import Answered, append_gold, gold_losses
 from lode.model.tokens import PADDING, REPLY
 from lode.model.tower import encoders_once
-from lode.model.watching import LM_GATE, watching
+from lode.model.watching import watching
+from lode.neurons import LM_GATE
 from lode.recording import Draft, Prompts
 from lode.recording._attributions import Sums, integrated_sums, patching_sums, product_sums, target_sums
 from lode.recording._totals import LayerSums, Totals
@@ -134,7 +135,7 @@ def see_target(
 ) -> None:
     """Contributions of a layer to the target token."""
     prompt = hidden.detach()[:, : members.shape[-1]].float()
-    toward = target_rows(adapter, answered).to(hidden.device) @ adapter.down_proj[layer].weight.float()
+    toward = target_rows(adapter, answered).to(hidden.device) @ adapter.gate.reader[layer].weight.float()
     sums[layer].update(target_sums(prompt, toward, members.to(hidden.device)))
 
 

@@ -2,47 +2,37 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from lode.engine.errors import UserError
+from lode.neurons import SetKey
 from lode.scoring._diagnostics import begins
 
 Row = Mapping[str, Any]
 _KINDS = ("clean", "blanked", "constant", "method", "control")  # the order of the output rows
 
 
-class NeuronSet(NamedTuple):
-    """What identifies a set in the predictions table; the fields are its columns."""
-
-    set_name: str
-    kind: str
-    control_of: str
-    control_kind: str
-    control_draw: int
-    num_neurons: int
-
-
 #: The chance level.
-CONSTANT = NeuronSet("constant", "constant", "", "", -1, 0)
+CONSTANT = SetKey("constant", "constant")
 
 
-def order(key: NeuronSet) -> tuple[int, NeuronSet]:
+def order(key: SetKey) -> tuple[int, SetKey]:
     """The place of a set in the output: by kind, then by name."""
     return _KINDS.index(key.kind), key
 
 
-def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str, Row]]:
+def by_set(predictions: Sequence[Row], origin: str) -> dict[SetKey, dict[str, Row]]:
     """Group predictions: by set (in the order of `_KINDS`), then by sample id.
 
     Raises:
-        UserError: a set predicts a sample twice, a log-likelihood is not finite, a kind is unknown, there is
-            not exactly one clean set, or a control names no method set.
+        UserError: a set predicts a sample twice or with other neurons than another, a log-likelihood is not
+            finite, a kind is unknown, there is not exactly one clean set, or a control names no method set.
     """
-    groups: dict[NeuronSet, dict[str, Row]] = {}
+    groups: dict[SetKey, dict[str, Row]] = {}
     for row in predictions:
-        replies = groups.setdefault(NeuronSet(*(row[name] for name in NeuronSet._fields)), {})
+        replies = groups.setdefault(SetKey(*(row[name] for name in SetKey._fields)), {})
         where = f"{origin}: set {row['set_name']!r}, sample {row['sample_id']!r}"
         if row["sample_id"] in replies:
             raise UserError(f"{where} occurs twice; expected one reply per set and sample: delete the file, run again")
@@ -55,6 +45,12 @@ def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str,
                     "the model's logits are broken there, try another dtype or intervention"
                 )
         replies[row["sample_id"]] = row
+        held = next(iter(replies.values()))["num_neurons"]
+        if row["num_neurons"] != held:
+            raise UserError(
+                f"{where}: {row['num_neurons']} neurons, and {held} at another sample; expected one set under a name: "
+                "run the ablation again"
+            )
     clean = sum(key.kind == "clean" for key in groups)
     if clean != 1:
         raise UserError(
@@ -71,7 +67,7 @@ def by_set(predictions: Sequence[Row], origin: str) -> dict[NeuronSet, dict[str,
     return {key: groups[key] for key in sorted(groups, key=order)}
 
 
-def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[str, Row]], origin: str) -> list[Row]:
+def matched_samples(dataset: Sequence[Row], groups: Mapping[SetKey, Mapping[str, Row]], origin: str) -> list[Row]:
     """The dataset rows that were predicted, sorted by sample id: one or more whole splits.
 
     Raises:
@@ -98,7 +94,7 @@ def matched_samples(dataset: Sequence[Row], groups: Mapping[NeuronSet, Mapping[s
         if len(replies) < len(samples):
             missing = next(s["sample_id"] for s in samples if s["sample_id"] not in replies)
             raise UserError(
-                f"{origin}: set {key.set_name!r} ({key.kind}, {key.num_neurons} neurons) has {len(replies)} of the "
+                f"{origin}: set {key.set_name!r} ({key.kind}) has {len(replies)} of the "
                 f"{len(samples)} samples of split {' and '.join(sorted(splits))}; {missing!r} is missing; {again}"
             )
     return samples
@@ -130,6 +126,7 @@ def constant_replies(samples: Sequence[Row]) -> list[list[Row]]:
                 "begins_with_answer": begins(reply, sample["answers"]),
                 "choice_log_likelihoods": [float(i == place) for i in range(len(sample["choices"]))] or None,
                 "truncated": False,
+                "num_neurons": 0,
             }
             for sample in samples
         ]

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lode.control import headline_first
+from lode.neurons import SetKey
 from lode.scoring import UNITS
 from lode.scoring._diagnostics import is_answer, loops, parses
-from lode.scoring._predictions import NeuronSet
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
 from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
@@ -56,7 +56,7 @@ def effect_sizes(before: Float[np.ndarray, " sample"], after: Float[np.ndarray, 
     }
 
 
-def kinds_of_controls(sets: Sequence[NeuronSet], set_name: str) -> list[str]:
+def kinds_of_controls(sets: Sequence[SetKey], set_name: str) -> list[str]:
     """The kinds of control that a set has, the headline first; one without a name where it has none."""
     return headline_first({key.control_kind for key in sets if key.control_of == set_name} or {""})
 
@@ -82,12 +82,14 @@ class Scored:
         sets: the clean set first; the chance level is one.
         values: of each sample.
         clusters: of each sample.
+        num_neurons: of each set.
     """
 
     key: dict[str, str]
-    sets: list[NeuronSet]
+    sets: list[SetKey]
     values: Float[np.ndarray, "neuron_set sample"]
     clusters: np.ndarray
+    num_neurons: Mapping[SetKey, int]
 
     @cached_property
     def means(self) -> Float[np.ndarray, " neuron_set"]:
@@ -113,7 +115,7 @@ class Scored:
         of = drop_intervals if self.is_bounded else mean_intervals
         return of(self.values[0] - self.values, self.clusters, LEVEL)
 
-    def score_rows(self, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    def score_rows(self, rows: Mapping[SetKey, Sequence[Row]], samples: Sequence[Row]) -> Iterator[dict[str, Any]]:
         """One row per set; `rows` are the predictions of each."""
         low, high = self.intervals
         for i, key in enumerate(self.sets):
@@ -121,6 +123,7 @@ class Scored:
             yield {
                 **self.key,
                 **key._asdict(),
+                "num_neurons": self.num_neurons[key],
                 "num_samples": len(samples),
                 **{name: float(value) for name, value in interval.items()},
                 **reply_diagnostics(rows[key], samples),
@@ -138,7 +141,7 @@ class Scored:
                 yield {
                     **self.key,
                     "set_name": key.set_name,
-                    "num_neurons": key.num_neurons,
+                    "num_neurons": self.num_neurons[key],
                     **{"clean": clean, "chance": chance, "measurable": measurable},
                     **{"value": float(self.means[i]), "drop": float(drops[i])},
                     **{"interval_low": float(low[i]), "interval_high": float(high[i])},
@@ -154,11 +157,12 @@ class Scored:
         columns: dict[str, Any] = {name: [value] * self.values.size for name, value in self.key.items()}
         for name in ("sample_id", "cluster_id"):
             columns[name] = [sample[name] for sample in samples] * num_sets
-        for name in NeuronSet._fields:
+        for name in SetKey._fields:
             columns[name] = [value for key in self.sets for value in [getattr(key, name)] * num_samples]
+        columns["num_neurons"] = [count for key in self.sets for count in [self.num_neurons[key]] * num_samples]
         return columns | {"value": self.values.ravel()}
 
 
-def controls_of(sets: Sequence[NeuronSet], set_name: str, kind: str) -> list[int]:
+def controls_of(sets: Sequence[SetKey], set_name: str, kind: str) -> list[int]:
     """The places of a set's controls of one kind."""
     return [i for i, key in enumerate(sets) if key.control_of == set_name and key.control_kind == kind]

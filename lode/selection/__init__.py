@@ -29,9 +29,9 @@ from jaxtyping import Float, Int, Num
 
 from lode.engine.errors import UserError, unknown_name
 from lode.grouping import Grouping
+from lode.neurons import Pairs
 from lode.table._dense import dense, dense_lists, dense_shape
 
-Pairs = Int[np.ndarray, "_ 2"]  # (layer, neuron); sets of one call differ in length
 Set = tuple[Pairs, np.ndarray]
 Scores = Float[np.ndarray, "group layer neuron"]
 

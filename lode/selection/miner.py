@@ -22,7 +22,8 @@ from jaxtyping import Float
 
 from lode.engine.errors import UserError, unknown_name
 from lode.importance import METRICS
-from lode.selection import Pairs, Scores, as_pairs, check_ratio, num_asked, read, top
+from lode.neurons import Pairs
+from lode.selection import Scores, as_pairs, check_ratio, num_asked, read, top
 from lode.table._dense import dense
 
 MIN_GROUPS = 1

@@ -1,21 +1,22 @@
 """Stage 5a: the benchmark with no neuron, each set, and each control switched.
 
-One model load, one preparation and one encoder pass of every batch serve all sets. Under every set the likelihood of
-the gold answer is taken (content), and that of an end token after it (stopping): one pass. Greedy replies are written
-by the clean model, by the sets, and by the first `ablation.num_written` controls of each kind: a reply costs a pass a
-token. One more run, of the unmodified model with every medium blank, tells what the medium is worth to the task at all.
+One model load, one preparation and one encoder pass of every batch serve all sets; where a set has neurons within an
+encoder, it runs anew. Under every set the likelihood of the gold answer is taken (content), and that of an end token
+after it (stopping): one pass. Greedy replies are written by the clean model, by the sets, and by the first
+`ablation.num_written` controls of each kind: a reply costs a pass a token. One more run, of the unmodified model with
+every medium blank, tells what the medium is worth to the task at all.
 """
 
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -23,8 +24,9 @@ from tqdm import tqdm
 from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
-from lode.grouping import PROMPT, grouping_of
-from lode.intervention import SHAM, Intervention, from_config, switched
+from lode.grouping import grouping_of
+from lode.intervention import SHAM, Intervention, from_config
+from lode.intervention._acting import switched
 from lode.intervention._reference import check_donors, class_means, donors_of, token_means
 from lode.media import blanked
 from lode.model.adapter import Adapter
@@ -34,50 +36,25 @@ from lode.model.loading import load
 from lode.model.switching import Switch
 from lode.model.tower import encoders_once
 from lode.model.training_data import check_unseen
+from lode.neurons import NeuronSet, SetKey, sets_of
 from lode.scoring._diagnostics import begins
 from lode.table.dataset import DATASET
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
 from lode.table.predictions import PREDICTIONS
 
-SET_COLUMNS = ("set_name", "kind", "control_of", "control_kind", "control_draw")
+#: The model as it is, shown the samples as they are, and with every medium blank: sets without neurons.
+CLEAN, BLANKED = NeuronSet(SetKey("none", "clean")), NeuronSet(SetKey("blank", "blanked"))
 
 
-@dataclass(frozen=True)
-class NeuronSet:
-    """A set to switch: its key columns and its unique (layer, neuron) pairs."""
-
-    key: dict[str, Any]
-    neurons: np.ndarray
-
-    @property
-    def group(self) -> str:
-        """What the set, or the set that this control is matched to, serves; that of the union is the whole prompt."""
-        name = self.key["control_of"] or self.key["set_name"]
-        return PROMPT if name == "all" else name
-
-    def writes(self, num_written: int) -> bool:
-        """Whether it writes replies: what is no control does, and the first controls of each kind."""
-        return self.key["kind"] != "control" or self.key["control_draw"] < num_written
+def writes_replies(key: SetKey, num_written: int) -> bool:
+    """Whether a set writes replies: what is no control does, and the first controls of each kind."""
+    return key.kind != "control" or key.control_draw < num_written
 
 
-def no_neurons(set_name: str, kind: str) -> NeuronSet:
-    """A set for which no intervention takes place."""
-    return NeuronSet(dict(zip(SET_COLUMNS, (set_name, kind, "", "", -1), strict=True)), np.empty((0, 2), int))
-
-
-#: The model as it is, shown the samples as they are, and with every medium blank.
-CLEAN, BLANKED = no_neurons("none", "clean"), no_neurons("blank", "blanked")
-
-
-def neuron_sets(table: pa.Table) -> list[NeuronSet]:
-    """The unmodified model first, then every set of a neurons table in its order."""
-    rows: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
-    columns = [table[name].to_pylist() for name in (*SET_COLUMNS, "layer", "neuron")]
-    for *key, layer, neuron in zip(*columns, strict=True):
-        rows.setdefault(tuple(key), []).append((layer, neuron))
-    sets = [NeuronSet(dict(zip(SET_COLUMNS, key, strict=True)), np.array(sorted(set(n)))) for key, n in rows.items()]
-    return [CLEAN, *sets]
+def within_encoder(adapter: Adapter, neuron_set: NeuronSet) -> bool:
+    """Whether neurons of the set lie within an encoder, which must run anew for it."""
+    return any(name in adapter.sites and adapter.sites[name].in_encoder for name in neuron_set.places)
 
 
 def predictions(
@@ -91,8 +68,8 @@ def predictions(
         {
             "sample_id": sample["sample_id"],
             "cluster_id": sample["cluster_id"],
-            **neuron_set.key,
-            "num_neurons": len(neuron_set.neurons),
+            **neuron_set.key._asdict(),
+            "num_neurons": neuron_set.num_neurons,
             "gold": sample["answers"][0],
             "num_gold_tokens": len(batch.gold_ids[row]),
             "gold_log_likelihood": judgement.content[row],
@@ -142,20 +119,21 @@ def ablate_batch(
     def switch_of(neuron_set: NeuronSet) -> Switch:
         if neuron_set is CLEAN:  # an intervention on no neuron may still act: the others of none are all
             return untouched
-        act = SHAM if neuron_set.key["control_kind"] == "sham" else intervention
+        act = SHAM if neuron_set.key.control_kind == "sham" else intervention
 
         def switch(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
             some = means is not None and len(rows) < len(samples)
             part = [layer[list(rows)] for layer in means or ()] if some else means
             codes = intervention.compared.codes_of(tokens, [samples[row] for row in rows])
-            return switched(adapter, act, neuron_set.neurons, neuron_set.group, codes, part)
+            return switched(adapter, act, neuron_set.places, neuron_set.group, codes, part)
 
         return switch
 
-    with encoders_once(adapter):
-        for neuron_set in sets:
-            writes = neuron_set.writes(num_written)
-            yield predictions(adapter, batch, neuron_set, switch_of(neuron_set), max_new_tokens, writes)
+    for anew, some in groupby(sets, partial(within_encoder, adapter)):
+        with nullcontext() if anew else encoders_once(adapter):
+            for neuron_set in some:
+                writes = writes_replies(neuron_set.key, num_written)
+                yield predictions(adapter, batch, neuron_set, switch_of(neuron_set), max_new_tokens, writes)
 
 
 @torch.inference_mode()
@@ -186,7 +164,7 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
             f"{cfg.dataset.name}: shard {shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
             "'test' samples; use fewer shards (ablation.shards) or more samples"
         )
-    sets = neuron_sets(read_table(cfg.io["neurons"], NEURONS))
+    sets = [CLEAN, *sets_of(read_table(cfg.io["neurons"], NEURONS))]
     grouping = grouping_of(cfg.grouping)
     intervention = from_config(cfg.intervention, grouping)
     if "class_means" in intervention.needs:

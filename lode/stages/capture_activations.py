@@ -18,5 +18,6 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     grouping, options = grouping_of(cfg.grouping), cfg.capture
     kept = recording(adapter, grouping, options.attention, options.normalisation, options.num_bins, options.hidden_site)
     batch_size = record(adapter, samples, options.batch_size, [kept], grouping, title=cfg.dataset.name)
-    facts = {**made_by, "num_samples": len(samples), **kept.facts(), "batch_size": batch_size}
+    dead = {site.name: list(site.dead) for site in adapter.sites.values() if site.dead}
+    facts = {**made_by, "dead_layers": dead, "num_samples": len(samples), **kept.facts(), "batch_size": batch_size}
     write_table(cfg.io["statistics"], TABLE, kept.columns(), facts)

@@ -22,8 +22,9 @@ from jaxtyping import Float
 from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
+from lode.neurons import SetKey
 from lode.scoring import UNITS
-from lode.scoring._predictions import CONSTANT, NeuronSet, by_set, constant_replies, matched_samples, order
+from lode.scoring._predictions import CONSTANT, by_set, constant_replies, matched_samples, order
 from lode.scoring._scored import Scored
 from lode.table.dataset import DATASET
 from lode.table.effects import EFFECTS
@@ -51,7 +52,7 @@ def outcomes(names: Sequence[str]) -> list[Outcome]:
     return [Outcome(name, roles.get(name, "beside"), import_module(f"lode.scoring.{name}")) for name in listed]
 
 
-def scored_sets(rows: Mapping[NeuronSet, Sequence[Row]], column: str, origin: str) -> list[NeuronSet]:
+def scored_sets(rows: Mapping[SetKey, Sequence[Row]], column: str, origin: str) -> list[SetKey]:
     """The sets that have what a score needs, in order: those that wrote replies, or all.
 
     Raises:
@@ -68,7 +69,7 @@ def scored_sets(rows: Mapping[NeuronSet, Sequence[Row]], column: str, origin: st
 
 
 def score_sets(
-    plugin: Any, rows: Mapping[NeuronSet, Sequence[Row]], samples: Sequence[Row]
+    plugin: Any, rows: Mapping[SetKey, Sequence[Row]], samples: Sequence[Row]
 ) -> Float[np.ndarray, "neuron_set sample"]:
     """Apply one score to sets; what is equal for one sample is scored once.
 
@@ -149,12 +150,13 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     clusters = np.array([sample["cluster_id"] for sample in samples])
     if len(set(clusters.tolist())) < 2:
         raise UserError(f"{origin}: one cluster; expected at least two, as an interval needs variation")
+    num_neurons = {key: of_set[0]["num_neurons"] for key, of_set in rows.items()}
     scored = []
     for outcome in outcomes(names):
         sets = scored_sets(rows, outcome.plugin.COLUMN, origin)
         values = score_sets(outcome.plugin, {key: rows[key] for key in sets}, samples)
         key = {"dataset": cfg.dataset.name, "score_name": outcome.name, "outcome": outcome.role}
-        scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters))
+        scored.append(Scored({**key, "unit": outcome.plugin.UNIT}, sets, values, clusters, num_neurons))
     write_table(cfg.io["scores"], SCORES, [row for of in scored for row in of.score_rows(rows, samples)], made_by)
     write_table(cfg.io["effects"], EFFECTS, [row for of in scored for row in of.effect_rows()], made_by)
     parts = [of.sample_columns(samples) for of in scored]

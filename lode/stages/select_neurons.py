@@ -14,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from lode.config import SelectionSection, StepConfig
-from lode.control import Pairs, Selected, magnitude, magnitude_ratios
+from lode.control import Selected, magnitude, magnitude_ratios
 from lode.engine.errors import UserError
 from lode.engine.tables import write_table
 from lode.grouping import grouping_of
+from lode.neurons import ALL, Pairs, SetKey
 from lode.selection import Set, num_asked, taking_part
+from lode.table._dense import site_of
 from lode.table._reading import read_importance
 from lode.table.neurons import NEURONS
 
@@ -39,28 +41,26 @@ def choose(
     """The sets that the selection plug-in finds in a table, and their union."""
     plugin = import_module(f"lode.selection.{selection.plugin}")
     sets = plugin.select_neurons(table, groups, ratio, seed, **selection.options)
-    return {**sets, "all": union(list(sets.values()))}
+    return {**sets, ALL: union(list(sets.values()))}
 
 
-def rows(name: str, pairs: Pairs, scores: np.ndarray) -> pa.Table:
+def rows(site: str, name: str, pairs: Pairs, scores: np.ndarray) -> pa.Table:
     """A set of the method as rows of the neurons table."""
-    key = {"set_name": name, "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
-    return _table(key, name, pairs, scores, np.arange(len(pairs)))
+    return _table(site, SetKey(name, "method"), name, pairs, scores, np.arange(len(pairs)))
 
 
-def control_rows(name: str, kind: str, draw: int, pairs: Pairs) -> pa.Table:
+def control_rows(site: str, name: str, kind: str, draw: int, pairs: Pairs) -> pa.Table:
     """A control of the set `name` as rows of the neurons table."""
-    own = f"{name}_{kind}_{draw:02d}"
-    key = {"set_name": own, "kind": "control", "control_of": name, "control_kind": kind, "control_draw": draw}
-    return _table(key, name, pairs, np.full(len(pairs), np.nan), np.full(len(pairs), -1))
+    key = SetKey(f"{name}_{kind}_{draw:02d}", "control", name, kind, draw)
+    return _table(site, key, name, pairs, np.full(len(pairs), np.nan), np.full(len(pairs), -1))
 
 
 def _pairs(sets: dict[str, Set]) -> dict[str, Pairs]:
     return {name: pairs for name, (pairs, _) in sets.items()}
 
 
-def _table(key: dict[str, Any], group: str, pairs: Pairs, scores: np.ndarray, ranks: np.ndarray) -> pa.Table:
-    names = {**key, "group": group}
+def _table(site: str, key: SetKey, group: str, pairs: Pairs, scores: np.ndarray, ranks: np.ndarray) -> pa.Table:
+    names = {**key._asdict(), "site": site, "group": group}
     columns: dict[str, Any] = {column: [value] * len(pairs) for column, value in names.items()}
     columns |= {"layer": pairs[:, 0], "neuron": pairs[:, 1], "score": scores, "rank": ranks}
     return pa.table(columns, schema=NEURONS.schema)
@@ -81,15 +81,15 @@ def with_controls(
     }
     parts: list[pa.Table] = []
     alike: dict[str, dict[str, dict[str, Any]]] = {"shared_frac": {}, "num_different": {}, "magnitude_ratios": {}}
-    values = magnitude(selected.table)
+    values, site = magnitude(selected.table), site_of(selected.table)
     for name, (pairs, scores) in sets.items():
-        parts.append(rows(name, pairs, scores))
+        parts.append(rows(site, name, pairs, scores))
         own = set(map(tuple, pairs.tolist()))
         for kind, draws in drawn.items():
             matched = [draw[name] for draw in draws if name in draw]
             members = [set(map(tuple, control.tolist())) for control in matched]
             assert all(len(found) == len(control) == len(own) for found, control in zip(members, matched, strict=True))
-            parts += [control_rows(name, kind, draw, control) for draw, control in enumerate(matched)]
+            parts += [control_rows(site, name, kind, draw, control) for draw, control in enumerate(matched)]
             if members and own:
                 shared = float(np.mean([len(own & found) / len(own) for found in members]))
                 alike["shared_frac"].setdefault(kind, {})[name] = shared
@@ -108,7 +108,7 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     unique = _pairs(sets)
     selected = Selected(unique, table, tuple(groups), selection.ratio, lambda *given: _pairs(again(*given)))
     num_total = math.prod(selected.shape)
-    if not len(unique["all"]):
+    if not len(unique[ALL]):
         raise UserError(
             f"ratio {selection.ratio} of {num_total} neurons selects none in {len(groups)} groups; take a larger ratio"
         )

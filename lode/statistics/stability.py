@@ -16,7 +16,8 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 
 from lode.engine.errors import UserError
-from lode.selection import Pairs, Scores
+from lode.neurons import Pairs
+from lode.selection import Scores
 
 
 def nested(shard_sizes: Sequence[int], num_samples: Sequence[int]) -> dict[int, int]:

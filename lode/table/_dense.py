@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lode.engine.errors import UserError, unknown_name
-from lode.table._neuron import LM_GATE
+from lode.neurons import LM_GATE
 
 
 def neuron_columns(
@@ -41,6 +41,21 @@ def of_site(table: pa.Table, site: str) -> pa.Table:
     return table if len(sites) == 1 else table.filter(pc.equal(table["site"], site))
 
 
+def site_of(table: pa.Table) -> str:
+    """The one site that a table is of; a table without rows is of the language model's gate.
+
+    Raises:
+        UserError: it is of several.
+    """
+    sites = table["site"].unique().to_pylist()
+    if len(sites) > 1:
+        raise UserError(
+            f"a table of the sites {', '.join(sites)}: expected one site, as widths differ; take the rows of one, "
+            f"`of_site(table, {sites[0]!r})`"
+        )
+    return sites[0] if sites else LM_GATE
+
+
 def dense(table: pa.Table, columns: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
     """Read columns of a dense table back as one array.
 
@@ -64,12 +79,7 @@ def dense_shape(table: pa.Table) -> tuple[tuple[str, ...], tuple[int, int, int]]
     Raises:
         UserError: it is of several sites, or rows are missing, or in another order.
     """
-    sites = table["site"].unique().to_pylist()
-    if len(sites) > 1:
-        raise UserError(
-            f"a table of the sites {', '.join(sites)}: expected one site, as widths differ; take the rows of one, "
-            f"`of_site(table, {sites[0]!r})`"
-        )
+    site_of(table)
     groups = tuple(table["group"].unique().to_pylist())
     num_layers = int(np.max(table["layer"].to_numpy())) + 1 if table.num_rows else 0
     num_neurons = int(np.max(table["neuron"].to_numpy())) + 1 if table.num_rows else 0

@@ -4,12 +4,9 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 
-#: The gate of the language model's feed-forward layers.
-LM_GATE = "lm_gate"
-
-SITE = field("site", pa.string(), "name", "where the value is read: `lm_gate`, the language model's gate")
+SITE = field("site", pa.string(), "name", "where in the model the neuron is (`sites` of the model's YAML)")
 GROUP = field("group", pa.string(), "name", "group of the tokens")
-LAYER = field("layer", pa.int16(), "index", "language-model layer, 0 is nearest the input")
+LAYER = field("layer", pa.int16(), "index", "layer of the site, 0 is nearest the input")
 NEURON = field("neuron", pa.int32(), "index", "position in the layer's feed-forward intermediate vector")
 #: The keys of a dense table.
 KEYS = (SITE, GROUP, LAYER, NEURON)

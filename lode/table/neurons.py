@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.table._neuron import GROUP, LAYER, NEURON
+from lode.table._neuron import KEYS
 from lode.table._neuron_set import NEURON_SET
 from lode.table._run import MODEL, SELECTION
 
@@ -13,9 +13,7 @@ NEURONS = Table(
     pa.schema(
         [
             *NEURON_SET,
-            GROUP,
-            LAYER,
-            NEURON,
+            *KEYS,
             field("score", pa.float64(), "importance", "what the selection ranked by, NaN for a control"),
             field("rank", pa.int32(), "rank", "0 is the best of its set, -1 for a control"),
         ]

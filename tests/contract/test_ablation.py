@@ -13,14 +13,16 @@ from PIL import Image
 
 from lode.dataset import BY_LETTER
 from lode.engine.tables import read_table, write_table
-from lode.intervention import SHAM, switched
+from lode.intervention import SHAM
+from lode.intervention._acting import switched
 from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.answering import Reply, generate, judge, judge_gold, option_tokens, prepare_batch, write
 from lode.model.encoding import encode
 from lode.model.switching import Switch
+from lode.neurons import NeuronSet, SetKey, at_gate
 from lode.scoring._diagnostics import begins
-from lode.stages.benchmark_ablation import CLEAN, SET_COLUMNS, NeuronSet, ablate_batch, blanked_batch, untouched
+from lode.stages.benchmark_ablation import CLEAN, ablate_batch, blanked_batch, untouched
 from lode.table.predictions import PREDICTIONS
 from tests.plain_answers import MAX_NEW_TOKENS, PROMPTS, gold_tokens, plain_reply, slow_end, slow_likelihood
 from tests.switching import INTERVENTIONS, donors, intervention
@@ -70,7 +72,7 @@ def test_replies_equal_plain_generation(
 
     def switch(tokens: torch.Tensor, rows: Sequence[int]) -> Any:
         part = None if others is None else [layer[list(rows)] for layer in others]
-        return switched(tiny, made, neurons, "image", tokens, part)
+        return switched(tiny, made, at_gate(neurons), "image", tokens, part)
 
     with torch.inference_mode():
         batch = prepare_batch(tiny, shown)
@@ -142,8 +144,7 @@ def test_a_lost_end_token_is_no_lost_content(tiny: Adapter, samples: list[dict[s
 
 def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
-    key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
-    sets = [CLEAN, NeuronSet(key, everything)]
+    sets = [CLEAN, NeuronSet(SetKey("image", "method"), at_gate(everything))]
     clean, switched = ablate_batch(tiny, samples, sets, intervention(tiny, "zero"), MAX_NEW_TOKENS)
     ends = [tiny.processor.tokenizer.eos_token_id]
     for sample, row in zip(samples, clean, strict=True):
@@ -177,16 +178,16 @@ def test_rows_of_clean_and_switched(tiny: Adapter, samples: list[dict[str, Any]]
 
 def test_only_the_first_controls_write_replies(tiny: Adapter, samples: list[dict[str, Any]]) -> None:
     """The likelihoods are taken of all, and are the same with and without a reply."""
-    some = np.array([(0, 3), (1, 5)])
+    some = at_gate([(0, 3), (1, 5)])
     keys = [("image", "method", "", "", -1)]
     keys += [(f"image_{kind}_{i:02d}", "control", "image", kind, i) for kind in ("uniform", "sham") for i in range(3)]
-    sets = [CLEAN, *(NeuronSet(dict(zip(SET_COLUMNS, key, strict=True)), some) for key in keys)]
+    sets = [CLEAN, *(NeuronSet(SetKey(*key), some) for key in keys)]
     zero = intervention(tiny, "zero")
     few = list(ablate_batch(tiny, samples, sets, zero, MAX_NEW_TOKENS, num_written=2))
     every = list(ablate_batch(tiny, samples, sets, zero, MAX_NEW_TOKENS))
     wrote = ("reply", "begins_with_answer", "num_reply_tokens", "truncated")
     for neuron_set, rows, full in zip(sets, few, every, strict=True):
-        silent = neuron_set.key["control_draw"] == 2
+        silent = neuron_set.key.control_draw == 2
         for row, whole in zip(rows, full, strict=True):
             assert row == ({name: value for name, value in whole.items() if name not in wrote} if silent else whole)
 
@@ -195,7 +196,7 @@ def test_sham_changes_nothing_bit_for_bit(tiny: Adapter, samples: list[dict[str,
     """Whatever the intervention of the experiment; the set itself is changed by it."""
     everything = np.array([(layer, neuron) for layer in range(NUM_LAYERS) for neuron in range(NUM_NEURONS)])
     keys = [("image", "method", "", "", -1), ("image_sham_00", "control", "image", "sham", 0)]
-    sets = [NeuronSet(dict(zip(SET_COLUMNS, key, strict=True)), everything) for key in keys]
+    sets = [NeuronSet(SetKey(*key), at_gate(everything)) for key in keys]
     clean, switched, sham = ablate_batch(tiny, samples, [CLEAN, *sets], intervention(tiny, "zero"), MAX_NEW_TOKENS)
     said = ("reply", "gold_log_likelihood", "end_log_likelihood", "num_reply_tokens", "truncated")
     assert [[row[name] for name in said] for row in sham] == [[row[name] for name in said] for row in clean]
@@ -251,8 +252,7 @@ def test_likelihood_of_each_option(tiny: Adapter) -> None:
 
 def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> None:
     """Nulls and lists of different lengths in one column."""
-    key = dict(zip(SET_COLUMNS, ("image", "method", "", "", -1), strict=True))
-    sets = [CLEAN, NeuronSet(key, np.array([(0, n) for n in range(NUM_NEURONS)]))]
+    sets = [CLEAN, NeuronSet(SetKey("image", "method"), at_gate((0, n) for n in range(NUM_NEURONS)))]
     both = list(ablate_batch(tiny, [SPELT, LONG], sets, intervention(tiny, "zero"), 2))
     write_table(tmp_path / "p.parquet", PREDICTIONS, [row for rows in both for row in rows], {})
     clean, none, switched, again_none = read_table(tmp_path / "p.parquet", PREDICTIONS)["choice_log_likelihoods"]
@@ -275,7 +275,7 @@ def test_the_blank_run_shows_black_images(tiny: Adapter, samples: list[dict[str,
     shown = [sample for sample in samples if sample["media"]]
     assert [row["sample_id"] for row in rows] == [sample["sample_id"] for sample in shown]
     for row, sample in zip(rows, shown, strict=True):
-        assert [row[name] for name in (*SET_COLUMNS, "num_neurons")] == ["blank", "blanked", "", "", -1, 0]
+        assert [row[name] for name in (*SetKey._fields, "num_neurons")] == ["blank", "blanked", "", "", -1, 0]
         reply = (row["reply"], row["num_reply_tokens"], row["truncated"])
         assert reply == plain_reply(tiny, black(sample))
         assert row["gold_log_likelihood"] == pytest.approx(slow_likelihood(tiny, black(sample)), rel=1e-4, abs=1e-4)

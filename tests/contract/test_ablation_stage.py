@@ -11,8 +11,8 @@ from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.grouping.modality import GROUPS
 from lode.model.adapter import Adapter
+from lode.neurons import SetKey
 from lode.stages import benchmark_ablation
-from lode.stages.benchmark_ablation import SET_COLUMNS, neuron_sets
 from lode.study import compose, restrict
 from lode.table._dense import neuron_columns
 from lode.table.dataset import DATASET
@@ -32,18 +32,10 @@ def neurons_table() -> list[dict[str, Any]]:
     keys = [("image", "method", "", "", -1), control, ("all", "method", "", "", -1)]
     places = [[(2, 7), (0, 3)], [(2, 1), (0, 9)], [(0, 3), (2, 7), (0, 3)]]
     return [
-        {**dict(zip(SET_COLUMNS, key, strict=True)), "group": "image", "layer": layer, "neuron": neuron,
+        {**SetKey(*key)._asdict(), "site": "lm_gate", "group": "image", "layer": layer, "neuron": neuron,
          "score": 1.0, "rank": 0}
         for key, pairs in zip(keys, places, strict=True) for layer, neuron in pairs
     ]  # fmt: skip
-
-
-def test_sets_of_a_table() -> None:
-    sets = neuron_sets(pa.Table.from_pylist(neurons_table(), NEURONS.schema))
-    assert [s.key["set_name"] for s in sets] == ["none", "image", "image_uniform_00", "all"]
-    assert [s.neurons.tolist() for s in sets] == [[], [[0, 3], [2, 7]], [[0, 9], [2, 1]], [[0, 3], [2, 7]]]
-    assert tuple(sets[2].key) == SET_COLUMNS
-    assert tuple(sets[2].key.values()) == ("image_uniform_00", "control", "image", "uniform", 0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])

@@ -154,8 +154,8 @@ def test_the_model_stays_as_it_was(tiny: Adapter) -> None:
 
     before = logits()
     columns(tiny, RECORDS, 4)
-    assert not any(module._forward_hooks for module in tiny.activation)
-    assert not any(module._forward_pre_hooks for module in tiny.down_proj)
+    assert not any(module._forward_hooks for module in tiny.gate.activation)
+    assert not any(module._forward_pre_hooks for module in tiny.gate.reader)
     assert all(not p.requires_grad and p.grad is None for p in tiny.model.parameters())
     assert torch.equal(logits(), before)
 

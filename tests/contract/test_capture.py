@@ -83,7 +83,7 @@ def by_hand(adapter: Adapter, sample: dict[str, Any], causal: bool) -> tuple[Ten
             heads.append(products.softmax(-1))
         attention.append(torch.stack(heads).mean(0))
 
-    hooks = [m.register_forward_hook(lambda *call: activations.append(call[2][0])) for m in adapter.activation]
+    hooks = [m.register_forward_hook(lambda *call: activations.append(call[2][0])) for m in adapter.gate.activation]
     hooks += [m.register_forward_pre_hook(see_attention, with_kwargs=True) for m in adapter.attention]
     adapter.model(**batch.inputs, use_cache=False)
     for hook in hooks:
@@ -119,7 +119,7 @@ def hidden_by_hand(adapter: Adapter, sample: dict[str, Any]) -> Tensor:
     """gate * up of every layer (layer, token, neuron), from the weights: down_proj is not looked at."""
     hidden: list[Tensor] = []
     gates: list[Tensor] = []
-    hooks = [m.register_forward_hook(lambda *call: gates.append(call[2][0])) for m in adapter.activation]
+    hooks = [m.register_forward_hook(lambda *call: gates.append(call[2][0])) for m in adapter.gate.activation]
     layers = adapter.model.model.language_model.layers
     hooks += [
         layer.mlp.up_proj.register_forward_hook(lambda *call: hidden.append(gates[-1] * call[2][0])) for layer in layers
@@ -160,7 +160,7 @@ def test_histograms_count_the_samples_that_hold_the_modality(tiny: Adapter) -> N
 def test_down_norm_is_that_of_the_columns(tiny: Adapter) -> None:
     table = columns(tiny, RECORDS[:1], 1, "reference")
     norms = table["down_norm"].reshape(len(MODALITIES), NUM_LAYERS, -1)
-    for layer, module in enumerate(tiny.down_proj):
+    for layer, module in enumerate(tiny.gate.reader):
         for neuron in (0, 7, 47):
             expected = np.sqrt((module.weight.detach().double().numpy()[:, neuron] ** 2).sum())
             np.testing.assert_allclose(norms[:, layer, neuron], expected, rtol=1e-6)
@@ -171,7 +171,7 @@ def test_what_is_not_asked_for_is_left_out(tiny: Adapter) -> None:
     assert full.keys() - usual.keys() == {"histogram", "hidden_abs_sum"}
     for name, values in usual.items():
         np.testing.assert_array_equal(values, full[name], err_msg=name)
-    assert not any(module._forward_pre_hooks for module in tiny.down_proj)
+    assert not any(module._forward_pre_hooks for module in tiny.gate.reader)
 
 
 @pytest.mark.parametrize("kind", ["rank", "zscore", "robust", "none"])
@@ -296,7 +296,7 @@ def test_capture_leaves_the_model_as_it_was(tiny: Adapter) -> None:
     before, implementation = logits(), tiny.attention[0].config._attn_implementation
     capture(tiny, RECORDS, 4, "reference")
     assert tiny.attention[0].config._attn_implementation == implementation
-    assert not any(module._forward_hooks for module in tiny.activation)
+    assert not any(module._forward_hooks for module in tiny.gate.activation)
     assert torch.equal(logits(), before)
 
 

@@ -25,8 +25,9 @@ from lode.model.head import last_positions
 from lode.model.loading import load, prove
 from lode.model.opening import open_model
 from lode.model.tokens import TOKEN_KINDS
+from lode.neurons import NeuronSet, SetKey, at_gate
 from lode.recording._totals import home_of
-from lode.stages.benchmark_ablation import CLEAN, NeuronSet, ablate_batch
+from lode.stages.benchmark_ablation import CLEAN, ablate_batch
 from lode.study import compose
 from tests.families import load_family, save
 from tests.pretend_devices import spread
@@ -36,8 +37,7 @@ from tests.tiny_model import NUM_LAYERS, RECORDS, load_tiny, model_config
 
 MODALITIES = tuple(GROUPS)
 
-KEY = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
-SETS = [CLEAN, NeuronSet(KEY, np.array([(0, 3), (0, 9), (1, 4), (2, 7)]))]
+SETS = [CLEAN, NeuronSet(SetKey("image", "method"), at_gate([(0, 3), (0, 9), (1, 4), (2, 7)]))]
 WITH_IMAGE = [sample for sample in RECORDS if sample["media"]]
 PLACES = [torch.device("cpu", index) for index in range(NUM_LAYERS)]
 
@@ -52,7 +52,7 @@ def recorded(adapter: Adapter) -> Iterator[list[Tensor]]:
     """The activations of the first sample, layer by layer."""
     seen: list[Tensor] = []
     with ExitStack() as stack:
-        for module in adapter.activation:
+        for module in adapter.gate.activation:
             stack.callback(module.register_forward_hook(lambda *call: seen.append(call[2][0])).remove)
         yield seen
 
@@ -109,14 +109,14 @@ def test_the_proof_of_layers_on_several_devices(tiny: Adapter) -> None:
 def test_pretended_devices_are_kept_apart(tiny: Adapter) -> None:
     """Otherwise the tests above would say nothing."""
     with spread(tiny, tiny.model.model.language_model.layers, PLACES):
-        one, other = (module.weight for module in tiny.down_proj[:2])
+        one, other = (module.weight for module in tiny.gate.reader[:2])
         assert (one.device, other.device) == (PLACES[0], PLACES[1])
         with pytest.raises(AssertionError, match=r"mixes \['cpu:0', 'cpu:1'\]"):
             one + other
         with pytest.raises(AssertionError, match="mixes"):
             one[:, torch.tensor([3], device=PLACES[1])]
         assert (one + other.to(one.device)).device == PLACES[0]
-    assert tiny.down_proj[1].weight.device == torch.device("cpu")
+    assert tiny.gate.reader[1].weight.device == torch.device("cpu")
 
 
 def test_the_hooks_of_accelerate(tiny: Adapter) -> None:
@@ -127,7 +127,7 @@ def test_the_hooks_of_accelerate(tiny: Adapter) -> None:
     parts = {**dict.fromkeys((*others, "model.language_model.rotary_emb"), "cpu"), **layers}
     dispatch_model(model, parts, main_device="cpu", force_hooks=True)
     hooked = find_parts(tiny.config, model, tiny.processor)
-    assert "_hf_hook" in vars(hooked.down_proj[0])
+    assert "_hf_hook" in vars(hooked.gate.reader[0])
     prove(hooked)
     assert_equal_columns(capture(hooked, RECORDS, 3, "causal").columns(), capture(tiny, RECORDS, 3, "causal").columns())
     rows = list(ablate_batch(hooked, RECORDS, SETS, intervention(tiny, "minimum"), 6))

@@ -1,6 +1,7 @@
 """Every family of models, by the YAML of its hub model: parts, tokens, attention, interventions, batches.
 
-Loading proves the adapter (`lode.model.loading.prove`): hooks, a probe neuron, media. The rest is here.
+Loading proves the adapter (`lode.model.loading.prove`): hooks, a neuron of every layer of every site, which layers are
+alive, media. The rest is here.
 """
 
 import copy
@@ -18,21 +19,48 @@ from torch import Tensor, nn
 
 from lode.engine.errors import UserError
 from lode.engine.paths import is_local
+from lode.intervention import Intervention
+from lode.intervention._acting import switched
 from lode.media import encode_audio, encode_image, encode_video
 from lode.model.adapter import Adapter
 from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.attention import Attention, head_mean_attention, observed
 from lode.model.encoding import chat, decode_media, encode, sampling_of
+from lode.model.loading import prove
 from lode.model.probe import FeatureCount
 from lode.model.tokens import TOKEN_KINDS
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
+from lode.neurons import LM_GATE, at_gate, unique_pairs
 from lode.study import STUDY, compose
 from tests.families import BUILDERS, load_family, save
 from tests.families.parts import NUM_LAYERS, NUM_NEURONS
 from tests.recorded import attribute, capture
 
+#: By hooks, at every site.
+ZERO = Intervention(lambda view: torch.zeros_like(view.chosen))
+
 PROMPTS = ("what?", "which of them is the longer one?", "and is this it?")
+
+#: Layers, neurons in each, and dead layers of every site but the language model's gate.
+TOWER, PROJECTOR = (2, 24, ()), (1, 32, ())
+SITES: dict[str, dict[str, tuple[int, int, tuple[int, ...]]]] = {
+    "audio_flamingo_3": {"audio_tower": TOWER, "projector": PROJECTOR},
+    "gemma3_4b": {"vision_tower": TOWER},
+    "idefics3_8b": {"vision_tower": TOWER},
+    "instructblip_vicuna_7b": {"vision_tower": TOWER, "qformer_text": (2, 24, (1,)), "qformer_query": TOWER},
+    "internvl3_8b": {"vision_tower": TOWER, "projector": PROJECTOR},
+    "llava_1_5_7b": {"vision_tower": (2, 24, (1,)), "projector": PROJECTOR},
+    "llava_next_vicuna_7b": {"vision_tower": (2, 24, (1,)), "projector": PROJECTOR},
+    "llava_onevision_7b": {"vision_tower": TOWER, "projector": PROJECTOR},
+    "pixtral_12b": {"vision_tower": TOWER, "projector": PROJECTOR},
+    "qwen2_5_omni_7b": {"vision_tower": TOWER, "projector": (1, 64, ()), "audio_tower": TOWER},
+    "qwen2_5_vl_7b": {"vision_tower": TOWER, "projector": (1, 64, ())},
+    "qwen2_audio_7b": {"audio_tower": TOWER},
+    "qwen2_vl_2b": {"vision_tower": (2, 32, ()), "projector": (1, 64, ())},
+    "qwen2_vl_7b": {"vision_tower": (2, 32, ()), "projector": (1, 64, ())},
+    "qwen3_vl_8b": {"vision_tower": TOWER, "projector": (2, 64, ())},
+}
 
 #: Models that take only videos of one length in a batch.
 ONE_LENGTH = {"llava_onevision_7b"}
@@ -104,6 +132,47 @@ def test_parts_are_found(family: Adapter) -> None:
     assert (family.num_layers, family.num_neurons) == (NUM_LAYERS, NUM_NEURONS)
     assert set(family.towers) == set(family.config.media_tokens)
     assert family.processor.tokenizer.padding_side == "left"
+
+
+def test_sites_are_proved_and_dead_layers_known(family: Adapter, name: str) -> None:
+    """A class of models of which the last layer of a branch is not read says so; all other layers move a logit."""
+    found = {
+        site.name: (site.num_layers, *set(site.widths), site.dead)
+        for site in family.sites.values()
+        if site.name != LM_GATE
+    }
+    assert found == SITES[name]
+    assert (family.gate.dead, family.gate.has_tokens, family.gate.in_encoder) == ((), True, False)
+    assert not any(site.has_tokens for site in family.sites.values() if site.name != LM_GATE)
+
+
+def test_every_site_switches(family: Adapter, samples: list[dict[str, Any]]) -> None:
+    """Half the neurons of the first layer, in weights, and by a hook: bit for bit the same, and not nothing."""
+    for name, site in family.sites.items():
+        pairs = unique_pairs((0, neuron) for neuron in range(0, site.widths[0], 2))
+        for sample in samples[::2]:
+            inputs, codes = encode(family, [sample]).inputs, encode(family, [sample]).token_kind
+            before = logits(family, inputs)
+            with zeroed_columns(family, {name: pairs}):
+                baked = logits(family, inputs)
+            with switched(family, ZERO, {name: pairs}, "prompt", codes):
+                hooked = logits(family, inputs)
+            assert torch.equal(baked, hooked), name
+            assert torch.equal(logits(family, inputs), before), name
+            if not torch.equal(baked, before):
+                break
+        else:
+            pytest.fail(f"no sample moves at {name}")
+
+
+def test_dead_layers_are_refused(family: Adapter) -> None:
+    """By a switch; not by the proof, which finds them again."""
+    assert prove(family).sites == family.sites
+    for name, site in family.sites.items():
+        for layer in site.dead:
+            off = zeroed_columns(family, {name: unique_pairs([(layer, 0)])})
+            with pytest.raises(UserError, match=f"of layer {layer} at site {name}: all neurons of that layer"), off:
+                raise AssertionError("neurons are switched")
 
 
 def test_what_each_token_is(family: Adapter, samples: list[dict[str, Any]]) -> None:
@@ -265,8 +334,8 @@ def test_zero_is_a_zero_activation(family: Adapter, samples: list[dict[str, Any]
     inputs = encode(family, samples[-1:]).inputs
     before, weights = logits(family, inputs), copy.deepcopy(family.model.state_dict())
     neurons = [(0, 3), (0, 40), (1, 7)]
-    with zeroed_columns(family, neurons):
-        switched = logits(family, inputs)
+    with zeroed_columns(family, at_gate(neurons)):
+        during = logits(family, inputs)
 
     def silence(layer: int) -> Any:
         kept = torch.ones(NUM_NEURONS)
@@ -274,10 +343,10 @@ def test_zero_is_a_zero_activation(family: Adapter, samples: list[dict[str, Any]
         return lambda _module, _inputs, output: output * kept
 
     with ExitStack() as stack:
-        for layer, module in enumerate(family.activation):
+        for layer, module in enumerate(family.gate.activation):
             stack.callback(module.register_forward_hook(silence(layer)).remove)
-        torch.testing.assert_close(switched, logits(family, inputs), rtol=1e-4, atol=1e-4)
-    assert not torch.equal(switched, before)
+        torch.testing.assert_close(during, logits(family, inputs), rtol=1e-4, atol=1e-4)
+    assert not torch.equal(during, before)
     assert torch.equal(logits(family, inputs), before)
     assert all(torch.equal(value, weights[name]) for name, value in family.model.state_dict().items())
 

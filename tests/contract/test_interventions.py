@@ -13,11 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lode.intervention import SHAM, Site, acted_on, switched
+from lode.intervention import SHAM, View
+from lode.intervention._acting import acted_on, switched
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_replies, append_tokens, encode
 from lode.model.tokens import REPLY, TOKEN_KINDS
 from lode.model.weights import zeroed_columns
+from lode.neurons import at_gate
 from tests.switching import INTERVENTIONS, donors, intervention, on
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, record
 
@@ -45,7 +47,7 @@ def logits(adapter: Adapter, inputs: dict[str, Tensor]) -> Tensor:
 def gate(adapter: Adapter, layer: int) -> Iterator[list[Tensor]]:
     """What comes after an intervention at the gate site of a layer, pass by pass."""
     seen: list[Tensor] = []
-    handle = adapter.activation[layer].register_forward_hook(lambda *call: seen.append(call[2].clone()))
+    handle = adapter.gate.activation[layer].register_forward_hook(lambda *call: seen.append(call[2].clone()))
     try:
         yield seen
     finally:
@@ -63,7 +65,7 @@ def test_leaving_restores_bit_for_bit(tiny: Adapter, batch: Batch, name: str, sw
 
     def check() -> None:
         assert all(torch.equal(value, weights[key]) for key, value in tiny.model.state_dict().items())
-        assert not any(module._forward_hooks for module in tiny.activation)
+        assert not any(module._forward_hooks for module in tiny.gate.activation)
         assert torch.equal(logits(tiny, batch.inputs), before)
 
     with on(tiny, made, SOME, SAMPLES, batch):
@@ -106,7 +108,7 @@ def test_a_batch_is_its_samples_one_by_one(tiny: Adapter, batch: Batch, name: st
     for row, sample in enumerate(SAMPLES):
         alone = encode(tiny, [sample])
         part = None if means is None else [layer[[row]] for layer in means]
-        with switched(tiny, made, SOME, "text", alone.token_kind, part):
+        with switched(tiny, made, at_gate(SOME), "text", alone.token_kind, part):
             torch.testing.assert_close(logits(tiny, alone.inputs)[0, -1], together[row], rtol=1e-4, atol=1e-4)
 
 
@@ -115,7 +117,7 @@ def test_sham_of_every_intervention(tiny: Adapter, batch: Batch, name: str) -> N
     """A hook that multiplies by 1, on every neuron."""
     before = logits(tiny, batch.inputs)
     means = donors(tiny, intervention(tiny, name), SAMPLES)
-    with switched(tiny, SHAM, ALL, "image", batch.token_kind, means):
+    with switched(tiny, SHAM, at_gate(ALL), "image", batch.token_kind, means):
         assert torch.equal(logits(tiny, batch.inputs), before)
 
 
@@ -144,7 +146,7 @@ def test_only_the_tokens_asked_for_change(
     made = intervention(tiny, name, f"intervention.tokens={tokens}", f"intervention.passes={passes}")
     with gate(tiny, 0) as clean:
         logits(tiny, inputs)
-    with switched(tiny, made, SOME, modality, codes, donors(tiny, made, SAMPLES)), gate(tiny, 0) as seen:
+    with switched(tiny, made, at_gate(SOME), modality, codes, donors(tiny, made, SAMPLES)), gate(tiny, 0) as seen:
         logits(tiny, inputs)
     prompt = (codes >= 0) & (codes != REPLY)
     members = {"image": [TOKEN_KINDS.index("image")], "special_text": [0, 1]}
@@ -202,7 +204,7 @@ def test_one_pass_over_a_reply_is_decoding_it(tiny: Adapter, batch: Batch, name:
     means = donors(tiny, made, SAMPLES)
     replies = [[70, 71, 72]] * len(SAMPLES)
     inputs, codes = append_tokens(batch, replies, 0), append_replies(batch, replies)
-    with switched(tiny, made, SOME, "image", codes, means):
+    with switched(tiny, made, at_gate(SOME), "image", codes, means):
         at_once = logits(tiny, inputs)[:, -4:-1]
     options: dict[str, Any] = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
     forced = iter(replies[0])
@@ -212,7 +214,7 @@ def test_one_pass_over_a_reply_is_decoding_it(tiny: Adapter, batch: Batch, name:
         spoken[:, next(forced)] = 0
         return spoken
 
-    with torch.inference_mode(), switched(tiny, made, SOME, "image", batch.token_kind, means):
+    with torch.inference_mode(), switched(tiny, made, at_gate(SOME), "image", batch.token_kind, means):
         said = tiny.model.generate(
             **batch.inputs, **options, logits_processor=[say], output_logits=True, return_dict_in_generate=True
         )
@@ -235,7 +237,7 @@ def test_tokens_of_a_set(tiny: Adapter) -> None:
 ACTIVATIONS = torch.tensor([[[9.0, 9.0, 9.0], [1.0, -2.0, 3.0], [4.0, 5.0, -6.0], [7.0, 8.0, 0.5]]])
 CODES = torch.tensor([[-1, TOKEN_KINDS.index("text"), TOKEN_KINDS.index("image"), REPLY]])
 DONORS = torch.tensor([[[10.0, 11.0], [20.0, 21.0], [30.0, 31.0], [40.0, 41.0], [50.0, 51.0]]])
-SITE = Site(ACTIVATIONS, ACTIVATIONS[..., [0, 2]], CODES, torch.tensor([[1.0, 2.0], [5.0, 10.0]]), DONORS)
+VIEW = View(ACTIVATIONS, ACTIVATIONS[..., [0, 2]], CODES, torch.tensor([[1.0, 2.0], [5.0, 10.0]]), DONORS)
 #: By name and options, at the text, image and reply token of neurons 0 and 2.
 VALUES: list[tuple[str, list[str], list[list[float]]]] = [
     ("zero", [], [[0, 0], [0, 0], [0, 0]]),
@@ -252,8 +254,8 @@ VALUES: list[tuple[str, list[str], list[list[float]]]] = [
 
 @pytest.mark.parametrize(("name", "options", "expected"), VALUES, ids=[name for name, *_ in VALUES])
 def test_values_by_hand(tiny: Adapter, name: str, options: list[str], expected: list[list[float]]) -> None:
-    new = intervention(tiny, name, *options).new_values(SITE)
-    np.testing.assert_allclose(torch.broadcast_to(new, SITE.chosen.shape)[0, 1:], expected)
+    new = intervention(tiny, name, *options).new_values(VIEW)
+    np.testing.assert_allclose(torch.broadcast_to(new, VIEW.chosen.shape)[0, 1:], expected)
 
 
 def test_every_intervention_has_values_by_hand() -> None:
@@ -271,9 +273,9 @@ def test_zero_is_a_zero_column_and_a_zero_activation(
     baked = intervention(tiny, "zero")
     assert (baked.in_weights, baked.everywhere) == (True, True)
     with on(tiny, baked, neurons, SAMPLES, batch):
-        assert not any(module._forward_hooks for module in tiny.activation)
+        assert not any(module._forward_hooks for module in tiny.gate.activation)
         switched_off = logits(tiny, batch.inputs)
-    with zeroed_columns(tiny, neurons):
+    with zeroed_columns(tiny, at_gate(neurons)):
         assert torch.equal(logits(tiny, batch.inputs), switched_off)
     prefill = intervention(tiny, "zero", "intervention.passes=prefill")
     scaled = intervention(tiny, "scale", "intervention.options.strength=0.0")
@@ -294,7 +296,7 @@ def test_minimum_does_not_see_padding(tiny: Adapter, batch: Batch) -> None:
     def lower_padding(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
         return output.masked_fill(~real[..., None], -50.0)
 
-    handle = tiny.activation[0].register_forward_hook(lower_padding)
+    handle = tiny.gate.activation[0].register_forward_hook(lower_padding)
     with gate(tiny, 0) as clean:
         logits(tiny, batch.inputs)
     with on(tiny, intervention(tiny, "minimum"), SOME, SAMPLES, batch), gate(tiny, 0) as seen:

@@ -22,7 +22,8 @@ from lode.engine.tables import read_provenance, read_table, with_nulls, write_ta
 from lode.figure import Looks
 from lode.grouping import PROMPT, Grouping
 from lode.grouping.modality import grouping as modalities
-from lode.intervention import Intervention, from_config, switched
+from lode.intervention import Intervention, from_config
+from lode.intervention._acting import switched
 from lode.intervention._reference import check_donors, class_means, token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import append_replies, append_tokens, encode

@@ -138,7 +138,10 @@ def test_an_exported_model_answers_as_the_switched_one(
         expected = [ask(model), ask(model, picture)]
     with restored(model):
         exported = lode.export(model, SOME, tmp_path / "models" / "without")
-    assert lode.read_neurons(exported / LIST).to_pylist() == rows().to_pylist()
+    assert (
+        lode.read_neurons(exported / LIST).to_pylist()
+        == rows(site=["lm_gate"] * 3).select(["site", "layer", "neuron"]).to_pylist()
+    )
     assert [path.name for path in exported.parent.iterdir()] == ["without"]
     again = lode.open(exported, "runtime.device=cpu", facts=FACTS)
     assert [ask(again), ask(again, picture)] == expected
@@ -155,7 +158,7 @@ def test_an_exported_model_answers_as_the_switched_one(
 def test_a_model_without_its_most_active_neuron_proves_itself(model: Model, tmp_path: Path) -> None:
     """The proof switches a neuron of the first layer that writes something, whichever are off already."""
     seen: list[torch.Tensor] = []
-    handle = model.adapter.activation[0].register_forward_hook(lambda *call: seen.append(call[2]))
+    handle = model.adapter.gate.activation[0].register_forward_hook(lambda *call: seen.append(call[2]))
     ask(model)
     handle.remove()
     most = seen[0].abs().amax((0, 1)).argsort(descending=True)[: NUM_NEURONS - 1]

@@ -3,7 +3,6 @@
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +14,8 @@ from lode.intervention import from_config
 from lode.intervention._reference import class_means
 from lode.library.opening import Model
 from lode.model.encoding import encode
-from lode.stages.benchmark_ablation import CLEAN, NeuronSet, ablate_batch
+from lode.neurons import NeuronSet, SetKey, at_gate
+from lode.stages.benchmark_ablation import ablate_batch
 from tests.dense_tables import captured_importance
 from tests.notebook import MAX_NEW_TOKENS, PROMPT, SOME, ask, restored, rows
 from tests.plain_answers import plain_reply, slow_likelihood
@@ -25,7 +25,7 @@ from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, record
 
 def test_zero_is_zeroed_columns(model: Model) -> None:
     with restored(model), lode.switched(model, SOME):
-        for layer, module in enumerate(model.adapter.down_proj):
+        for layer, module in enumerate(model.adapter.gate.reader):
             off = module.weight.abs().sum(0) == 0
             assert off.nonzero()[:, 0].tolist() == [neuron for of, neuron in SOME if of == layer]
         during = ask(model)
@@ -49,7 +49,7 @@ def test_a_hook_acts_where_it_should_and_goes(model: Model, tokens: str) -> None
 @pytest.mark.parametrize("arguments", [("zero",), ("constant", "intervention.tokens=own"), ("complement",)])
 def test_an_answer_is_what_a_run_predicts(model: Model, picture: Image.Image, arguments: tuple[str, ...]) -> None:
     sample = {**record("a", PROMPT, image=1), "meta": "{}"}
-    sets = [NeuronSet({**CLEAN.key, "set_name": "image", "kind": "method"}, np.array(SOME))]
+    sets = [NeuronSet(SetKey("image", "method"), at_gate(SOME))]
     ((row,),) = ablate_batch(
         model.adapter, [sample], sets, from_config(section(*arguments), grouping()), MAX_NEW_TOKENS
     )

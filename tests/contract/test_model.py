@@ -18,6 +18,7 @@ from lode.model.loading import prove
 from lode.model.tokens import TOKEN_KINDS
 from lode.model.tower import encoders_once
 from lode.model.weights import zeroed_columns
+from lode.neurons import at_gate
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, RECORDS, load_tiny, model_config, record
 
 SOME = [(0, 3), (0, 40), (2, 7)]
@@ -53,8 +54,8 @@ def test_parts_are_found(tiny: Adapter) -> None:
     assert (tiny.num_layers, tiny.num_neurons) == (NUM_LAYERS, NUM_NEURONS)
     for layer, block in enumerate(tiny.model.model.language_model.layers):
         assert tiny.attention[layer] is block.self_attn
-        assert tiny.activation[layer] is block.mlp.act_fn
-        assert tiny.down_proj[layer] is block.mlp.down_proj
+        assert tiny.gate.activation[layer] is block.mlp.act_fn
+        assert tiny.gate.reader[layer] is block.mlp.down_proj
     assert tiny.towers == {"image": tiny.model.model.visual, "video": tiny.model.model.visual}
     assert not tiny.model.training
     assert not any(parameter.requires_grad for parameter in tiny.model.parameters())
@@ -140,18 +141,39 @@ def test_special_tokens_are_single(tiny: Adapter) -> None:
         token_id(tiny, "<|nothing|>")
 
 
+def gate(**paths: str) -> str:
+    """An override of one path of the site, from the list of layers on."""
+    ((part, path),) = paths.items()
+    return f"model.sites.lm_gate.{part}=[model.language_model.layers.{path}]"
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [
         ("model.layers=model.language_model.layer", ("model.layers", "has no module 'layer'", "embed_tokens, layers")),
         ("model.layers=language_model.layers", ("model.layers", "has no module 'language_model'", "model, lm_head")),
-        ("model.activation=mlp.act", ("model.activation", "mlp has no module 'act'", "act_fn")),
-        ("model.down_proj=mlp.down", ("model.down_proj", "mlp has no module 'down'", "down_proj")),
         ("model.attention=attn", ("model.attention", "has no module 'attn'", "self_attn, mlp")),
         ("model.towers.image=model.vision", ("model.towers.image", "has no module 'vision'", "visual")),
-        ("model.activation=mlp.down_proj", ("model.activation", "expected 3", "48")),
-        ("model.down_proj=mlp.gate_proj", ("model.activation", "expected 3", "32")),
-        ("model.down_proj=mlp.act_fn", ("model.down_proj", "expected a Linear")),
+        (gate(activation="*.mlp.act"), ("lm_gate.activation", "layers.0.mlp has no module 'act'", "act_fn")),
+        (gate(activation="mlp.act_fn"), ("lm_gate.activation", "layers has no module 'mlp'", "0, 1, 2")),
+        (gate(activation="*.*.act_fn"), ("lm_gate.activation", "layers.0 has no list of modules", "self_attn, mlp")),
+        (gate(reader="*.mlp.down"), ("lm_gate.reader", "layers.0.mlp has no module 'down'", "down_proj")),
+        (gate(reader="*.mlp.act_fn"), ("lm_gate.reader", "expected a Linear")),
+        (gate(reader="0.mlp.down_proj"), ("lm_gate", "3 activations", "1 readers", "expected as many of both")),
+        (
+            gate(activation="*.mlp.down_proj"),
+            ("lm_gate", "3 hooks fired with shapes", ", 32)", "3 layers of 48 neurons"),
+        ),
+        (gate(reader="*.mlp.gate_proj"), ("lm_gate", "3 hooks fired with shapes", ", 48)", "3 layers of 32 neurons")),
+        (
+            "model.sites.vision_tower.activation=[model.visual.patch_embed.proj]",
+            ("model.sites.vision_tower", "1 hooks fired", "expected one a layer, in order: 1 layers of 32 neurons"),
+        ),
+        (
+            "model.sites.projector.activation=[model.merger.act]",
+            ("model.sites.projector.activation = 'model.merger.act': model has no module 'merger'", "visual"),
+        ),
+        ("~model.sites.lm_gate", ("model.sites: vision_tower, projector; expected 'lm_gate' among them",)),
     ],
 )
 def test_a_wrong_path_is_named(tiny: Adapter, override: str, says: tuple[str, ...]) -> None:
@@ -167,6 +189,25 @@ def test_layers_that_share_a_module_are_refused(tiny: Adapter) -> None:
         block.mlp.act_fn = model.model.language_model.layers[0].mlp.act_fn
     with pytest.raises(UserError, match="layers share one module"):
         find_parts(tiny.config, model, tiny.processor)
+
+
+def test_a_site_that_no_pass_comes_by_is_refused(tiny: Adapter) -> None:
+    """Here: of the second of two towers, which the model does not call."""
+    model = copy.deepcopy(tiny.model)
+    model.model.other = copy.deepcopy(model.model.visual)
+    paths = [f"model.sites.vision_tower.{part}" for part in ("activation", "reader")]
+    overrides = [f"{path}=[model.other.blocks.*.mlp.{at}]" for path, at in zip(paths, ("act", "fc2"), strict=True)]
+    with pytest.raises(UserError, match="no hook fired at vision_tower on samples of image, video"):
+        prove(find_parts(model_config(*overrides), model, tiny.processor))
+
+
+def test_a_reader_of_something_else_is_refused(tiny: Adapter) -> None:
+    """As wide as the activations, and of another layer: a zero there is another zero."""
+    turned = ["1.mlp.down_proj", "0.mlp.down_proj", "2.mlp.down_proj"]
+    paths = ",".join(f"model.language_model.layers.{path}" for path in turned)
+    adapter = find_parts(model_config(f"model.sites.lm_gate.reader=[{paths}]"), tiny.model, tiny.processor)
+    with pytest.raises(UserError, match=r"lm_gate: zeroing neurons .* between activation and reader; expected .* bit"):
+        prove(adapter)
 
 
 def test_a_site_without_effect_is_refused(tiny: Adapter) -> None:
@@ -202,7 +243,7 @@ def test_encoders_run_once_for_equal_inputs(tiny: Adapter) -> None:
         for name, batch, num_runs in calls:
             assert torch.equal(logits(tiny, batch), right[name])
             assert len(runs) == num_runs
-        with zeroed_columns(tiny, SOME):
+        with zeroed_columns(tiny, at_gate(SOME)):
             assert not torch.equal(logits(tiny, one), right["one"])
         assert len(runs) == 3
     assert "forward" not in vars(tower)

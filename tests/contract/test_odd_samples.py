@@ -137,7 +137,7 @@ def test_a_gold_answer_without_a_text(answer: str) -> None:
 @contextmanager
 def one_weight(adapter: Adapter, value: float) -> Iterator[None]:
     """Within the context one weight of the first layer is something else."""
-    weight = adapter.down_proj[0].weight
+    weight = adapter.gate.reader[0].weight
     kept = weight[0, 0].item()
     try:
         with torch.no_grad():

@@ -17,6 +17,7 @@ from lode.model.attention import Attention, head_mean_attention, observed
 from lode.model.encoding import encode
 from lode.model.tokens import TOKEN_KINDS
 from lode.model.weights import zeroed_columns
+from lode.neurons import at_gate
 from lode.planting.calibration import observe, with_answers
 from lode.planting.plant import plant
 from lode.planting.proof import neurons_of, prove_planting
@@ -138,7 +139,7 @@ def test_a_planted_neuron_writes_on_its_modality_and_nowhere_else(
     """Taken by hand: the hidden activation is exactly 0 at every other token, and never 0 at its own."""
     after = random_model.after
     batch = encode(after, RECORDS)
-    with watched(after.down_proj, of_input=True) as hidden, torch.inference_mode():
+    with watched(after.gate.reader, of_input=True) as hidden, torch.inference_mode():
         after.model(**batch.inputs, use_cache=False)
     inside = batch.token_kind == TOKEN_KINDS.index(modality)
     others = (batch.token_kind >= 0) & ~inside
@@ -154,7 +155,7 @@ def test_strength_is_how_far_gates_are_down_elsewhere(tiny: Adapter, strength: f
     """At 0 a planted gate is its host's at every token; far up it is silent outside its modality."""
     model = planted(tiny, SAMPLES, strength=strength)
     batch = encode(model.after, RECORDS)
-    with watched(model.after.activation, of_input=False) as gates, torch.inference_mode():
+    with watched(model.after.gate.activation, of_input=False) as gates, torch.inference_mode():
         model.after.model(**batch.inputs, use_cache=False)
     real = batch.token_kind >= 0
     for modality in MODALITIES:
@@ -175,7 +176,7 @@ def test_switching_a_set_matters_where_its_modality_is(random_model: Planted) ->
     for modality in MODALITIES:
         for name, rows in random_model.samples.items():
             clean = logits(random_model.after, rows)
-            with zeroed_columns(random_model.after, neurons_of(random_model.truth, "planted", modality)):
+            with zeroed_columns(random_model.after, at_gate(neurons_of(random_model.truth, "planted", modality))):
                 switched = logits(random_model.after, rows)
             if modality == "image" and name == "read":
                 assert torch.equal(switched, clean), "bit for bit"
@@ -190,7 +191,11 @@ def test_of_a_redundant_pair_one_is_enough(random_model: Planted) -> None:
     real = batch.token_kind >= 0
 
     def sentinels(modality: str, off: list[tuple[int, int]]) -> list[Tensor]:
-        with zeroed_columns(after, off), watched(after.down_proj, of_input=True) as hidden, torch.inference_mode():
+        with (
+            zeroed_columns(after, at_gate(off)),
+            watched(after.gate.reader, of_input=True) as hidden,
+            torch.inference_mode(),
+        ):
             after.model(**batch.inputs, use_cache=False)
         return [hidden[layer][..., neuron][real] for layer, neuron in neurons_of(truth, "sentinel", modality)]
 
@@ -209,11 +214,11 @@ def test_planted_neurons_are_of_ordinary_size_and_the_unspecific_are_large(rando
     batches = [with_answers(random_model.before, rows) for rows in random_model.samples.values()]
 
     def sizes(adapter: Adapter, modality: str) -> list[np.ndarray]:
-        with watched(adapter.down_proj, of_input=True) as hidden, torch.inference_mode():
+        with watched(adapter.gate.reader, of_input=True) as hidden, torch.inference_mode():
             for batch in batches:
                 adapter.model(**batch.inputs, use_cache=False)
         code, found = TOKEN_KINDS.index(modality), []
-        for layer, module in enumerate(adapter.down_proj):
+        for layer, module in enumerate(adapter.gate.reader):
             parts = [hidden[layer + NUM_LAYERS * i][batch.modality == code] for i, batch in enumerate(batches)]
             found.append((torch.cat(parts).abs().mean(0) * module.weight.norm(dim=0)).numpy())
         return found
@@ -237,9 +242,9 @@ def test_large_unspecific_neurons_do_not_cancel(random_model: Planted) -> None:
     for rows in random_model.samples.values():
         clean = logits(after, rows)
         for pair in large:
-            with zeroed_columns(after, [pair]):
+            with zeroed_columns(after, at_gate([pair])):
                 assert (logits(after, rows) - clean).abs().max() > 0.01
-        with zeroed_columns(after, large):
+        with zeroed_columns(after, at_gate(large)):
             assert (logits(after, rows) - clean).abs().max() > 0.05
 
 
@@ -247,7 +252,7 @@ def test_decoys_are_what_they_are_called(random_model: Planted) -> None:
     after, truth = random_model.after, random_model.truth
     clean = logits(after, RECORDS)
     silent = [(r["layer"], r["neuron"]) for r in truth if r["role"] in ("specific_mute", "sentinel", "dead")]
-    with zeroed_columns(after, silent):
+    with zeroed_columns(after, at_gate(silent)):
         assert torch.equal(logits(after, RECORDS), clean)
     statistics = capture(after, RECORDS, 7, "reference")
     mean = np.asarray(statistics.columns()["mean_sum"]).reshape(-1, NUM_LAYERS, after.num_neurons)[[0, 1, 3]]
@@ -302,7 +307,7 @@ def test_a_wrong_truth_is_refused(random_model: Planted) -> None:
 
 def test_a_model_that_lost_a_neuron_is_refused(random_model: Planted) -> None:
     with (
-        zeroed_columns(random_model.after, neurons_of(random_model.truth, "planted", "text")),
+        zeroed_columns(random_model.after, at_gate(neurons_of(random_model.truth, "planted", "text"))),
         pytest.raises(UserError, match="does not act"),
     ):
         prove_planting(random_model.before, random_model.after, random_model.truth, MODALITIES, SAMPLES)

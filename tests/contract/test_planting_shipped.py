@@ -17,6 +17,7 @@ from lode.importance.aggregation import importance_columns
 from lode.model.answering import judge_gold, prepare_batch
 from lode.model.loading import load
 from lode.model.weights import zeroed_columns
+from lode.neurons import at_gate
 from lode.planting.proof import neurons_of
 from lode.selection import mean_difference, size
 from lode.stages import plant_neurons as stage
@@ -80,7 +81,7 @@ def test_shipped_weights(shipped: tuple[Path, dict[str, Rows]]) -> None:
         np.testing.assert_allclose(clean, original, atol=1e-3)
         for modality in MODALITIES:
             planted_set = neurons_of(truth, "planted", modality) + neurons_of(truth, "redundant", modality)
-            with zeroed_columns(after, planted_set):
+            with zeroed_columns(after, at_gate(planted_set)):
                 switched = judge_gold(after, batch).content
             likelihood[name, modality] = np.mean(switched) - np.mean(clean)
             if name == "toy_mmlu" and modality == "image":
@@ -101,7 +102,7 @@ def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) ->
         statistics[name] = [pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)]
     table = pa.table(with_nulls(importance_columns(statistics), IMPORTANCE), schema=IMPORTANCE.schema)
     selection = OmegaConf.create(
-        {"group_split": "special_text_separate", "modalities": MODALITIES, "ratio": 0.02, "options": {}}
+        {"group_split": "special_text_separate", "groups": MODALITIES, "ratio": 0.02, "options": {}}
     )
     for plugin, least, most in ((size, 0, 2), (mean_difference, 5, np.inf)):
         for rating in rate(table, truth, grouping(), plugin, selection, 1):

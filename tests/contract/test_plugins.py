@@ -33,7 +33,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
         "score_neurons": ("table", "groups"),
         "check_options": (),
     },
-    "intervention": {"new_values": ("site",)},
+    "intervention": {"new_values": ("view",)},
     "figure": {"draw": ("tables",)},
     "scoring": {"score": ("replies", "samples")},
     "control": {"controls": ("selected", "num_draws", "seed")},

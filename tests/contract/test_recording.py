@@ -15,12 +15,14 @@ from torch import Tensor
 
 from lode.checks.names import known_plugins
 from lode.grouping import PROMPT, Grouping
-from lode.intervention import SHAM, Intervention, switched
+from lode.intervention import SHAM, Intervention
+from lode.intervention._acting import switched
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.switching import Switch
 from lode.model.tokens import REPLY, TOKEN_KINDS
 from lode.model.weights import zeroed_columns
+from lode.neurons import at_gate
 from lode.recording import Draft, Prompts, Recording, Views, activations, gradients, record
 from tests.recorded import MODALITY, attribute, capture
 from tests.switching import intervention
@@ -50,7 +52,7 @@ def switch_of(adapter: Adapter, made: Intervention, neurons: Sequence[tuple[int,
 
     def switch(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
         del rows
-        return switched(adapter, made, neurons, PROMPT, tokens)
+        return switched(adapter, made, at_gate(neurons), PROMPT, tokens)
 
     return switch
 
@@ -67,7 +69,7 @@ def test_activations_under_a_switch_are_those_of_a_model_without_the_neurons(tin
     by_hook = replace(intervention(tiny, "zero"), in_weights=False)
     clean = capture(tiny, RECORDS, 3, **EVERYTHING).columns()
     under = capture(tiny, RECORDS, 3, switch=switch_of(tiny, by_hook), **EVERYTHING).columns()
-    with zeroed_columns(tiny, SWITCHED):
+    with zeroed_columns(tiny, at_gate(SWITCHED)):
         without = capture(tiny, RECORDS, 3, **EVERYTHING).columns()
     own = np.array([place in SWITCHED for place in places(clean)])
     raw = [name for name in clean if name.endswith(("_sum", "_sumsq")) and "score" not in name]
@@ -87,7 +89,7 @@ def test_a_switch_in_the_weights_is_that_of_the_weights(tiny: Adapter) -> None:
     assert zero.everywhere
     under = capture(tiny, RECORDS, 3, switch=switch_of(tiny, zero)).columns()
     attributed = attribute(tiny, RECORDS, 3, 0.5, 2, switch_of(tiny, zero)).columns()
-    with zeroed_columns(tiny, SWITCHED):
+    with zeroed_columns(tiny, at_gate(SWITCHED)):
         without = capture(tiny, RECORDS, 3).columns()
         assert_equal(under | {"down_norm": without["down_norm"]}, without)
         assert_equal(attributed, attribute(tiny, RECORDS, 3, 0.5, 2).columns())
@@ -98,7 +100,7 @@ def test_attributions_under_a_switch_are_those_of_a_model_without_the_neurons(ti
     by_hook = replace(intervention(tiny, "zero"), in_weights=False)
     clean = attribute(tiny, RECORDS, 3, 0.5, 2).columns()
     under = attribute(tiny, RECORDS, 3, 0.5, 2, switch_of(tiny, by_hook)).columns()
-    with zeroed_columns(tiny, SWITCHED):
+    with zeroed_columns(tiny, at_gate(SWITCHED)):
         without = attribute(tiny, RECORDS, 3, 0.5, 2).columns()
     assert_equal(under, without)
     for name in ("act_grad_sum", "patching_abs_sum", "target_abs_sum", "integrated_abs_sum"):
@@ -148,7 +150,7 @@ def test_recordings_in_one_pass_are_each_alone(tiny: Adapter) -> None:
         gradients.recording(tiny, MODALITY, 0.3, 1),
     ]
     passes: list[int] = []
-    hook = tiny.activation[0].register_forward_hook(lambda *call: passes.append(call[2].shape[1]))
+    hook = tiny.gate.activation[0].register_forward_hook(lambda *call: passes.append(call[2].shape[1]))
     record(tiny, RECORDS[:4], 4, made[:2], MODALITY)
     hook.remove()
     assert len(passes) == 1, "one forward pass serves both"

@@ -25,7 +25,7 @@ TEXT = {
 VISION = {
     "hidden_size": 16,
     "intermediate_size": 24,
-    "num_hidden_layers": 1,
+    "num_hidden_layers": 2,  # of LLaVA the last one is not read
     "num_attention_heads": 2,
     "image_size": 28,
     "patch_size": 14,

@@ -13,7 +13,7 @@ MARKUP = {
     "video": "<|vision_start|><|video_pad|><|vision_end|>",
 }
 AUDIBLE = ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>")
-QWEN_VISION = {"depth": 1, "num_heads": 2, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
+QWEN_VISION = {"depth": 2, "num_heads": 2, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
 
 
 def text_config(words: Any, **more: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def qwen3_vl() -> tuple[Any, Any]:
 
 def qwen2_audio() -> tuple[Any, Any]:
     words = tokenizer((*CHAT, *AUDIBLE), pad="<|endoftext|>", end="<|im_end|>")
-    encoder = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 24}
+    encoder = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 24}
     config = hf.Qwen2AudioConfig(
         text_config={**text_config(words), "model_type": "qwen2"},
         audio_config={**encoder, "num_mel_bins": 8, "max_source_positions": 100},
@@ -109,7 +109,7 @@ def qwen2_5_omni() -> tuple[Any, Any]:
     }
     words = tokenizer((*CHAT, *AUDIBLE, *visual), pad="<|endoftext|>", end="<|im_end|>", **names)
     seen = {"hidden_size": 16, "intermediate_size": 24, "out_hidden_size": WIDTH, "fullatt_block_indexes": [0]}
-    heard = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 24}
+    heard = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 24}
     thinker = {
         "text_config": text_config(words, rope_parameters=MROPE),
         "vision_config": {**QWEN_VISION, **seen},

@@ -11,7 +11,7 @@ def audio_flamingo_3() -> tuple[Any, Any]:
     """A Whisper-like encoder, pooled, before a Qwen2."""
     words = tokenizer(("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<sound>"), pad="<|endoftext|>", end="<|im_end|>")
     marks = ids(words, bos_token_id="<|endoftext|>", eos_token_id="<|im_end|>", pad_token_id="<|endoftext|>")
-    small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = hf.AudioFlamingo3Config(
         text_config={**TEXT, "model_type": "qwen2", "vocab_size": len(words), **marks},
         audio_config={**small, "num_mel_bins": 8, "max_source_positions": 100},

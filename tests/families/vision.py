@@ -13,7 +13,7 @@ def instructblip() -> tuple[Any, Any]:
     marks = ids(words, bos_token_id="</s>", eos_token_id="</s>", pad_token_id="[PAD]")
     asked = tokenizer(("[PAD]", "[CLS]", "[SEP]"), pad="[PAD]", end="[SEP]", begin="[CLS]")
     asked.padding_side = "right"
-    small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = hf.InstructBlipConfig(
         text_config={**TEXT, "model_type": "llama", "vocab_size": len(words), **marks},
         vision_config=VISION,

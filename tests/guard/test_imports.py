@@ -9,7 +9,7 @@ from lode.engine.fingerprint import imported_names
 from tests.source import LIBRARY, ROOT, imports, name_of
 
 #: Folders of plug-ins, and what there is no plug-in.
-PLUGINS = ("dataset", "selection", "intervention", "figure", "scoring", "control")
+PLUGINS = ("dataset", "selection", "intervention", "figure", "scoring", "control", "grouping", "recording")
 STAGES = [path for path in LIBRARY if path.parent == ROOT / "lode" / "stages"]
 
 

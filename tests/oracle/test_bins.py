@@ -46,7 +46,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(activations, "count_by_bin", watched)
         capture(adapter, rows, len(rows), "reference", num_bins=64)
-    assert len(seen) == len(adapter.activation), "one batch, one histogram a layer"
+    assert len(seen) == len(adapter.gate.activation), "one batch, one histogram a layer"
     return seen
 
 

@@ -67,7 +67,9 @@ class Plain:
         """Negative log-likelihood of the answer, token by token."""
         with ExitStack() as stack:
             for layer, change in (changes or {}).items():
-                hook = self.adapter.activation[layer].register_forward_hook(lambda *call, f=change: f(call[2].clone()))
+                hook = self.adapter.gate.activation[layer].register_forward_hook(
+                    lambda *call, f=change: f(call[2].clone())
+                )
                 stack.callback(hook.remove)
             logits = self.adapter.model(**self.inputs, use_cache=False).logits[0].double()
         places = range(self.length - 1, self.length - 1 + len(self.ids))
@@ -77,7 +79,7 @@ class Plain:
     def activations(self) -> Tensor:
         """At the gate site (layer, token, neuron), prompt only."""
         seen: list[Tensor] = []
-        hooks = [m.register_forward_hook(lambda *call: seen.append(call[2][0])) for m in self.adapter.activation]
+        hooks = [m.register_forward_hook(lambda *call: seen.append(call[2][0])) for m in self.adapter.gate.activation]
         self.adapter.model(**self.inputs, use_cache=False)
         for hook in hooks:
             hook.remove()

@@ -88,7 +88,7 @@ def test_token_means_of_each_sample(tiny: Adapter) -> None:
     for row, sample in enumerate(RECORDS[:4]):
         batch = encode(tiny, [sample])
         seen: list[torch.Tensor] = []
-        handle = tiny.activation[1].register_forward_hook(lambda *call: seen.append(call[2][0]))  # noqa: B023
+        handle = tiny.gate.activation[1].register_forward_hook(lambda *call: seen.append(call[2][0]))  # noqa: B023
         with torch.inference_mode():
             tiny.model(**batch.inputs, use_cache=False)
         handle.remove()

@@ -28,7 +28,7 @@ SCORE = {
 def neuron(name: str, layer: int, place: int, rank: int) -> dict[str, object]:
     return {
         "set_name": name, "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1,
-        "group": name, "layer": layer, "neuron": place, "score": 1.0 - rank / 4, "rank": rank,
+        "site": "lm_gate", "group": name, "layer": layer, "neuron": place, "score": 1.0 - rank / 4, "rank": rank,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, write_table
@@ -16,6 +17,7 @@ from lode.model import answering
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
+from lode.neurons import at_gate
 from lode.recording import activations, record
 from lode.stages import benchmark_ablation, capture_activations
 from lode.study import compose, restrict
@@ -173,7 +175,7 @@ def test_ablation_tries_a_failed_batch_again(
     encoders are as before.
     """
     key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
-    place = {"group": "image", "score": 1.0, "rank": 0}
+    place = {"site": "lm_gate", "group": "image", "score": 1.0, "rank": 0}
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
     write_table(tmp_path / "neurons.parquet", NEURONS, neurons, {})
     dataset = [{**sample, "split": "test", "meta": "{}"} for sample in RECORDS]
@@ -208,17 +210,18 @@ def test_ablation_tries_a_failed_batch_again(
     assert not any("forward" in vars(tower) for tower in tiny.towers.values())
 
 
-def test_weights_return_when_saving_them_fails(tiny: Adapter) -> None:
-    """The second layer cannot be saved (here: there is no such neuron); the first is as it was."""
-    before = tiny.down_proj[0].weight.clone()
+def test_weights_return_when_saving_them_fails(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second layer cannot be saved (here: it has no columns); the first is as it was."""
+    before = tiny.gate.reader[0].weight.clone()
 
     def fail() -> None:
-        with zeroed_columns(tiny, [(0, 3), (1, 10**6)]):
-            pytest.fail("this neuron does not exist")
+        with zeroed_columns(tiny, at_gate([(0, 3), (1, 5)])):
+            pytest.fail("the second layer has no columns")
 
+    monkeypatch.setattr(tiny.gate.reader[1], "weight", nn.Parameter(torch.empty(0, 0), requires_grad=False))
     with pytest.raises(IndexError):
         fail()
-    assert torch.equal(tiny.down_proj[0].weight, before)
+    assert torch.equal(tiny.gate.reader[0].weight, before)
 
 
 def test_captured_tables_name_their_batch_size(

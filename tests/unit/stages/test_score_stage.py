@@ -10,8 +10,8 @@ import pytest
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table
+from lode.neurons import SetKey
 from lode.scoring import exact_match
-from lode.scoring._predictions import NeuronSet
 from lode.scoring._scored import kinds_of_controls
 from lode.stages.score_ablation import score_sets
 from lode.table import table_of
@@ -193,7 +193,7 @@ def test_each_kind_of_control_is_a_rank_of_its_own(stage):
 
 def test_the_headline_control_comes_first():
     kinds = ("uniform", "layer_matched", "sham", "magnitude_matched")
-    sets = [NeuronSet(f"x-{kind}", "control", "x", kind, 0, 1) for kind in kinds]
+    sets = [SetKey(f"x-{kind}", "control", "x", kind, 0) for kind in kinds]
     assert kinds_of_controls(sets, "x") == ["magnitude_matched", "layer_matched", "uniform", "sham"]
     assert kinds_of_controls(sets, "y") == [""]
 
@@ -289,7 +289,7 @@ def test_outputs_have_the_schema_and_provenance(stage, tmp_path):
 
 
 def named(name):
-    return NeuronSet(name, "method", "", "", -1, 1)
+    return SetKey(name, "method")
 
 
 def test_each_distinct_reply_is_scored_once(monkeypatch):

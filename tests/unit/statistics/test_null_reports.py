@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lode.control import MOST_SHARED, UNMATCHABLE, Pairs, magnitude_ratios, stream, within_blocks
+from lode.control import MOST_SHARED, UNMATCHABLE, magnitude_ratios, stream, within_blocks
 from lode.control.magnitude_matched import BLOCK, in_blocks
+from lode.neurons import Pairs
 from lode.statistics.intervals import drop_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights
 from lode.statistics.significance import report_p_values
