@@ -27,6 +27,7 @@ from lode.intervention._acting import switched
 from lode.intervention._reference import check_donors, class_means, token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import append_replies, append_tokens, encode
+from lode.neurons import at_gate
 from lode.recording import activations
 from lode.recording import record as record_samples
 from lode.selection import taking_part
@@ -174,8 +175,8 @@ def tokens_of(adapter: Adapter, of: Grouping) -> tuple[dict[str, Tensor], Tensor
 def first_layer(adapter: Adapter, inputs: dict[str, Tensor], **how: Any) -> Tensor:
     """What the gate of the first layer gives, under an intervention on `SETS` where one is given."""
     seen: list[Tensor] = []
-    with switched(adapter, neurons=SETS, **how) if how else torch.inference_mode():
-        handle = adapter.activation[0].register_forward_hook(lambda *call: seen.append(call[2].clone()))
+    with switched(adapter, places=at_gate(SETS), **how) if how else torch.inference_mode():
+        handle = adapter.gate.activation[0].register_forward_hook(lambda *call: seen.append(call[2].clone()))
         adapter.model(**inputs, use_cache=False)
         handle.remove()
     return seen[0]
@@ -262,7 +263,7 @@ def test_other_names_of_modalities_give_the_same_effects(tiny: Adapter, name: st
         acting.class_means.update(class_means(given, of))  # type: ignore[attr-defined]
         donors = token_means(tiny, shown[::-1], of)[0] if acting.needs == ("donors",) else None
         codes = of.codes_of(batch.token_kind, shown)
-        with torch.inference_mode(), switched(tiny, acting, SETS, served, codes, donors):
+        with torch.inference_mode(), switched(tiny, acting, at_gate(SETS), served, codes, donors):
             logits.append(tiny.model(**batch.inputs, use_cache=False).logits)
     assert torch.equal(*logits)
     with torch.inference_mode():
