@@ -20,6 +20,9 @@ from lode.model.manifest import files_of
 SETS = ("models", "selections")
 RUNS = (*SETS, "interventions")
 _RUN = "{model}/{selection}/{intervention}"
+#: The templates of the report's page, one a section.
+PAGE = Path("lode/page/report")
+TEMPLATES = tuple(sorted(str(PAGE / path.name) for path in (ROOT / PAGE).glob("*.jinja")))
 #: What a planted model is called where it is a model as any other.
 PLANTED = {"planting": "model"}
 
@@ -324,6 +327,6 @@ CARDS = (
         writes={"report": "report.html"},
         place="",
         plugins=partial(plugins, ("grouping",)),
-        files=("lode/stages/build_report.html.jinja",),
+        files=TEMPLATES,
     ),
 )

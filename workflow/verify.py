@@ -12,7 +12,7 @@ from lode.engine.tables import read_table
 from lode.engine.verify import verify
 from lode.figure import Looks
 from lode.grouping import grouping_of
-from lode.page.opening import conclusion
+from lode.page.report.opening import conclusion
 from lode.study import STUDY
 from lode.table.verdicts import VERDICTS
 from workflow.check import open_experiment

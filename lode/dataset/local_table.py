@@ -142,7 +142,7 @@ def check_choices(file: Path, row: Mapping[str, Any], by_letter: bool) -> None:
         by_letter: a reply is a letter, so texts may differ in capitals alone.
 
     Raises:
-        UserError: names the record, its choices and the one to mend.
+        UserError: names the record, its choices and the one to fix.
     """
     seen: set[str] = set()
     for choice in row["choices"] or ():

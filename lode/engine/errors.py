@@ -22,7 +22,7 @@ class UserError(ValueError):
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Around whatever writes to a path: a full disk or a folder that may not be written to is the user's to mend.
+    """Around whatever writes to a path: a full disk or a folder that may not be written to is the user's to fix.
 
     Raises:
         UserError: in place of the error of the system.

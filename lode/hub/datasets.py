@@ -70,10 +70,10 @@ def refusal(error: Exception, source: Source) -> UserError:
     if isinstance(error, hub.GatedRepoError):
         what = f"gated, and you have no access. Accept its terms on {page}, then `hf auth login`, or set HF_TOKEN"
     elif isinstance(error, hub.RevisionNotFoundError):
-        what = f"no such revision; expected a branch, tag or commit of {page}. Mend dataset.options"
+        what = f"no such revision; expected a branch, tag or commit of {page}. Fix dataset.options"
     elif isinstance(error, hub.RepositoryNotFoundError | hub.HFValidationError):
         what = (
-            f"no such repository at {constants.ENDPOINT}; expected a folder or a hub id owner/name. Mend "
+            f"no such repository at {constants.ENDPOINT}; expected a folder or a hub id owner/name. Fix "
             "dataset.options, or, if the repository is private, `hf auth login`"
         )
     elif isinstance(error, ConnectionError | hub.LocalEntryNotFoundError | hub.HTTPError) or _offline():
@@ -185,7 +185,7 @@ def records(source: Source, columns: Sequence[str], parquet: bool = True) -> Ite
     if missing:
         raise UserError(
             f"{source}: no field {', '.join(map(repr, missing))}; its fields are {', '.join(whole.features or ())}. "
-            "The dataset changed, or this is another one: mend dataset.options"
+            "The dataset changed, or this is another one: fix dataset.options"
         )
     stream = _load(source, columns=list(columns)) if parquet else whole.select_columns(list(columns))
     left, number = iter(stream), 0

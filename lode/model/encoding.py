@@ -80,7 +80,7 @@ def decode_media(processor: Any, sample: Mapping[str, Any], sampling: Sampling) 
         if ARGUMENTS[medium["kind"]] not in taken:
             raise UserError(
                 f"{type(processor).__name__} takes {', '.join(taken)} and no {ARGUMENTS[medium['kind']]!r}: the model "
-                "would not be shown it. Mend `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
+                "would not be shown it. Fix `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
             )
         media.setdefault(medium["kind"], []).append(decode(sample["sample_id"], Medium(**medium), sampling))
     arguments: dict[str, Any] = {ARGUMENTS[kind]: decoded for kind, decoded in media.items()}
@@ -124,13 +124,13 @@ def process_alone(
         inputs = dict(processor(text=[text], **arguments, return_tensors="pt"))
     except ValueError as error:
         raise UserError(
-            f"sample {sample['sample_id']}: {type(processor).__name__} does not take it: {error}. Mend or remove it"
+            f"sample {sample['sample_id']}: {type(processor).__name__} does not take it: {error}. Fix or remove it"
         ) from error
     if sample["media"] and not set(inputs) - set(TOKENWISE):
         kinds = ", ".join(medium["kind"] for medium in sample["media"])
         raise UserError(
             f"{type(processor).__name__} made nothing of {kinds}: it gave only {', '.join(inputs)}; expected features "
-            "too. Mend `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
+            "too. Fix `ARGUMENTS` in lode/model/encoding.py for this version of transformers"
         )
     if "video_second_per_grid" in inputs:  # the processor takes one rate for all videos of a sample
         rates = [VideoMetadata(**known).sampled_fps for known in arguments["videos_kwargs"]["video_metadata"]]

@@ -52,7 +52,7 @@ def encode_gold(
         if not tokens:
             raise UserError(
                 f"sample {sample['sample_id']}: its gold answer {sample['answers'][0]!r} has no token; expected a text "
-                "to take the likelihood of. Mend `answers` in the dataset"
+                "to take the likelihood of. Fix `answers` in the dataset"
             )
     lengths = batch.inputs["attention_mask"].sum(1).tolist()
     check_lengths(adapter, samples, [n + max(len(t), max_new_tokens) for n, t in zip(lengths, ids, strict=True)])

@@ -2,7 +2,7 @@
 
 Reads: tables, figures, datasets and model manifests. Writes: `report.html`, without time, host or absolute path, so
 that equal runs give equal bytes. Text of datasets and models is escaped by the template's engine. What stands in each
-section of the page is found by `lode/page/`.
+section of the page is found by `lode/page/report/`, which holds the templates too.
 """
 
 import json
@@ -20,13 +20,14 @@ from lode.engine.seal import BLANK
 from lode.engine.tables import meaning, read_table, replacing
 from lode.figure import Looks, read_tables
 from lode.grouping import grouping_of
-from lode.page.clean import clean_scores
-from lode.page.datasets import cluster_sizes, dataset_facts
-from lode.page.numbers import interval, number, share_interval, spread
-from lode.page.opening import VERDICT_NAMES, openings
-from lode.page.record import read_figure, steps, table_record, versions
-from lode.page.runs import runs
-from lode.page.sets import num_asked, set_sizes
+from lode.page import report
+from lode.page.report.clean import clean_scores
+from lode.page.report.datasets import cluster_sizes, dataset_facts
+from lode.page.report.numbers import interval, number, share_interval, spread
+from lode.page.report.opening import VERDICT_NAMES, openings
+from lode.page.report.record import read_figure, steps, table_record, versions
+from lode.page.report.runs import runs
+from lode.page.report.sets import num_asked, set_sizes
 from lode.statistics.intervals import smallest_visible_drop
 from lode.table._keys import keys_of, tables_of
 from lode.table.comparisons import COMPARISONS
@@ -107,14 +108,15 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
 def _template() -> jinja2.Template:
     """The page; everything that is put into it is escaped, and a misspelt name raises."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(report.__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update(number=number, interval=interval, share_interval=share_interval, spread=spread)
     environment.globals["verdict_names"] = VERDICT_NAMES
     by_name = {table.name: table for table in READ}
     environment.globals["meaning"] = lambda name, column: meaning(by_name[name], column)
-    return environment.get_template("build_report.html.jinja")
+    return environment.get_template("page.html.jinja")

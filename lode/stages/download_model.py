@@ -90,11 +90,11 @@ def refusal(error: Exception, source: str, revision: str | None, cache: Path) ->
             f"Ask for access on {page}, then `hf auth login` with that account, or set HF_TOKEN"
         )
     if isinstance(error, hub.RevisionNotFoundError):
-        return UserError(f"{model}: no such revision; expected a branch, tag or commit of {page}. Mend model.revision")
+        return UserError(f"{model}: no such revision; expected a branch, tag or commit of {page}. Fix model.revision")
     if isinstance(error, hub.RepositoryNotFoundError | hub.HFValidationError):
         return UserError(
             f"{model}: no such repository at {constants.ENDPOINT}; expected a folder, or the hub id owner/name of a "
-            "model. Mend model.source, or, if the repository is private, `hf auth login`"
+            "model. Fix model.source, or, if the repository is private, `hf auth login`"
         )
     if isinstance(error, hub.LocalEntryNotFoundError | hub.OfflineModeIsEnabled):
         reason = "HF_HUB_OFFLINE is set" if constants.is_offline_mode() else f"{constants.ENDPOINT} cannot be reached"

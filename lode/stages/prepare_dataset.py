@@ -57,7 +57,7 @@ def check_sample(sample: Sample, promised: set[str]) -> list[tuple[str, str]]:
     if kinds != promised:
         raise UserError(
             f"{name}: holds {', '.join(sorted(kinds)) or 'no medium'}, but the dataset's `modalities` say "
-            f"{', '.join(sorted(promised)) or 'none'}; mend the YAML or the data"
+            f"{', '.join(sorted(promised)) or 'none'}; fix the YAML or the data"
         )
     shown = [(medium.kind, check_medium(sample.sample_id, medium)) for medium in sample.media]
     return shown or [("prompt", sha256(" ".join(sample.prompt.split()).encode()).hexdigest())]

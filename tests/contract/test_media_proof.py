@@ -60,7 +60,7 @@ def test_a_deaf_model_is_refused_by_the_name_of_the_argument(
     prove(adapter)
     monkeypatch.setitem(ARGUMENTS, "audio", "audios")
     for look in (prove, lambda adapter: encode(adapter, [shown("audio")])):
-        with pytest.raises(UserError, match=r"Qwen2AudioProcessor takes .*audio, kwargs and no 'audios'.*Mend `ARG"):
+        with pytest.raises(UserError, match=r"Qwen2AudioProcessor takes .*audio, kwargs and no 'audios'.*Fix `ARG"):
             look(adapter)
 
 

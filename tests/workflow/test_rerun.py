@@ -234,7 +234,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "scoring plug-in": (append("lode/scoring/mmlu_paper.py", CODE), after("score_ablation", plot_figures=1)),
     "figure plug-in": (append("lode/figure/metric_correlation.py", CODE), dict(plot_figures=1, build_report=1)),
     "house style of figures": (append("lode/figure/__init__.py", CODE), dict(plot_figures=3, build_report=1)),
-    "report template": (append("lode/stages/build_report.html.jinja", "<!-- new -->"), dict(build_report=1)),
+    "report template": (append("lode/page/report/runs.html.jinja", "<!-- new -->"), dict(build_report=1)),
     # files
     "model file swapped under an older time stamp": (
         swap_config_of_model,

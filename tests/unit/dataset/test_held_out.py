@@ -171,7 +171,7 @@ def test_the_table_says_what_its_data_are(tmp_path: Path, split: str, held_out: 
 
 
 def test_more_shards_than_samples_are_refused_by_each(tmp_path: Path) -> None:
-    """So the first job that runs ends the run; no other message follows when it is mended."""
+    """So the first job that runs ends the run; no other message follows when it is fixed."""
     output = tmp_path / "d.parquet"
     cfg = compose(["dataset=toy_mmlu", "dataset.num_samples={mine: 2, test: 6}", f"io.dataset={output}"])
     prepare_dataset.run(restrict(cfg, "prepare_dataset", ("io", "runtime")), MADE_BY)

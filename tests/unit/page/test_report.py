@@ -11,13 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table
 from lode.figure import Table, read_tables
-from lode.page.clean import clean_scores, finding
-from lode.page.datasets import cluster_sizes, dataset_facts
-from lode.page.numbers import interval, number, spread
-from lode.page.opening import conclusion, costs, openings
-from lode.page.record import read_figure
-from lode.page.runs import cells, chance, largest_drops, runs, sentence
-from lode.page.sets import num_asked, set_sizes
+from lode.page.report.clean import clean_scores, finding
+from lode.page.report.datasets import cluster_sizes, dataset_facts
+from lode.page.report.numbers import interval, number, spread
+from lode.page.report.opening import conclusion, costs, openings
+from lode.page.report.record import read_figure
+from lode.page.report.runs import cells, chance, largest_drops, runs, sentence
+from lode.page.report.sets import num_asked, set_sizes
 from lode.stages import build_report
 from lode.statistics.intervals import smallest_visible_drop
 from lode.table.comparisons import COMPARISONS

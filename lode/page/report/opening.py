@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lode.figure import Looks, beats_controls
-from lode.page.numbers import interval, number
-from lode.page.runs import PARTS, where
+from lode.page.report.numbers import interval, number
+from lode.page.report.runs import PARTS, where
 
 Row = dict[str, Any]
 #: How a verdict is written; of several runs of a set the first counts.
@@ -23,7 +23,7 @@ def openings(found: Sequence[Row], looks: Looks) -> list[Row]:
     """For each model what its sets come to.
 
     Args:
-        found: the runs (`lode/page/runs.py`).
+        found: the runs (`lode/page/report/runs.py`).
         looks: in which order sets come.
     """
     models: dict[str, list[Row]] = {}

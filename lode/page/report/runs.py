@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lode.figure import Looks, Table, beats_controls, first_controls, heading
-from lode.page.numbers import interval, number
+from lode.page.report.numbers import interval, number
 
 Row = dict[str, Any]
 #: The outcomes that a reply can be lost by; of both there are nats for every set and every control.
