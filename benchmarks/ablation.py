@@ -31,6 +31,7 @@ from lode.intervention._acting import switched
 from lode.intervention._reference import token_means
 from lode.model.encoding import encode
 from lode.model.loading import load
+from lode.neurons import LM_GATE, at_gate
 from lode.stages import benchmark_ablation, download_model, prepare_dataset
 from lode.study import STUDY, compose, restrict
 from lode.table.dataset import DATASET
@@ -48,7 +49,8 @@ def config(overrides: Sequence[str], step: str, **io: str) -> Any:
 def random_sets(num_sets: int, shape: tuple[int, int], num_neurons: int) -> list[dict[str, Any]]:
     """Rows of a neurons table."""
     rng = np.random.default_rng(0)
-    key = {"kind": "method", "control_of": "", "control_kind": "", "control_draw": -1, "group": "text"}
+    key: dict[str, Any] = {"kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
+    key |= {"site": LM_GATE, "group": "text"}
     return [
         {**key, "set_name": f"set_{index:02}", "layer": place // shape[1], "neuron": place % shape[1]}
         | {"score": 1.0, "rank": rank}
@@ -95,7 +97,7 @@ def overheads(adapter: Any, samples: list[dict[str, Any]], neurons: np.ndarray, 
             from_config(compose([f"intervention={name}"]).intervention, grouping()), class_means=class_means
         )
         plain = seconds(nullcontext())
-        under = seconds(switched(adapter, intervention, neurons, "prompt", batch.token_kind, donors))
+        under = seconds(switched(adapter, intervention, at_gate(neurons), "prompt", batch.token_kind, donors))
         found.setdefault(name, []).append(under / plain)
     return {name: statistics.median(ratios) for name, ratios in found.items()}
 

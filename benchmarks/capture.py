@@ -104,7 +104,7 @@ def straightforward(adapter: Adapter, prompts: Prompts, folder: Path, seen: dict
 
         return hook
 
-    handles = [module.register_forward_hook(metrics(layer)) for layer, module in enumerate(adapter.activation)]
+    handles = [module.register_forward_hook(metrics(layer)) for layer, module in enumerate(adapter.gate.activation)]
     with observed(adapter, see):
         reply(adapter, prompts.batch)
     for handle in handles:

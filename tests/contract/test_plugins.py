@@ -22,7 +22,7 @@ from lode.scoring import UNITS
 from lode.stages import plot_figures
 from lode.stages.prepare_dataset import check_samples
 from lode.study import GROUPS, STUDY, compose, restrict
-from tests.tables import write_retests, write_run, write_scoreboard
+from tests.tables import GROUPING, write_retests, write_run, write_scoreboard
 from workflow.check import open_experiment
 
 #: Group -> plug-in functions and their parameters that the workflow gives; the others are options.
@@ -287,7 +287,7 @@ def test_figure_is_drawn_to_equal_bytes(name: str, made_up: dict[str, list[str]]
     for run in ("1", "2"):
         images = {kind: str(tmp_path / run / f"figure.{kind}") for kind in ("svg", "png")}
         io = OmegaConf.create({**paths, "figure": images["svg"], "png": images["png"]})
-        plot_figures.run(OmegaConf.create({"figure": cfg, "io": io}), {"code_digest": "x"})
+        plot_figures.run(OmegaConf.create({"figure": cfg, "grouping": GROUPING, "io": io}), {"code_digest": "x"})
     for kind in ("svg", "png"):
         first, again = ((tmp_path / run / f"figure.{kind}").read_bytes() for run in ("1", "2"))
         assert first == again

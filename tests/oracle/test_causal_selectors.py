@@ -43,7 +43,7 @@ def test_contrasts_by_hand() -> None:
     assert contrasted(values, names, "none").tolist() == values.tolist()
     assert contrasted(values, names, "mean")[:, 0].tolist() == [[3.0, -3.0], [-3.0, 0.0], [0.0, 3.0]]
     assert contrasted(values, names, "max")[:, 0].tolist() == [[2.0, -4.0], [-4.0, -2.0], [-2.0, 2.0]]
-    with pytest.raises(UserError, match="compares modalities"):
+    with pytest.raises(UserError, match="compares groups"):
         contrasted(values[:1], names[:1], "mean")
 
 

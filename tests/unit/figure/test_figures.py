@@ -338,5 +338,5 @@ def test_wrong_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m" / "s.parquet"
     rows = neuron_rows({"text": [(0, 1)]})
     write_table(path, NEURONS, rows, MADE_BY)
-    with pytest.raises(UserError, match="missing column 'site', 'prob'"):
+    with pytest.raises(UserError, match="missing column 'prob', 'mean'"):
         read_tables({"importance": [str(path)]}, [IMPORTANCE])
