@@ -245,6 +245,31 @@ def test_an_ablation_runs_encoders_anew_where_it_must(tiny: Adapter) -> None:
     assert all(content[0] != other for other in content[1:])
 
 
+def test_a_sham_takes_any_batch(tiny: Adapter) -> None:
+    """It looks at no other row, so it need not know whose rows are whose."""
+    clean = logits(tiny, SAMPLES)
+    with switched(tiny, SHAM, BOTH, SAMPLES):
+        assert torch.equal(logits(tiny, SAMPLES), clean)
+
+
+def test_means_of_the_gate_are_no_means_of_another_site(tiny: Adapter) -> None:
+    """A site of the language model that is not its gate: its rows are tokens, and no mean of them is known."""
+    other = replace(tiny.gate, name="lm_up")
+    adapter = replace(tiny, sites={**tiny.sites, "lm_up": other})
+    means = {"image": np.ones((2, tiny.num_layers, tiny.num_neurons))}
+    made = replace(intervention(tiny, "class_mean"), class_means=means)
+    with (
+        pytest.raises(UserError, match="needs class_means at site lm_up: means are known of lm_gate only"),
+        switched(adapter, made, {"lm_up": unique_pairs([(0, 3)])}),
+    ):
+        pass
+    with (
+        pytest.raises(UserError, match="class_means for group image: the mining data hold no group"),
+        switched(tiny, replace(made, class_means={}), at_gate([(0, 3)])),
+    ):
+        pass
+
+
 def test_a_sham_within_an_encoder_changes_nothing(tiny: Adapter) -> None:
     key = SetKey("image_sham_00", "control", "image", "sham", 0)
     sets = [CLEAN, NeuronSet(SetKey("image", "method"), TOWER), NeuronSet(key, TOWER)]
