@@ -15,6 +15,7 @@ from torch import Tensor
 from lode.engine.errors import UserError
 from lode.intervention import SHAM, View
 from lode.intervention import _acting as acting
+from lode.model import proofs
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.sites import others
@@ -137,6 +138,19 @@ def test_others_leave_dead_layers_out(tiny: Adapter) -> None:
     rest = others(with_dead(tiny, 1).sites, at_gate([(0, 3)]))[LM_GATE]
     assert np.unique(rest[:, 0]).tolist() == [0, 2]
     assert len(rest) == 47 + 48
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 8])
+@pytest.mark.parametrize("layers", [[2], [0, 2], [0, 1]], ids=str)
+def test_dead_layers_are_found_in_every_batch(
+    tiny: Adapter, monkeypatch: pytest.MonkeyPatch, layers: list[int], num_rows: int
+) -> None:
+    """A layer whose reader reads nothing is dead, however many copies of a probe, each of a layer, go in one batch."""
+    monkeypatch.setattr(proofs, "NUM_ROWS", num_rows)
+    for layer in layers:
+        weight = tiny.gate.reader[layer].weight
+        monkeypatch.setattr(weight, "data", torch.zeros_like(weight.data))
+    assert proofs.prove_sites(tiny, [LM_GATE]).gate.dead == tuple(layers)
 
 
 @pytest.mark.parametrize(
