@@ -1,8 +1,8 @@
 """Compare every result of an experiment with its plan.
 
-A file is as planned when it is there, its seal holds (`lode/engine/seal.py`), and it records the config and the code
-that the plan would make it with now. Time stamps and Snakemake's own records play no part, so results that were copied
-from elsewhere can be verified too. Needs neither torch nor Snakemake.
+A file is as planned when it is there, its seal holds (`lode/engine/seal.py`), it records the config and the code that
+the plan would make it with now, and the columns of a table hold what its path says. Time stamps and Snakemake's own
+records play no part, so results that were copied from elsewhere can be verified too. Needs neither torch nor Snakemake.
 """
 
 import json
@@ -13,6 +13,8 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+import pyarrow.parquet as pq
 
 from lode.engine.errors import UserError
 from lode.engine.fingerprint import digest
@@ -61,6 +63,21 @@ def beside(path: Path, record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}, which belongs to it, is truncated or edited"
 
 
+def strangers(path: Path, said: Mapping[str, str]) -> Iterator[str]:
+    """Which columns of a table hold another value than its path says: it was made for another place.
+
+    Args:
+        path: of a Parquet file.
+        said: what its path says, by column; it need not have them all.
+    """
+    with pq.ParquetFile(path) as file:
+        for name in (name for name in file.schema_arrow.names if name in said):
+            groups = (file.read_row_group(group, [name])[name] for group in range(file.num_row_groups))
+            held = {str(value) for rows in groups for value in rows.unique().to_pylist()}
+            if held - {said[name]}:
+                yield f"its path says {name} {said[name]}, and its rows {', '.join(sorted(held))}: it is of another job"
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Where two nested configs differ, in dots, with both values."""
     for key in sorted({*before, *now}):
@@ -79,6 +96,8 @@ def problems(plan: Plan, product: Product) -> list[str]:
         return [broken]
     record = provenance_of(product)
     found = list(beside(path, record))
+    if path.suffix == ".parquet":
+        found += strangers(path, {plan.study.columns.get(key, key): value for key, value in product.wildcards.items()})
     step = product.card.name
     semantic = plan.semantic(step, product.wildcards)
     if record["config_digest"] != digest(semantic):

@@ -1,7 +1,7 @@
 """Finished results as tidy tables: all files of a table as one, with what their paths say as columns. No torch here."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,11 @@ PATTERNS = {
     for name, pattern in card.makes.items()
     if pattern.endswith(".parquet")
 }
+
+#: The wildcard by which several files are one result.
+SHARD = "shard"
+#: The section of the config that says how many shards the jobs of a table were cut into.
+CUT_BY = {"statistics": "capture", "gradients": "capture", "predictions": "ablation"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,10 @@ class Results:
                 otherwise are not read.
 
         Raises:
-            UserError: no such table, column or value; or a file is damaged.
+            UserError: no such table, column or value; a file is damaged; or shards of several runs lie side by side.
         """
+        if name in CUT_BY:
+            refuse_mixed(self._agreeing(name, {key: where[key] for key in where if key != SHARD}), CUT_BY[name])
         files = self._agreeing(name, where)
         wildcards = wildcards_of(PATTERNS[name])
         rows = pa.concat_tables([tidy(path, values) for path, values in files])
@@ -143,6 +150,50 @@ def known(name: str) -> str:
     if name not in PATTERNS:
         raise unknown_name("table of results", name, PATTERNS)
     return name
+
+
+def refuse_mixed(files: Iterable[tuple[Path, dict[str, str]]], section: str) -> None:
+    """Refuse shards of a run that was cut otherwise than the others beside them: rows would count twice.
+
+    Args:
+        files: with what their paths stand for.
+        section: of the config, that says how many shards there are.
+
+    Raises:
+        UserError: two shards of a job were made for different numbers of shards, or one lies outside its number.
+    """
+    first: dict[tuple[str, ...], tuple[Path, int]] = {}
+    for path, wildcards in files:
+        shards = shards_of(path, section)
+        job = tuple(value for key, value in wildcards.items() if key != SHARD)
+        other, expected = first.setdefault(job, (path, shards))
+        if shards != expected:
+            raise mixed(path, f"{shards} shards ({section}.shards), and {other.name} beside it for {expected}", section)
+        if int(wildcards[SHARD]) >= shards:
+            raise mixed(path, f"{shards} shards ({section}.shards), counted from 0", section)
+
+
+def shards_of(path: Path, section: str) -> int:
+    """How many shards the run of a file was cut into, as its provenance says.
+
+    Raises:
+        UserError: the file is damaged, or does not say it.
+    """
+    config = read_provenance(intact(path))["config"]
+    if "shards" not in config.get(section, {}):
+        raise UserError(
+            f"{path}: it does not say {section}.shards; it was made by another version of Lode. Make it again"
+        )
+    return int(config[section]["shards"])
+
+
+def mixed(path: Path, what: str, section: str) -> UserError:
+    """The error for a shard that does not belong where it lies."""
+    return UserError(
+        f"{path}: it was made for {what}; expected the shards of one run, else their rows count twice. Delete the "
+        f"files of {path.parent} that are not of the {section}.shards you want, or the folder, and run the "
+        "experiment again"
+    )
 
 
 def intact(path: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lode.checks.intervention import check_intervention
 from lode.engine.errors import UserError, unknown_name
@@ -18,6 +18,7 @@ from lode.intervention._reference import class_means
 from lode.library.neuron_lists import Neurons, check_owner, group_of, neurons_of
 from lode.library.opening import Model
 from lode.library.sections import choose
+from lode.neurons import Places
 
 
 @contextmanager
@@ -33,7 +34,8 @@ def switched(
     """Within the context `lode.answer` answers with the neurons switched; leaving it restores the model bit for bit.
 
     Contexts may be nested. `zero` at all tokens changes the weights, so `model.adapter.model` may be called directly
-    too; every other intervention must know what each token is, and a direct call is refused.
+    too; every other intervention must know what each token is, and a direct call of the model, or of a part that holds
+    switched neurons, is refused.
 
     Args:
         model: that of `lode.open`.
@@ -62,7 +64,8 @@ def switched(
             stack.enter_context(act(torch.empty(0, 0, dtype=torch.long), ()))
             act = nothing
         else:
-            stack.callback(model.adapter.gate.activation[0].register_forward_pre_hook(refuse_unknown(model)).remove)
+            for module in guarded(model, places):
+                stack.callback(module.register_forward_pre_hook(refuse_unknown(model)).remove)
         model.switches.append(act)
         stack.callback(model.switches.remove, act)
         yield model
@@ -72,6 +75,15 @@ def nothing(tokens: Tensor, samples: Sequence[Mapping[str, Any]]) -> AbstractCon
     """No more is done: the weights are switched already."""
     del tokens, samples
     return nullcontext()
+
+
+def guarded(model: Model, places: Places) -> list[nn.Module]:
+    """Where a direct call comes by: every layer of every switched site, and the first gate of the language model.
+
+    A tower can be called without the language model, and one of its layers without those before it.
+    """
+    gate, sites = model.adapter.gate, [model.adapter.sites[name] for name in places]
+    return list(dict.fromkeys([gate.activation[0], *(module for site in sites for module in site.activation)]))
 
 
 def refuse_unknown(model: Model) -> Any:

@@ -38,6 +38,7 @@ from lode.model.tower import encoders_once
 from lode.model.training_data import check_unseen
 from lode.neurons import NeuronSet, SetKey, sets_of
 from lode.scoring._diagnostics import begins
+from lode.table._owner import read_of
 from lode.table.dataset import DATASET
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
@@ -151,7 +152,7 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Run one shard of a benchmark under every set of a neurons table, and once with blank media.
 
     Raises:
-        UserError: the model was trained on these samples, or the shard holds none.
+        UserError: the model was trained on these samples, the shard holds none, or the neurons are another model's.
     """
     trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
     prepared = read_provenance(cfg.io["dataset"])["config"]
@@ -164,11 +165,11 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
             f"{cfg.dataset.name}: shard {shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
             "'test' samples; use fewer shards (ablation.shards) or more samples"
         )
-    sets = [CLEAN, *sets_of(read_table(cfg.io["neurons"], NEURONS))]
+    sets = [CLEAN, *sets_of(read_of(cfg.io["neurons"], NEURONS, cfg.model.name))]
     grouping = grouping_of(cfg.grouping)
     intervention = from_config(cfg.intervention, grouping)
     if "class_means" in intervention.needs:
-        means = class_means(read_table(cfg.io["importance"], IMPORTANCE), grouping)
+        means = class_means(read_of(cfg.io["importance"], IMPORTANCE, cfg.model.name), grouping)
         intervention = replace(intervention, class_means=means)
     donors = donors_of(rows_of_split, cfg.seed) if "donors" in intervention.needs else {}
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)

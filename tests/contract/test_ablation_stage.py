@@ -19,12 +19,15 @@ from lode.table.dataset import DATASET
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
 from lode.table.predictions import PREDICTIONS
-from tests.dense_tables import filled_fields
+from tests.dense_tables import captured_importance, filled_fields
 from tests.plain_answers import PROMPTS, plain_reply
 from tests.switching import INTERVENTIONS, intervention
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, PREPARED
 
 MODALITIES = tuple(GROUPS)
+#: The model of the config, whose neurons the tables are by their paths.
+OWNER = "tiny_qwen2_vl"
+FILES = {"predictions": "predictions", "dataset": "dataset", "neurons": f"{OWNER}/neurons"}
 
 
 def neurons_table() -> list[dict[str, Any]]:
@@ -46,8 +49,8 @@ def test_a_run_writes_every_set_of_every_sample(
     extra = {"meta": "{}"}
     rows = [{**sample, **extra, "split": "mine" if i == 1 else "test"} for i, sample in enumerate(PROMPTS[:7])]
     write_table(tmp_path / "dataset.parquet", DATASET, rows, PREPARED)
-    write_table(tmp_path / "neurons.parquet", NEURONS, neurons_table(), {})
-    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
+    write_table(tmp_path / OWNER / "neurons.parquet", NEURONS, neurons_table(), {})
+    paths = [f"io.{name}={tmp_path}/{file}.parquet" for name, file in FILES.items()]
     batches = [f"ablation.batch_size={batch_size}", "io.shard=0"]
     overrides = [*paths, f"io.manifest={tiny_manifest}", *batches, "runtime.device=cpu"]
     benchmark_ablation.run(restrict(compose(overrides), "benchmark_ablation", ("io", "runtime")), {"batch": batch_size})
@@ -70,15 +73,15 @@ def test_a_run_of_every_intervention_does_not_depend_on_the_batch(
     """From tables to a table; the importance table is there for those alone that need it."""
     rows = [{**sample, "meta": "{}", "split": "test"} for sample in PROMPTS if sample["media"]][:5]
     write_table(tmp_path / "dataset.parquet", DATASET, rows, PREPARED)
-    write_table(tmp_path / "neurons.parquet", NEURONS, neurons_table(), {})
-    paths = [f"io.{kind}={tmp_path}/{kind}.parquet" for kind in ("dataset", "neurons")]
+    write_table(tmp_path / OWNER / "neurons.parquet", NEURONS, neurons_table(), {})
+    paths = [f"io.{kind}={tmp_path}/{FILES[kind]}.parquet" for kind in ("dataset", "neurons")]
     if "class_means" in intervention(tiny, name).needs:
         columns = neuron_columns(MODALITIES, NUM_LAYERS, NUM_NEURONS)
         for field in filled_fields("importance"):
             values = np.random.default_rng(1).normal(size=len(columns["layer"]))
             columns.setdefault(field.name, values if pa.types.is_floating(field.type) else np.ones(len(values), int))
-        write_table(tmp_path / "importance.parquet", IMPORTANCE, columns, {})
-        paths.append(f"io.importance={tmp_path}/importance.parquet")
+        write_table(tmp_path / f"{OWNER}.parquet", IMPORTANCE, columns, {})
+        paths.append(f"io.importance={tmp_path}/{OWNER}.parquet")
     said = []
     for batch_size in (1, 3):
         output = tmp_path / f"{batch_size}.parquet"
@@ -98,8 +101,8 @@ def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: A
     """Replies and counts exactly, log-likelihoods to rounding; more shards than samples are refused in words."""
     rows = [{**sample, "meta": "{}", "split": "test"} for sample in PROMPTS[:5]]
     write_table(tmp_path / "dataset.parquet", DATASET, rows, PREPARED)
-    write_table(tmp_path / "neurons.parquet", NEURONS, neurons_table(), {})
-    paths = [f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")]
+    write_table(tmp_path / OWNER / "neurons.parquet", NEURONS, neurons_table(), {})
+    paths = [f"io.{name}={tmp_path}/{file}.parquet" for name, file in FILES.items()]
 
     def predicted(shards: int, shard: int) -> list[dict[str, Any]]:
         cut = [f"ablation.shards={shards}", f"io.shard={shard}", "ablation.batch_size=3", "runtime.device=cpu"]
@@ -124,3 +127,28 @@ def test_any_number_of_shards_gives_the_same_predictions(tmp_path: Path, tiny: A
             assert options[0] == (options[1] and pytest.approx(options[1], rel=1e-6))
     with pytest.raises(UserError, match="shard 6 of 7 has none of the 5 'test' samples"):
         predicted(7, 6)
+
+
+@pytest.mark.parametrize("foreign", ["neurons", "importance"])
+def test_tables_of_another_model_are_refused(tmp_path: Path, tiny_manifest: Path, foreign: str) -> None:
+    """Both models have these neurons; nothing is written, and no model is loaded."""
+    owner = {kind: "other" if kind == foreign else OWNER for kind in ("neurons", "importance")}
+    rows = [{**sample, "meta": "{}", "split": "test"} for sample in PROMPTS[:2]]
+    files = {
+        "dataset": tmp_path / "dataset.parquet",
+        "neurons": tmp_path / owner["neurons"] / "miner.parquet",
+        "importance": tmp_path / f"{owner['importance']}.parquet",
+    }
+    write_table(files["dataset"], DATASET, rows, PREPARED)
+    write_table(files["neurons"], NEURONS, neurons_table(), {})
+    columns = captured_importance(num_layers=NUM_LAYERS, num_neurons=NUM_NEURONS).select(IMPORTANCE.schema.names)
+    write_table(files["importance"], IMPORTANCE, {name: columns[name] for name in columns.column_names}, {})
+    paths = [f"io.{name}={path}" for name, path in files.items()]
+    output = f"io.predictions={tmp_path}/predictions.parquet"
+    overrides = ["intervention=class_mean", *paths, output, f"io.manifest={tiny_manifest}", "io.shard=0"]
+    cfg = restrict(compose(overrides), "benchmark_ablation", ("io", "runtime"))
+    with pytest.raises(
+        UserError, match=f"{foreign} of model other, and model {OWNER} is run; expected rows of {OWNER}"
+    ):
+        benchmark_ablation.run(cfg, {})
+    assert not (tmp_path / "predictions.parquet").exists()

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -91,6 +92,28 @@ def test_a_direct_call_passes_by_no_switch(model: Model) -> None:
         with lode.switched(model, SOME, "constant"), pytest.raises(UserError, match="called directly"):
             model.adapter.model(**inputs)
         assert torch.equal(model.adapter.model(**inputs).logits, clean)
+
+
+@pytest.mark.parametrize("site", ["vision_tower", "projector"])
+def test_a_direct_call_of_a_switched_part_is_refused(model: Model, picture: Image.Image, site: str) -> None:
+    """The tower is called without the language model, where a switch by hooks would be passed by in silence."""
+    inputs = encode(model.adapter, [record("a", PROMPT, image=1)]).inputs
+    tower, shown = model.adapter.towers["image"], (inputs["pixel_values"], inputs["image_grid_thw"])
+    places = pa.table({"site": [site] * 2, "layer": [0, 0], "neuron": [3, 5]})
+    with torch.inference_mode(), restored(model):
+        clean, said = tower(*shown), ask(model, picture)
+        with lode.switched(model, places, "constant", "intervention.options.value=50.0"):
+            with pytest.raises(UserError, match="called directly"):
+                tower(*shown)
+            assert ask(model, picture) != said
+        with lode.switched(model, SOME, "constant"):
+            assert same(tower(*shown), clean)  # no neuron of it is switched
+        assert same(tower(*shown), clean)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two outputs of a tower are the same, bit for bit."""
+    return all(torch.equal(mine, its) for mine, its in zip(one.to_tuple(), other.to_tuple(), strict=True))
 
 
 def test_class_means_come_from_the_importance_table(model: Model) -> None:

@@ -134,6 +134,18 @@ def test_what_the_command_says_can_be_pasted_for_an_experiment_named_by_a_number
     assert "output: results/2024/report.html" in done.stdout + done.stderr
 
 
+def test_a_table_of_another_model_in_its_place_is_named(tree: Path) -> None:
+    """Both models have the same config here, so that nothing else tells: sealed, of the code and config of today."""
+    folder = tree / "results/rerun/aggregate_importance"
+    shutil.copy(folder / "tiny_qwen2_vl.parquet", folder / "second.parquet")
+    code, said = verified(tree)
+    assert code == 1
+    assert said.splitlines()[0] == (
+        f"{IMPORTANCE}: its path says model second, and its rows tiny_qwen2_vl: it is of another job"
+    )
+    assert said.splitlines()[1].startswith("error: 1 of ")
+
+
 def test_a_stale_config_is_named_with_both_values(tree: Path) -> None:
     experiment = tree / "config/experiment/rerun.yaml"
     experiment.write_text(experiment.read_text().replace("num_draws: 1", "num_draws: 2"))

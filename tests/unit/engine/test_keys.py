@@ -11,6 +11,7 @@ import pytest
 from lode.engine.errors import UserError
 from lode.engine.fields import field
 from lode.engine.tables import REPEATED, Table, read_table, repeated, write_rows, write_table
+from lode.engine.verify import strangers
 
 MEALS = Table(
     "meals",
@@ -50,6 +51,18 @@ def test_one_scan_of_a_folder_is_one_table(tmp_path: Path) -> None:
         write_table(tmp_path / f"{oven}/rye/0.parquet", MEALS, {"grams": [grams, grams]}, {})
     found = ds.dataset(tmp_path).to_table().group_by("oven").aggregate([("grams", "sum")]).sort_by("oven")
     assert found.to_pydict() == {"oven": ["steel", "stone"], "grams_sum": [2, 20]}
+
+
+def test_a_column_that_says_otherwise_than_the_path_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "steel/rye/0.parquet"
+    write_rows(path, MEALS, ({"grams": grams} for grams in range(3)), {}, group_size=1)
+    assert not list(strangers(path, {"oven": "steel", "flour": "rye", "batch": "0"}))
+    (found,) = strangers(path, {"oven": "stone", "flour": "rye", "batch": "0"})
+    assert found == "its path says oven stone, and its rows steel: it is of another job"
+    mixed = pa.table({"oven": ["steel", "stone"], "grams": [1, 2]})
+    pq.write_table(mixed, path, row_group_size=1)
+    (found,) = strangers(path, {"oven": "stone"})
+    assert found == "its path says oven stone, and its rows steel, stone: it is of another job"
 
 
 def test_keys_are_read_as_dictionaries(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import lode
 from lode.engine.errors import UserError
 from lode.engine.tables import provenance, write_table
-from lode.library.results import PATTERNS, Results
+from lode.library.results import CUT_BY, PATTERNS, Results
 from lode.study import STUDY
 from lode.table.neurons import NEURONS
 from lode.table.scores import SCORES
@@ -60,13 +61,69 @@ def test_a_table_that_says_its_dataset_itself_has_one_column_of_it(results: Resu
     assert results["scores"]["dataset"].to_pylist() == ["quiz"]
 
 
+def captured(folder: Path, shard: int, shards: int, model: str = "big") -> Path:
+    """The statistics of one shard of a run that was cut into some."""
+    path = folder / f"capture_activations/{model}/quiz/{shard}.parquet"
+    made_by = provenance(f'{{"capture": {{"shards": {shards}}}}}', "d0")
+    write_table(path, STATISTICS, statistics({0: 2}, {0: 1.0}), made_by)
+    return path
+
+
 def test_a_shard_is_a_number(tmp_path: Path) -> None:
     for shard in (0, 1):
-        path = tmp_path / f"capture_activations/big/quiz/{shard}.parquet"
-        write_table(path, STATISTICS, statistics({0: 2}, {0: 1.0}), MADE_BY)
+        captured(tmp_path, shard, 2)
     rows = lode.load(tmp_path).table("statistics", shard=1)
     assert rows.schema.field("shard").type == pa.int32()
     assert set(rows["shard"].to_pylist()) == {1}
+
+
+@pytest.mark.parametrize("where", [{}, {"model": "big"}, {"shard": 0}])
+@pytest.mark.parametrize(
+    ("made", "named", "says"),
+    [
+        ({0: 2, 1: 2, 2: 3}, 2, "3 shards (capture.shards), and 0.parquet beside it for 2"),  # three, then two
+        ({0: 1, 1: 2}, 1, "2 shards (capture.shards), and 0.parquet beside it for 1"),  # one, then two: interrupted
+        ({0: 2, 2: 2}, 2, "2 shards (capture.shards), counted from 0"),  # renamed
+    ],
+)
+def test_shards_of_several_runs_are_refused(
+    tmp_path: Path, made: dict[int, int], named: int, says: str, where: dict[str, str | int]
+) -> None:
+    paths = {shard: captured(tmp_path, shard, shards) for shard, shards in made.items()}
+    with pytest.raises(UserError) as caught:
+        lode.load(tmp_path).table("statistics", **where)
+    assert str(caught.value).startswith(f"{paths[named]}: it was made for {says}; expected the shards of one run")
+
+
+def test_models_may_be_cut_each_in_its_way(tmp_path: Path) -> None:
+    num_rows = statistics_rows(captured(tmp_path, 0, 1))
+    for shard in (0, 1):
+        captured(tmp_path, shard, 2, "small")
+    captured(tmp_path, 5, 2, "bad")
+    results = lode.load(tmp_path)
+    assert results.table("statistics", model="big").num_rows == num_rows
+    assert results.table("statistics", model="small").num_rows == 2 * num_rows
+    with pytest.raises(UserError, match=r"bad/quiz/5\.parquet"):
+        results["statistics"]
+
+
+def test_a_shard_that_does_not_say_of_how_many_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "capture_activations/big/quiz/0.parquet"
+    write_table(path, STATISTICS, statistics({0: 2}, {0: 1.0}), MADE_BY)
+    with pytest.raises(UserError, match=r"0\.parquet: it does not say capture\.shards; it was made by another version"):
+        lode.load(tmp_path)["statistics"]
+
+
+def statistics_rows(path: Path) -> int:
+    """Rows of a file."""
+    return pq.read_metadata(path).num_rows
+
+
+def test_every_table_with_shards_knows_what_cut_it() -> None:
+    assert set(CUT_BY) == {name for name, pattern in PATTERNS.items() if "{shard}" in pattern}
+    for name, section in CUT_BY.items():
+        read = STUDY.writers[name].sections
+        assert section in read or f"{section}.shards" in read
 
 
 def test_only_rows_that_are_asked_for(results: Results) -> None:

@@ -177,7 +177,7 @@ def test_ablation_tries_a_failed_batch_again(
     key = {"set_name": "image", "kind": "method", "control_of": "", "control_kind": "", "control_draw": -1}
     place = {"site": "lm_gate", "group": "image", "score": 1.0, "rank": 0}
     neurons = [{**key, **place, "layer": 0, "neuron": neuron} for neuron in range(30)]
-    write_table(tmp_path / "neurons.parquet", NEURONS, neurons, {})
+    write_table(tmp_path / "tiny_qwen2_vl/neurons.parquet", NEURONS, neurons, {})
     dataset = [{**sample, "split": "test", "meta": "{}"} for sample in RECORDS]
     write_table(tmp_path / "dataset.parquet", DATASET, dataset, PREPARED)
     written: dict[str, list[dict[str, Any]]] = {}
@@ -189,7 +189,8 @@ def test_ablation_tries_a_failed_batch_again(
     def run(batch_size: int) -> None:
         paths = [
             "io.shard=0",
-            *(f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset", "neurons")),
+            *(f"io.{name}={tmp_path}/{name}.parquet" for name in ("predictions", "dataset")),
+            f"io.neurons={tmp_path}/tiny_qwen2_vl/neurons.parquet",
         ]
         overrides = [*paths, f"io.manifest={tiny_manifest}", f"ablation.batch_size={batch_size}"]
         benchmark_ablation.run(
