@@ -1,4 +1,8 @@
-"""Prove on short samples of noise that every site is where neurons are: hooks, readers, and which layers are alive."""
+"""Prove on short samples of noise that every site is where neurons are: hooks, readers, and which layers are alive.
+
+Costs, for every site and model load, three passes over a probe, and 1 + ceil(layers / `NUM_ROWS`) passes over as many
+copies of it as it has layers, `NUM_ROWS` at the most; and one pass a probe for all sites together.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
