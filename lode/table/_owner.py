@@ -25,6 +25,8 @@ def read_of(path: str | Path, table: Table, model: str) -> pa.Table:
     if any(owner != model for owner in owners):
         raise UserError(
             f"{path}: {table.name} of model {', '.join(sorted(owners))}, and model {model} is run; expected rows of "
-            f"{model} alone. Hand over the {table.name} table of {model}, or run the model of this one"
+            f"{model} alone. Hand over the {table.name} table of {model}, or run the model of this one; the model is the "
+            f"one in the path that a table was written to, which ends in {'/'.join(f'<{part}>' for part in table.path)}"
+            ".parquet"
         )
     return rows
