@@ -1,9 +1,10 @@
 """Compare two results folders row by row: `python -m workflow.same_tables before after`.
 
 For changes that must move no number: every table of the folder before is there after, with as many rows in the same
-order, and every column of it holds the same values, bit for bit (NaN equals NaN); but a text that was given another
-word on purpose (`--value report=test`). Further files and further columns are named and allowed. Provenance, figures
-and pages are not compared. Needs neither torch nor Snakemake.
+order, and every column of it has the same type and holds the same values, bit for bit: 0.0 is not -0.0, 1 is not 1.0,
+and a float32 is no float64. But NaN equals NaN, whether texts are kept in a dictionary does not count, and a text may
+have been given another word on purpose (`--value report=test`). Further files and further columns are named and
+allowed. Provenance, figures and pages are not compared. Needs neither torch nor Snakemake.
 """
 
 import argparse
@@ -15,7 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lode.engine.errors import UserError
@@ -43,14 +46,64 @@ def moved(path: str, places: Mapping[str, str]) -> str:
 
 
 def same(before: Any, after: Any) -> bool:
-    """Whether two values of a table are equal; NaN equals NaN, also within lists and structs."""
-    if isinstance(before, float) and isinstance(after, float) and math.isnan(before):
-        return math.isnan(after)
-    if isinstance(before, list) and isinstance(after, list):
+    """Whether two values of a table are equal, of one type and sign; NaN equals NaN, also within lists and structs."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, float):
+        if math.isnan(before):
+            return math.isnan(after)
+        return before == after and math.copysign(1, before) == math.copysign(1, after)
+    if isinstance(before, list):
         return len(before) == len(after) and all(map(same, before, after))
-    if isinstance(before, dict) and isinstance(after, dict):
+    if isinstance(before, dict):
         return before.keys() == after.keys() and all(same(value, after[key]) for key, value in before.items())
     return bool(before == after)
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """A type, where a dictionary of values has the type of the values. Within lists and structs too."""
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    if pa.types.is_list(kind):
+        return pa.list_(plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, plain(field.type)) for field in kind])
+    return kind
+
+
+def floats(column: pa.ChunkedArray) -> Iterator[pa.ChunkedArray]:
+    """The numbers with a sign of zero that a column holds, within lists and structs too."""
+    if pa.types.is_list(column.type):
+        yield from floats(pc.list_flatten(column))
+    elif pa.types.is_struct(column.type):
+        yield from (found for field in column.flatten() for found in floats(field))
+    elif pa.types.is_dictionary(column.type):
+        yield from floats(column.cast(column.type.value_type))
+    elif pa.types.is_floating(column.type):
+        yield column
+
+
+def identical(before: pa.ChunkedArray, after: pa.ChunkedArray) -> bool:
+    """Whether two columns are the same at a glance; False also of columns with a NaN, to be looked at by value."""
+    if before.type != after.type or not before.equals(after):
+        return False
+    pairs = zip(floats(before), floats(after), strict=True)
+    return all(np.array_equal(np.signbit(was.to_numpy()), np.signbit(now.to_numpy())) for was, now in pairs)
+
+
+def changed(before: pa.ChunkedArray, after: pa.ChunkedArray, words: Mapping[str, str]) -> str | None:
+    """What differs between two columns of as many rows, None if nothing does; `words` are those of `differences`."""
+    if plain(before.type) != plain(after.type):
+        return f"of type {before.type}, now {after.type}"
+    if identical(before, after):
+        return None
+    was = [words.get(value, value) if isinstance(value, str) else value for value in before.to_pylist()]
+    values = list(zip(was, after.to_pylist(), strict=True))
+    rows = [row for row, pair in enumerate(values) if not same(*pair)]
+    if not rows:
+        return None
+    old, new = values[rows[0]]
+    return f"{len(rows)} of {len(values)} rows differ, first row {rows[0]}: {old!r}, now {new!r}"
 
 
 def differences(
@@ -72,15 +125,8 @@ def differences(
         if new not in after.column_names:
             yield f"column {old} is gone" if new == old else f"column {old}, now {new}, is gone"
             continue
-        if before[old].type == after[new].type and before[old].equals(after[new]):
-            continue
-        was = [words.get(value, value) if isinstance(value, str) else value for value in before[old].to_pylist()]
-        values = list(zip(was, after[new].to_pylist(), strict=True))
-        rows = [row for row, pair in enumerate(values) if not same(*pair)]
-        if rows:
-            first, (old_value, value) = rows[0], values[rows[0]]
-            where = f"{len(rows)} of {before.num_rows} rows differ, first row {first}"
-            yield f"column {new}: {where}: {old_value!r}, now {value!r}"
+        if what := changed(before[old], after[new], words):
+            yield f"column {new}: {what}"
 
 
 def compare(

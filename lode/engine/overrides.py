@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from lode.engine.errors import UserError
-from lode.engine.recorded import section_of
+from lode.engine.recorded import EXPERIMENT, section_of
 from lode.engine.study import Study
 
 LONGEST = 40
@@ -25,13 +25,18 @@ def check_overrides(study: Study, overrides: object) -> tuple[str, ...]:
         )
     for override in given:
         group, _, further = key_of(override).partition(".")
-        if group in study.groups and further in ("", "name", "plugin"):
+        if is_named(study, group) and further in ("", "name", "plugin"):
             such = f", such as {study.lists[group]}=[...]" if group in study.lists else ""
             raise UserError(
                 f"override {override!r}: the workflow chooses {group} itself, for every name the experiment lists; "
                 f"override the experiment's lists instead{such}"
             )
     return given
+
+
+def is_named(study: Study, group: str) -> bool:
+    """Whether the workflow chooses a group itself, by a wildcard of its jobs or the name of the experiment."""
+    return group == EXPERIMENT or (group in study.groups and any(group in card.wildcards for card in study.cards))
 
 
 def key_of(override: str) -> str:

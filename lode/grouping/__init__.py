@@ -14,8 +14,15 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from lode.engine.errors import UserError
+from lode.engine.names import check_legal
+
 #: The group that every grouping has: every token of the prompt, and so every sample.
 PROMPT = "prompt"
+#: What a set may be called that is no group: the union of sets, and what has no neurons.
+RESERVED = frozenset({"all", "none", "blank", "constant"})
+#: What is asked of the groups.
+GROUPS = f"each part to be a group of its own, and {PROMPT!r} to be all parts"
 
 
 class Look(NamedTuple):
@@ -31,11 +38,12 @@ class Grouping:
 
     Attributes:
         parts: what one token can be: disjoint, and the code of a token is the place of its part here.
-        groups: in the order of the group axis, each with the parts that it is made of; `PROMPT` is all of them.
+        groups: in the order of the group axis, each with the parts that it is made of; each part is one of its own,
+            and `PROMPT` is all of them.
         splits: choices of disjoint groups by name, for `selection.group_split`.
         reply_part: the part that a token of the reply counts as where it takes a value of another sample.
         codes: from the kind of every token (an array (batch, token), as `Batch.token_kind`) and the samples of the
-            batch to the code of every token, an array of the same form: the place of its part, or -1 for none.
+            batch to the code of every token, an array of the same form: the place of its part.
         held: from the `dataset` section of a config to the parts that every sample of it holds.
         own: from a group and, by benchmark, the parts that every sample of it holds, to whether each benchmark is the
             group's own; None: no benchmark can be.
@@ -52,10 +60,18 @@ class Grouping:
     looks: Mapping[str, Look] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        assert set(self.groups.get(PROMPT, ())) == set(self.parts), f"{PROMPT} is every part"
-        assert self.reply_part in self.parts, "a reply counts as one of the parts"
-        for name, members in (*self.groups.items(), *self.splits.items()):
-            assert set(members) <= {*self.parts, *self.groups}, f"{name} is made of parts, a split of groups"
+        for name in (*self.groups, *self.splits):
+            check_legal("a name of a grouping", name)
+        told = {group: self.groups.get(group) for group in (PROMPT, *self.parts)}
+        refuse(told != {PROMPT: self.parts, **{part: (part,) for part in self.parts}}, GROUPS, told)
+        reserved = RESERVED & set(self.groups)
+        refuse(bool(reserved), f"other names of groups than {', '.join(sorted(RESERVED))}", reserved)
+        refuse(self.reply_part not in self.parts, f"reply_part to be one of {', '.join(self.parts)}", self.reply_part)
+        for name, parts in self.groups.items():
+            refuse(not parts or not set(parts) <= set(self.parts), f"parts, at least one, in group {name}", parts)
+        for name, groups in self.splits.items():
+            members = [part for group in groups for part in self.groups.get(group, ("", ""))]
+            refuse(not groups or len(set(members)) < len(members), f"groups that share no part in {name}", groups)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,9 +89,19 @@ class Grouping:
         Args:
             kinds: of every token, an array (batch, token) of whole numbers.
             samples: of the batch, in its order.
+
+        Raises:
+            UserError: a token of a prompt is of no part.
         """
         in_prompt = kinds >= 0
-        return self.codes(kinds, samples) * in_prompt + kinds * ~in_prompt
+        codes = self.codes(kinds, samples)
+        wrong = codes[in_prompt & ((codes < 0) | (codes >= len(self.parts)))]
+        if len(wrong):
+            raise UserError(
+                f"{len(wrong)} tokens of prompts have the code {int(wrong[0])}; expected the place of one of the parts "
+                f"{', '.join(self.parts)} for every token. Give tokens that are not compared a part of their own"
+            )
+        return codes * in_prompt + kinds * ~in_prompt
 
     def places(self, group: str) -> list[int]:
         """The codes of the tokens of a group."""
@@ -84,6 +110,16 @@ class Grouping:
     def others(self, group: str) -> list[str]:
         """The parts that a group is not made of."""
         return [part for part in self.parts if part not in self.groups[group]]
+
+
+def refuse(wrong: bool, expected: str, found: object) -> None:
+    """Refuse a grouping that contradicts itself.
+
+    Raises:
+        UserError: it does.
+    """
+    if wrong:
+        raise UserError(f"a grouping with {found}: expected {expected}. Correct its file in lode/grouping/")
 
 
 def grouping_of(section: Any) -> Grouping:

@@ -44,7 +44,7 @@ def membership(codes: Int[Tensor, "batch token"], grouping: Grouping) -> Bool[Te
     """Which tokens belong to which group.
 
     Args:
-        codes: the place of its part in `grouping.parts` of every token, -1 for none.
+        codes: the place of its part in `grouping.parts` of every token, -1 for padding.
         grouping: what tokens are told apart.
     """
     places = [torch.tensor(grouping.places(name), device=codes.device) for name in grouping.names]

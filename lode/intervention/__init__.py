@@ -51,7 +51,7 @@ class View:
         activations: of all neurons of the layer (batch, token, neuron); where rows are no tokens
             (1, row, neuron).
         chosen: of the neurons that are switched (batch, token, chosen).
-        tokens: what every token is: the place of its part in the grouping, `REPLY`, or -1 for padding and for no part;
+        tokens: what every token is: the place of its part in the grouping, `REPLY`, or -1 for padding;
             None where rows are no tokens: all of them count as prompt.
         means: of the chosen neurons over the set's own group and over the others (2, chosen), where needed.
         donors: of the chosen neurons over each part of another sample (batch, part, chosen), where needed.

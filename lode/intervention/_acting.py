@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lode.engine.errors import UserError
-from lode.intervention import Intervention, View
+from lode.intervention import SHAM, Intervention, View
 from lode.model.adapter import Adapter
 from lode.model.sites import Site, others
 from lode.model.tokens import REPLY
 from lode.model.weights import switchable, zeroed_columns
-from lode.neurons import Pairs, Places, by_layer
+from lode.neurons import LM_GATE, Pairs, Places, by_layer
 
 Hook: TypeAlias = Callable[[Any, Any, Tensor], Tensor | None]
 
@@ -78,7 +78,12 @@ def token_hooks(
     tokens: Int[Tensor, "batch token"],
     donors: Sequence[Float[Tensor, "batch part neuron"]] | None,
 ) -> dict[int, Hook]:
-    """By layer what replaces activations where these are of tokens; arguments are those of `switched`."""
+    """By layer what replaces activations where these are of tokens; arguments are those of `switched`.
+
+    Raises:
+        UserError: values that are known of another site, or group, only.
+    """
+    refuse_unknown_values(site, intervention, group)
     means = intervention.class_means[group] if "class_means" in intervention.needs else None
     first, decoding = acted_on(intervention, tokens, group), acts_on_replies(intervention)
     acted = first if first.any() else None
@@ -91,6 +96,25 @@ def token_hooks(
         of_donors = None if donors is None else donors[layer]
         hooks[layer] = _Hook(intervention.new_values, tokens, acted, decoding, index, of_layer, of_donors, reply_part)
     return hooks
+
+
+def refuse_unknown_values(site: Site, intervention: Intervention, group: str) -> None:
+    """Refuse an intervention that takes values from elsewhere where none are known of the site and the group.
+
+    Raises:
+        UserError: says which.
+    """
+    if intervention.needs and site.name != LM_GATE:
+        raise UserError(
+            f"an intervention that needs {', '.join(intervention.needs)} at site {site.name}: means are known of "
+            f"{LM_GATE} only; expected neurons there, or zero, scale, constant or minimum"
+        )
+    if "class_means" in intervention.needs and group not in intervention.class_means:
+        raise UserError(
+            f"an intervention that needs class_means for group {group}: the mining data hold "
+            f"{', '.join(intervention.class_means) or 'no group'} with something to compare with; mine datasets that "
+            "hold it in every one, and others, or choose another intervention"
+        )
 
 
 def row_hooks(
@@ -113,11 +137,11 @@ def row_hooks(
             f"an intervention with tokens={intervention.tokens}, passes={intervention.passes}{needs} at site "
             f"{site.name}: no tokens or means of its rows are known; expected all, both, and zero, scale or constant"
         )
-    if len(tokens) != 1:
+    if len(tokens) != 1 and intervention is not SHAM:
         raise UserError(
             f"{len(tokens)} samples in a batch, and an intervention by hooks at site {site.name}: which rows are whose "
-            "is not known; expected one sample at a time (ablation.batch_size=1), or intervention zero, which works "
-            "with any batch"
+            "is not known; expected one sample at a time (ablation.batch_size=1), or zero of all tokens in both "
+            "passes, which works with any batch"
         )
     return {
         layer: _RowHook(intervention.new_values, torch.tensor(indices, device=site.reader[layer].weight.device))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lode.engine.errors import UserError, unknown_name
-from lode.grouping import Grouping
+from lode.grouping import PROMPT, Grouping
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.head import last_positions
@@ -42,7 +42,8 @@ def class_means(table: pa.Table, grouping: Grouping) -> dict[str, Float[np.ndarr
         if name not in grouping.groups:
             raise unknown_name("group of the importance table", name, grouping.groups, "Capture under this grouping.")
         others = [means[other] for other in grouping.others(name) if other in means]
-        found[name] = np.stack([own, np.mean(others, axis=0) if others else own])
+        if others or name == PROMPT:
+            found[name] = np.stack([own, np.mean(others, axis=0) if others else own])
     return found
 
 

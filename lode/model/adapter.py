@@ -1,5 +1,7 @@
 """A loaded model and the places in it that Lode reads or changes: a table of facts."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +67,27 @@ class Adapter:
         return self.gate.reader[0].weight.dtype
 
 
+@contextmanager
+def encoders_run(adapter: Adapter, sites: Iterable[str]) -> Iterator[None]:
+    """Within the context, and where one of the sites lies within an encoder, no answer of an encoder may be kept.
+
+    Raises:
+        UserError: some are kept already.
+    """
+    inside = sorted(name for name in sites if adapter.sites[name].in_encoder)
+    contexts = adapter.contexts
+    if inside and contexts.keeping:
+        raise UserError(
+            f"sites {', '.join(inside)} lie within an encoder whose answers are kept: to switch or watch neurons there "
+            "would change and show nothing; expected the context of encoders_once to be left before"
+        )
+    contexts.running += bool(inside)
+    try:
+        yield
+    finally:
+        contexts.running -= bool(inside)
+
+
 def choose_device(name: str) -> torch.device:
     """The device of a name; `auto` is a GPU where there is one.
 
@@ -125,14 +148,20 @@ def refuse_offload(config: Any, model: nn.Module) -> None:
 
 def find_parts(config: Any, model: Any, processor: Any) -> Adapter:
     """Look up every part that the config names; fail loudly where one is absent."""
-    layers = module_at(model, config.layers, "model.layers").children()
+    layers = tuple(module_at(model, config.layers, "model.layers").children())
     towers = {m: module_at(model, path, f"model.towers.{m}") for m, path in config.towers.items()}
+    sites = find_sites(config, model, towers)
+    if sites[LM_GATE].num_layers != len(layers):
+        raise UserError(
+            f"model.sites.{LM_GATE}: {sites[LM_GATE].num_layers} layers, and model.layers = {config.layers!r} has "
+            f"{len(layers)}; expected one for each. Fix the paths in the model's YAML"
+        )
     return Adapter(
         config=config,
         model=model,
         processor=processor,
         attention=tuple(module_at(layer, config.attention, "model.attention") for layer in layers),
-        sites=find_sites(config, model, towers),
+        sites=sites,
         towers=towers,
     )
 

@@ -1,6 +1,6 @@
 """Run the encoders of a batch once, however many forward passes the batch goes through."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -63,24 +63,3 @@ def encoders_once(adapter: Adapter) -> Iterator[None]:
             yield
         finally:
             contexts.keeping -= 1
-
-
-@contextmanager
-def encoders_run(adapter: Adapter, sites: Iterable[str]) -> Iterator[None]:
-    """Within the context, and where one of the sites lies within an encoder, no answer of an encoder may be kept.
-
-    Raises:
-        UserError: some are kept already.
-    """
-    inside = sorted(name for name in sites if adapter.sites[name].in_encoder)
-    contexts = adapter.contexts
-    if inside and contexts.keeping:
-        raise UserError(
-            f"sites {', '.join(inside)} lie within an encoder whose answers are kept: to switch or watch neurons there "
-            "would change and show nothing; expected the context of encoders_once to be left before"
-        )
-    contexts.running += bool(inside)
-    try:
-        yield
-    finally:
-        contexts.running -= bool(inside)

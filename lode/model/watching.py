@@ -8,10 +8,9 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from lode.model.adapter import Adapter
+from lode.model.adapter import Adapter, encoders_run
 from lode.model.attention import Observer, observed
 from lode.model.sites import module_at
-from lode.model.tower import encoders_run
 
 #: Called with a layer and its activations (..., neuron); what it returns, if anything, takes their place.
 Watcher: TypeAlias = Callable[[int, Tensor], Tensor | None]

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 import torch
 
 from lode.engine.errors import unknown_name
-from lode.model.adapter import Adapter
+from lode.model.adapter import Adapter, encoders_run
 from lode.model.sites import refuse_outside
-from lode.model.tower import encoders_run
 from lode.neurons import Places, by_layer
 
 
@@ -24,7 +23,7 @@ def switchable(adapter: Adapter, places: Places) -> Iterator[None]:
         if name not in adapter.sites:
             raise unknown_name(f"site of model {adapter.config.name}", name, adapter.sites)
         refuse_outside(adapter.sites[name], pairs)
-    with encoders_run(adapter, [name for name, pairs in places.items() if len(pairs)]):
+    with encoders_run(adapter, places):
         yield
 
 

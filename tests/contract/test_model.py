@@ -191,6 +191,13 @@ def test_layers_that_share_a_module_are_refused(tiny: Adapter) -> None:
         find_parts(tiny.config, model, tiny.processor)
 
 
+def test_a_gate_without_all_layers_is_refused(tiny: Adapter) -> None:
+    overrides = [f"model.sites.lm_gate.{part}=[model.language_model.layers.0.mlp.{module}]"
+                 for part, module in (("activation", "act_fn"), ("reader", "down_proj"))]  # fmt: skip
+    with pytest.raises(UserError, match=r"lm_gate: 1 layers, and model\.layers = .* has 3; expected one for each"):
+        find_parts(model_config(*overrides), tiny.model, tiny.processor)
+
+
 def test_a_site_that_no_pass_comes_by_is_refused(tiny: Adapter) -> None:
     """Here: of the second of two towers, which the model does not call."""
     model = copy.deepcopy(tiny.model)

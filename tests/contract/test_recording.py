@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lode.checks.names import known_plugins
+from lode.engine.errors import UserError
 from lode.grouping import PROMPT, Grouping
 from lode.intervention import SHAM, Intervention
 from lode.intervention._acting import switched
@@ -230,9 +231,9 @@ def test_a_batch_that_one_recording_fails_at_is_added_to_none(tiny: Adapter) -> 
 
 
 def grouped(parts: Mapping[str, Sequence[str]], codes: Any) -> Grouping:
-    """Groups of these parts, and the whole prompt."""
+    """Groups of these parts, each part alone, and the whole prompt."""
     names = tuple(dict.fromkeys(part for of in parts.values() for part in of))
-    groups = {name: tuple(of) for name, of in parts.items()} | {PROMPT: names}
+    groups = {name: tuple(of) for name, of in parts.items()} | {name: (name,) for name in names} | {PROMPT: names}
     return Grouping(names, groups, {}, names[0], codes, held=lambda _: (), own=lambda *_: None)
 
 
@@ -276,13 +277,22 @@ def test_names_do_not_matter(tiny: Adapter) -> None:
             assert rows(one, name)["num_tokens"].all()
 
 
-def test_tokens_of_no_group_are_attended_to_and_not_counted(tiny: Adapter) -> None:
-    """What images are given does not depend on whether the other tokens are anything, but for rounding."""
-    image = [0 if kind == "image" else -1 for kind in TOKEN_KINDS]
-    only = grouped({"picture": ("image",)}, partial(by_kind, image))
+def test_what_a_group_is_given_does_not_depend_on_the_others(tiny: Adapter) -> None:
+    """Images, beside a rest that is told apart no further; but for rounding."""
+    image = [0 if kind == "image" else 1 for kind in TOKEN_KINDS]
+    only = grouped({"picture": ("image",), "others": ("rest",)}, partial(by_kind, image))
     for one, other in zip(both_of(tiny, only), both_of(tiny, MODALITY), strict=True):
         assert_close_rows(rows(one, "picture"), rows(other, "image"))
-        assert_close_rows(rows(one, PROMPT), rows(other, "image"))
+        assert_close_rows(rows(one, PROMPT), rows(other, PROMPT))
+
+
+@pytest.mark.parametrize("code", [-1, 2])
+def test_a_token_of_no_part_is_refused(tiny: Adapter, code: int) -> None:
+    """It would be taken for padding, which is no token of the prompt."""
+    image = [0 if kind == "image" else code for kind in TOKEN_KINDS]
+    only = grouped({"picture": ("image",), "others": ("rest",)}, partial(by_kind, image))
+    with pytest.raises(UserError, match=f"tokens of prompts have the code {code}; expected the place of one of"):
+        record(tiny, RECORDS, 4, [activations.recording(tiny, only)], only)
 
 
 def by_sample(kinds: Tensor, samples: Sequence[Any]) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from lode.engine.errors import UserError
 from lode.intervention import SHAM, View
 from lode.intervention import _acting as acting
+from lode.model import proofs
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.sites import others
@@ -139,6 +140,19 @@ def test_others_leave_dead_layers_out(tiny: Adapter) -> None:
     assert len(rest) == 47 + 48
 
 
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 8])
+@pytest.mark.parametrize("layers", [[2], [0, 2], [0, 1]], ids=str)
+def test_dead_layers_are_found_in_every_batch(
+    tiny: Adapter, monkeypatch: pytest.MonkeyPatch, layers: list[int], num_rows: int
+) -> None:
+    """A layer whose reader reads nothing is dead, however many copies of a probe, each of a layer, go in one batch."""
+    monkeypatch.setattr(proofs, "NUM_ROWS", num_rows)
+    for layer in layers:
+        weight = tiny.gate.reader[layer].weight
+        monkeypatch.setattr(weight, "data", torch.zeros_like(weight.data))
+    assert proofs.prove_sites(tiny, [LM_GATE]).gate.dead == tuple(layers)
+
+
 @pytest.mark.parametrize(
     ("places", "message"),
     [
@@ -243,6 +257,31 @@ def test_an_ablation_runs_encoders_anew_where_it_must(tiny: Adapter) -> None:
     assert together == alone
     content = [[row["gold_log_likelihood"] for row in rows] for rows in together]
     assert all(content[0] != other for other in content[1:])
+
+
+def test_a_sham_takes_any_batch(tiny: Adapter) -> None:
+    """It looks at no other row, so it need not know whose rows are whose."""
+    clean = logits(tiny, SAMPLES)
+    with switched(tiny, SHAM, BOTH, SAMPLES):
+        assert torch.equal(logits(tiny, SAMPLES), clean)
+
+
+def test_means_of_the_gate_are_no_means_of_another_site(tiny: Adapter) -> None:
+    """A site of the language model that is not its gate: its rows are tokens, and no mean of them is known."""
+    other = replace(tiny.gate, name="lm_up")
+    adapter = replace(tiny, sites={**tiny.sites, "lm_up": other})
+    means = {"image": np.ones((2, tiny.num_layers, tiny.num_neurons))}
+    made = replace(intervention(tiny, "class_mean"), class_means=means)
+    with (
+        pytest.raises(UserError, match="needs class_means at site lm_up: means are known of lm_gate only"),
+        switched(adapter, made, {"lm_up": unique_pairs([(0, 3)])}),
+    ):
+        pass
+    with (
+        pytest.raises(UserError, match="class_means for group image: the mining data hold no group"),
+        switched(tiny, replace(made, class_means={}), at_gate([(0, 3)])),
+    ):
+        pass
 
 
 def test_a_sham_within_an_encoder_changes_nothing(tiny: Adapter) -> None:

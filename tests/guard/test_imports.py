@@ -1,12 +1,14 @@
 """Who imports whom: one direction, and no circle."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import pytest
 
 from lode.checks.names import known_plugins
 from lode.engine.fingerprint import imported_names
-from tests.source import LIBRARY, ROOT, imports, name_of
+from tests.source import LIBRARY, ROOT, Function, imports, name_of
 
 #: Folders of plug-ins, and what there is no plug-in.
 PLUGINS = ("dataset", "selection", "intervention", "figure", "scoring", "control", "grouping", "recording")
@@ -23,25 +25,72 @@ def meant(path: Path, modules: set[str]) -> set[str]:
     return {module for name in imports(path) for module in modules if f"{name}.".startswith(f"{module}.")}
 
 
+def module_of(path: Path) -> str:
+    """The dotted name of a file."""
+    return name_of(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def packages(name: str) -> set[str]:
+    """The packages that a name is in, which run before it does: of a.b.c, a and a.b."""
+    parts = name.split(".")
+    return {".".join(parts[:end]) for end in range(1, len(parts))}
+
+
+def at_import(node: ast.AST) -> Iterator[str]:
+    """The names that are imported as soon as the code is: in no function, and not for types only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ImportFrom):
+            yield child.module or ""
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        elif isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif not isinstance(child, Function) and not is_for_types(child):
+            yield from at_import(child)
+
+
+def is_for_types(node: ast.AST) -> bool:
+    """Whether it is `if TYPE_CHECKING:` without another branch."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+
+
+def needed(module: str, source: str) -> set[str]:
+    """What must have run before a module has: what it names, and the packages of that, if they are not its own too.
+
+    Its own packages have begun when it runs; it waits for one of them only where it takes a name from it.
+    """
+    named = set(at_import(ast.parse(source)))
+    return (named | {package for name in named for package in packages(name)} - packages(module)) - {module}
+
+
+def in_circles(sources: Mapping[str, str]) -> set[str]:
+    """The modules that wait for themselves when they are imported, or for a module that does."""
+    needs = {module: needed(module, source) & sources.keys() for module, source in sources.items()}
+    while free := {module for module, others in needs.items() if not others}:
+        needs = {module: others - free for module, others in needs.items() if module not in free}
+    return set(needs)
+
+
 def test_no_import_goes_in_a_circle() -> None:
     """Counting what a module imports when it is itself imported."""
-    modules = {name_of(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path for path in LIBRARY}
-    needs = {module: set(at_import(path)) & set(modules) - {module} for module, path in modules.items()}
-    while free := {module for module, needed in needs.items() if not needed}:
-        needs = {module: needed - free for module, needed in needs.items() if module not in free}
-    assert not needs
+    assert not in_circles({module_of(path): path.read_text() for path in LIBRARY})
 
 
-def at_import(path: Path) -> Iterator[str]:
-    """The modules that are imported as soon as the file is, with the packages that they are in."""
-    tree = ast.parse(path.read_text())
-    guarded = [node for node in tree.body if isinstance(node, ast.If)]  # TYPE_CHECKING
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node not in guarded:
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+@pytest.mark.parametrize(
+    ("sources", "circle"),
+    [
+        ({"a.x": "from a.y import f", "a.y": "import a.x"}, {"a.x", "a.y"}),
+        ({"a.x": "from b.y import f", "b": "import a.x", "b.y": ""}, {"a.x", "b"}),
+        ({"a.x": "import b.y.z", "b": "from a import x", "b.y": "", "b.y.z": ""}, {"a.x", "b"}),
+        ({"a.x": "try:\n    import b\nfinally:\n    pass", "b": "class C:\n    import a.x"}, {"a.x", "b"}),
+        ({"a": "import a.x", "a.x": "from a.y import f", "a.y": ""}, set()),
+        ({"a": "import a.x", "a.x": "from a import name"}, {"a", "a.x"}),
+        ({"a.x": "import b.y", "b.y": "def f():\n    import a.x"}, set()),
+        ({"a.x": "import b.y", "b.y": "if TYPE_CHECKING:\n    import a.x"}, set()),
+    ],
+    ids=["module", "package", "outer package", "blocks", "own package", "name of own package", "function", "types"],
+)
+def test_circles_are_seen(sources: dict[str, str], circle: set[str]) -> None:
+    assert in_circles(sources) == circle
 
 
 def test_a_stage_reads_tables_not_stages() -> None:

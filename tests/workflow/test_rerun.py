@@ -216,10 +216,7 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     ),
     "writer of tables": (append("lode/engine/tables.py", CODE), ALL),
     "seal of files": (append("lode/engine/seal.py", CODE), ALL),
-    "library module of one stage": (
-        append("lode/model/answering.py", CODE),
-        after("benchmark_ablation", plot_figures=1),
-    ),
+    "library module of one stage": (append("lode/model/tower.py", CODE), after("benchmark_ablation", plot_figures=1)),
     "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare_dataset")),
     "dataset plug-in that is not used": (append("lode/dataset/toy_caption.py", CODE), {}),
     "selection plug-in": (append("lode/selection/miner.py", CODE), after("select_neurons", plot_figures=2)),

@@ -23,6 +23,11 @@ def test_what_a_name_sets_comes_before_an_override() -> None:
     assert '"ratio": 0.1' in default.plan.semantic("select_neurons", job)
 
 
+@pytest.mark.parametrize("override", ["grouping=modality", "grouping.plugin=modality"])
+def test_what_no_job_is_named_after_may_be_chosen(override: str) -> None:
+    assert Experiment({"experiment": "smoke", "overrides": [override]}).cfg.grouping.plugin == "modality"
+
+
 @pytest.mark.parametrize(
     ("experiment", "override", "says"),
     [

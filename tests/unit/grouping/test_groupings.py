@@ -1,0 +1,67 @@
+"""Groupings that contradict themselves are refused; modality, by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lode.engine.errors import UserError
+from lode.grouping import PROMPT, Grouping
+from lode.grouping.modality import grouping
+
+GOOD: dict[str, Any] = {
+    "parts": ("a", "b"),
+    "groups": {"a": ("a",), "b": ("b",), PROMPT: ("a", "b")},
+    "splits": {"both": ("a", "b")},
+    "reply_part": "b",
+    "codes": lambda kinds, samples: kinds,
+    "held": lambda dataset: (),
+    "own": lambda group, benchmarks: None,
+}
+WHOLE = GOOD["groups"]
+
+
+def test_a_grouping_without_a_fault() -> None:
+    made = Grouping(**GOOD)
+    assert made.names == ("a", "b", PROMPT)
+    assert made.others("a") == ["b"]
+    assert made.places(PROMPT) == [0, 1]
+    assert made.reply_place == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"groups": {"a": ("a",), PROMPT: ("a", "b")}}, "each part to be a group of its own"),
+        ({"groups": {**WHOLE, PROMPT: ("a",)}}, "'prompt' to be all parts"),
+        ({"groups": {**WHOLE, "both": ("a", "c")}}, "parts, at least one, in group both"),
+        ({"groups": {**WHOLE, "nothing": ()}}, "parts, at least one, in group nothing"),
+        ({"groups": {**WHOLE, "all": ("a",)}}, "other names of groups than all, blank"),
+        ({"splits": {"both": ("a", "c")}}, "groups that share no part in both"),
+        ({"splits": {"both": ("a", PROMPT)}}, "groups that share no part in both"),
+        ({"splits": {"empty": ()}}, "groups that share no part in empty"),
+        ({"reply_part": "c"}, "reply_part to be one of a, b"),
+        ({"groups": {**WHOLE, "logic, formal": ("a",)}}, "may hold letters, digits"),
+        ({"groups": {**WHOLE, "null": ("a",)}}, "reads as a number, a truth value or null"),
+    ],
+)
+def test_a_grouping_that_contradicts_itself(fault: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        Grouping(**{**GOOD, **fault})
+
+
+def test_every_token_of_a_prompt_is_of_a_part() -> None:
+    """Padding (-1) and replies (-2) are no tokens of a prompt, whatever the grouping says of them."""
+    made = Grouping(**{**GOOD, "codes": lambda kinds, samples: kinds - 3})
+    assert made.codes_of(np.array([[-1, 3, 4, -2]]), [{}]).tolist() == [[-1, 0, 1, -2]]
+    for wrong in (2, 5):
+        with pytest.raises(UserError, match=f"1 tokens of prompts have the code {wrong - 3}; expected the place"):
+            made.codes_of(np.array([[-1, 3, wrong, -2]]), [{}])
+
+
+def test_own_benchmarks_of_modalities() -> None:
+    held = {"captions": ("text", "special", "image"), "quiz": ("text", "special")}
+    own = grouping().own
+    assert own("image", held) == {"captions": True, "quiz": False}
+    assert own("text", held) == own("special_text", held) == {"captions": False, "quiz": True}
+    assert own("audio", held) is own("special", held) is own(PROMPT, held) is own("all", held) is None
