@@ -23,8 +23,10 @@ def read_of(path: str | Path, table: Table, model: str) -> pa.Table:
     rows = read_table(path, table)
     owners = rows.unify_dictionaries()[MODEL.name].unique().to_pylist()
     if any(owner != model for owner in owners):
+        written = "/".join(f"<{part}>" for part in table.path)
         raise UserError(
             f"{path}: {table.name} of model {', '.join(sorted(owners))}, and model {model} is run; expected rows of "
-            f"{model} alone. Hand over the {table.name} table of {model}, or run the model of this one"
+            f"{model} alone. Hand over the {table.name} table of {model}, or run the model of this one; whose a table "
+            f"is says the path that it was written to, .../{written}.parquet"
         )
     return rows

@@ -151,3 +151,12 @@ def test_dry_run(tmp_path: Path) -> None:
         "compare_selectors": 1,
         "total": 25 + 2 * selections,
     }
+
+
+def test_a_planted_model_owns_its_tables_by_its_name() -> None:
+    """A job that runs a model goes by the name that the paths of its tables say, so it is not refused as another's."""
+    plan = pipeline().plan
+    runs = {run["model"]: run for run in plan.jobs("benchmark_ablation").values()}
+    assert sorted(runs) == ["hidden_1", "visible_2"]
+    assert {plan.composed("benchmark_ablation", run).model.name for run in runs.values()} == set(runs)
+    assert "/select_neurons/hidden_1/" in str(plan.reads("benchmark_ablation", runs["hidden_1"])["neurons"])
