@@ -61,7 +61,9 @@ def random_sets(num_sets: int, shape: tuple[int, int], num_neurons: int) -> list
 
 def run_sets(folder: Path, overrides: Sequence[str], rows: list[dict[str, Any]], name: str) -> tuple[float, Any]:
     """Seconds of the stage, and the predictions of the sets."""
-    neurons, output = folder / f"{name}.neurons.parquet", folder / f"{name}.predictions.parquet"
+    chosen = compose(overrides)
+    neurons = folder / name / chosen.model.name / "random.parquet"
+    output = neurons.with_suffix("") / chosen.intervention.name / chosen.dataset.name / "0.parquet"
     write_table(neurons, NEURONS, rows, {})
     paths = {"manifest": folder / "manifest.json", "dataset": folder / "dataset.parquet", "shard": 0}
     cfg = config(
