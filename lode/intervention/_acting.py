@@ -64,8 +64,11 @@ def switched(
         else:
             for name, pairs in changed.items():
                 site = adapter.sites[name]
-                of_tokens = token_hooks if site.has_tokens else row_hooks
-                for layer, hook in of_tokens(site, intervention, pairs, group, tokens, donors).items():
+                if site.has_tokens:
+                    hooks = token_hooks(site, intervention, pairs, group, tokens, donors)
+                else:
+                    hooks = row_hooks(site, intervention, pairs, len(tokens))
+                for layer, hook in hooks.items():
                     stack.callback(site.activation[layer].register_forward_hook(hook).remove)
         yield
 
@@ -117,29 +120,21 @@ def refuse_unknown_values(site: Site, intervention: Intervention, group: str) ->
         )
 
 
-def row_hooks(
-    site: Site,
-    intervention: Intervention,
-    pairs: Pairs,
-    group: str,
-    tokens: Int[Tensor, "batch token"],
-    donors: Sequence[Float[Tensor, "batch part neuron"]] | None,
-) -> dict[int, Hook]:
-    """By layer what replaces activations where rows are no tokens; arguments are those of `switched`.
+def row_hooks(site: Site, intervention: Intervention, pairs: Pairs, num_samples: int) -> dict[int, Hook]:
+    """By layer what replaces activations where rows are no tokens, of so many samples.
 
     Raises:
         UserError: the intervention asks what tokens rows are or takes values from elsewhere, or several samples.
     """
-    del group, donors  # of tokens
     if not intervention.everywhere or intervention.needs:
         needs = "".join(f", needing {need}" for need in intervention.needs)
         raise UserError(
             f"an intervention with tokens={intervention.tokens}, passes={intervention.passes}{needs} at site "
             f"{site.name}: no tokens or means of its rows are known; expected all, both, and zero, scale or constant"
         )
-    if len(tokens) != 1 and intervention is not SHAM:
+    if num_samples != 1 and intervention is not SHAM:
         raise UserError(
-            f"{len(tokens)} samples in a batch, and an intervention by hooks at site {site.name}: which rows are whose "
+            f"{num_samples} samples in a batch, and an intervention by hooks at site {site.name}: which rows are whose "
             "is not known; expected one sample at a time (ablation.batch_size=1), or zero of all tokens in both "
             "passes, which works with any batch"
         )
