@@ -17,6 +17,8 @@ from lode.engine.sources import at_hand
 from lode.engine.study import Card, Read
 from lode.model.manifest import files_of
 
+#: What decides which tokens are of which group.
+GROUPING = ("grouping.name", "grouping.plugin", "grouping.options")
 SETS = ("models", "selections")
 RUNS = (*SETS, "interventions")
 _RUN = "{model}/{selection}/{intervention}"
@@ -165,7 +167,7 @@ CARDS = (
         "capture_activations",
         "one forward pass a sample; keep mergeable sums",
         over=("mined", "shards"),
-        sections=("split", "model", "grouping", "dataset.name", "capture"),
+        sections=("split", "model", *GROUPING, "dataset.name", "capture"),
         reads=(MANIFEST, DATASET),
         writes={"statistics": "{model}/{dataset}/{shard}.parquet"},
         resources="gpu",
@@ -178,7 +180,7 @@ CARDS = (
         sections=(
             "split",
             "model",
-            "grouping",
+            *GROUPING,
             "dataset.name",
             "capture.shards",
             "gradients.batch_size",
@@ -211,7 +213,7 @@ CARDS = (
         "select_neurons",
         "choose a set for each group, and draw matched controls",
         over=SETS,
-        sections=("seed", "grouping", "selection", "controls"),
+        sections=("seed", *GROUPING, "selection", "controls"),
         reads=(Read("importance"), Read("attributions", when=needs_gradients)),
         writes={"neurons": "{model}/{selection}.parquet"},
         resources="heavy",
@@ -221,7 +223,7 @@ CARDS = (
         "rate_selectors",
         "compare a selection with what was planted",
         over=("plantings", "selections"),
-        sections=("seed", "grouping", "selection"),
+        sections=("seed", *GROUPING, "selection"),
         reads=(
             Read("importance", under=PLANTED),
             Read("attributions", when=needs_gradients, under=PLANTED),
@@ -242,7 +244,7 @@ CARDS = (
         "retest_selections",
         "select again from parts of the samples: would others give the same set?",
         over=("retested", *SETS),
-        sections=("seed", "grouping", "selection", "mining_datasets"),
+        sections=("seed", *GROUPING, "selection", "mining_datasets"),
         reads=(Read("statistics"), Read("gradients", when=needs_gradients)),
         writes={"retests": "{model}/{selection}.parquet"},
         resources="heavy",
@@ -252,7 +254,7 @@ CARDS = (
         "benchmark_ablation",
         "switch no neuron, each set and each control, and ask the model",
         over=(*RUNS, "tested", "ablation_shards"),
-        sections=("seed", "model", "grouping", "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
+        sections=("seed", "model", *GROUPING, "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
         reads=(MANIFEST, DATASET, Read("neurons"), Read("importance", when=needs_class_means)),
         writes={"predictions": f"{_RUN}/{{dataset}}/{{shard}}.parquet"},
         resources="gpu",
@@ -271,7 +273,7 @@ CARDS = (
         "measure_selectivity",
         "compare what a set costs on the benchmarks of its group with what it costs on others",
         over=RUNS,
-        sections=("grouping", "benchmark_parts"),
+        sections=(*GROUPING, "grouping.own_without", "grouping.no_own", "benchmark_parts"),
         reads=(Read("effects"), Read("sample_scores")),
         writes={name: f"{name}/{_RUN}.parquet" for name in ("comparisons", "selectivity")},
         plugins=partial(plugins, ("grouping",)),
@@ -286,7 +288,7 @@ CARDS = (
         "plot_figures",
         "draw the tables that `config/figure/{figure}.yaml` names",
         over=("figures",),
-        sections=("grouping", "figure"),
+        sections=(*GROUPING, "grouping.looks", "figure"),
         reads=tuple(Read(table, when=drawn_from(table)) for table in FIGURE_TABLES),
         writes={"figure": "{figure}.svg"},
         beside={"png": "{figure}.png"},
@@ -306,7 +308,8 @@ CARDS = (
             "own_interventions",
             "interventions",
             "figures",
-            "grouping",
+            *GROUPING,
+            "grouping.looks",
         ),
         reads=(
             Read("figure"),

@@ -49,12 +49,23 @@ class ModelConfig:
 
 
 @dataclass
+class LookConfig:
+    """How a group looks in every figure."""
+
+    colour: str = MISSING
+    marker: str = "o"  # of matplotlib, so that no figure needs its colours
+
+
+@dataclass
 class GroupingConfig:
-    """What is compared: modalities, domains, ..."""
+    """What is compared: modalities, domains, ...; a group's own benchmarks are those that hold all its parts, but:"""
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/grouping/<plugin>.py
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
+    own_without: dict[str, list[str]] = field(default_factory=dict)  # of a group: those that hold none of these parts
+    no_own: list[str] = field(default_factory=list)  # groups that have none
+    looks: dict[str, LookConfig] = field(default_factory=dict)  # by group; others look like any other name
 
 
 @dataclass
@@ -212,6 +223,7 @@ class Config:
 if TYPE_CHECKING:
     StepConfig = Config
     DatasetSection = DatasetConfig
+    GroupingSection = GroupingConfig
     SelectionSection = SelectionConfig
 else:
-    StepConfig = DatasetSection = SelectionSection = DictConfig
+    StepConfig = DatasetSection = GroupingSection = SelectionSection = DictConfig

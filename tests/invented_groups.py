@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lode.grouping import PROMPT, Grouping, Look
+from lode.grouping import PROMPT, Grouping
 from lode.grouping.modality import grouping as modalities
 
 PARTS = ("blue", "green", "grey")
@@ -21,18 +21,10 @@ def codes(kinds: Any, samples: Sequence[Mapping[str, Any]]) -> Any:
     return places
 
 
-def own(group: str, benchmarks: Mapping[str, Sequence[str]]) -> dict[str, bool] | None:
-    """Those whose samples hold all that the group is made of; none of all tokens."""
-    if group == PROMPT:
-        return None
-    return {name: set(GROUPS[group]) <= set(parts) for name, parts in benchmarks.items()}
-
-
 def grouping() -> Grouping:
     """Colours."""
-    looks = {"grey": Look("#888888", "s")}
     splits = {"colours": PARTS, "two": ("cold", "grey")}
-    return Grouping(PARTS, GROUPS, splits, "grey", codes, lambda dataset: HELD[dataset.name], own, looks)
+    return Grouping(PARTS, GROUPS, splits, "grey", codes, lambda dataset: HELD[dataset.name])
 
 
 def renamed(name: str) -> str:
@@ -43,7 +35,6 @@ def renamed(name: str) -> str:
 def renamed_modalities() -> Grouping:
     """Modalities under other names."""
     old = modalities()
-    back = {renamed(name): name for name in old.names}
 
     def of(names: Sequence[str]) -> tuple[str, ...]:
         return tuple(map(renamed, names))
@@ -55,5 +46,4 @@ def renamed_modalities() -> Grouping:
         renamed(old.reply_part),
         old.codes,
         lambda dataset: of(old.held(dataset)),
-        lambda group, benchmarks: old.own(back[group], {n: [back[p] for p in ps] for n, ps in benchmarks.items()}),
     )

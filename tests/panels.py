@@ -5,11 +5,11 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 
 from lode.figure import Looks, Table
-from lode.grouping.modality import grouping
+from lode.study import compose
 from lode.table import table_of
 
 #: How modalities look.
-LOOKS = Looks(grouping())
+LOOKS = Looks(compose().grouping)
 KEYS = {"model": "m", "selection": "s", "intervention": "zero", "dataset": "d"}
 Drops = dict[str, tuple[float, list[float]]]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from lode.engine.tables import provenance, write_table
 from lode.importance import METRICS
+from lode.study import compose
 from lode.table import table_of
 from lode.table._dense import neuron_columns
 from lode.table.comparisons import COMPARISONS
@@ -16,7 +17,7 @@ from lode.table.selectivity import SELECTIVITY
 from tests.dense_tables import filled_fields
 
 #: The `grouping` section of modalities.
-GROUPING = {"name": "modality", "plugin": "modality", "options": {}}
+GROUPING = compose().grouping
 _SELECTION = {"plugin": "miner", "group_split": "special_text_separate", "groups": None, "ratio": 0.02,
               "options": {"strategy": "LA_MU"}}  # fmt: skip
 #: By outcome the score's name, its unit, and what chance gives.

@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from lode.checks.experiment import advise, validate_experiment, validate_names, validate_pairs
+from lode.checks.grouping import check_grouping, check_own
 from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
 from lode.engine.errors import UserError, writing
@@ -43,6 +44,8 @@ def check(run: Experiment) -> None:
     refuse_overruled(run.overrides, run.entries())
     for dataset in run.datasets():
         validate(run.compose(f"dataset={dataset}"), "prepare_dataset")
+    check_grouping(run.cfg)
+    check_own(run.cfg)
     check_selections(run)
     check_models(run)
     check_pairs(run)

@@ -11,7 +11,6 @@ from lode.engine.paths import ROOT
 from lode.engine.tables import read_table
 from lode.engine.verify import verify
 from lode.figure import Looks
-from lode.grouping import grouping_of
 from lode.page.report.opening import conclusion
 from lode.study import STUDY
 from lode.table.verdicts import VERDICTS
@@ -39,7 +38,7 @@ def main() -> None:
     asked = {"experiment": arguments.experiment, "overrides": arguments.overrides}
     if arguments.where:
         run = Experiment(asked)
-        tell(run.root, Looks(grouping_of(run.cfg.grouping)))
+        tell(run.root, Looks(run.cfg.grouping))
         return
     run = open_experiment(asked)
     try:

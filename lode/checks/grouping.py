@@ -1,9 +1,14 @@
-"""Refuse a grouping that there is not, and options that it does not take."""
+"""Refuse a grouping that there is not, options that it does not take, and what is said of groups that it has not."""
 
 from importlib import import_module
 from typing import Any
 
-from lode.checks.names import check_keywords, check_plugin
+from matplotlib.colors import is_color_like
+from matplotlib.lines import Line2D
+
+from lode.checks.names import check_keywords, check_name, check_plugin
+from lode.engine.errors import UserError
+from lode.grouping import grouping_of
 
 
 def check_grouping(cfg: Any) -> None:
@@ -12,3 +17,27 @@ def check_grouping(cfg: Any) -> None:
     check_plugin("grouping", section.plugin)
     plugin = import_module(f"lode.grouping.{section.plugin}")
     check_keywords(f"grouping {section.name}", plugin.grouping, section.options)
+
+
+def check_own(cfg: Any) -> None:
+    """Refuse own benchmarks of groups that there are not, or without parts that there are not."""
+    grouping, section = grouping_of(cfg.grouping), cfg.grouping
+    for group in (*section.own_without, *section.no_own):
+        check_name("group with own benchmarks", group, grouping.groups)
+    for without in section.own_without.values():
+        for part in without:
+            check_name("part that own benchmarks do not hold", part, grouping.parts)
+
+
+def check_looks(cfg: Any) -> None:
+    """Refuse looks of groups that there are not, and what is no colour or no marker."""
+    grouping = grouping_of(cfg.grouping)
+    for group, look in cfg.grouping.looks.items():
+        check_name("group with a look", group, grouping.groups)
+        if not is_color_like(look.colour):
+            raise UserError(f"grouping.looks.{group}.colour = {look.colour!r}: expected a colour, such as '#0072B2'")
+        if look.marker not in Line2D.filled_markers:
+            raise UserError(
+                f"grouping.looks.{group}.marker = {look.marker!r}: expected a filled marker of matplotlib, one of "
+                f"{' '.join(Line2D.filled_markers)}"
+            )

@@ -12,7 +12,7 @@ from lode.checks.benchmark import check_benchmarks, check_scores
 from lode.checks.capture import check_capture, check_gradients
 from lode.checks.dataset import check_dataset, check_media
 from lode.checks.figure import check_figure
-from lode.checks.grouping import check_grouping
+from lode.checks.grouping import check_grouping, check_looks, check_own
 from lode.checks.model import check_model, check_runtime
 from lode.checks.planting import check_planting
 from lode.checks.seeds import check_seed, check_split, check_split_seed
@@ -57,8 +57,8 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_runtime,
     ),
     "score_ablation": (check_scores,),
-    "measure_selectivity": (check_grouping, check_benchmarks),
-    "plot_figures": (check_grouping, check_figure),
+    "measure_selectivity": (check_grouping, check_own, check_benchmarks),
+    "plot_figures": (check_grouping, check_looks, check_figure),
 }
 
 

@@ -6,7 +6,7 @@ A plug-in `lode/figure/<name>.py` has one public function::
 
 `tables` maps a kind of table to all tables of that kind; its config `config/figure/<name>.yaml` lists
 the kinds it needs. `looks` says in which order and colour sets come: one colour and one marker a group across all
-figures, as its grouping says (`lode/grouping/`). This module holds the rest of the house style: type sizes for a page
+figures, as its grouping says (`config/grouping/`). This module holds the rest of the house style: type sizes for a page
 180 mm wide, and labels from the units of the tables. A plug-in makes `Figure` objects; the state machine of pyplot is
 never touched. The stage saves the figure, and calls `draw` within `house_style`.
 """
@@ -14,7 +14,7 @@ never touched. The stage saves the figure, and calls `draw` within `house_style`
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -23,12 +23,21 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from lode.config import GroupingSection
 from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
 from lode.engine.tables import Table as Kind
 from lode.engine.tables import read_table
-from lode.grouping import Grouping, Look
+from lode.grouping import Grouping, grouping_of
 from lode.table._keys import keys_of
+
+
+class Look(NamedTuple):
+    """How a set looks in every figure: a colour, and a marker of matplotlib, so that no figure needs its colours."""
+
+    colour: str
+    marker: str
+
 
 WIDTH = 7.1  # inches: 180 mm, the text width of a page
 INK = "#222222"
@@ -108,14 +117,20 @@ class Looks:
     """How sets look, the same in every figure.
 
     Attributes:
-        grouping: whose groups the sets serve.
+        section: what is compared, and how its groups look.
     """
 
-    grouping: Grouping
+    section: GroupingSection
+
+    @property
+    def grouping(self) -> Grouping:
+        """Whose groups the sets serve."""
+        return grouping_of(self.section)
 
     def look(self, set_name: str) -> Look:
         """The colour and the marker of a set."""
-        return _ALL if set_name == "all" else self.grouping.looks.get(set_name, _OTHER)
+        said = self.section.looks.get(set_name)
+        return _ALL if set_name == "all" else _OTHER if said is None else Look(said.colour, said.marker)
 
     def colour(self, set_name: str) -> str:
         """The colour of a set."""

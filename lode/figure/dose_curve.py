@@ -21,8 +21,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from lode.engine.tables import PROVENANCE_KEY
-from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table, blocks, first_controls, grid_columns, outcome_rows
-from lode.grouping import Look
+from lode.figure import (
+    CONTROL,
+    INK,
+    MUTED,
+    WIDTH,
+    Look,
+    Looks,
+    Table,
+    blocks,
+    first_controls,
+    grid_columns,
+    outcome_rows,
+)
 from lode.statistics.dose import dose_area
 
 Row = dict[str, Any]

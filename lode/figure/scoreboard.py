@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lode.engine.tables import meaning
-from lode.figure import INK, MUTED, WIDTH, Looks, Table, blocks
-from lode.grouping import Look
+from lode.figure import INK, MUTED, WIDTH, Look, Looks, Table, blocks
 from lode.table.ratings import RATINGS
 
 #: The measures shown, with what chance gives; None where it depends on the number of positives.

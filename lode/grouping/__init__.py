@@ -1,18 +1,23 @@
 """Groupings: one file each. What is compared: modalities, domains, kinds of error.
 
-A plug-in `lode/grouping/<name>.py` has one public function that answers four questions at once::
+A plug-in `lode/grouping/<name>.py` has one public function::
 
     grouping(**options) -> Grouping
 
-which groups there are, which tokens of a batch belong to each, which benchmarks are a group's own, and how it looks.
+that says which groups there are and which tokens of a batch belong to each. Which benchmarks are a group's own, and how
+it looks, is said in `config/grouping/<name>.yaml`, which no capture reads.
 Selectors, controls, importance, interventions, statistics and figures see a group axis and know no name of a group but
 `PROMPT`. Light imports only: plug-ins are imported while the job graph is built.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
+
+from omegaconf import OmegaConf
 
 from lode.engine.errors import UserError
 from lode.engine.names import check_legal
@@ -23,13 +28,6 @@ PROMPT = "prompt"
 RESERVED = frozenset({"all", "none", "blank", "constant"})
 #: What is asked of the groups.
 GROUPS = f"each part to be a group of its own, and {PROMPT!r} to be all parts"
-
-
-class Look(NamedTuple):
-    """How a group looks in every figure: a colour, and a marker of matplotlib, so that no figure needs its colours."""
-
-    colour: str
-    marker: str
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,6 @@ class Grouping:
         codes: from the kind of every token (an array (batch, token), as `Batch.token_kind`) and the samples of the
             batch to the code of every token, an array of the same form: the place of its part.
         held: from the `dataset` section of a config to the parts that every sample of it holds.
-        own: from a group and, by benchmark, the parts that every sample of it holds, to whether each benchmark is the
-            group's own; None: no benchmark can be.
-        looks: by group; another looks like `OTHER`.
     """
 
     parts: tuple[str, ...]
@@ -56,8 +51,6 @@ class Grouping:
     reply_part: str
     codes: Callable[[Any, Sequence[Mapping[str, Any]]], Any]
     held: Callable[[Any], tuple[str, ...]]
-    own: Callable[[str, Mapping[str, Sequence[str]]], dict[str, bool] | None]
-    looks: Mapping[str, Look] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (*self.groups, *self.splits):
@@ -124,4 +117,12 @@ def refuse(wrong: bool, expected: str, found: object) -> None:
 
 def grouping_of(section: Any) -> Grouping:
     """The grouping that a `grouping` section of the config names."""
-    return import_module(f"lode.grouping.{section.plugin}").grouping(**section.options)
+    options = OmegaConf.to_container(section.options) if OmegaConf.is_config(section.options) else section.options
+    return chosen(section.plugin, json.dumps(options))
+
+
+@cache
+def chosen(plugin: str, options: str) -> Grouping:
+    """The grouping of a plug-in by its options as JSON; a plan asks for it once for each of its jobs."""
+    grouping: Grouping = import_module(f"lode.grouping.{plugin}").grouping(**json.loads(options))
+    return grouping

@@ -19,7 +19,6 @@ from lode.engine.paths import paths_of
 from lode.engine.seal import BLANK
 from lode.engine.tables import meaning, read_table, replacing
 from lode.figure import Looks, read_tables
-from lode.grouping import grouping_of
 from lode.page import report
 from lode.page.report.clean import clean_scores
 from lode.page.report.datasets import cluster_sizes, dataset_facts
@@ -86,7 +85,7 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
         for name in cfg.benchmarks
     }
     clean = clean_scores(tables["scores"], visible)
-    looks = Looks(grouping_of(cfg.grouping))
+    looks = Looks(cfg.grouping)
     found = runs(tables, looks)
     return {
         "runs": found,

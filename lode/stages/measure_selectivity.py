@@ -5,7 +5,7 @@ benchmark and kind of control, with p-values after Holm) and `selectivity` (a ro
 
 Benchmarks are compared in shares of what there is to lose, drop / (clean - chance), never in scores of different
 units; one whose unmodified model is not above chance has no share and is left out. Which benchmarks are a set's own its
-grouping says (`lode/grouping/`), from what every sample of them holds. A set that has no benchmark of its own, as the
+grouping says (`config/grouping/`), from what every sample of them holds. A set that has no benchmark of its own, as the
 union `all`, or no other one, has no selectivity (null).
 
 Whether a set is specific is decided over all runs of a report together, by `judge_sets`. The family of Holm's
@@ -13,18 +13,19 @@ correction of the matrix is declared before any result is seen: all (set, benchm
 outcome and kind of control. With R controls and m tests the smallest p that can come out is m / (1 + R).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lode.config import StepConfig
+from lode.config import GroupingSection, StepConfig
 from lode.control import headline_first
 from lode.engine.errors import UserError
 from lode.engine.tables import Table, read_table, write_table
-from lode.grouping import Grouping, grouping_of
+from lode.grouping import PROMPT, grouping_of
 from lode.scoring import COMPARED, UNITS
 from lode.statistics.intervals import LEVEL, drop_intervals, effective_clusters, mean_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights, specificity_f
@@ -35,6 +36,9 @@ from lode.table.sample_scores import SAMPLE_SCORES
 from lode.table.selectivity import SELECTIVITY
 
 Row = dict[str, Any]
+#: By benchmark the parts that every sample holds; and from a set to whether each benchmark is its own.
+Parts = Mapping[str, Sequence[str]]
+Owned = Callable[[str], dict[str, bool] | None]
 
 
 class Benchmark(NamedTuple):
@@ -57,15 +61,22 @@ class Benchmark(NamedTuple):
     is_bounded: bool
 
 
-def own_of(grouping: Grouping, set_name: str, parts: Mapping[str, Sequence[str]]) -> dict[str, bool] | None:
-    """Which benchmarks are a set's own; None where none is, as for the union of all sets.
+def own_of(section: GroupingSection, parts: Parts, set_name: str) -> dict[str, bool] | None:
+    """Which benchmarks are a set's own; None where none is, as for the union of all sets, and for all tokens.
 
     Args:
-        grouping: what is compared.
-        set_name: a group, or `all`.
+        section: what is compared, and which groups have other own benchmarks than those that hold all their parts.
         parts: by benchmark what every sample holds.
+        set_name: a group, or `all`.
     """
-    return grouping.own(set_name, parts) if set_name in grouping.groups else None
+    groups = grouping_of(section).groups
+    if set_name not in groups or set_name == PROMPT or set_name in section.no_own:
+        return None
+    without = set(section.own_without.get(set_name, ()))
+    found = {
+        name: not without & set(held) if without else set(groups[set_name]) <= set(held) for name, held in parts.items()
+    }
+    return found if any(found.values()) else None
 
 
 def benchmark(table: pa.Table, name: str, effect: Row | None) -> Benchmark:
@@ -113,7 +124,7 @@ def corrected(rows: Sequence[Row], p: str, family: Sequence[str]) -> list[float 
     return found
 
 
-def comparison_rows(effects: Sequence[Row], grouping: Grouping, parts: Mapping[str, Sequence[str]]) -> list[Row]:
+def comparison_rows(effects: Sequence[Row], owned: Owned) -> list[Row]:
     """The matrix: every effect by a compared outcome with its p-values after Holm."""
     rows = [{**effect} for effect in effects if effect["outcome"] in COMPARED]
 
@@ -125,23 +136,20 @@ def comparison_rows(effects: Sequence[Row], grouping: Grouping, parts: Mapping[s
     family = ("outcome", "control_kind")
     sizes = [tuple(row[column] for column in family) for row in rows]
     for row, p_holm in zip(rows, corrected(rows, "p_value", family), strict=True):
-        own = own_of(grouping, row["set_name"], parts)
+        own = owned(row["set_name"])
         row["own"] = own and own[row["dataset"]]
         row["p_holm"], row["num_tests"] = p_holm, sizes.count(tuple(row[column] for column in family))
         row["mcnemar_p_holm"] = mcnemar[test(row)]
     return [{name: row[name] for name in COMPARISONS.schema.names} for row in rows]
 
 
-def selectivity_rows(
-    outcome: str, benchmarks: Mapping[str, Benchmark], grouping: Grouping, parts: Mapping[str, Sequence[str]]
-) -> list[Row]:
+def selectivity_rows(outcome: str, benchmarks: Mapping[str, Benchmark], owned: Owned) -> list[Row]:
     """One row per set and kind of control, with its selectivity where it has one.
 
     Args:
         outcome: what the drops are of.
         benchmarks: by name.
-        grouping: what is compared.
-        parts: by benchmark what every sample holds.
+        owned: from a set to its own benchmarks, as `own_of`.
     """
     keys = next(iter(benchmarks.values())).keys
     common = {name: key for name, key in keys.items() if all(name in of.keys for of in benchmarks.values())}
@@ -150,7 +158,7 @@ def selectivity_rows(
     for name, key in common.items():
         if key["kind"] != "method":
             continue
-        own = own_of(grouping, name, parts)
+        own = owned(name)
         controls = [other for other in common.values() if other["control_of"] == name]
         for kind in headline_first({other["control_kind"] for other in controls} or {""}):
             of_kind = sorted((o for o in controls if o["control_kind"] == kind), key=lambda o: o["control_draw"])
@@ -212,8 +220,8 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     Raises:
         UserError: the benchmarks of the tables and of the config differ, or a table holds no row.
     """
-    grouping = grouping_of(cfg.grouping)
     parts = {str(name): list(held) for name, held in cfg.benchmark_parts.items()}
+    owned = partial(own_of, cfg.grouping, parts)
     effects = [row for path in cfg.io["effects"] for row in _rows(path, EFFECTS).to_pylist()]
     scored = {t["dataset"][0].as_py(): t for t in (_rows(p, SAMPLE_SCORES) for p in cfg.io["sample_scores"])}
     for what, found in (("effects", {row["dataset"] for row in effects}), ("sample scores", set(scored))):
@@ -222,7 +230,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
                 f"{what} of {', '.join(sorted(found))}; benchmark_parts names {', '.join(sorted(parts))}: "
                 "expected one table for every benchmark"
             )
-    write_table(cfg.io["comparisons"], COMPARISONS, comparison_rows(effects, grouping, parts), made_by)
+    write_table(cfg.io["comparisons"], COMPARISONS, comparison_rows(effects, owned), made_by)
     effect_of = {(row["dataset"], row["outcome"]): row for row in effects}
     rows: list[Row] = []
     for outcome in COMPARED:
@@ -230,7 +238,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         benchmarks = {n: benchmark(of_outcome[n], n, effect_of.get((n, outcome))) for n in parts}
         if len({tuple(of.drops) for of in benchmarks.values()}) > 1:
             raise UserError("the benchmarks differ in their neuron sets; run the ablation again")
-        rows += selectivity_rows(outcome, benchmarks, grouping, parts)
+        rows += selectivity_rows(outcome, benchmarks, owned)
     write_table(cfg.io["selectivity"], SELECTIVITY, rows, made_by)
 
 

@@ -5,22 +5,26 @@ modalities under other names give the same neurons and the same effects.
 """
 
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
 import tests.invented_groups
 from lode.checks.names import known_plugins
+from lode.config import GroupingConfig, LookConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
 from lode.figure import Looks
-from lode.grouping import PROMPT, Grouping
+from lode.grouping import PROMPT, Grouping, grouping_of
 from lode.grouping.modality import grouping as modalities
 from lode.intervention import Intervention, from_config
 from lode.intervention._acting import switched
@@ -43,6 +47,7 @@ from tests.invented_groups import HELD, PARTS, grouping, renamed, renamed_modali
 from tests.tiny_model import NUM_LAYERS, NUM_NEURONS, record
 
 INVENTED = grouping()
+SECTION = OmegaConf.structured(GroupingConfig("colours", "invented", looks={"grey": LookConfig("#888888", "s")}))
 MADE_BY = {"config": {}, "code_digest": "unknown"}
 #: The neuron that is by far the largest on each part: one of two layers of six.
 BEST = {"blue": (0, 1), "green": (1, 2), "grey": (0, 4)}
@@ -54,8 +59,9 @@ REPLIES = [[70, 71]] * len(SAMPLES)
 
 @pytest.fixture(autouse=True)
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The grouping is a plug-in, as if it lay in `lode/grouping/`."""
+    """The groupings are plug-ins, as if they lay in `lode/grouping/`."""
     monkeypatch.setitem(sys.modules, "lode.grouping.invented", tests.invented_groups)
+    monkeypatch.setitem(sys.modules, "lode.grouping.renamed", SimpleNamespace(grouping=renamed_modalities))
 
 
 def coloured(best: float = 50.0) -> pa.Table:
@@ -287,7 +293,7 @@ def test_selectivity_by_hand() -> None:
     """On `sea` half of what there is to lose is lost, on `ash` a tenth."""
     names = ("blue", "cold", "grey", PROMPT, "all")
     benchmarks = {"sea": measured(1.0, 0.5, names), "ash": measured(2.0, 0.2, names)}
-    rows = selectivity_rows("score", benchmarks, INVENTED, HELD)
+    rows = selectivity_rows("score", benchmarks, partial(own_of, SECTION, HELD))
     found = {row["set_name"]: (row["own"], row.get("selectivity")) for row in rows}
     assert found["blue"] == found["cold"] == (["sea"], pytest.approx(0.4))
     assert found["grey"] == (["ash"], pytest.approx(-0.4))
@@ -296,12 +302,21 @@ def test_selectivity_by_hand() -> None:
 
 def test_own_benchmarks_under_other_names() -> None:
     held = {name: compose([f"dataset={name}"]).dataset for name in ("toy_mmlu", "toy_caption", "toy_speech")}
-    one, other = (
-        {name: own_of(of, called(name), {n: of.held(dataset) for n, dataset in held.items()}) for name in of_old}
-        for of, called, of_old in (
-            (modalities(), str, modalities().names),
-            (renamed_modalities(), renamed, modalities().names),
+    of_modalities = compose(["grouping=modality"]).grouping
+    under_other_names = OmegaConf.structured(
+        GroupingConfig(
+            name="renamed",
+            plugin="renamed",
+            own_without={renamed(name): list(map(renamed, parts)) for name, parts in of_modalities.own_without.items()},
+            no_own=list(map(renamed, of_modalities.no_own)),
         )
+    )
+    one, other = (
+        {
+            name: own_of(section, {n: grouping_of(section).held(dataset) for n, dataset in held.items()}, called(name))
+            for name in modalities().names
+        }
+        for section, called in ((of_modalities, str), (under_other_names, renamed))
     )
     assert one == other
     assert one["image"] == {"toy_mmlu": False, "toy_caption": True, "toy_speech": False}
@@ -312,7 +327,7 @@ def test_own_benchmarks_under_other_names() -> None:
 
 def test_looks() -> None:
     """In the order of the grouping; a group without a look is as any other name."""
-    looks = Looks(INVENTED)
+    looks = Looks(SECTION)
     assert looks.in_order(["all", "grey", "moon", "green"]) == ["green", "grey", "moon", "all"]
     assert (looks.colour("grey"), looks.marker("grey")) == ("#888888", "s")
     assert looks.look("green") == looks.look("moon") != looks.look("all")

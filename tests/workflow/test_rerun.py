@@ -190,6 +190,14 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
         setting_instead("controls: {", "controls: {kinds: [layer_matched, uniform], "),
         after("select_neurons", plot_figures=2),
     ),
+    "look of a group": (
+        replace("config/grouping/modality.yaml", "#D55E00", "#D55E01"),
+        dict(plot_figures=3, build_report=1),
+    ),
+    "own benchmarks of a group": (
+        replace("config/grouping/modality.yaml", "no_own: [special]", "no_own: [special, text]"),
+        dict(measure_selectivity=4, judge_sets=1, build_report=1),
+    ),
     "caption of a figure": (
         replace("config/figure/metric_correlation.yaml", "Rank correlation", "Spearman correlation"),
         dict(plot_figures=1, build_report=1),
@@ -219,6 +227,10 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "library module of one stage": (append("lode/model/tower.py", CODE), after("benchmark_ablation", plot_figures=1)),
     "dataset plug-in": (append("lode/dataset/toy_mmlu.py", CODE), after("prepare_dataset")),
     "dataset plug-in that is not used": (append("lode/dataset/toy_caption.py", CODE), {}),
+    "grouping plug-in": (append("lode/grouping/modality.py", CODE), after("capture_activations")),
+    "recording plug-in": (append("lode/recording/activations.py", CODE), after("capture_activations")),
+    "recording plug-in that nobody needs": (append("lode/recording/gradients.py", CODE), {}),
+    "place of a site": (append("lode/model/sites.py", CODE), after("capture_activations", select_neurons=4)),
     "selection plug-in": (append("lode/selection/miner.py", CODE), after("select_neurons", plot_figures=2)),
     "intervention plug-in": (append("lode/intervention/zero.py", CODE), after("benchmark_ablation", plot_figures=1)),
     "control plug-in": (append("lode/control/magnitude_matched.py", CODE), after("select_neurons", plot_figures=2)),

@@ -1,4 +1,4 @@
-"""Groupings that contradict themselves are refused; modality, by hand."""
+"""Groupings that contradict themselves are refused."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ import pytest
 
 from lode.engine.errors import UserError
 from lode.grouping import PROMPT, Grouping
-from lode.grouping.modality import grouping
 
 GOOD: dict[str, Any] = {
     "parts": ("a", "b"),
@@ -16,7 +15,6 @@ GOOD: dict[str, Any] = {
     "reply_part": "b",
     "codes": lambda kinds, samples: kinds,
     "held": lambda dataset: (),
-    "own": lambda group, benchmarks: None,
 }
 WHOLE = GOOD["groups"]
 
@@ -57,11 +55,3 @@ def test_every_token_of_a_prompt_is_of_a_part() -> None:
     for wrong in (2, 5):
         with pytest.raises(UserError, match=f"1 tokens of prompts have the code {wrong - 3}; expected the place"):
             made.codes_of(np.array([[-1, 3, wrong, -2]]), [{}])
-
-
-def test_own_benchmarks_of_modalities() -> None:
-    held = {"captions": ("text", "special", "image"), "quiz": ("text", "special")}
-    own = grouping().own
-    assert own("image", held) == {"captions": True, "quiz": False}
-    assert own("text", held) == own("special_text", held) == {"captions": False, "quiz": True}
-    assert own("audio", held) is own("special", held) is own(PROMPT, held) is own("all", held) is None

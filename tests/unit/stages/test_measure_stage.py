@@ -7,7 +7,6 @@ from omegaconf import OmegaConf
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
-from lode.grouping.modality import grouping
 from lode.stages.measure_selectivity import corrected, own_of, run
 from lode.table import table_of
 from lode.table.effects import EFFECTS
@@ -25,6 +24,10 @@ RIGHT = {
     "text-1": ("0011", "1111"),
     "all": ("0000", "0000"),
 }
+
+
+#: What is compared.
+MODALITY = OmegaConf.create(GROUPING)
 
 
 def key_of(name):
@@ -92,17 +95,17 @@ def stage(tmp_path):
 
 
 def test_own_benchmarks():
-    assert own_of(grouping(), "image", MODALITIES) == {"picture": True, "words": False}
+    assert own_of(MODALITY, MODALITIES, "image") == {"picture": True, "words": False}
     for name in ("text", "special_text"):
-        assert own_of(grouping(), name, MODALITIES) == {"picture": False, "words": True}
+        assert own_of(MODALITY, MODALITIES, name) == {"picture": False, "words": True}
     for name in ("all", "prompt", "audio"):
-        assert own_of(grouping(), name, MODALITIES) is None
-    assert own_of(grouping(), "special", MODALITIES) is None, "special tokens are in every benchmark"
+        assert own_of(MODALITY, MODALITIES, name) is None
+    assert own_of(MODALITY, MODALITIES, "special") is None, "special tokens are in every benchmark"
     only_pictures = {"a": ["text", "image"], "b": ["text", "image"]}
-    assert own_of(grouping(), "image", only_pictures) == {"a": True, "b": True}, "there is no other benchmark"
-    assert own_of(grouping(), "text", only_pictures) is None, "there is no benchmark without a medium"
+    assert own_of(MODALITY, only_pictures, "image") == {"a": True, "b": True}, "there is no other benchmark"
+    assert own_of(MODALITY, only_pictures, "text") is None, "there is no benchmark without a medium"
     mixed = {"a": ["text", "image"], "b": ["text", "video"], "c": ["text"]}
-    assert own_of(grouping(), "video", mixed) == {"a": False, "b": True, "c": False}
+    assert own_of(MODALITY, mixed, "video") == {"a": False, "b": True, "c": False}
 
 
 @pytest.mark.parametrize("outcome", ["content", "score"])
