@@ -38,6 +38,7 @@ from lode.model.adapter import Adapter
 from lode.model.attention import Attention, head_mean_attention, observed
 from lode.model.encoding import Batch
 from lode.model.head import last_positions
+from lode.neurons import LM_GATE
 from lode.recording import Prompts, prepare, record_batch
 from lode.recording.activations import Activations, recording
 
@@ -118,7 +119,7 @@ def check_equal(adapter: Adapter, prompts: Prompts, seen: dict[int, list[Tensor]
     totals = recording(adapter, MODALITY)
     captured(adapter, prompts, totals)
     for layer, (scores,) in seen.items():
-        sums = torch.stack([totals.totals[layer][f"{metric}_score_sum"] for metric in METRICS], dim=1)
+        sums = torch.stack([totals.sites[LM_GATE].totals[layer][f"{metric}_score_sum"] for metric in METRICS], dim=1)
         torch.testing.assert_close(sums.float(), scores, atol=1e-3, rtol=0)
 
 
@@ -208,7 +209,7 @@ def main() -> None:
     for prompts in batches:
         print(row(adapter, prompts, totals, args), flush=True)
     peaks = {side: peak_of(args, side) for side in ("plain", "capture")}
-    sums = sum(tensor.nbytes for layer in totals.totals for tensor in layer.values())
+    sums = sum(tensor.nbytes for layer in totals.sites[LM_GATE].totals for tensor in layer.values())
     over = peaks["capture"] - peaks["plain"]
     mebibyte = 2**20
     print(

@@ -15,6 +15,8 @@ class SiteConfig:
 
     activation: list[str] = MISSING  # modules whose output is the activations, nearest the input first
     reader: list[str] = MISSING  # as many linear maps: column n is what neuron n writes
+    mask: str | None = None  # the model's input that says which rows are no padding; None: all rows are real
+    mask_first: int = 0  # the entry of the mask that is the first row's, where it has several entries a row
 
 
 def lm_gate() -> dict[str, SiteConfig]:
@@ -145,6 +147,9 @@ class CaptureConfig:
     normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, group, layer
     num_bins: int = 0  # even: histograms of per-sample means, which some selections need; 0: none
     hidden_site: bool = False  # also sums at the input of down_proj, which `contribution` needs
+    # Which sites, of those that a model has; null: all. With another than lm_gate samples go one a batch.
+    sites: list[str] | None = field(default_factory=lambda: ["lm_gate"])
+    token_budget: int | None = None  # of every dataset so many tokens of each part, alike of all samples; null: all
 
 
 @dataclass
@@ -225,5 +230,6 @@ if TYPE_CHECKING:
     DatasetSection = DatasetConfig
     GroupingSection = GroupingConfig
     SelectionSection = SelectionConfig
+    CaptureSection = CaptureConfig
 else:
-    StepConfig = DatasetSection = GroupingSection = SelectionSection = DictConfig
+    StepConfig = DatasetSection = GroupingSection = SelectionSection = CaptureSection = DictConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from lode.grouping.modality import GROUPS
-from lode.importance import METRICS
+from lode.importance import BY_ATTENTION, METRICS
 from lode.table import table_of
 from lode.table._dense import list_column, neuron_columns
 from lode.table.gradients import GRADIENTS
@@ -17,8 +17,8 @@ MODALITIES = tuple(GROUPS)
 
 
 def filled_fields(kind: str) -> list[pa.Field]:
-    """The fields that every row of a table has a number in; optional ones are left out."""
-    return [field for field in table_of(kind).schema if not field.nullable]
+    """The fields that every row of the gate has a number in; optional ones are left out."""
+    return [field for field in table_of(kind).schema if not field.nullable or field.name.startswith(BY_ATTENTION)]
 
 
 NUM_LAYERS, NUM_NEURONS = 2, 3

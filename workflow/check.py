@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from lode.checks.experiment import advise, validate_experiment, validate_names, validate_pairs
+from lode.checks.experiment import advise, check_captured_sites, validate_experiment, validate_names, validate_pairs
 from lode.checks.grouping import check_grouping, check_own
 from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
@@ -65,7 +65,8 @@ def check_selections(run: Experiment) -> None:
 
 
 def check_models(run: Experiment) -> None:
-    """Refuse a model, or a planting, that cannot be."""
+    """Refuse a model, or a planting, that cannot be, and a site to capture that no model has."""
+    check_captured_sites(run.cfg.capture.sites, {model: list(run.facts(model).model.sites) for model in run.cfg.models})
     for model in run.cfg.models:
         validate(run.facts(model), "download_model")
         if model in run.cfg.plantings:

@@ -11,14 +11,27 @@ MAX_BINS = 512
 
 
 def check_capture(cfg: Any) -> None:
-    """Refuse an unknown kind of attention, and shards without samples."""
+    """Refuse what is in no closed list, counts that cannot be, sites that are not there, and shards without samples."""
     check_name("capture.attention", cfg.capture.attention, ATTENTION_KINDS)
     check_name("capture.normalisation", cfg.capture.normalisation, NORMALISATIONS)
     num_bins = cfg.capture.num_bins
     if num_bins and not (4 <= num_bins <= MAX_BINS and num_bins % 2 == 0):
         raise UserError(f"capture.num_bins = {num_bins}: expected 0, or an even number from 4 to {MAX_BINS}: say 512")
     check_positive("capture.batch_size", cfg.capture.batch_size)
+    if cfg.capture.token_budget is not None:
+        check_positive("capture.token_budget", cfg.capture.token_budget)
+    check_sites(cfg)
     check_mined_shards(cfg)
+
+
+def check_sites(cfg: Any) -> None:
+    """Refuse a site twice, and sites of which the model has none."""
+    names = cfg.capture.sites
+    if names is not None and (len(set(names)) < len(names) or not set(names) & set(cfg.model.sites)):
+        raise UserError(
+            f"capture.sites = [{', '.join(names)}] for model {cfg.model.name}: expected each once, and at least one of "
+            f"{', '.join(cfg.model.sites)}; or null for all of them"
+        )
 
 
 def check_mined_shards(cfg: Any) -> None:

@@ -92,6 +92,17 @@ def check_needs(name: str, selection: Any, cfg: Any, grouping: Grouping, mined: 
         )
 
 
+def check_captured_sites(sites: Sequence[str] | None, known: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a site that no model of the experiment has, such as one that is written wrong.
+
+    Args:
+        sites: `capture.sites`; None: all that each model has.
+        known: by model its sites.
+    """
+    for site in sites or ():
+        check_name("site of capture.sites", site, {site: None for of in known.values() for site in of})
+
+
 def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compose: Callable[..., Any]) -> None:
     """Every model must take a dataset of the list, and every dataset be taken by a model.
 

@@ -13,6 +13,11 @@ def mining_split(split: str) -> str:
     return {"disjoint": "mine", "paper": "test"}[split]
 
 
+def num_mined(path: str, split: str) -> int:
+    """How many samples of a dataset are mined, in all shards; arguments are those of `mined_samples`."""
+    return read_table(path, DATASET)["split"].to_pylist().count(mining_split(split))
+
+
 def mined_samples(path: str, split: str, shard: int, num_shards: int) -> list[dict[str, Any]]:
     """The samples of one shard: every `num_shards`-th of the mining split, from the shard's number on.
 

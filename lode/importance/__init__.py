@@ -2,6 +2,8 @@
 
 #: Order of the metric axis of every importance tensor (METRICS[0] is index 0).
 METRICS = ("prob", "mean", "max", "attn_k", "attn_q")
+#: Those that a site without attention, such as a tower, does not have.
+BY_ATTENTION = ("attn_k", "attn_q")
 
 #: How attention weighs tokens: as MINER's code does, or once and causally (docs/methods.md 1.2).
 ATTENTION_KINDS = ("reference", "causal")

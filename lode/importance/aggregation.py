@@ -13,10 +13,10 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.engine.errors import UserError, unknown_name
-from lode.engine.tables import Table, read_table
+from lode.engine.tables import Table, read_provenance, read_table, with_nulls
 from lode.grouping import PROMPT
 from lode.importance import METRICS
-from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns
+from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns, of_site
 from lode.table._neuron import KEYS
 from lode.table.importance import IMPORTANCE
 from lode.table.statistics import STATISTICS
@@ -30,8 +30,23 @@ KEY_NAMES = [key.name for key in KEYS]
 POOLED = [name for name in STATISTICS.schema.names if name not in (*KEY_NAMES, *SCORE_SUMS, *FIXED, *LISTS)]
 
 
+def sites_of(shards: Sequence[pa.Table]) -> list[str]:
+    """The sites that shards are of, in their order.
+
+    Raises:
+        UserError: some shards are of other sites than others.
+    """
+    found = {tuple(shard["site"].unique().to_pylist()) for shard in shards}
+    if len(found) != 1:
+        raise UserError(
+            f"shards of one model are of different sites: {'; '.join(', '.join(sites) for sites in sorted(found))}; "
+            "delete the activations and run again"
+        )
+    return list(next(iter(found)))
+
+
 def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Add shards column by column; what none of them captured is left out.
+    """Add shards of one site column by column; what none of them captured is left out.
 
     Returns:
         Group names and, per statistic, an array (group, layer, neuron), with bins as a fourth axis of histograms.
@@ -93,31 +108,49 @@ def aggregate(
 
     Args:
         score_sums: per dataset, sums over samples of the normalised importance.
-        num_samples: per dataset, how many samples were captured, with or without the group.
+        num_samples: per dataset, how many samples were captured, with or without the group; of a tower, how many of
+            them reach it, so that a dataset of which none does adds nothing.
         occurs: per dataset, whether each group occurs (group).
     """
-    means = sum(sums / count for sums, count in zip(score_sums, num_samples, strict=True))
+    means = sum(sums / max(count, 1) for sums, count in zip(score_sums, num_samples, strict=True))
     num_datasets = np.maximum(sum(flags.astype(int) for flags in occurs), 1)
     return means / num_datasets[None, :, None, None]
 
 
 def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str, Any]:
-    """The columns of the importance table, from the shards of every mining dataset or from some of them."""
+    """The columns of the importance table, from the shards of every mining dataset or from some of them.
+
+    Sites come one after the other; what a site does not have is null there.
+    """
+    sites = sites_of([shard for shards in by_dataset.values() for shard in shards])
+    columns = [
+        site_columns({name: [of_site(shard, site) for shard in shards] for name, shards in by_dataset.items()}, site)
+        for site in sites
+    ]
+    if len(columns) == 1:
+        return columns[0]
+    table = pa.concat_tables([pa.table(with_nulls(each, IMPORTANCE), schema=IMPORTANCE.schema) for each in columns])
+    return {name: table[name] for name in table.column_names}
+
+
+def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dict[str, Any]:
+    """The columns of the importance table for one site, from the rows of that site; what it does not have left out."""
     merged = {name: merge(shards) for name, shards in by_dataset.items()}
     groups = next(iter(merged.values()))[0]
     statistics = [values for _, values in merged.values()]
-    prompt = groups.index(PROMPT)
-    importance = aggregate(
-        [np.stack([values.pop(name) for name in SCORE_SUMS]) for values in statistics],
-        [int(values["num_samples"][prompt, 0, 0]) for values in statistics],
-        [values["num_samples"][:, 0, 0] > 0 for values in statistics],
-    )
-    columns = neuron_columns(groups, *importance.shape[2:])
-    columns |= {metric: importance[index].ravel() for index, metric in enumerate(METRICS)}
     if len({frozenset(values) for values in statistics}) != 1:
         raise UserError(
             "the mining datasets were captured with different settings; delete the activations and run again"
         )
+    prompt, metrics = groups.index(PROMPT), [metric for metric in METRICS if f"{metric}_score_sum" in statistics[0]]
+    importance = aggregate(
+        [np.stack([values.pop(f"{metric}_score_sum") for metric in metrics]) for values in statistics],
+        [int(values["num_samples"][prompt, 0, 0]) for values in statistics],
+        [values["num_samples"][:, 0, 0] > 0 for values in statistics],
+    )
+    num_layers, num_neurons = importance.shape[2:]
+    columns = neuron_columns(groups, num_layers, num_neurons, site)
+    columns |= {metric: importance[index].ravel() for index, metric in enumerate(metrics)}
     for name in statistics[0]:
         if name in LISTS:
             columns[name] = list_column(add_histograms(values[name] for values in statistics))
@@ -127,6 +160,21 @@ def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str
             dtype = IMPORTANCE.schema.field(name).type.to_pandas_dtype()
             columns[name] = np.asarray(sum(values[name] for values in statistics)).ravel().astype(dtype)
     return columns
+
+
+def dead_layers(paths: Sequence[str]) -> dict[str, list[int]]:
+    """By site the layers that are dead, as the shards record it.
+
+    Raises:
+        UserError: shards of one model record different ones.
+    """
+    found = [read_provenance(path)["dead_layers"] for path in paths]
+    if any(each != found[0] for each in found):
+        raise UserError(
+            f"shards of one model record different dead layers: {found[0]} in {paths[0]}, and others elsewhere; delete "
+            "the activations and run again"
+        )
+    return dict(found[0])
 
 
 def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> dict[str, list[pa.Table]]:

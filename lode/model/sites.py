@@ -21,6 +21,9 @@ class Site:
         in_encoder: whether it lies within the encoder of a medium, whose answer `encoders_once` keeps.
         has_tokens: whether its activations are (batch, token, neuron), as in the layers of the language model; else
             their rows are patches, frames or queries.
+        media: whose rows pass here: of a site within an encoder those that it is the encoder of, else all.
+        mask: the model's input that says which rows are no padding; None: all rows are real.
+        mask_first: the entry of the mask that is the first row's.
         dead: layers that cannot matter: all of one at 0 moves no logit. Known once the model is proved.
     """
 
@@ -29,6 +32,9 @@ class Site:
     reader: tuple[nn.Linear, ...]
     in_encoder: bool
     has_tokens: bool
+    media: tuple[str, ...] = ()
+    mask: str | None = None
+    mask_first: int = 0
     dead: tuple[int, ...] = ()
 
     @property
@@ -104,12 +110,12 @@ def find_sites(config: Any, model: nn.Module, towers: Mapping[str, nn.Module]) -
     """
     if LM_GATE not in config.sites:
         raise UserError(f"model.sites: {', '.join(config.sites) or 'none'}; expected {LM_GATE!r} among them")
-    inside = {id(module) for tower in towers.values() for module in tower.modules()}
+    inside = {medium: {id(module) for module in tower.modules()} for medium, tower in towers.items()}
     layers = {id(module) for module in module_at(model, config.layers, "model.layers").modules()}
     return {name: find_site(name, paths, model, inside, layers) for name, paths in config.sites.items()}
 
 
-def find_site(name: str, paths: Any, model: nn.Module, encoders: set[int], layers: set[int]) -> Site:
+def find_site(name: str, paths: Any, model: nn.Module, encoders: Mapping[str, set[int]], layers: set[int]) -> Site:
     """Look up one site; arguments and errors are those of `find_sites`, modules by their `id`."""
     what = f"model.sites.{name}"
     activation = [module for path in paths.activation for module in modules_at(model, path, f"{what}.activation")]
@@ -130,12 +136,16 @@ def find_site(name: str, paths: Any, model: nn.Module, encoders: set[int], layer
             f"{what}.activation = {written(paths.activation)}: layers share one module, so hooks cannot tell them"
         )
     at = [id(module) for module in activation]
+    media = tuple(medium for medium, inside in encoders.items() if inside & set(at))
     return Site(
         name,
         tuple(activation),
         tuple(module for module in reader if isinstance(module, nn.Linear)),
-        in_encoder=any(module in encoders for module in at),
+        in_encoder=bool(media),
         has_tokens=all(module in layers for module in at),
+        media=media or tuple(encoders),
+        mask=paths.mask,
+        mask_first=paths.mask_first,
     )
 
 

@@ -108,7 +108,7 @@ class Recording(Protocol):
     def columns(self) -> dict[str, Any]:
         """The columns of its table, of all samples."""
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> Mapping[str, object]:
         """Numbers to be recorded of the making of its table."""
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lode.engine.errors import UserError
+from lode.neurons import LM_GATE
 from lode.recording import Prompts
 from lode.table._dense import list_column, neuron_columns
 
@@ -43,10 +44,14 @@ class Totals:
         num_samples: samples that hold each group (group).
         num_tokens: tokens of each group (group).
         totals: of each layer the sums by the name of their column, on the layer's own device.
+        site: where the neurons are.
+        dead: layers that cannot matter, whose sums are given as 0.
     """
 
-    def __init__(self, groups: Sequence[str], num_layers: int, num_neurons: int) -> None:
-        self.groups = tuple(groups)
+    def __init__(
+        self, groups: Sequence[str], num_layers: int, num_neurons: int, site: str = LM_GATE, dead: Sequence[int] = ()
+    ) -> None:
+        self.groups, self.site, self.dead = tuple(groups), site, tuple(dead)
         self.shape = (num_layers, num_neurons)
         self.num_samples = np.zeros(len(groups), dtype=np.int64)
         self.num_tokens = np.zeros(len(groups), dtype=np.int64)
@@ -82,7 +87,7 @@ class Totals:
 
     def columns(self) -> dict[str, Any]:
         """The columns of a table, optional ones only where they were recorded."""
-        columns = neuron_columns(self.groups, *self.shape)
+        columns = neuron_columns(self.groups, *self.shape, self.site)
         columns |= {"num_samples": self.spread(self.num_samples[:, None, None])}
         columns |= {"num_tokens": self.spread(self.num_tokens[:, None, None])}
         for name in self.totals[0]:
@@ -96,8 +101,10 @@ class Totals:
 
     def by_layer(self, name: str) -> np.ndarray:
         """The sums of one name (group, layer, neuron), with a bin axis where they have one."""
-        return torch.stack([sums[name].cpu() for sums in self.totals], dim=1).numpy()
+        values = torch.stack([sums[name].cpu() for sums in self.totals], dim=1).numpy()
+        values[:, list(self.dead)] = 0
+        return values
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> dict[str, object]:
         """None beside the columns."""
         return {}

@@ -1,44 +1,36 @@
-"""What the activations of neurons are, group by group: the statistics that all selections but those of gradients need.
+"""What the activations of neurons are, by site and group: the statistics that all selections but causal ones need.
 
 Sees the attention and the gate site of every layer, and with `hidden_site` what its reader reads, in the pass that all
-share. Keeps by group, layer and neuron sums over samples: of counts, of five metrics and of their squares, raw and
-normalised (docs/methods.md 1.1, 1.2, 1.8, 1.9); with `num_bins` histograms. Costs a tenth of the time of its forward
-pass at the sizes of a 2B model (docs/performance.md), and the memory of the sums twice.
+share; of `sites` also those of towers, projectors and Q-Formers, whose rows count as tokens of the sample's medium.
+Keeps by site, group, layer and neuron sums over samples: of counts, of five metrics (of three where there is no
+attention) and of their squares, raw and normalised (docs/methods.md 1.1, 1.2, 1.8, 1.9); with `num_bins` histograms.
+Costs a tenth of the time of its forward pass at the sizes of a 2B model (docs/performance.md), and the memory of the
+sums twice. Layers that are dead are given as 0.
 
 What it does not tell: which tokens of a sample, or which samples, a neuron was active on; sums forget that.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool, Float, Float64
-from torch import Tensor
+import pyarrow as pa
 
+from lode.config import CaptureSection
+from lode.engine.errors import UserError
+from lode.engine.tables import with_nulls
 from lode.grouping import Grouping
-from lode.importance import METRICS
-from lode.importance.miner import TokenPlan, attention_weights, part_membership, plan_tokens, token_scores
-from lode.importance.normalisation import normalise
 from lode.model.adapter import Adapter
-from lode.model.attention import Attention, head_mean_attention
+from lode.model.sites import Site
 from lode.neurons import LM_GATE
-from lode.recording import Draft, Prompts, Views
-from lode.recording._histogram import count_by_bin
-from lode.recording._totals import LayerSums, Totals, home_of
+from lode.recording import Draft, Prompts, Views, record
+from lode.recording._gate import Gate
+from lode.recording._quota import quota_of
+from lode.recording._rows import Rows
+from lode.recording._site import Kept
 from lode.table.statistics import STATISTICS
 
 TABLE = STATISTICS
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What is kept, and of what; the fields are those of the `capture` section."""
-
-    attention: str = "reference"
-    normalisation: str = "minmax"
-    num_bins: int = 0
-    hidden_site: bool = False
 
 
 def recording(
@@ -48,6 +40,8 @@ def recording(
     normalisation: str = "minmax",
     num_bins: int = 0,
     hidden_site: bool = False,
+    sites: Sequence[str] | None = (LM_GATE,),
+    quota: int | None = None,
 ) -> "Activations":
     """An empty recording.
 
@@ -58,152 +52,122 @@ def recording(
         normalisation: over the neurons of one sample, group and layer.
         num_bins: of histograms, even; 0: none.
         hidden_site: whether to keep sums of what readers read.
+        sites: those to record, of which a model may lack some; None: all that it has.
+        quota: tokens of each part that are taken of one sample, at most; None: all.
+
+    Raises:
+        UserError: the model has none of the sites, or one has layers of several widths.
     """
-    return Activations(column_norms(adapter), grouping, Kept(attention, normalisation, num_bins, hidden_site))
+    kept = Kept(attention, normalisation, num_bins, hidden_site, quota)
+    return Activations({site.name: totals_of(site, grouping, kept) for site in recorded_sites(adapter, sites)})
 
 
-def column_norms(adapter: Adapter) -> Float64[np.ndarray, "layer neuron"]:
-    """How much each neuron writes for a unit of its activation: the norms of the columns of its reader."""
-    norms = (module.weight.detach().float().norm(dim=0) for module in adapter.gate.reader)
-    return np.stack([of_layer.double().cpu().numpy() for of_layer in norms])
+def recorded_sites(adapter: Adapter, names: Sequence[str] | None) -> list[Site]:
+    """The sites of a model that are asked for, in the model's order.
+
+    Raises:
+        UserError: it has none of them.
+    """
+    found = [site for name, site in adapter.sites.items() if names is None or name in names]
+    if not found:
+        raise UserError(
+            f"capture.sites: model {adapter.config.name} has none of {', '.join(names or ()) or '(none)'}; expected "
+            f"one of {', '.join(adapter.sites)}, or null for all"
+        )
+    return found
 
 
-class Activations(Totals):
-    """The running sums.
+def totals_of(site: Site, grouping: Grouping, kept: Kept) -> Gate | Rows:
+    """The empty sums of a site; attention is that of the language model, so the gate alone is weighed by it."""
+    return (Gate if site.name == LM_GATE else Rows)(site, grouping, kept)
+
+
+class Activations:
+    """The running sums of all sites.
 
     Attributes:
-        down_norm: norms of the columns of down_proj, a fact of the weights (layer, neuron).
-        grouping: what tokens are told apart.
-        kept: what is kept.
+        sites: those of each, by its name.
     """
 
-    def __init__(self, down_norm: Float64[np.ndarray, "layer neuron"], grouping: Grouping, kept: Kept) -> None:
-        super().__init__(grouping.names, *down_norm.shape)
-        self.down_norm, self.grouping, self.kept = down_norm, grouping, kept
+    def __init__(self, sites: Mapping[str, Gate | Rows]) -> None:
+        self.sites = dict(sites)
+
+    def most_samples(self, batch_size: int) -> int:
+        """How many samples may go in a batch: one where rows do not say whose they are."""
+        return 1 if any(isinstance(totals, Rows) for totals in self.sites.values()) else batch_size
 
     def begin(self, prompts: Prompts) -> Draft:
-        """Sums of every layer as it passes by."""
-        seen = seen_of(prompts, self.grouping, self.shape[1], self.kept)
+        """What every site does with a batch."""
+        drafts = [totals.begin(prompts) for totals in self.sites.values()]
+        shown = [draft.views for draft in drafts if draft.views is not None]
         views = Views(
-            partial(see_attention, seen),
-            {LM_GATE: partial(see_activations, seen)},
-            {LM_GATE: partial(see_hidden, seen)} if self.kept.hidden_site else {},
+            next((each.attention for each in shown if each.attention is not None), None),
+            {name: watch for each in shown for name, watch in each.activations.items()},
+            {name: watch for each in shown for name, watch in each.hidden.items()},
         )
-        return Draft(partial(self.add_batch, prompts, seen.sums), views, partial(self.finish, seen))
-
-    def finish(self, seen: "Seen") -> None:
-        """Refuse a batch of which a layer is missing or not finite."""
-        assert not seen.weights, "a layer had attention but no activations"
-        self.check(seen.sums)
-
-    @property
-    def num_constant(self) -> int:
-        """Cases of (sample, group, layer, metric) without spread over the neurons."""
-        return sum(int(sums["num_constant"]) for sums in self.totals if sums)
+        adds, checks = [draft.add for draft in drafts], [draft.finish for draft in drafts if draft.finish is not None]
+        return Draft(partial(run_all, adds), views if shown else None, partial(run_all, checks))
 
     def columns(self) -> dict[str, Any]:
-        """The columns of the `statistics` table, histogram and hidden site only where they were recorded."""
-        return super().columns() | {"down_norm": self.spread(self.down_norm)}
+        """The columns of the `statistics` table, site after site; null what a site, or this capture, does not have."""
+        columns = [totals.columns() for totals in self.sites.values()]
+        if len(columns) == 1:
+            return columns[0]
+        tables = [pa.table(with_nulls(of_site, STATISTICS), schema=STATISTICS.schema) for of_site in columns]
+        table = pa.concat_tables(tables)
+        return {name: table[name] for name in table.column_names}
 
-    def facts(self) -> dict[str, int]:
-        """How often normalisation found nothing to tell neurons apart by."""
-        return {"num_constant": self.num_constant}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What is known of a batch while it passes.
-
-    Attributes:
-        prompts: the batch.
-        parts: which tokens are which part of the grouping.
-        plan: how to pass over its tokens.
-        kept: what is kept.
-        weights: of the two attention metrics, of layers whose activations are still to come.
-        sums: of layers that have passed.
-    """
-
-    prompts: Prompts
-    parts: Bool[Tensor, "batch part token"]
-    plan: TokenPlan
-    kept: Kept
-    weights: dict[int, Tensor]
-    sums: dict[int, LayerSums]
+    def facts(self) -> dict[str, object]:
+        """How often normalisation found nothing to tell neurons apart by; with a quota, what was drawn."""
+        facts: dict[str, object] = {"num_constant": sum(totals.num_constant for totals in self.sites.values())}
+        quota = next(iter(self.sites.values())).kept.quota
+        if quota is not None:
+            facts["quota"] = quota
+            facts["drawn"] = {name: totals.drawn() for name, totals in self.sites.items()}
+        return facts
 
 
-def seen_of(prompts: Prompts, grouping: Grouping, num_neurons: int, kept: Kept) -> Seen:
-    """What is known of a batch before it passes."""
-    parts = part_membership(prompts.codes, len(grouping.parts))
-    return Seen(prompts, parts, plan_tokens(prompts.members, parts, grouping, num_neurons), kept, {}, {})
+def run_all(functions: Sequence[Any]) -> None:
+    """Call functions, in order."""
+    for function in functions:
+        function()
 
 
-def see_attention(seen: Seen, layer: int, attention: Attention) -> None:
-    """Keep the weights that a layer's attention gives to tokens until its activations come."""
-    device, kind = attention.query.device, seen.kept.attention
-    real = (seen.prompts.batch.token_kind >= 0).to(device)[:, None, None]
-    mean = head_mean_attention(
-        attention.query, attention.key, attention.scaling, attention.visible if kind == "causal" else real
-    )
-    seen.weights[layer] = attention_weights(mean, seen.prompts.members.to(device).float(), kind)
-
-
-def see_activations(seen: Seen, layer: int, activations: Float[Tensor, "batch token neuron"]) -> None:
-    """Sum up a layer."""
-    members, parts = (each.to(activations.device) for each in (seen.prompts.members, seen.parts))
-    seen.sums[layer] = layer_sums(activations, seen.weights.pop(layer), members, parts, seen.plan, seen.kept)
-
-
-def see_hidden(seen: Seen, layer: int, hidden: Float[Tensor, "batch token neuron"]) -> None:
-    """Sum up what the reader of a layer reads."""
-    seen.sums[layer] |= hidden_sums(hidden.float(), seen.prompts.members.to(hidden.device))
-
-
-def layer_sums(
-    activations: Float[Tensor, "batch token neuron"],
-    weights: Float[Tensor, "batch 2 group token"],
-    members: Bool[Tensor, "batch group token"],
-    parts: Bool[Tensor, "batch part token"],
-    plan: TokenPlan,
-    kept: Kept,
-) -> LayerSums:
-    """What the gate site of one layer of a batch adds to the statistics.
+def capture(
+    adapter: Adapter,
+    samples: Sequence[Mapping[str, Any]],
+    grouping: Grouping,
+    options: CaptureSection,
+    num_mined: int,
+    title: str = "",
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Record the samples of a shard as the config says.
 
     Args:
-        activations: at the gate site.
-        weights: of the two attention metrics.
-        members: which tokens belong to which group.
-        parts: which tokens are which part of the grouping.
-        plan: of `plan_tokens`.
-        kept: the normalisation, and whether to keep histograms.
+        adapter: the model.
+        samples: rows of a dataset table.
+        grouping: what tokens are told apart.
+        options: the `capture` section.
+        num_mined: samples of the dataset that are mined, in all shards.
+        title: what the progress bar says.
+
+    Returns:
+        The columns of the `statistics` table, and what is to be recorded of its making.
+
+    Raises:
+        UserError: as of `recording` and `record`.
     """
-    raw, size = token_scores(activations, weights, members, parts, plan)
-    normalised, constant = normalise(raw, kept.normalisation)
-    num_constant = (constant & members.any(-1)).sum()
-    home = home_of(raw.device)
-    raw, normalised, size, members = (tensor.to(home) for tensor in (raw, normalised, size, members))
-    moments = dict(zip(METRICS[1:], raw[1:], strict=True)) | {"abs_mean": size}
-    sums = {"num_constant": num_constant.to(home)}
-    sums["positive_count"] = (raw[0] * members.sum(-1)[..., None]).round().double().sum(0)
-    for name, values in moments.items():
-        sums[f"{name}_sum"] = values.double().sum(0)
-        sums[f"{name}_sumsq"] = values.double().square().sum(0)
-    for name, values in zip(METRICS, normalised, strict=True):
-        sums[f"{name}_score_sum"] = values.double().sum(0)
-    if kept.num_bins:
-        sums["histogram"] = count_by_bin(raw[METRICS.index("mean")], members.any(-1), kept.num_bins)
-    return sums
-
-
-def hidden_sums(
-    hidden: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch group token"]
-) -> dict[str, Float64[Tensor, "group neuron"]]:
-    """What the hidden site (the input of down_proj) of one layer of a batch adds to the statistics."""
-    return {"hidden_abs_sum": magnitude(hidden, members).to(home_of(hidden.device)).double().sum(0)}
-
-
-def magnitude(
-    activations: Float[Tensor, "batch token neuron"], members: Bool[Tensor, "batch group token"]
-) -> Float[Tensor, "batch group neuron"]:
-    """Mean over the tokens of each group of |a|, 0 where there are none."""
-    inside = members.to(activations.dtype)
-    return (inside / inside.sum(-1, keepdim=True).clamp_min(1)) @ activations.abs()
+    kept = recording(
+        adapter,
+        grouping,
+        options.attention,
+        options.normalisation,
+        options.num_bins,
+        options.hidden_site,
+        options.sites,
+        quota_of(options.token_budget, num_mined),
+    )
+    batch_size = record(adapter, samples, kept.most_samples(options.batch_size), [kept], grouping, title=title)
+    dead = {site.name: list(site.dead) for site in adapter.sites.values() if site.dead}
+    facts = {"dead_layers": dead, "num_samples": len(samples), **kept.facts(), "batch_size": batch_size}
+    return kept.columns(), facts

@@ -29,8 +29,9 @@ from jaxtyping import Float, Int, Num
 
 from lode.engine.errors import UserError, unknown_name
 from lode.grouping import Grouping
+from lode.importance import BY_ATTENTION
 from lode.neurons import Pairs
-from lode.table._dense import dense, dense_lists, dense_shape
+from lode.table._dense import dense, dense_lists, dense_shape, site_of
 
 Set = tuple[Pairs, np.ndarray]
 Scores = Float[np.ndarray, "group layer neuron"]
@@ -138,7 +139,16 @@ SWITCHES = {
 }
 
 
+#: Columns that only a site with attention has.
+_BY_ATTENTION = tuple(f"{metric}{end}" for metric in BY_ATTENTION for end in ("", "_sum", "_sumsq"))
+
+
 def _refuse_uncaptured(table: pa.Table, name: str) -> None:
+    if name in _BY_ATTENTION and table[name].null_count:
+        raise UserError(
+            f"the statistics of site {site_of(table)} hold no {name!r}, which this selection needs: no attention is "
+            "read there. Take a site of the language model, or a selection that does without (lape, mean_difference, auroc)"
+        )
     if name in SWITCHES and (name not in table.column_names or table[name].null_count):
         raise UserError(f"the statistics hold no {name!r}, which this selection needs; set {SWITCHES[name]}")
 

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table
 from lode.table._counts import COUNTS
+from lode.table._dense import of_site, site_of
 from lode.table._neuron import KEYS
 from lode.table._owner import owners_of
 from lode.table.attributions import ATTRIBUTIONS
@@ -19,7 +22,7 @@ SHARED = tuple(column.name for column in (*KEYS, *COUNTS))
 def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.Table:
     """An importance table, with the columns of the gradients of the same model where their path is given.
 
-    Whose they are is left out: a selector sees no name of a model.
+    Whose they are is left out: a selector sees no name of a model. Gradients are of one site; at others they are null.
 
     Raises:
         UserError: they are not of the same model, neurons and samples.
@@ -35,8 +38,9 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
             f"{gradients} is of model {', '.join(owners[0])} and {importance} of {', '.join(owners[1])}; expected one "
             "model: neuron 7 of another is another neuron. Hand over two tables of one model"
         )
+    same = of_site(table, site_of(further))
     for name in SHARED:
-        if not table[name].equals(further[name]):
+        if not same[name].equals(further[name]):
             raise UserError(
                 f"{gradients} and {importance} differ in {name!r}; expected the same neurons and samples. "
                 "Delete both and run again"
@@ -45,7 +49,10 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
 
 
 def with_gradients(importance: pa.Table, gradients: pa.Table) -> pa.Table:
-    """An importance table with the attributions to the same neurons beside its own columns."""
+    """An importance table with the attributions to the same neurons beside its own columns, null at other sites."""
+    own = pc.equal(importance["site"], site_of(gradients)).to_numpy()
+    places = None if own.all() else pa.array(np.where(own, own.cumsum() - 1, 0), mask=~own)
     for name in (name for name in ATTRIBUTIONS.schema.names if name not in SHARED):
-        importance = importance.append_column(gradients.schema.field(name), gradients[name])
+        values = gradients[name] if places is None else gradients[name].take(places)
+        importance = importance.append_column(gradients.schema.field(name).with_nullable(True), values)
     return importance

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.importance import METRICS
+from lode.importance import BY_ATTENTION, METRICS
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
@@ -15,7 +15,10 @@ IMPORTANCE = Table(
     pa.schema(
         [
             *KEYS,
-            *(field(m, pa.float64(), "normalised", f"MINER importance by {m}") for m in METRICS),
+            *(
+                field(m, pa.float64(), "normalised", f"MINER importance by {m}", nullable=m in BY_ATTENTION)
+                for m in METRICS
+            ),
             *COUNTS,
             *ACTIVATIONS,
         ]

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.importance import METRICS
+from lode.importance import BY_ATTENTION, METRICS
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
@@ -18,7 +18,13 @@ STATISTICS = Table(
             *COUNTS,
             *ACTIVATIONS,
             *(
-                field(f"{m}_score_sum", pa.float64(), "normalised", f"sum over samples of normalised {m} importance")
+                field(
+                    f"{m}_score_sum",
+                    pa.float64(),
+                    "normalised",
+                    f"sum over samples of normalised {m} importance",
+                    nullable=m in BY_ATTENTION,
+                )
                 for m in METRICS
             ),
         ]

@@ -19,8 +19,10 @@ from lode.model.adapter import Adapter
 from lode.model.attention import head_mean_attention, visible_keys
 from lode.model.encoding import encode
 from lode.model.tokens import TOKEN_KINDS
+from lode.neurons import LM_GATE
 from lode.recording._histogram import bin_edges
 from lode.recording._totals import Totals
+from lode.recording.activations import Activations
 from tests.recorded import MODALITY, capture
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
@@ -301,7 +303,8 @@ def test_capture_leaves_the_model_as_it_was(tiny: Adapter) -> None:
 
 
 def test_memory_does_not_grow_with_samples(tiny: Adapter) -> None:
-    def held(statistics: Totals) -> int:
+    def held(captured: Activations) -> int:
+        statistics: Totals = captured.sites[LM_GATE]
         arrays = [value for value in vars(statistics).values() if isinstance(value, np.ndarray)]
         return sum(value.nbytes for value in (*arrays, *(v for sums in statistics.totals for v in sums.values())))
 

@@ -25,7 +25,7 @@ from lode.model.head import last_positions
 from lode.model.loading import load, prove
 from lode.model.opening import open_model
 from lode.model.tokens import TOKEN_KINDS
-from lode.neurons import NeuronSet, SetKey, at_gate
+from lode.neurons import LM_GATE, NeuronSet, SetKey, at_gate
 from lode.recording._totals import home_of
 from lode.stages.benchmark_ablation import CLEAN, ablate_batch
 from lode.study import compose
@@ -71,7 +71,9 @@ def test_capture_of_layers_on_several_devices(tiny: Adapter) -> None:
     expected = capture(tiny, RECORDS, 3, "reference").columns()
     with spread(tiny, tiny.model.model.language_model.layers, PLACES):
         statistics = capture(tiny, RECORDS, 3, "reference")
-        assert [{tensor.device for tensor in sums.values()} for sums in statistics.totals] == [{p} for p in PLACES]
+        assert [{tensor.device for tensor in sums.values()} for sums in statistics.sites[LM_GATE].totals] == [
+            {p} for p in PLACES
+        ]
         columns = statistics.columns()
     assert_equal_columns(columns, expected)
 
@@ -195,7 +197,9 @@ def test_half_precision_is_summed_up_in_double(tiny_manifest: Path, dtype: str) 
     half = load_tiny(tiny_manifest, f"model.dtype={dtype}")
     assert half.dtype == getattr(torch, dtype)
     captured = capture(half, RECORDS, 1, "reference")
-    summed = [tensor for sums in captured.totals for name, tensor in sums.items() if name != "num_constant"]
+    summed = [
+        tensor for sums in captured.sites[LM_GATE].totals for name, tensor in sums.items() if name != "num_constant"
+    ]
     assert {tensor.dtype for tensor in summed} == {torch.float64}
     text = TOKEN_KINDS.index("text")
     means = torch.zeros(NUM_LAYERS, half.num_neurons, dtype=torch.float64)

@@ -36,9 +36,12 @@ HEIGHT = {package: height for height, floor in enumerate(FLOORS) for package in 
 UPWARDS = {
     ("lode/cards.py", "lode.checks.intervention.read_intervention"): "a card's tables depend on the intervention",
     ("lode/cards.py", "lode.model.manifest.files_of"): "a card's inputs are the files that a manifest lists",
+    ("lode/grouping/_named.py", "lode.model.tokens"): "constants: which kinds of token count",
     ("lode/grouping/modality.py", "lode.model.tokens"): "constants: the kinds of tokens are the groups",
     ("lode/hub/datasets.py", "lode.dataset._splits"): "what is drawn must be known before it is downloaded",
+    ("lode/table/importance.py", "lode.importance.BY_ATTENTION"): "a column a metric",
     ("lode/table/importance.py", "lode.importance.METRICS"): "a column a metric",
+    ("lode/table/statistics.py", "lode.importance.BY_ATTENTION"): "a column a metric",
     ("lode/table/statistics.py", "lode.importance.METRICS"): "a column a metric",
     ("lode/dataset/local_table.py", "lode.scoring._diagnostics.canonical"): "refuses answers that score as one",
     ("lode/model/opening.py", "lode.checks.model_folder"): "one message, of a folder without a chat template",

@@ -38,9 +38,14 @@ ALLOWED = {
         "audio": "a kind of medium: the endings of its files",
     },
     "library/switching.py": {"gate": "refuses at the site that every pass goes through"},
+    "recording/_gate.py": {
+        "Gate": "the one site that is weighed by attention",
+        "LM_GATE": "the one site that is weighed by attention",
+    },
+    "recording/_totals.py": {"LM_GATE": "gradients are of the gate, and say no site"},
     "recording/activations.py": {
-        "gate": "activations are of the gate: other sites have no tokens",
-        "LM_GATE": "activations are of the gate: other sites have no tokens",
+        "Gate": "the one site that is weighed by attention",
+        "LM_GATE": "the one site that is weighed by attention",
     },
     "recording/gradients.py": {
         "LM_GATE": "gradients are of the gate: other sites have no tokens",

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from lode.grouping.modality import GROUPS
 from lode.model.loading import load
-from lode.recording import activations
+from lode.recording import _gate
 from lode.recording._histogram import count_by_bin
 from lode.selection.auroc import NEEDS, auroc
 from lode.stages.download_model import run as download
@@ -44,7 +44,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
         return count_by_bin(values, present, num_bins)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(activations, "count_by_bin", watched)
+        patch.setattr(_gate, "count_by_bin", watched)
         capture(adapter, rows, len(rows), "reference", num_bins=64)
     assert len(seen) == len(adapter.gate.activation), "one batch, one histogram a layer"
     return seen

@@ -20,7 +20,7 @@ from tests.dense_tables import SHAPE, filled_fields, statistics
 
 MODALITIES = tuple(GROUPS)
 
-MADE_BY = {"config": {}, "code_digest": "unknown"}
+MADE_BY = {"config": {}, "code_digest": "unknown", "dead_layers": {}}
 TEXT, IMAGE, PROMPT = (MODALITIES.index(name) for name in ("text", "image", "prompt"))
 
 

@@ -1,0 +1,79 @@
+"""What the sums of every site have in common: what is kept, and the weights that its neurons write by."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from lode.engine.errors import UserError
+from lode.grouping import Grouping
+from lode.model.sites import Site
+from lode.recording._totals import Totals
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept, and of what.
+
+    Attributes:
+        attention, normalisation, num_bins, hidden_site: those of the `capture` section.
+        quota: tokens of each part that are taken of one sample, at most; None: all.
+    """
+
+    attention: str = "reference"
+    normalisation: str = "minmax"
+    num_bins: int = 0
+    hidden_site: bool = False
+    quota: int | None = None
+
+
+class SiteTotals(Totals):
+    """The running sums of one site.
+
+    Attributes:
+        down_norm: norms of the columns of the readers, a fact of the weights (layer, neuron).
+        grouping: what tokens are told apart.
+        kept: what is kept.
+        num_held: tokens of each group, those that were not drawn as well (group).
+    """
+
+    def __init__(self, site: Site, grouping: Grouping, kept: Kept) -> None:
+        self.down_norm = column_norms(site)
+        num_layers, num_neurons = self.down_norm.shape
+        super().__init__(grouping.names, num_layers, num_neurons, site.name, site.dead)
+        self.grouping, self.kept = grouping, kept
+        self.num_held = np.zeros_like(self.num_tokens)
+
+    @property
+    def num_constant(self) -> int:
+        """Cases of (sample, group, layer, metric) without spread over the neurons."""
+        return sum(int(sums["num_constant"]) for sums in self.totals if sums)
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of the `statistics` table, histogram and hidden site only where they were recorded."""
+        return super().columns() | {"down_norm": self.spread(self.down_norm)}
+
+    def drawn(self) -> dict[str, dict[str, int]]:
+        """By group that occurs: how many samples and tokens are behind its sums, and how many tokens there were."""
+        counts = zip(self.groups, self.num_samples, self.num_tokens, self.num_held, strict=True)
+        return {
+            group: {"num_samples": int(samples), "num_tokens": int(tokens), "num_held": int(held)}
+            for group, samples, tokens, held in counts
+            if samples
+        }
+
+
+def column_norms(site: Site) -> Float64[np.ndarray, "layer neuron"]:
+    """How much each neuron writes for a unit of its activation: the norms of the columns of its reader.
+
+    Raises:
+        UserError: layers of several widths, which one table cannot hold.
+    """
+    if len(set(site.widths)) > 1:
+        raise UserError(
+            f"capture.sites: site {site.name} has layers of {', '.join(map(str, sorted(set(site.widths))))} neurons; "
+            "expected one width. Leave the site out, or divide it in the model's YAML into sites of one width each"
+        )
+    norms = (module.weight.detach().float().norm(dim=0) for module in site.reader)
+    return np.stack([of_layer.double().cpu().numpy() for of_layer in norms])
