@@ -56,7 +56,7 @@ def by_name(
 def codes_by_name(
     places: Mapping[str, int], name_of: Callable[[Sample], str | None], kinds: Any, samples: Sequence[Sample]
 ) -> Any:
-    """The place of every token's part: by its sample's name and whether it is of a medium; without a name `rest`, the last.
+    """The place of every token's part: by the name of its sample and whether it is of a medium; else `rest`, the last.
 
     Args:
         places: by name.
