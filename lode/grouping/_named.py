@@ -1,6 +1,8 @@
 """Groups of samples: what a grouping says whose groups are names of samples, `domain` and `meta`.
 
-A name may take part with all tokens of its samples, or with some kinds of them; every other token is `rest`.
+Every name is three groups: all tokens of its samples, the media among them (`<name>_media`: patches, frames and
+moments, and all rows of an encoder), and the words and markup around them (`<name>_words`). A selection says which of
+the three are compared (`selection.group_split`: `all`, `media` or `words`), and one capture serves all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,16 +10,14 @@ from functools import partial, reduce
 from operator import or_
 from typing import Any
 
-from lode.engine.errors import UserError, unknown_name
+from lode.engine.errors import UserError
 from lode.grouping import PROMPT, Grouping
 from lode.model.tokens import MEDIA, TOKEN_KINDS
 
-#: The part that is no group to compare: tokens that are not counted, and samples without a name.
+#: The part of samples without a name; it is no group to compare.
 REST = "rest"
-#: Which kinds of token count, by the option `tokens`: words, markup and media; media alone; words alone.
-COUNTED: Mapping[str, tuple[str, ...]] = {"all": TOKEN_KINDS, "media": MEDIA, "text": ("text",)}
-#: The one choice of groups: every name, without `rest`.
-SPLIT = "groups"
+#: What a name is divided into, in the order of the codes.
+KINDS = ("media", "words")
 
 Sample = Mapping[str, Any]
 
@@ -26,68 +26,54 @@ def by_name(
     names: Sequence[str],
     name_of: Callable[[Sample], str | None],
     held: Callable[[Any], tuple[str, ...]],
-    tokens: str,
     datasets: Sequence[str] = (),
 ) -> Grouping:
     """A grouping by the names of samples.
 
     Args:
-        names: of the groups, each once.
+        names: each once.
         name_of: from a sample to its name; what is none of the names is `rest`.
         held: as of the grouping.
-        tokens: a key of `COUNTED`.
         datasets: that the options name.
 
     Raises:
-        UserError: no name, a name twice, one that no group may have, or unknown `tokens`.
+        UserError: no name, a name twice, or one that no group may have.
     """
-    if tokens not in COUNTED:
-        raise unknown_name("tokens of a grouping", tokens, COUNTED)
-    wrong = sorted({name for name in names if names.count(name) > 1 or name in (REST, PROMPT)})
+    parts = (*(part for name in names for part in parts_of(name)), REST)
+    groups = [*names, *parts, PROMPT]
+    wrong = sorted({name for name in groups if groups.count(name) > 1})
     if wrong or not names:
         raise UserError(
             f"a grouping of the names {', '.join(names) or '(none)'}: expected at least one, each once, and none that "
-            f"is {REST} or {PROMPT}. Correct {', '.join(wrong) or 'grouping.options'}"
+            f"is {REST}, {PROMPT} or another with _media or _words. Correct {', '.join(wrong) or 'grouping.options'}"
         )
-    parts = (*names, REST)
-    groups = {**{part: (part,) for part in parts}, PROMPT: parts}
-    counted = [TOKEN_KINDS.index(kind) for kind in COUNTED[tokens]]
-    codes = partial(codes_by_name, {name: place for place, name in enumerate(names)}, name_of, counted)
-    return Grouping(parts, groups, {SPLIT: tuple(names)}, REST, codes, held, tuple(datasets))
+    members = {**{name: parts_of(name) for name in names}, **{part: (part,) for part in parts}, PROMPT: parts}
+    splits = {"all": tuple(names), **{kind: tuple(f"{name}_{kind}" for name in names) for kind in KINDS}}
+    codes = partial(codes_by_name, {name: place for place, name in enumerate(names)}, name_of)
+    return Grouping(parts, members, splits, REST, codes, held, tuple(datasets))
 
 
 def codes_by_name(
-    places: Mapping[str, int],
-    name_of: Callable[[Sample], str | None],
-    counted: Sequence[int],
-    kinds: Any,
-    samples: Sequence[Sample],
+    places: Mapping[str, int], name_of: Callable[[Sample], str | None], kinds: Any, samples: Sequence[Sample]
 ) -> Any:
-    """The place of its sample's name for a token that is counted, and of `rest`, the last, for all others.
+    """The place of every token's part: by the name of its sample and whether it is of a medium; else `rest`, the last.
 
     Args:
         places: by name.
         name_of: as of `by_name`.
-        counted: which kinds are, by their codes.
         kinds: of every token, an array (batch, token).
         samples: of the batch, in its order.
     """
-    codes, inside = kinds * 0 + len(places), reduce(or_, (kinds == kind for kind in counted))
+    of_medium = reduce(or_, (kinds == TOKEN_KINDS.index(medium) for medium in MEDIA))
+    codes = kinds * 0 + len(KINDS) * len(places)
     for row, sample in enumerate(samples):
-        codes[row][inside[row]] = places.get(str(name_of(sample)), len(places))
+        place = places.get(str(name_of(sample)))
+        if place is not None:
+            codes[row] = len(KINDS) * place + KINDS.index("words")
+            codes[row][of_medium[row]] = len(KINDS) * place + KINDS.index("media")
     return codes
 
 
-def parts_of(name: str | None, tokens: str, kinds: Sequence[str]) -> tuple[str, ...]:
-    """The parts that samples of one name hold.
-
-    Args:
-        name: None for samples that have none.
-        tokens: a key of `COUNTED`.
-        kinds: the kinds of token that each of them holds.
-    """
-    if name is None or tokens == "all":
-        return (name or REST,)
-    counted = set(COUNTED[tokens])
-    own = (name,) if counted & set(kinds) else ()
-    return (*own, REST) if set(kinds) - counted else own
+def parts_of(name: str | None) -> tuple[str, ...]:
+    """The parts that samples of one name hold; None for those without."""
+    return (REST,) if name is None else tuple(f"{name}_{kind}" for kind in KINDS)

@@ -18,7 +18,7 @@ TEXT, SPECIAL, IMAGE, VIDEO, AUDIO = range(5)
 DOMAINS = {"road": ["a", "b"], "scan": ["c"]}
 #: A prompt of each kind of token, with padding before it and a reply behind.
 KINDS = [[-1, TEXT, SPECIAL, IMAGE, VIDEO, AUDIO, -2]]
-ROAD, SCAN, REST = range(3)
+ROAD_MEDIA, ROAD_WORDS, SCAN_MEDIA, SCAN_WORDS, REST = range(5)
 
 
 def kinds_of(num_samples: int) -> Any:
@@ -29,63 +29,55 @@ def test_the_kinds_of_tokens_are_those() -> None:
     assert TOKEN_KINDS == ("text", "special", *MEDIA) == ("text", "special", "image", "video", "audio")
 
 
-@pytest.mark.parametrize(
-    ("tokens", "codes"),
-    [
-        ("all", [-1, ROAD, ROAD, ROAD, ROAD, ROAD, -2]),
-        ("media", [-1, REST, REST, ROAD, ROAD, ROAD, -2]),
-        ("text", [-1, ROAD, REST, REST, REST, REST, -2]),
-    ],
-)
 @pytest.mark.parametrize("kind", ["torch", "numpy"])
-def test_a_token_is_of_the_domain_of_its_dataset(tokens: str, codes: list[int], kind: str) -> None:
+def test_a_token_is_of_the_domain_of_its_dataset(kind: str) -> None:
     """Two datasets of one domain, one of another, one of none, and a sample that is from no dataset."""
-    made = domain.grouping(DOMAINS, tokens)
+    made = domain.grouping(DOMAINS)
     samples: list[dict[str, str]] = [{"dataset": name} for name in ("a", "b", "c", "d")] + [{}]
     kinds = kinds_of(5) if kind == "torch" else kinds_of(5).numpy()
     found = made.codes_of(kinds, samples)
     assert type(found) is type(kinds)
-    scan = [SCAN if code == ROAD else code for code in codes]
-    none = [REST if code == ROAD else code for code in codes]
-    assert found.tolist() == [codes, codes, scan, none, none]
+    road, scan, none = (
+        [-1, words, words, media, media, media, -2]
+        for media, words in ((ROAD_MEDIA, ROAD_WORDS), (SCAN_MEDIA, SCAN_WORDS), (REST, REST))
+    )
+    assert found.tolist() == [road, road, scan, none, none]
 
 
 def test_domains() -> None:
     made = domain.grouping(DOMAINS)
-    assert made.parts == ("road", "scan", "rest")
-    assert dict(made.groups) == {"road": ("road",), "scan": ("scan",), "rest": ("rest",), PROMPT: made.parts}
-    assert dict(made.splits) == {"groups": ("road", "scan")}
+    assert made.parts == ("road_media", "road_words", "scan_media", "scan_words", "rest")
+    assert made.names == ("road", "scan", *made.parts, PROMPT)
+    assert made.groups["road"] == ("road_media", "road_words")
+    assert dict(made.splits) == {
+        "all": ("road", "scan"),
+        "media": ("road_media", "scan_media"),
+        "words": ("road_words", "scan_words"),
+    }
     assert made.reply_place == REST
     assert made.datasets == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
-    ("tokens", "name", "modalities", "held"),
-    [
-        ("all", "a", ["text", "special", "image"], ("road",)),
-        ("all", "c", [], ("scan",)),
-        ("media", "a", ["text", "special", "image"], ("road", "rest")),
-        ("media", "a", ["text", "special"], ("rest",)),
-        ("text", "c", ["text"], ("scan",)),
-        ("all", "d", ["text", "image"], ("rest",)),
-    ],
+    ("name", "held"), [("a", ("road_media", "road_words")), ("c", ("scan_media", "scan_words")), ("d", ("rest",))]
 )
-def test_what_the_samples_of_a_dataset_hold(tokens: str, name: str, modalities: list[str], held: Any) -> None:
-    section = OmegaConf.create({"name": name, "modalities": modalities})
-    assert domain.grouping(DOMAINS, tokens).held(section) == held
+def test_what_the_samples_of_a_dataset_hold(name: str, held: tuple[str, ...]) -> None:
+    assert domain.grouping(DOMAINS).held(OmegaConf.create({"name": name})) == held
 
 
 @pytest.mark.parametrize(
     ("record", "code"),
-    [({"category": "VIS"}, 0), ({"category": 3}, 1), ({"category": "REAS"}, 2), ({}, 2), ({"category": None}, 2)],
+    [({"category": "VIS"}, 0), ({"category": 3}, 2), ({"category": "REAS"}, 4), ({}, 4), ({"category": None}, 4)],
 )
 def test_a_token_is_of_the_value_of_its_sample(record: dict[str, Any], code: int) -> None:
     """A number goes by its digits with a letter; a value that is not compared, and none at all, are `rest`."""
     made = meta.grouping("category", ["VIS", "n3"])
     if record.get("category") == 3:
         record = {"category": "n3"}
-    assert made.codes_of(np.array([[TEXT, IMAGE]]), [{"meta": json.dumps(record)}]).tolist() == [[code, code]]
-    assert made.codes_of(np.array([[TEXT, IMAGE]]), [{}]).tolist() == [[2, 2]]
+    assert made.codes_of(np.array([[TEXT, IMAGE]]), [{"meta": json.dumps(record)}]).tolist() == [
+        [code if code == 4 else code + 1, code]
+    ]
+    assert made.codes_of(np.array([[TEXT, IMAGE]]), [{}]).tolist() == [[4, 4]]
 
 
 def test_values_that_are_no_text() -> None:
@@ -95,14 +87,12 @@ def test_values_that_are_no_text() -> None:
     assert meta.value_of("other", truth) is None
 
 
-def test_tokens_of_media_by_a_value() -> None:
-    made = meta.grouping("category", ["VIS", "CAL"], tokens="media")
-    samples = [{"meta": '{"category": "CAL"}'}, {"meta": "{}"}]
-    assert made.codes_of(torch.tensor([[TEXT, IMAGE], [TEXT, IMAGE]]), samples).tolist() == [[2, 1], [2, 2]]
-    assert made.held(OmegaConf.create({"name": "any"})) == ("VIS", "CAL", "rest")
+def test_datasets_whose_samples_have_the_key() -> None:
+    held = ("VIS_media", "VIS_words", "CAL_media", "CAL_words", "rest")
+    assert meta.grouping("category", ["VIS", "CAL"]).held(OmegaConf.create({"name": "any"})) == held
     some = meta.grouping("category", ["VIS", "CAL"], datasets=["errors"])
     assert some.held(OmegaConf.create({"name": "any"})) == ("rest",)
-    assert some.held(OmegaConf.create({"name": "errors"})) == ("VIS", "CAL", "rest")
+    assert some.held(OmegaConf.create({"name": "errors"})) == held
 
 
 @pytest.mark.parametrize(
@@ -116,7 +106,7 @@ def test_tokens_of_media_by_a_value() -> None:
         ({"domains": {"prompt": ["a"]}}, "Correct prompt"),
         ({"domains": {"all": ["a"]}}, "other names of groups than all"),
         ({"domains": {"null": ["a"]}}, "reads as a number, a truth value or null"),
-        ({"domains": {"road": ["a"]}, "tokens": "medium"}, "unknown tokens of a grouping 'medium'.*Did you mean media"),
+        ({"domains": {"road": ["a"], "road_media": ["b"]}}, "Correct road_media"),
     ],
 )
 def test_domains_that_contradict_themselves(options: dict[str, Any], says: str) -> None:
@@ -153,12 +143,14 @@ def made_of(name: str, *overrides: str) -> Grouping:
 )
 def test_shipped_groupings_know_the_looks_of_all_their_groups(name: str, groups: tuple[str, ...]) -> None:
     made = made_of(name)
-    assert made.splits["groups"] == groups
+    assert made.splits["all"] == groups
     looks = compose([f"grouping={name}"]).grouping.looks
     assert set(looks) == set(made.groups)
-    assert len({look.colour for look in looks.values()}) == len({look.marker for look in looks.values()}) == len(looks)
+    assert len({(look.colour, look.marker) for look in looks.values()}) == len(looks)
+    for split in made.splits.values():
+        assert len({looks[name].colour for name in split}) == len({looks[name].marker for name in split}) == len(split)
 
 
 def test_a_domain_of_ones_own_goes_beside() -> None:
     made = made_of("domain", "+grouping.options.domains.own=[toy_mmlu]")
-    assert made.splits["groups"] == ("road", "aerial", "scan", "form", "scene", "own")
+    assert made.splits["all"] == ("road", "aerial", "scan", "form", "scene", "own")
