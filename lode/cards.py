@@ -112,6 +112,7 @@ MANIFEST, DATASET = Read("manifest"), Read("dataset")
 #: The tables that a figure can be drawn from.
 FIGURE_TABLES = (
     "importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts", "scoreboard", "retests",
+    "shifts", "shift_tests", "shift_selectivity",
 )  # fmt: skip
 
 CARDS = (
@@ -279,6 +280,34 @@ CARDS = (
         plugins=partial(plugins, ("grouping",)),
     ),
     Card(
+        "measure_shift",
+        "measure how far each set, and each control, moves the hidden states of prompts",
+        over=("shifted", *RUNS, "tested"),
+        sections=(
+            "seed",
+            "model",
+            *GROUPING,
+            "dataset.name",
+            "intervention",
+            "shift.max_samples",
+            "shift.num_controls",
+            "shift.batch_size",
+        ),
+        reads=(MANIFEST, DATASET, Read("neurons"), Read("importance", when=needs_class_means)),
+        writes={name: f"{name}/{_RUN}/{{dataset}}.parquet" for name in ("shifts", "sample_shifts")},
+        resources="gpu",
+        plugins=partial(plugins, ("grouping", "intervention")),
+    ),
+    Card(
+        "compare_shifts",
+        "compare what a set moves with what its controls move, and its own group with others",
+        over=("shifted", *RUNS),
+        sections=GROUPING,
+        reads=(Read("sample_shifts"), Read("neurons")),
+        writes={name: f"{name}/{_RUN}.parquet" for name in ("shift_tests", "shift_selectivity")},
+        plugins=partial(plugins, ("grouping",)),
+    ),
+    Card(
         "judge_sets",
         "say of each set whether it is specific, not shown to be, or cannot be told",
         reads=(Read("selectivity"), Read("neurons")),
@@ -326,6 +355,9 @@ CARDS = (
             Read("comparisons"),
             Read("selectivity"),
             Read("verdicts"),
+            Read("shifts"),
+            Read("shift_tests"),
+            Read("shift_selectivity"),
         ),
         writes={"report": "report.html"},
         place="",

@@ -180,6 +180,16 @@ class AblationConfig:
 
 
 @dataclass
+class ShiftConfig:
+    """How far sets move hidden states; measured where a figure shows it."""
+
+    enabled: bool = False  # measure it without such a figure too
+    max_samples: int = 40  # of each benchmark, at even distances
+    num_controls: int | None = None  # of each kind and set, the first draws; null: all of them
+    batch_size: int = 10  # the clean states of a batch are held: lode/recording/_shift.py
+
+
+@dataclass
 class RuntimeConfig:
     """What does not change a result; never recorded."""
 
@@ -206,6 +216,7 @@ class Config:
     gradients: GradientsConfig = field(default_factory=GradientsConfig)
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
+    shift: ShiftConfig = field(default_factory=ShiftConfig)
     title: str = ""
     models: list[str] = field(default_factory=list)
     plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides

@@ -18,6 +18,9 @@ from lode.engine.recorded import composed
 from lode.grouping import grouping_of
 from lode.model.tokens import MEDIA
 
+#: The tables for which shifts of hidden states are measured.
+SHIFTED = {"shifts", "shift_tests", "shift_selectivity"}
+
 
 class Experiment(engine.Experiment):
     """What the lists of an experiment stand for.
@@ -125,6 +128,7 @@ class Experiment(engine.Experiment):
             "planted": [{}] if planted else [],
             "attributed": [{}] if self.attributed else [],
             "retested": [{}] if "retests" in self.drawn() else [],
+            "shifted": [{}] if cfg.shift.enabled or SHIFTED & self.drawn() else [],
         }
 
     def choices(self, wildcards: Row) -> tuple[str, ...]:

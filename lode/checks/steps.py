@@ -17,6 +17,7 @@ from lode.checks.model import check_model, check_runtime
 from lode.checks.planting import check_planting
 from lode.checks.seeds import check_seed, check_split, check_split_seed
 from lode.checks.selection import check_selection
+from lode.checks.shift import check_shift
 from lode.checks.training import check_training
 
 #: The checks of the steps that have any.
@@ -56,6 +57,17 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_ablation,
         check_runtime,
     ),
+    "measure_shift": (
+        check_seed,
+        check_split,
+        check_model,
+        check_dataset,
+        check_media,
+        check_grouping,
+        check_shift,
+        check_runtime,
+    ),
+    "compare_shifts": (check_grouping,),
     "score_ablation": (check_scores,),
     "measure_selectivity": (check_grouping, check_own, check_benchmarks),
     "plot_figures": (check_grouping, check_looks, check_figure),

@@ -27,6 +27,7 @@ from lode.page.report.opening import VERDICT_NAMES, openings
 from lode.page.report.record import read_figure, steps, table_record, versions
 from lode.page.report.runs import runs
 from lode.page.report.sets import num_asked, set_sizes
+from lode.page.report.shifts import SHIFT_VERDICTS, shift_runs
 from lode.statistics.intervals import smallest_visible_drop
 from lode.table._keys import keys_of, tables_of
 from lode.table.comparisons import COMPARISONS
@@ -35,12 +36,16 @@ from lode.table.effects import EFFECTS
 from lode.table.neurons import NEURONS
 from lode.table.scores import SCORES
 from lode.table.selectivity import SELECTIVITY
+from lode.table.shift_selectivity import SHIFT_SELECTIVITY
+from lode.table.shift_tests import SHIFT_TESTS
 from lode.table.verdicts import VERDICTS
 
 #: The tables whose rows are on the page; of others it shows the provenance.
 READ = (NEURONS, EFFECTS, SCORES, COMPARISONS, SELECTIVITY, VERDICTS)
-#: What the page shows first.
-LEAD_FIGURE = "selectivity_matrix"
+#: Those that only some runs have.
+READ_IF_MADE = (SHIFT_TESTS, SHIFT_SELECTIVITY)
+#: What the page shows first, and what in the section of shifts.
+LEAD_FIGURE, SHIFT_FIGURE = "selectivity_matrix", "shift_matrix"
 #: Of the intervals on the page.
 LEVEL = 0.95
 #: The split that effects are measured on.
@@ -87,7 +92,10 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
     clean = clean_scores(tables["scores"], visible)
     looks = Looks(cfg.grouping)
     found = runs(tables, looks)
+    made = [table for table in READ_IF_MADE if paths_of(cfg.io[table.name])]
     return {
+        "shifts": shift_runs(read_tables(cfg.io, made), looks) if made else [],
+        "shift_figures": [figure for figure in figures if made and figure["name"] == SHIFT_FIGURE],
         "runs": found,
         "openings": openings(found, looks),
         "lead_figures": [figure for figure in figures if figure["name"] == LEAD_FIGURE],
@@ -116,6 +124,7 @@ def _template() -> jinja2.Template:
     )
     environment.filters.update(number=number, interval=interval, share_interval=share_interval, spread=spread)
     environment.globals["verdict_names"] = VERDICT_NAMES
-    by_name = {table.name: table for table in READ}
+    environment.globals["shift_verdicts"] = SHIFT_VERDICTS
+    by_name = {table.name: table for table in (*READ, *READ_IF_MADE)}
     environment.globals["meaning"] = lambda name, column: meaning(by_name[name], column)
     return environment.get_template("page.html.jinja")

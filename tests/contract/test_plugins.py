@@ -22,6 +22,7 @@ from lode.scoring import UNITS
 from lode.stages import plot_figures
 from lode.stages.prepare_dataset import check_samples
 from lode.study import GROUPS, STUDY, compose, restrict
+from tests.shift_run import write_shifts
 from tests.tables import GROUPING, write_retests, write_run, write_scoreboard
 from workflow.check import open_experiment
 
@@ -276,7 +277,9 @@ def test_a_headline_does_not_see_stopping(name: str) -> None:
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     folder = tmp_path_factory.mktemp("run")
-    return {**write_run(folder), "scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
+    run = write_run(folder)
+    further = {"scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
+    return {**run, **further, **write_shifts(folder, run["effects"])}
 
 
 @pytest.mark.parametrize("name", choices("figure"))

@@ -18,6 +18,7 @@ from lode.study import STUDY
 from lode.table import known_tables, table_of
 from lode.table._keys import keys_of
 from lode.table.effects import EFFECTS
+from tests.shift_run import write_shifts
 from tests.tables import write_datasets, write_retests, write_run
 
 STAGES = Path("lode") / "stages"
@@ -72,6 +73,7 @@ def test_a_planted_model_is_a_model() -> None:
 
 def test_every_file_of_a_run_has_what_its_path_says(tmp_path: Path) -> None:
     paths = {**write_run(tmp_path), "retests": write_retests(tmp_path), "dataset": write_datasets(tmp_path, ("quiz",))}
+    paths |= write_shifts(tmp_path, paths["effects"])
     for name, files in paths.items():
         for path in files:
             rows = pq.ParquetFile(path).read()

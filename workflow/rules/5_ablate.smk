@@ -3,6 +3,8 @@
 benchmark_ablation    model, dataset, neurons; importance where needed  -> predictions
 score_ablation        dataset, predictions of all shards                -> scores, effects, sample_scores
 measure_selectivity   effects, sample_scores of all benchmarks          -> comparisons, selectivity
+measure_shift         model, dataset, neurons; importance where needed  -> shifts, sample_shifts
+compare_shifts        sample_shifts of all benchmarks, neurons          -> shift_tests, shift_selectivity
 judge_sets            selectivity, neurons                              -> verdicts
 """
 
@@ -63,6 +65,46 @@ rule measure_selectivity:
         **run.resources("measure_selectivity"),
     params:
         **run.params("measure_selectivity"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule measure_shift:
+    input:
+        unpack(run.inputs("measure_shift")),
+    output:
+        shifts=run.pattern("shifts"),
+        sample_shifts=run.pattern("sample_shifts"),
+    log:
+        "<logs>/measure_shift/{model}/{selection}/{intervention}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/measure_shift/{model}/{selection}/{intervention}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("measure_shift"),
+    params:
+        **run.params("measure_shift"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule compare_shifts:
+    input:
+        unpack(run.inputs("compare_shifts")),
+    output:
+        shift_tests=run.pattern("shift_tests"),
+        shift_selectivity=run.pattern("shift_selectivity"),
+    log:
+        "<logs>/compare_shifts/{model}/{selection}/{intervention}.log",
+    benchmark:
+        "<benchmarks>/compare_shifts/{model}/{selection}/{intervention}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("compare_shifts"),
+    params:
+        **run.params("compare_shifts"),
     shell:
         "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 

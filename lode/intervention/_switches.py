@@ -1,0 +1,83 @@
+"""From neuron sets to the contexts that their passes run in, for one batch of samples."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lode.intervention import SHAM, Intervention
+from lode.intervention._acting import switched
+from lode.intervention._reference import check_donors, token_means
+from lode.model.adapter import Adapter
+from lode.model.switching import Switch
+from lode.neurons import NeuronSet
+
+
+def within_encoder(adapter: Adapter, neuron_set: NeuronSet) -> bool:
+    """Whether neurons of the set lie within an encoder, which must run anew for it."""
+    return any(name in adapter.sites and adapter.sites[name].in_encoder for name in neuron_set.places)
+
+
+def needs_one_sample(adapter: Adapter, sets: Sequence[NeuronSet], intervention: Intervention) -> bool:
+    """Whether a batch may hold one sample only: activations of patches, frames or queries are replaced by hooks."""
+    if intervention.in_weights and intervention.everywhere:
+        return False
+    sites = {name for neuron_set in sets for name in neuron_set.places}
+    return any(name in adapter.sites and not adapter.sites[name].has_tokens for name in sites)
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What one intervention does to any set, on the samples of one batch.
+
+    Attributes:
+        adapter: the model.
+        samples: of the batch.
+        intervention: what is done; a control of kind `sham` is scaled by 1 instead.
+        means: of every layer those of another sample for each sample, where needed.
+    """
+
+    adapter: Adapter
+    samples: Sequence[Mapping[str, Any]]
+    intervention: Intervention
+    means: Sequence[Float[Tensor, "batch part neuron"]] | None = None
+
+    def of(self, neuron_set: NeuronSet) -> Switch:
+        """The switch of a set."""
+        act = SHAM if neuron_set.key.control_kind == "sham" else self.intervention
+
+        def switch(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
+            means = None if self.means is None else [layer[list(rows)] for layer in self.means]
+            codes = self.intervention.compared.codes_of(tokens, [self.samples[row] for row in rows])
+            return switched(self.adapter, act, neuron_set.places, neuron_set.group, codes, means)
+
+        return switch
+
+
+def switches_of(
+    adapter: Adapter,
+    samples: Sequence[Mapping[str, Any]],
+    codes: Int[Tensor, "batch token"],
+    intervention: Intervention,
+    donors: Sequence[Mapping[str, Any]],
+) -> Switches:
+    """The switches for a batch.
+
+    Args:
+        adapter: the model.
+        samples: of the batch.
+        codes: what every token of their prompts is in the grouping.
+        intervention: what is done.
+        donors: another sample for each, where the intervention needs them.
+
+    Raises:
+        UserError: a donor lacks a part that its sample holds.
+    """
+    means = None
+    if "donors" in intervention.needs:
+        means, held = token_means(adapter, donors, intervention.compared)
+        check_donors(samples, codes, held, intervention.compared)
+    return Switches(adapter, samples, intervention, means)
