@@ -101,6 +101,11 @@ def plugins_of_scores(cfg: Any) -> list[str]:
     return [f"lode.scoring.{name}" for name in ("content", "stopping", *cfg.dataset.scores)]
 
 
+def plugins_of_classes(cfg: Any) -> list[str]:
+    """The scores by which replies are read as classes."""
+    return [f"lode.scoring.{name}" for name in cfg.dataset.classes]
+
+
 def plugins_of_figure(cfg: Any) -> list[str]:
     """The grouping, the figure, and the tables that it is drawn from."""
     return [*plugins(("grouping", "figure"), cfg), *(f"lode.table.{name}" for name in cfg.figure.tables)]
@@ -110,6 +115,7 @@ MANIFEST, DATASET = Read("manifest"), Read("dataset")
 #: The tables that a figure can be drawn from.
 FIGURE_TABLES = (
     "importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts", "scoreboard", "retests",
+    "strata", "classes", "class_summary",
 )  # fmt: skip
 
 CARDS = (
@@ -268,6 +274,15 @@ CARDS = (
         plugins=plugins_of_scores,
     ),
     Card(
+        "score_strata",
+        "score every set by strata of samples, and by the classes that replies name",
+        over=("stratified", *RUNS, "tested"),
+        sections=("dataset.name", "dataset.strata", "dataset.classes"),
+        reads=(DATASET, Read("sample_scores"), Read("predictions")),
+        writes={name: f"{name}/{_RUN}/{{dataset}}.parquet" for name in ("strata", "classes", "class_summary")},
+        plugins=plugins_of_classes,
+    ),
+    Card(
         "measure_selectivity",
         "compare what a set costs on the benchmarks of its group with what it costs on others",
         over=RUNS,
@@ -323,6 +338,9 @@ CARDS = (
             Read("comparisons"),
             Read("selectivity"),
             Read("verdicts"),
+            Read("strata"),
+            Read("classes"),
+            Read("class_summary"),
         ),
         writes={"report": "report.html"},
         place="",

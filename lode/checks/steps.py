@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lode.checks.ablation import check_ablation
-from lode.checks.benchmark import check_benchmarks, check_scores
+from lode.checks.benchmark import check_benchmarks, check_scores, check_strata
 from lode.checks.capture import check_capture, check_gradients
 from lode.checks.dataset import check_dataset, check_media
 from lode.checks.figure import check_figure
@@ -57,6 +57,7 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_runtime,
     ),
     "score_ablation": (check_scores,),
+    "score_strata": (check_strata,),
     "measure_selectivity": (check_grouping, check_benchmarks),
     "plot_figures": (check_grouping, check_figure),
 }
