@@ -103,6 +103,11 @@ def plugins_of_scores(cfg: Any) -> list[str]:
     return [f"lode.scoring.{name}" for name in ("content", "stopping", *cfg.dataset.scores)]
 
 
+def plugins_of_classes(cfg: Any) -> list[str]:
+    """The scores by which replies are read as classes."""
+    return [f"lode.scoring.{name}" for name in cfg.dataset.classes]
+
+
 def plugins_of_figure(cfg: Any) -> list[str]:
     """The grouping, the figure, and the tables that it is drawn from."""
     return [*plugins(("grouping", "figure"), cfg), *(f"lode.table.{name}" for name in cfg.figure.tables)]
@@ -113,6 +118,7 @@ MANIFEST, DATASET = Read("manifest"), Read("dataset")
 FIGURE_TABLES = (
     "importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts", "scoreboard", "retests",
     "shifts", "shift_tests", "shift_selectivity",
+    "strata", "classes", "class_summary",
 )  # fmt: skip
 
 CARDS = (
@@ -271,6 +277,15 @@ CARDS = (
         plugins=plugins_of_scores,
     ),
     Card(
+        "score_strata",
+        "score every set by strata of samples, and by the classes that replies name",
+        over=("stratified", *RUNS, "tested"),
+        sections=("dataset.name", "dataset.strata", "dataset.classes"),
+        reads=(DATASET, Read("sample_scores"), Read("predictions")),
+        writes={name: f"{name}/{_RUN}/{{dataset}}.parquet" for name in ("strata", "classes", "class_summary")},
+        plugins=plugins_of_classes,
+    ),
+    Card(
         "measure_selectivity",
         "compare what a set costs on the benchmarks of its group with what it costs on others",
         over=RUNS,
@@ -358,6 +373,9 @@ CARDS = (
             Read("shifts"),
             Read("shift_tests"),
             Read("shift_selectivity"),
+            Read("strata"),
+            Read("classes"),
+            Read("class_summary"),
         ),
         writes={"report": "report.html"},
         place="",

@@ -1,5 +1,6 @@
 """Small copies of the hub's repositories, written by the tests: the same files, fields and types, invented content."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -245,6 +246,51 @@ def write_msvd_qa(folder: Path) -> None:
             archive.writestr(f"YouTubeClips/{name}.avi", clip(i))
 
 
+#: Columns of a made-up ErrorRadar: what theirs are called is not public.
+ERRORRADAR_COLUMNS = {
+    "question": "Problem Text",
+    "image": "img",
+    "correct_answer": "gold",
+    "student_answer": "wrong",
+    "steps": "solution",
+    "gold_step": "where",
+    "category": "kind",
+    "problem_type": "topic",
+}
+ERRORRADAR_KINDS = {"visual perception": "VIS", "calculation": "CAL", "reasoning": "REAS"}
+
+
+def errorradar_records(num: int = 48) -> list[dict[str, Any]]:
+    """Problems of two to an image, with three to twelve steps."""
+    kinds, topics = list(ERRORRADAR_KINDS), ("plane geometry", "algebra")
+    return [
+        {
+            "Problem Text": f"How long is side {i}, in cm? ",
+            "img": f"{i // 2:03d}.png",
+            "gold": f"{i}.0",
+            "wrong": f"{i + 1}",
+            "solution": json.dumps([f"side {i} is {k}, so on" for k in range(3 + i % 10)]),
+            "where": str(i % 3 + 1),
+            "kind": kinds[i % 3],
+            "topic": topics[i % 2],
+            "note": "",
+        }
+        for i in range(num)
+    ]
+
+
+def write_errorradar(folder: Path) -> None:
+    """48 problems in a CSV file, and 24 images in a folder beside it."""
+    records = errorradar_records()
+    (folder / "images").mkdir(parents=True)
+    for i in range(len(records) // 2):
+        (folder / "images" / f"{i:03d}.png").write_bytes(picture(i, "PNG")["bytes"])
+    with (folder / "items.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(records[0]))
+        writer.writeheader()
+        writer.writerows(records)
+
+
 WRITERS = {
     "textvqa": write_textvqa,
     "coco_caption": write_coco_caption,
@@ -252,6 +298,16 @@ WRITERS = {
     "msvd_qa": write_msvd_qa,
     "librispeech": write_librispeech,
     "vocalsound": write_vocalsound,
+    "errorradar_step": write_errorradar,
+    "errorradar_cate": write_errorradar,
+}
+
+
+ERRORRADAR_OPTIONS = {
+    "table": "items.csv",
+    "images": "images",
+    "columns": ERRORRADAR_COLUMNS,
+    "categories": ERRORRADAR_KINDS,
 }
 
 
@@ -261,5 +317,6 @@ def local_options(name: str, folder: Path) -> dict[str, Any]:
         "coco_caption": {"karpathy": f"{folder}/karpathy"},
         "mmlu": {"tokenizer": f"{folder}/tokenizer"},
         "msvd_qa": {"videos": f"{folder}/videos"},
+        **dict.fromkeys(("errorradar_step", "errorradar_cate"), ERRORRADAR_OPTIONS),
     }
     return {"source": str(folder), **extra.get(name, {})}

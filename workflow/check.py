@@ -87,6 +87,7 @@ def check_pairs(run: Experiment) -> None:
             cfg = run.facts(model, f"dataset={dataset}", *run.intervention(intervention))
             validate(cfg, "benchmark_ablation")
             validate(cfg, "score_ablation")
+            validate(cfg, "score_strata")
 
 
 def check_figure(run: Experiment, figure: str) -> None:

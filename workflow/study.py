@@ -85,6 +85,11 @@ class Experiment(engine.Experiment):
         media = set(self.compose(f"dataset={dataset}").dataset.modalities) & set(MEDIA)
         return set(facts.required_media) <= media <= set(facts.media_tokens)
 
+    def is_stratified(self, dataset: str) -> bool:
+        """Whether a dataset is scored by strata of samples, or by classes."""
+        section = self.compose(f"dataset={dataset}").dataset
+        return bool(section.strata or section.classes)
+
     @cached_property
     def pairs(self) -> dict[str, list[tuple[str, str]]]:
         """By list of the experiment: every (model, dataset) that go together."""
@@ -120,6 +125,7 @@ class Experiment(engine.Experiment):
             "datasets": rows("dataset", self.datasets()),
             "mined": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["mining_datasets"]],
             "tested": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["benchmarks"]],
+            "stratified": rows("dataset", [name for name in cfg.benchmarks if self.is_stratified(name)]),
             "selections": rows("selection", cfg.selections),
             "interventions": rows("intervention", cfg.interventions),
             "figures": rows("figure", cfg.figures),

@@ -29,6 +29,17 @@ def sees_stopping(name: str) -> bool:
     return bool(import_module(f"lode.scoring.{name}").SEES_STOPPING)
 
 
+def check_strata(cfg: Any) -> None:
+    """Refuse a key or a score that is named twice, and a score that reads no reply as a choice."""
+    for what in ("strata", "classes"):
+        names = list(cfg.dataset[what])
+        if len(set(names)) < len(names):
+            raise UserError(f"dataset.{what} of {cfg.dataset.name}: {names}; expected each name once")
+    reading = [name for name in known_plugins("scoring") if "said" in vars(import_module(f"lode.scoring.{name}"))]
+    for name in cfg.dataset.classes:
+        check_name(f"score that reads replies as choices (dataset.classes of {cfg.dataset.name})", name, reading)
+
+
 def check_benchmarks(cfg: Any) -> None:
     """Refuse a comparison of no benchmark, and unknown parts."""
     if not cfg.benchmark_parts:

@@ -19,8 +19,8 @@ def check_files(dataset: Any) -> None:
     path = dataset.options.get("path")
     if path is not None and not user_path(path).is_file():
         raise UserError(
-            f"dataset.options.path of {dataset.name}: {user_path(path)} is not a file; expected a Parquet table of "
-            "samples"
+            f"dataset.options.path of {dataset.name}: {user_path(path)} is not a file; expected a table of samples, "
+            "Parquet where the dataset names no other kind"
         )
     for key in ("source", "videos", "tokenizer"):
         source = dataset.options.get(key)
@@ -32,9 +32,12 @@ def check_files(dataset: Any) -> None:
 
 
 def num_at_hand(dataset: Any, split: str) -> int:
-    """How many samples of a split there will be, as far as can be known: of an own file no more than it holds."""
+    """How many samples of a split there will be, as far as can be known: of an own file no more than it holds.
+
+    A file whose columns have to be mapped has no column of splits.
+    """
     num_samples, path = int(dataset.num_samples[split]), dataset.options.get("path")
-    if path is None:
+    if path is None or "columns" in dataset.options:
         return num_samples
     try:
         splits = pq.read_table(user_path(path), columns=["split"])["split"]

@@ -19,6 +19,9 @@ A plug-in that no reply of one constant answer can fill (the column is a log-lik
 `chance(samples)`: the value of the best guess that does not look at the prompt. Its samples have the further column
 `num_gold_tokens`, of the predictions table.
 
+A plug-in that reads the column as one of the choices of its sample also has `said(replies, samples)`: the place of that
+choice, -1 where it is none. Where choices are classes (`dataset.classes`), tables of classes are made of it.
+
 - The score of a sample depends on its own value and row alone: the stage scores each distinct (sample, value) once.
   It may also depend on the references of all samples given (`cider_d`), never on how often a sample occurs, nor on
   another reply.

@@ -28,6 +28,21 @@ UNIT = "score in [0, 1]"
 SEES_STOPPING = False
 
 
+def said(replies: Sequence[Sequence[float] | None], samples: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The place of the likeliest option of each sample, of equal ones the first; raises as `score`."""
+    pairs = list(zip(replies, samples, strict=True))
+    told = [values for values, sample in pairs if values is not None and sample["answer_index"] >= 0]
+    if len(told) < len(pairs):
+        sample = next(sample for values, sample in pairs if values is None or sample["answer_index"] < 0)
+        raise UserError(
+            f"choice_likelihood: {len(pairs) - len(told)} of {len(pairs)} samples cannot be scored, "
+            f"{sample['sample_id']} first: its choices are {list(sample['choices'])}, the right one "
+            f"{sample['answer_index']}; expected a right choice, and choices of one token each. Letter the choices, or "
+            "drop choice_likelihood from dataset.scores"
+        )
+    return [int(np.argmax(values)) for values in told]
+
+
 def score(
     replies: Sequence[Sequence[float] | None], samples: Sequence[Mapping[str, Any]]
 ) -> Float[np.ndarray, " sample"]:
@@ -40,14 +55,5 @@ def score(
     Raises:
         UserError: a sample without likelihoods, or without a right option.
     """
-    pairs = list(zip(replies, samples, strict=True))
-    told = [(values, sample) for values, sample in pairs if values is not None and sample["answer_index"] >= 0]
-    if len(told) < len(pairs):
-        sample = next(sample for values, sample in pairs if values is None or sample["answer_index"] < 0)
-        raise UserError(
-            f"choice_likelihood: {len(pairs) - len(told)} of {len(pairs)} samples cannot be scored, "
-            f"{sample['sample_id']} first: its choices are {list(sample['choices'])}, the right one "
-            f"{sample['answer_index']}; expected a right choice, and choices of one token each. Letter the choices, or "
-            "drop choice_likelihood from dataset.scores"
-        )
-    return np.array([int(np.argmax(values)) == sample["answer_index"] for values, sample in told], dtype=np.float64)
+    pairs = zip(said(replies, samples), samples, strict=True)
+    return np.array([place == sample["answer_index"] for place, sample in pairs], dtype=np.float64)

@@ -7,6 +7,7 @@
 ``selectivity``   does a set cost more on its own benchmarks than elsewhere, in shares; specificity F
 ``verdict``       specific, not shown to be, or cannot be told here and why
 ``dose``          area and slope of a dose-response curve
+``classes``       replies that name a class: by class, against chance, collapse
 ``stability``     does a selection come out again on other samples, and do other selectors agree
 
 The unit of analysis is the sample; samples that share a medium form a cluster (docs/methods.md 4.2).

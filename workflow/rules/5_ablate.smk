@@ -2,6 +2,7 @@
 
 benchmark_ablation    model, dataset, neurons; importance where needed  -> predictions
 score_ablation        dataset, predictions of all shards                -> scores, effects, sample_scores
+score_strata          dataset, sample_scores, predictions               -> strata, classes, class_summary
 measure_selectivity   effects, sample_scores of all benchmarks          -> comparisons, selectivity
 measure_shift         model, dataset, neurons; importance where needed  -> shifts, sample_shifts
 compare_shifts        sample_shifts of all benchmarks, neurons          -> shift_tests, shift_selectivity
@@ -45,6 +46,27 @@ rule score_ablation:
         **run.resources("score_ablation"),
     params:
         **run.params("score_ablation"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule score_strata:
+    input:
+        unpack(run.inputs("score_strata")),
+    output:
+        strata=run.pattern("strata"),
+        classes=run.pattern("classes"),
+        class_summary=run.pattern("class_summary"),
+    log:
+        "<logs>/score_strata/{model}/{selection}/{intervention}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/score_strata/{model}/{selection}/{intervention}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("score_strata"),
+    params:
+        **run.params("score_strata"),
     shell:
         "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 

@@ -22,6 +22,7 @@ from tests.hub_fixtures import LISTED, SUBJECTS, WRITERS, clip, coco_name, local
 NAMES = sorted(WRITERS)
 #: Records of each copy that belong to its benchmark.
 NUM_RECORDS = {"textvqa": 60, "coco_caption": 29, "mmlu": 60, "msvd_qa": 40, "librispeech": 48, "vocalsound": 48}
+NUM_RECORDS |= {"errorradar_step": 48, "errorradar_cate": 48}
 each_dataset = pytest.mark.parametrize("name", NAMES)
 
 
