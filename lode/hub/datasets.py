@@ -24,6 +24,8 @@ _MAGIC = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (0, b"\x89PNG", "image/png"),
     (0, b"GIF8", "image/gif"),
+    (0, b"II*\x00", "image/tiff"),
+    (0, b"MM\x00*", "image/tiff"),
     (8, b"WEBP", "image/webp"),
     (0, b"fLaC", "audio/flac"),
     (8, b"WAVE", "audio/wav"),
@@ -168,17 +170,20 @@ def _load(source: Source, **options: Any) -> Any:
             raise refusal(error, source) from error
 
 
-def records(source: Source, columns: Sequence[str], parquet: bool = True) -> Iterator[Record]:
+def records(
+    source: Source, columns: Sequence[str], parquet: bool = True, nullable: Sequence[str] = ()
+) -> Iterator[Record]:
     """The records of a split, in its order, with these columns only; media are mappings with `bytes`.
 
     Args:
         source: the split.
         columns: what each record must have.
         parquet: the files are Parquet: no other column is even fetched.
+        nullable: those of the columns in which a record may have no value.
 
     Raises:
-        UserError: the split cannot be read, lacks a column, has a record without a value in one, or is a folder with
-            fewer records than its card says.
+        UserError: the split cannot be read, lacks a column, has a record without a value in one that needs it, or is a
+            folder with fewer records than its card says.
     """
     whole = _load(source)
     missing = [name for name in columns if name not in (whole.features or ())]
@@ -191,7 +196,7 @@ def records(source: Source, columns: Sequence[str], parquet: bool = True) -> Ite
     left, number = iter(stream), 0
     while (record := _next(left, source)) is not None:
         for name in columns:
-            if record[name] is None:
+            if record[name] is None and name not in nullable:
                 raise UserError(f"{source}: record {number} has no {name!r}; choose a split with every field filled in")
         yield record
         number += 1
@@ -228,14 +233,32 @@ def drawn(
         identify: from number and keys of a record to its sample id and content (see `drawn_ids`), None to leave it out.
         draw: which to take.
     """
-    names = [identify(number, record) for number, record in enumerate(records(source, keys))]
-    wanted = drawn_ids((name for name in names if name is not None), draw)
-    for name, record in zip(names, records(source, columns), strict=True):
-        if not wanted:
+    found = [identify(number, record) for number, record in enumerate(records(source, keys))]
+    wanted = drawn_ids((name for name in found if name is not None), draw)
+    yield from taken(source, columns, [name and name[0] for name in found], wanted)
+
+
+def taken(
+    source: Source, columns: Sequence[str], names: Sequence[str | None], wanted: set[str], nullable: Sequence[str] = ()
+) -> Iterator[tuple[str, Record]]:
+    """Pairs of a sample id and its record, in the split's order, up to the last that is wanted.
+
+    Args:
+        source: the split.
+        columns: the columns of the records.
+        names: the sample ids of the first records, in order; None where a record is left out.
+        wanted: the sample ids to take; each once.
+        nullable: as of `records`.
+    """
+    left = set(wanted)
+    stream = records(source, columns, nullable=nullable)
+    for name in names:
+        if not left:
             return
-        if name is not None and name[0] in wanted:
-            wanted.discard(name[0])
-            yield name[0], record
+        record = next(stream)
+        if name in left:
+            left.discard(name)
+            yield name, record
 
 
 def media_type(data: bytes) -> str:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -221,9 +221,11 @@ def test_the_draw_reads_keys_first_and_stops_after_the_last_record(
     write_textvqa(tmp_path)
     passes: list[tuple[list[str], int]] = []
 
-    def counted(source: Source, columns: list[str], parquet: bool = True) -> Iterator[Any]:
+    def counted(
+        source: Source, columns: list[str], parquet: bool = True, nullable: Sequence[str] = ()
+    ) -> Iterator[Any]:
         passes.append((list(columns), 0))
-        for record in records(source, columns, parquet):
+        for record in records(source, columns, parquet, nullable):
             assert set(record) == set(columns), "no other column is fetched"
             passes[-1] = (passes[-1][0], passes[-1][1] + 1)
             yield record
@@ -239,6 +241,15 @@ def test_the_draw_reads_keys_first_and_stops_after_the_last_record(
     assert passes[0] == (["question_id", "image_id"], 60)
     assert passes[1][0] == ["question_id", "image"]
     assert last < passes[1][1] <= last + 2 < 60
+
+
+def test_a_missing_value_is_refused_but_where_it_may_be(tmp_path: Path) -> None:
+    write_split(tmp_path, "test", {"key": ["a", "b"], "option": ["x", None]}, {"key": TEXT, "option": TEXT})
+    origin = Source(str(tmp_path), None, "test")
+    assert [record["option"] for record in records(origin, ("key", "option"), nullable=("option",))] == ["x", None]
+    for nullable in ((), ("key",)):
+        with pytest.raises(UserError, match="record 1 has no 'option'; choose a split with every field filled in"):
+            list(records(origin, ("key", "option"), nullable=nullable))
 
 
 def test_columns_that_are_not_asked_for_are_not_fetched_from_parquet(tmp_path: Path) -> None:

@@ -17,12 +17,15 @@ from lode.engine.errors import UserError
 from lode.stages.prepare_dataset import check_samples
 from lode.study import STUDY, compose
 from tests import hub_fixtures
+from tests.domain_fixtures import DOMAIN_WRITERS
 from tests.hub_fixtures import LISTED, SUBJECTS, WRITERS, clip, coco_name, local_options, picture, sound
 
-NAMES = sorted(WRITERS)
+NAMES = sorted(WRITERS | DOMAIN_WRITERS)
 #: Records of each copy that belong to its benchmark.
 NUM_RECORDS = {"textvqa": 60, "coco_caption": 29, "mmlu": 60, "msvd_qa": 40, "librispeech": 48, "vocalsound": 48}
 NUM_RECORDS |= {"errorradar_step": 48, "errorradar_cate": 48}
+#: Of MMNeuron's five, one question of each image, but for LingoQA.
+NUM_RECORDS |= {"vqav2": 40, "docvqa": 45, "pmc_vqa": 45, "lingoqa": 60, "rsvqa_hr": 50}
 each_dataset = pytest.mark.parametrize("name", NAMES)
 
 
@@ -30,7 +33,7 @@ each_dataset = pytest.mark.parametrize("name", NAMES)
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a copy of every repository."""
     folder = tmp_path_factory.mktemp("copies")
-    for name, write in WRITERS.items():
+    for name, write in (WRITERS | DOMAIN_WRITERS).items():
         write(folder / name)
     return folder
 
@@ -66,7 +69,7 @@ def test_every_hub_dataset_has_a_copy_and_every_yaml_a_licence() -> None:
         assert cfg.citation, path.stem
         assert cfg.licence, path.stem
         assert ("source" in cfg.options) == (path.stem in NAMES)
-        if "source" in cfg.options:
+        if cfg.options.get("source"):
             assert cfg.options.revision == "main" or re.fullmatch("[0-9a-f]{40}", cfg.options.revision)
 
 
