@@ -8,6 +8,7 @@ from lode.engine.errors import UserError
 from lode.engine.tables import read_table
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
+from lode.table._owner import owners_of
 from lode.table.attributions import ATTRIBUTIONS
 from lode.table.importance import IMPORTANCE
 
@@ -21,12 +22,19 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
     Whose they are is left out: a selector sees no name of a model.
 
     Raises:
-        UserError: they are not of the same neurons and samples.
+        UserError: they are not of the same model, neurons and samples.
     """
-    table = read_table(importance, IMPORTANCE).select(IMPORTANCE.schema.names)
+    read = read_table(importance, IMPORTANCE)
+    table = read.select(IMPORTANCE.schema.names)
     if gradients is None:
         return table
     further = read_table(gradients, ATTRIBUTIONS)
+    owners = [owners_of(each) for each in (further, read)]
+    if owners[0] != owners[1]:
+        raise UserError(
+            f"{gradients} is of model {', '.join(owners[0])} and {importance} of {', '.join(owners[1])}; expected one "
+            "model: neuron 7 of another is another neuron. Hand over two tables of one model"
+        )
     for name in SHARED:
         if not table[name].equals(further[name]):
             raise UserError(
