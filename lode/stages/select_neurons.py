@@ -173,7 +173,7 @@ def with_controls(
 
 
 def resemblance(
-    own: Sequence[Pairs], controls: Sequence[Sequence[Pairs]], values: Sequence[Float[np.ndarray, "layer neuron"]]
+    own: Sequence[Pairs], controls: Sequence[Sequence[Pairs]], values: Sequence[Float[np.ndarray, "_ _"]]
 ) -> dict[str, Any]:
     """How far controls resemble a set: the three facts of `with_controls`.
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table
 from lode.table._counts import COUNTS
+from lode.table._dense import of_site, site_of
 from lode.table._neuron import KEYS
 from lode.table._owner import owners_of
 from lode.table.attributions import ATTRIBUTIONS
@@ -19,7 +20,7 @@ SHARED = tuple(column.name for column in (*KEYS, *COUNTS))
 def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.Table:
     """An importance table, with the columns of the gradients of the same model where their path is given.
 
-    Whose they are is left out: a selector sees no name of a model.
+    Whose they are is left out: a selector sees no name of a model. With gradients the rows are those of their site.
 
     Raises:
         UserError: they are not of the same model, neurons and samples.
@@ -35,6 +36,7 @@ def read_importance(importance: str | Path, gradients: str | Path | None) -> pa.
             f"{gradients} is of model {', '.join(owners[0])} and {importance} of {', '.join(owners[1])}; expected one "
             "model: neuron 7 of another is another neuron. Hand over two tables of one model"
         )
+    table = of_site(table, site_of(further))
     for name in SHARED:
         if not table[name].equals(further[name]):
             raise UserError(
