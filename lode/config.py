@@ -93,6 +93,7 @@ class SelectionConfig:
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/selection/<plugin>.py
+    sites: list[str] | None = field(default_factory=lambda: ["lm_gate"])  # each alone; None: all that were captured
     group_split: str = "special_text_separate"  # of the grouping: which groups take part
     groups: list[str] | None = None  # None: all of the split that occur
     ratio: float = 0.02  # share of all neurons, in (0, 1]

@@ -139,6 +139,7 @@ def benchmark_rows(
                 **key, "set_name": name, "num_neurons": sizes[name],
                 "clean": clean, "chance": chance, "measurable": measurable, "value": clean - drop, "drop": drop,
                 "interval_low": drop - 0.0613, "interval_high": drop + 0.0617,
+                "equivalent": None if unit == "nats" else drop - 0.0613 >= -0.1 and drop + 0.0617 <= 0.1,
                 "share": drop / (clean - chance) if measurable else None,
                 "cohen_d": drop / 0.4, "odds_ratio": None, "mcnemar_p": None if unit == "nats" else 0.01,
                 "control_kind": "layer_matched", "num_controls": len(controls),

@@ -107,6 +107,13 @@ class Experiment(engine.Experiment):
         """The selections of the experiment that need gradients."""
         return [name for name, chosen in self.cfg.selections.items() if needs_gradients(self.compose(*chosen))]
 
+    @cached_property
+    def selecting(self) -> list[tuple[str, str]]:
+        """Every (model, selection) that go together: the model has all sites that the selection names."""
+        wanted = {name: self.compose(*chosen).selection.sites or () for name, chosen in self.cfg.selections.items()}
+        held = {model: set(self.facts(model).model.sites) for model in self.cfg.models}
+        return [pair for pair in product(self.cfg.models, wanted) if set(wanted[pair[1]]) <= held[pair[0]]]
+
     def drawn(self) -> set[str]:
         """The tables that the experiment's figures are drawn from."""
         return {table for name in self.cfg.figures for table in self.compose(f"figure={name}").figure.tables}
@@ -127,6 +134,8 @@ class Experiment(engine.Experiment):
             "tested": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["benchmarks"]],
             "stratified": rows("dataset", [name for name in cfg.benchmarks if self.is_stratified(name)]),
             "selections": rows("selection", cfg.selections),
+            "selecting": [{"model": model, "selection": name} for model, name in self.selecting],
+            "rating": [{"planting": model, "selection": name} for model, name in self.selecting if model in planted],
             "interventions": rows("intervention", cfg.interventions),
             "figures": rows("figure", cfg.figures),
             "shards": rows("shard", range(cfg.capture.shards)),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.engine.errors import UserError, unknown_name
-from lode.engine.tables import Table, read_provenance, read_table, with_nulls
+from lode.engine.tables import Table, read_table, with_nulls
 from lode.grouping import PROMPT
 from lode.importance import METRICS
 from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns, of_site
@@ -160,21 +160,6 @@ def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dic
             dtype = IMPORTANCE.schema.field(name).type.to_pandas_dtype()
             columns[name] = np.asarray(sum(values[name] for values in statistics)).ravel().astype(dtype)
     return columns
-
-
-def dead_layers(paths: Sequence[str]) -> dict[str, list[int]]:
-    """By site the layers that are dead, as the shards record it.
-
-    Raises:
-        UserError: shards of one model record different ones.
-    """
-    found = [read_provenance(path)["dead_layers"] for path in paths]
-    if any(each != found[0] for each in found):
-        raise UserError(
-            f"shards of one model record different dead layers: {found[0]} in {paths[0]}, and others elsewhere; delete "
-            "the activations and run again"
-        )
-    return dict(found[0])
 
 
 def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> dict[str, list[pa.Table]]:
