@@ -174,6 +174,16 @@ CARDS = (
         plugins=partial(plugins_of_recording, "activations"),
     ),
     Card(
+        "capture_nulls",
+        "the same with every medium blank, or one prompt for all (only the `nulls.kinds` asked for)",
+        over=("mined", "nulls", "shards"),
+        sections=("split", "model", *GROUPING, "dataset.name", "capture", "nulls.kind", "nulls.prompt"),
+        reads=(MANIFEST, DATASET),
+        writes={"null_statistics": "{model}/{dataset}/{null}/{shard}.parquet"},
+        resources="gpu",
+        plugins=partial(plugins_of_recording, "activations"),
+    ),
+    Card(
         "capture_gradients",
         "a pass backwards too, where a selection needs gradients",
         over=("attributed", "mined", "shards"),

@@ -120,6 +120,7 @@ class Experiment(engine.Experiment):
             "selections": rows("selection", cfg.selections),
             "interventions": rows("intervention", cfg.interventions),
             "figures": rows("figure", cfg.figures),
+            "nulls": rows("null", cfg.nulls.kinds),
             "shards": rows("shard", range(cfg.capture.shards)),
             "ablation_shards": rows("shard", range(cfg.ablation.shards)),
             "planted": [{}] if planted else [],
@@ -139,6 +140,8 @@ class Experiment(engine.Experiment):
                 chosen.extend(named(self.cfg.selections, key, value))
             elif key == "intervention":
                 chosen.extend(self.intervention(value))
+            elif key == "null":
+                chosen.extend(null_shown(value))
             elif key == "planting":
                 chosen.extend(named(self.cfg.plantings, key, value))
             elif key == "model" and value in self.cfg.plantings:
@@ -167,6 +170,11 @@ class Experiment(engine.Experiment):
 def rows(key: str, values: Any) -> list[Row]:
     """A relation of one column."""
     return [{key: str(value)} for value in values]
+
+
+def null_shown(kind: str) -> tuple[str, ...]:
+    """The overrides of a job that captures a null; a prompt that it does not show does not make it run again."""
+    return (f"nulls.kind={kind}", *(() if kind == "same_prompt" else ("nulls.prompt=null",)))
 
 
 def named(entries: Mapping[str, Sequence[str]], kind: str, name: str) -> Sequence[str]:

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from lode.grouping import Grouping
-from lode.importance import METRICS
+from lode.importance import METRICS, NORMALISATIONS
 from lode.importance.miner import TokenPlan, attention_weights, part_membership, plan_tokens, token_scores
 from lode.importance.normalisation import normalise
 from lode.model.adapter import Adapter
@@ -39,6 +40,7 @@ class Kept:
     normalisation: str = "minmax"
     num_bins: int = 0
     hidden_site: bool = False
+    all_normalisations: bool = False
 
 
 def recording(
@@ -48,6 +50,7 @@ def recording(
     normalisation: str = "minmax",
     num_bins: int = 0,
     hidden_site: bool = False,
+    all_normalisations: bool = False,
 ) -> "Activations":
     """An empty recording.
 
@@ -58,8 +61,10 @@ def recording(
         normalisation: over the neurons of one sample, group and layer.
         num_bins: of histograms, even; 0: none.
         hidden_site: whether to keep sums of what readers read.
+        all_normalisations: whether to keep scores under every normalisation beside those under the one.
     """
-    return Activations(column_norms(adapter), grouping, Kept(attention, normalisation, num_bins, hidden_site))
+    kept = Kept(attention, normalisation, num_bins, hidden_site, all_normalisations)
+    return Activations(column_norms(adapter), grouping, kept)
 
 
 def column_norms(adapter: Adapter) -> Float64[np.ndarray, "layer neuron"]:
@@ -189,9 +194,17 @@ def layer_sums(
         sums[f"{name}_sumsq"] = values.double().square().sum(0)
     for name, values in zip(METRICS, normalised, strict=True):
         sums[f"{name}_score_sum"] = values.double().sum(0)
+    if kept.all_normalisations:
+        sums |= sums_by_normalisation(raw)
     if kept.num_bins:
         sums["histogram"] = count_by_bin(raw[METRICS.index("mean")], members.any(-1), kept.num_bins)
     return sums
+
+
+def sums_by_normalisation(raw: Float[Tensor, "metric batch group neuron"]) -> LayerSums:
+    """The sums over samples of every metric under every normalisation, which is the last axis, in their order."""
+    each = [normalise(raw, kind)[0].double().sum(1) for kind in NORMALISATIONS]
+    return {f"{name}_score_sums": values for name, values in zip(METRICS, torch.stack(each, -1), strict=True)}
 
 
 def hidden_sums(

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.importance import METRICS
+from lode.importance import METRICS, NORMALISATIONS, by_normalisation
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
@@ -18,6 +18,17 @@ IMPORTANCE = Table(
             *(field(m, pa.float64(), "normalised", f"MINER importance by {m}") for m in METRICS),
             *COUNTS,
             *ACTIVATIONS,
+            *(
+                field(
+                    by_normalisation(m),
+                    pa.list_(pa.float64()),
+                    "normalised",
+                    f"{m} by normalisation, in the order of {', '.join(NORMALISATIONS)}; with "
+                    "capture.all_normalisations",
+                    nullable=True,
+                )
+                for m in METRICS
+            ),
         ]
     ),
     keys=(MODEL,),

@@ -47,6 +47,7 @@ ALLOWED = {
         "see_gate": "gradients are of the gate: other sites have no tokens",
         "gate": "gradients are of the gate: other sites have no tokens",
     },
+    "stages/capture_nulls.py": {"prompt": "a column of the dataset table"},
     "stages/compare_selectors.py": {"text": "the page beside the table: `io.text`"},
     "stages/prepare_dataset.py": {
         "modalities": "a fact of the data: `dataset.modalities`",

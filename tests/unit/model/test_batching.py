@@ -18,7 +18,7 @@ from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.weights import zeroed_columns
 from lode.neurons import at_gate
-from lode.recording import activations, record
+from lode.recording import _captured, activations, record
 from lode.stages import benchmark_ablation, capture_activations
 from lode.study import compose, restrict
 from lode.table.dataset import DATASET
@@ -230,7 +230,7 @@ def test_captured_tables_name_their_batch_size(
 ) -> None:
     rows = [{**sample, "split": "mine", "meta": "{}"} for sample in RECORDS]
     write_table(tmp_path / "dataset.parquet", DATASET, rows, {})
-    monkeypatch.setattr(capture_activations, "load", lambda *_: tiny)
+    monkeypatch.setattr(_captured, "load", lambda *_: tiny)
     paths = [f"io.dataset={tmp_path}/dataset.parquet", f"io.statistics={tmp_path}/out.parquet", "io.shard=0"]
     overrides = [*paths, f"io.manifest={tiny_manifest}", "capture.batch_size=4"]
     capture_activations.run(restrict(compose(overrides), "capture_activations", ("io", "runtime")), {})
