@@ -7,16 +7,20 @@ from matplotlib.colors import is_color_like
 from matplotlib.lines import Line2D
 
 from lode.checks.names import check_keywords, check_name, check_plugin
+from lode.engine.config_file import check_choice
 from lode.engine.errors import UserError
+from lode.engine.paths import ROOT
 from lode.grouping import grouping_of
 
 
 def check_grouping(cfg: Any) -> None:
-    """Refuse an unknown plug-in, and bad options."""
+    """Refuse an unknown plug-in, bad options, and a dataset of theirs that there is not."""
     section = cfg.grouping
     check_plugin("grouping", section.plugin)
     plugin = import_module(f"lode.grouping.{section.plugin}")
     check_keywords(f"grouping {section.name}", plugin.grouping, section.options)
+    for name in grouping_of(section).datasets:
+        check_choice(ROOT / "config", "dataset", name)
 
 
 def check_own(cfg: Any) -> None:

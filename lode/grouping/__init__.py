@@ -42,7 +42,9 @@ class Grouping:
         reply_part: the part that a token of the reply counts as where it takes a value of another sample.
         codes: from the kind of every token (an array (batch, token), as `Batch.token_kind`) and the samples of the
             batch to the code of every token, an array of the same form: the place of its part.
-        held: from the `dataset` section of a config to the parts that every sample of it holds.
+        held: from the `dataset` section of a config to the parts that its samples hold: every one, or, where samples of
+            one dataset are of different parts, some of them.
+        datasets: those that the options name, which must be there.
     """
 
     parts: tuple[str, ...]
@@ -51,6 +53,7 @@ class Grouping:
     reply_part: str
     codes: Callable[[Any, Sequence[Mapping[str, Any]]], Any]
     held: Callable[[Any], tuple[str, ...]]
+    datasets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (*self.groups, *self.splits):
