@@ -112,6 +112,7 @@ MANIFEST, DATASET = Read("manifest"), Read("dataset")
 #: The tables that a figure can be drawn from.
 FIGURE_TABLES = (
     "importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts", "scoreboard", "retests",
+    "domains", "set_nulls", "profiles",
 )  # fmt: skip
 
 CARDS = (
@@ -257,6 +258,26 @@ CARDS = (
         sections=("seed", *GROUPING, "selection", "mining_datasets"),
         reads=(Read("statistics"), Read("gradients", when=needs_gradients)),
         writes={"retests": "{model}/{selection}.parquet"},
+        resources="heavy",
+        plugins=partial(plugins, ("grouping", "selection")),
+    ),
+    Card(
+        "measure_domains",
+        "select again where groups do not differ: blank media, one prompt, permuted labels, halves of one group",
+        over=("measured", *SETS),
+        sections=("seed", *GROUPING, "selection", "mining_datasets", "nulls.num_draws"),
+        reads=(Read("statistics"), Read("null_statistics")),
+        writes={name: f"{name}/{{model}}/{{selection}}.parquet" for name in ("domains", "set_nulls")},
+        resources="heavy",
+        plugins=partial(plugins, ("grouping", "selection")),
+    ),
+    Card(
+        "profile_layers",
+        "where in depth sets sit, under every normalisation of the importance",
+        over=("profiled", *SETS),
+        sections=("seed", *GROUPING, "selection", "mining_datasets"),
+        reads=(Read("statistics"),),
+        writes={"profiles": "{model}/{selection}.parquet"},
         resources="heavy",
         plugins=partial(plugins, ("grouping", "selection")),
     ),

@@ -99,6 +99,11 @@ class Experiment(engine.Experiment):
         """The selections of the experiment that need gradients."""
         return [name for name, chosen in self.cfg.selections.items() if needs_gradients(self.compose(*chosen))]
 
+    @cached_property
+    def counted(self) -> list[str]:
+        """Those that need statistics alone, which can be dealt anew."""
+        return [name for name in self.cfg.selections if name not in self.attributed]
+
     def drawn(self) -> set[str]:
         """The tables that the experiment's figures are drawn from."""
         return {table for name in self.cfg.figures for table in self.compose(f"figure={name}").figure.tables}
@@ -110,6 +115,8 @@ class Experiment(engine.Experiment):
         """The rows that the jobs of the cards run over; one without columns says whether there are such jobs at all."""
         cfg, planted = self.cfg, self.planted()
         bases = {model: self.base(model) for model in planted}
+        drawn = self.drawn()
+        measured = {"domains", "set_nulls"} & drawn
         return {
             "models": rows("model", cfg.models),
             "downloads": rows("model", dict.fromkeys([*cfg.models, *bases.values()])),
@@ -120,12 +127,14 @@ class Experiment(engine.Experiment):
             "selections": rows("selection", cfg.selections),
             "interventions": rows("intervention", cfg.interventions),
             "figures": rows("figure", cfg.figures),
-            "nulls": rows("null", cfg.nulls.kinds),
+            "nulls": rows("null", cfg.nulls.kinds if measured else ()),
             "shards": rows("shard", range(cfg.capture.shards)),
             "ablation_shards": rows("shard", range(cfg.ablation.shards)),
             "planted": [{}] if planted else [],
             "attributed": [{}] if self.attributed else [],
-            "retested": [{}] if "retests" in self.drawn() else [],
+            "measured": rows("selection", self.counted if measured else ()),
+            "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
+            "retested": [{}] if "retests" in drawn else [],
         }
 
     def choices(self, wildcards: Row) -> tuple[str, ...]:

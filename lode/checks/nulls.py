@@ -25,4 +25,9 @@ def check_nulls(cfg: Any) -> None:
         check_name("null of nulls.kinds", kind, KINDS)
     if len(set(cfg.nulls.kinds)) < len(cfg.nulls.kinds):
         raise UserError(f"nulls.kinds = {list(cfg.nulls.kinds)}: expected each of {', '.join(KINDS)} at most once")
+    check_draws(cfg)
+
+
+def check_draws(cfg: Any) -> None:
+    """Refuse no draw of permuted labels."""
     check_positive("nulls.num_draws", cfg.nulls.num_draws)
