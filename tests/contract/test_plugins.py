@@ -22,6 +22,7 @@ from lode.scoring import UNITS
 from lode.stages import plot_figures
 from lode.stages.prepare_dataset import check_samples
 from lode.study import GROUPS, STUDY, compose, restrict
+from tests.null_tables import write_profiles, write_set_nulls
 from tests.tables import GROUPING, write_retests, write_run, write_scoreboard
 from workflow.check import open_experiment
 
@@ -276,7 +277,8 @@ def test_a_headline_does_not_see_stopping(name: str) -> None:
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     folder = tmp_path_factory.mktemp("run")
-    return {**write_run(folder), "scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
+    further = {"set_nulls": write_set_nulls(folder), "profiles": write_profiles(folder)}
+    return {**write_run(folder), "scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder), **further}
 
 
 @pytest.mark.parametrize("name", choices("figure"))
