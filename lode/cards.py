@@ -19,7 +19,8 @@ from lode.model.manifest import files_of
 
 #: What decides which tokens are of which group.
 GROUPING = ("grouping.name", "grouping.plugin", "grouping.options")
-SETS = ("models", "selections")
+#: Models with the selections that are made of them: those whose sites they have.
+SETS = ("models", "selections", "selecting")
 RUNS = (*SETS, "interventions")
 _RUN = "{model}/{selection}/{intervention}"
 #: The templates of the report's page, one a section.
@@ -233,7 +234,7 @@ CARDS = (
     Card(
         "rate_selectors",
         "compare a selection with what was planted",
-        over=("plantings", "selections"),
+        over=("plantings", "selections", "rating"),
         sections=("seed", *GROUPING, "selection"),
         reads=(
             Read("importance", under=PLANTED),

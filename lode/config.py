@@ -89,6 +89,7 @@ class SelectionConfig:
 
     name: str = MISSING
     plugin: str = "${.name}"  # lode/selection/<plugin>.py
+    sites: list[str] | None = field(default_factory=lambda: ["lm_gate"])  # each alone; None: all that were captured
     group_split: str = "special_text_separate"  # of the grouping: which groups take part
     groups: list[str] | None = None  # None: all of the split that occur
     ratio: float = 0.02  # share of all neurons, in (0, 1]
@@ -139,6 +140,7 @@ class PlantingConfig:
 class CaptureConfig:
     """How activations are captured."""
 
+    sites: list[str] | None = field(default_factory=lambda: ["lm_gate"])  # a model records those it has; None: all
     attention: str = "reference"  # or causal: docs/methods.md 1.2
     batch_size: int = 50
     shards: int = 1  # shard i holds every shards-th sample from i on, so prefixes of shards are nested sub-samples

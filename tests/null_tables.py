@@ -61,7 +61,8 @@ def write_profiles(
                 side = 0 if abs(slope) < 0.1 or not counts.any() else int(np.sign(-slope))
                 rows.append(
                     {
-                        "site": "lm_gate", "set_name": group, "normalisation": kind, "counts": counts.tolist(),
+                        "site": "lm_gate", "set_name": group, "normalisation": kind,
+                        "layers": list(range(num_layers)), "counts": counts.tolist(),
                         "uniform_low": uniform.low.tolist(), "uniform_high": uniform.high.tolist(),
                         "mass": np.full(num_layers, 1 / num_layers).tolist() if kind in ("minmax", "rank") else None,
                         "centre": value, "interval_low": value - 0.5, "interval_high": value + 0.5,

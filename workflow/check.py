@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from lode.checks.experiment import advise, validate_experiment, validate_names, validate_pairs
+from lode.checks.experiment import advise, validate_experiment, validate_names, validate_pairs, validate_sites
 from lode.checks.grouping import check_grouping, check_own
 from lode.checks.nulls import check_nulls
 from lode.checks.steps import validate
@@ -69,6 +69,7 @@ def check_selections(run: Experiment) -> None:
     validate_experiment(run.cfg, mined, selections)
     for cfg in selections.values():
         validate(cfg, "select_neurons")
+    validate_sites(run.cfg, run.selecting, selections)
 
 
 def check_models(run: Experiment) -> None:

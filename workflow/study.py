@@ -104,6 +104,13 @@ class Experiment(engine.Experiment):
         """Those that need statistics alone, which can be dealt anew."""
         return [name for name in self.cfg.selections if name not in self.attributed]
 
+    @cached_property
+    def selecting(self) -> list[tuple[str, str]]:
+        """Every (model, selection) that go together: the model has all sites that the selection names."""
+        wanted = {name: self.compose(*chosen).selection.sites or () for name, chosen in self.cfg.selections.items()}
+        held = {model: set(self.facts(model).model.sites) for model in self.cfg.models}
+        return [pair for pair in product(self.cfg.models, wanted) if set(wanted[pair[1]]) <= held[pair[0]]]
+
     def drawn(self) -> set[str]:
         """The tables that the experiment's figures are drawn from."""
         return {table for name in self.cfg.figures for table in self.compose(f"figure={name}").figure.tables}
@@ -125,6 +132,8 @@ class Experiment(engine.Experiment):
             "mined": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["mining_datasets"]],
             "tested": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["benchmarks"]],
             "selections": rows("selection", cfg.selections),
+            "selecting": [{"model": model, "selection": name} for model, name in self.selecting],
+            "rating": [{"planting": model, "selection": name} for model, name in self.selecting if model in planted],
             "interventions": rows("intervention", cfg.interventions),
             "figures": rows("figure", cfg.figures),
             "nulls": rows("null", cfg.nulls.kinds if measured else ()),

@@ -16,12 +16,17 @@ def check_scores(cfg: Any) -> None:
         )
     for name in cfg.dataset.scores:
         check_plugin("scoring", name)
-    blind = [name for name in known_plugins("scoring") if not import_module(f"lode.scoring.{name}").SEES_STOPPING]
-    if cfg.dataset.scores[0] not in blind:
+    if sees_stopping(cfg.dataset.scores[0]):
+        blind = (name for name in known_plugins("scoring") if not sees_stopping(name))
         raise UserError(
             f"dataset {cfg.dataset.name}: the first score is the headline, and what follows the answer changes "
             f"{cfg.dataset.scores[0]!r}; put one of {', '.join(sorted(blind))} before it"
         )
+
+
+def sees_stopping(name: str) -> bool:
+    """Whether what follows the answer can change a score."""
+    return bool(import_module(f"lode.scoring.{name}").SEES_STOPPING)
 
 
 def check_benchmarks(cfg: Any) -> None:

@@ -11,6 +11,7 @@ from lode.checks.names import check_name, check_plugin
 from lode.engine.errors import UserError
 from lode.engine.names import check_legal
 from lode.grouping import Grouping, grouping_of
+from lode.neurons import LM_GATE
 
 #: The largest corrected p that counts, as in `lode/statistics/verdict.py`.
 LEVEL = 0.05
@@ -112,6 +113,47 @@ def validate_pairs(cfg: Any, kind: str, pairs: Sequence[tuple[str, str]], compos
             raise UserError(
                 f"model {model} takes the media of none of the experiment's `{kind}` ({', '.join(cfg[kind])}); "
                 "add a dataset for it"
+            )
+
+
+def validate_sites(cfg: Any, pairs: Sequence[tuple[str, str]], selections: Mapping[str, Any]) -> None:
+    """Every selection must be made of some model, and of every model some selection; its sites must be captured.
+
+    Args:
+        cfg: the experiment's config.
+        pairs: the (model, selection) that go together: the model has all sites that the selection names.
+        selections: the composed config of each named selection.
+
+    Raises:
+        UserError: what is left without a partner, a site that is not captured, or one where there are no gradients.
+    """
+    captured = cfg.capture.sites
+    for name, selected in selections.items():
+        sites = selected.selection.sites or ()
+        missing = [site for site in sites if captured is not None and site not in captured]
+        if missing:
+            raise UserError(
+                f"selection {name} names the site {missing[0]}, which is not captured: capture.sites = "
+                f"{list(captured)}. Add it there, or take it out of selection.sites"
+            )
+        plugin = import_module(f"lode.selection.{selected.selection.plugin}")
+        elsewhere = [site for site in sites if site != LM_GATE]
+        if elsewhere and any(key.startswith("gradients.") for key in plugin.NEEDS):
+            raise UserError(
+                f"selection {name} needs gradients, which are taken at {LM_GATE} alone; selection.sites = "
+                f"{list(sites)}. Take out {', '.join(elsewhere)}, or choose a selection without gradients"
+            )
+        if name not in {chosen for _, chosen in pairs}:
+            raise UserError(
+                f"selection {name}: no model of the experiment ({', '.join(cfg.models)}) has all of selection.sites = "
+                f"{list(sites)}; name sites of one of them (`sites` of the model's YAML), or add a model"
+            )
+    for model in cfg.models:
+        if model not in {of for of, _ in pairs}:
+            wanted = dict.fromkeys(site for of in selections.values() for site in of.selection.sites or ())
+            raise UserError(
+                f"model {model} has the sites of none of the experiment's selections ({', '.join(wanted)}); add a "
+                "selection for it, or take it out of `models`"
             )
 
 

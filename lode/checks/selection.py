@@ -13,6 +13,7 @@ def check_selection(cfg: Any) -> None:
     selection = cfg.selection
     check_plugin("selection", selection.plugin)
     grouping = grouping_of(cfg.grouping)
+    check_sites(selection)
     check_name("selection.group_split", selection.group_split, grouping.splits)
     for group in selection.groups or ():
         check_name("group", group, grouping.groups)
@@ -22,6 +23,16 @@ def check_selection(cfg: Any) -> None:
     plugin = import_module(f"lode.selection.{selection.plugin}")
     check_keywords(f"selection {selection.name}", plugin.check_options, selection.options)
     plugin.check_options(**selection.options)
+
+
+def check_sites(selection: Any) -> None:
+    """Refuse no site, and one twice."""
+    sites = selection.sites
+    if sites is not None and (not sites or len(set(sites)) < len(sites)):
+        raise UserError(
+            f"selection.sites = {list(sites)}: expected at least one of the sites that are captured, each once, or "
+            "null for all of them"
+        )
 
 
 def check_controls(cfg: Any) -> None:

@@ -24,11 +24,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from lode.config import GroupingSection
+from lode.control import headline_first
 from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
 from lode.engine.tables import Table as Kind
 from lode.engine.tables import read_table
 from lode.grouping import Grouping, grouping_of
+from lode.table._dense import of_site
 from lode.table._keys import keys_of
 
 
@@ -146,8 +148,16 @@ class Looks:
         return sorted(set(set_names), key=lambda name: (name == "all", order.get(name, len(order)), name))
 
 
+def by_site(table: Table) -> list[Table]:
+    """A table of neurons site by site; of several, each with its site among its keys, so that a heading says it."""
+    sites = table.data["site"].unique().to_pylist()
+    if len(sites) < 2:
+        return [table]
+    return [Table({**table.keys, "site": site}, of_site(table.data, site)) for site in sites]
+
+
 def method_sets(neurons: pa.Table, looks: Looks) -> dict[str, np.ndarray]:
-    """The unique neurons of each set that the method chose, without controls.
+    """The unique neurons of each set that the method chose at one site, without controls.
 
     Returns:
         By set name an int array (neuron, 2) of (layer, neuron), sorted.
@@ -158,6 +168,26 @@ def method_sets(neurons: pa.Table, looks: Looks) -> dict[str, np.ndarray]:
     if not names.size:
         raise UserError("a neurons table holds no selected neuron; raise selection.ratio")
     return {name: np.unique(pairs[names == name], axis=0) for name in looks.in_order(names)}
+
+
+def groups_in_effect(neurons: pa.Table) -> dict[str, tuple[float, float]]:
+    """By set the mean exp(H) of its neurons, and that of its headline controls; NaN where there is none.
+
+    Sets of which no neuron has one, as of a selection of one group, are left out.
+    """
+    columns = ["set_name", "control_of", "control_kind", "effective_groups"]
+    means = neurons.select(columns).group_by(columns[:3]).aggregate([("effective_groups", "mean")]).to_pylist()
+    known: dict[tuple[str, str], list[float]] = {}
+    for row in means:
+        if row["effective_groups_mean"] is not None:
+            of = row["control_of"] or row["set_name"]
+            known.setdefault((of, row["control_kind"]), []).append(row["effective_groups_mean"])
+    found = {}
+    for (name, kind), (own, *_) in known.items():
+        if not kind:
+            first = headline_first(other for of, other in known if of == name and other)[:1]
+            found[name] = (own, float(np.mean(known[name, first[0]])) if first else float("nan"))
+    return found
 
 
 def heading(keys: Mapping[str, str]) -> str:

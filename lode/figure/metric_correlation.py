@@ -4,13 +4,15 @@ Ties share their mean rank (`prob` has many). A correlation near 1 means that a 
 adds nothing. It does not tell which metric is right, nor whether they agree on the few top neurons.
 """
 
+from itertools import chain
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy.stats import rankdata
 
-from lode.figure import INK, WIDTH, Looks, Table, blocks, fill, grid_columns, heading
+from lode.figure import INK, WIDTH, Looks, Table, blocks, by_site, fill, grid_columns, heading
 from lode.importance import METRICS
 from lode.table._dense import dense
 
@@ -22,10 +24,10 @@ def rank_correlation(values: np.ndarray) -> np.ndarray:
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
-    """One block of matrices for every importance table; no set is drawn, so `looks` does not matter."""
+    """One block of matrices for every importance table and site; no set is drawn, so `looks` does not matter."""
     del looks
     models = []
-    for table in tables["importance"]:
+    for table in chain.from_iterable(map(by_site, tables["importance"])):
         groups, importance = dense(table.data, METRICS)
         occurring = [index for index in range(len(groups)) if importance[:, index].any()]
         matrices = {groups[i]: rank_correlation(importance[:, i].reshape(len(METRICS), -1)) for i in occurring}

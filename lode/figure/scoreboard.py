@@ -1,4 +1,4 @@
-"""Which selection finds planted neurons: a block a measure, a panel a strength of planting, a row a selection.
+"""Which selection finds planted neurons: a block a measure and site, a panel a strength of planting, a row a selection.
 
 A marker is the mean over plantings for one group, the line its range; the wide tick is the mean over groups, by
 which the rows are ordered (average precision where planting is most obvious). It does not tell whether a selection
@@ -24,21 +24,24 @@ Row = dict[str, Any]
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
-    """One block of panels for every measure."""
+    """One block of panels for every measure and site."""
     rows = [row for table in tables["scoreboard"] for row in table.data.to_pylist()]
+    sites = list(dict.fromkeys(row["site"] for row in rows))
     strengths = sorted({row["strength"] for row in rows}, reverse=True)
-    names = ordered(rows, strengths[0])
+    names = {site: ordered([row for row in rows if row["site"] == site], strengths[0]) for site in sites}
     groups = [name for name in looks.in_order(row["group"] for row in rows) if name != "all"]
     of_groups = {name: looks.look(name) for name in groups}
-    height = 0.45 + (0.06 + 0.1 * len(groups)) * len(names)
-    figure = Figure(figsize=(WIDTH, len(MEASURES) * (height + 0.55) + 0.35), layout="constrained")
+    panels = [(measure, site) for measure in MEASURES for site in sites]
+    heights = [0.45 + (0.06 + 0.1 * len(groups)) * len(names[site]) for _, site in panels]
+    figure = Figure(figsize=(WIDTH, sum(height + 0.55 for height in heights) + 0.35), layout="constrained")
     _legend(figure, of_groups)
-    titles = [meaning(RATINGS, measure) for measure in MEASURES]
-    for part, (measure, chance) in zip(blocks(figure, titles, [1] * len(titles)), MEASURES.items(), strict=True):
+    titles = [meaning(RATINGS, measure) + (f" · {site}" if len(sites) > 1 else "") for measure, site in panels]
+    for part, (measure, site) in zip(blocks(figure, titles, heights), panels, strict=True):
         grid = part.subplots(1, len(strengths), sharex=True, sharey=True, squeeze=False)
         for axes, strength in zip(grid[0], strengths, strict=True):
-            shown = [row for row in rows if row["measure"] == measure and row["strength"] == strength]
-            _draw_panel(axes, shown, names, of_groups, chance)
+            key = (measure, site, strength)
+            shown = [row for row in rows if (row["measure"], row["site"], row["strength"]) == key]
+            _draw_panel(axes, shown, names[site], of_groups, MEASURES[measure])
             axes.set_title(f"strength {strength:g}", loc="left")
     return figure
 

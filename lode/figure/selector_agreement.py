@@ -7,6 +7,7 @@ either is right: selectors that use the same statistic agree, and may both be wr
 """
 
 from collections import defaultdict
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from lode.engine.errors import UserError
-from lode.figure import INK, MUTED, WIDTH, Looks, Table, blocks, fill, heading
+from lode.figure import INK, MUTED, WIDTH, Looks, Table, blocks, by_site, fill, heading
 from lode.statistics.stability import agreement
 
 _FEW = 6  # with more selections every panel has the whole width, and the numbers are smaller
@@ -32,10 +33,11 @@ def ranked_sets(neurons: pa.Table, looks: Looks) -> dict[str, np.ndarray]:
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
-    """One block of matrices for every model."""
+    """One block of matrices for every model and site."""
     by_model: dict[str, dict[str, dict[str, np.ndarray]]] = defaultdict(dict)
-    for table in tables["neurons"]:
-        by_model[table.keys["model"]][table.keys["selection"]] = ranked_sets(table.data, looks)
+    for table in chain.from_iterable(map(by_site, tables["neurons"])):
+        place = heading({name: value for name, value in table.keys.items() if name != "selection"})
+        by_model[place][table.keys["selection"]] = ranked_sets(table.data, looks)
     if max(map(len, by_model.values())) < 2:
         raise UserError("the figure selector_agreement compares selections, and there is one; name two or more")
     panels = {
@@ -45,7 +47,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     num_rows = [-(-len(names) // num_columns) for names in panels.values()]
     height = (WIDTH - 2) / num_columns + 0.3  # a square panel and its title; names and the colour bar take 2 inches
     figure = Figure(figsize=(WIDTH, sum(num_rows) * height + 1.4 * len(panels)), layout="constrained")
-    parts = blocks(figure, [heading({"model": model}) for model in panels], num_rows)
+    parts = blocks(figure, list(panels), num_rows)
     for part, (model, names), rows in zip(parts, panels.items(), num_rows, strict=True):
         grid = part.subplots(rows, num_columns, sharex=True, sharey=True, squeeze=False)
         for axes, name in zip(fill(grid, len(names)), names, strict=True):

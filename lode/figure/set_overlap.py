@@ -5,6 +5,7 @@ unique neurons. It does not tell how much overlap chance would give.
 """
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from lode.figure import MUTED, WIDTH, Looks, Table, heading, method_sets
+from lode.figure import MUTED, WIDTH, Looks, Table, by_site, heading, method_sets
 
 _FEW = 9  # combinations that fit in half the page
 
@@ -34,9 +35,9 @@ def combinations(sets: dict[str, np.ndarray]) -> dict[tuple[str, ...], int]:
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
-    """One UpSet chart for every neurons table; the union `all` is left out, as it shares everything."""
+    """One UpSet chart for every neurons table and site; the union `all` is left out, as it shares everything."""
     charts = []
-    for table in tables["neurons"]:
+    for table in chain.from_iterable(map(by_site, tables["neurons"])):
         sets = method_sets(table.data, looks)
         sets = {name: pairs for name, pairs in sets.items() if name != "all" or len(sets) == 1}
         charts.append((heading(table.keys), sets, combinations(sets)))

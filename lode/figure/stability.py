@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lode.engine.tables import label
-from lode.figure import MUTED, WIDTH, Looks, Table, fill, grid_columns, heading
+from lode.figure import MUTED, WIDTH, Looks, Table, by_site, fill, grid_columns, heading
 from lode.table.retests import RETESTS
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
-    """One panel for every model and selection."""
-    retests = tables["retests"]
+    """One panel for every model, selection and site."""
+    retests = [part for table in tables["retests"] for part in by_site(table)]
     columns = min(3, grid_columns(len(retests)))
     rows = -(-len(retests) // columns)
     figure = Figure(figsize=(WIDTH, 2.6 * rows + 0.4), layout="constrained")

@@ -17,7 +17,7 @@ from lode.engine.errors import UserError, unknown_name
 from lode.engine.tables import Table, read_table
 from lode.grouping import PROMPT
 from lode.importance import METRICS, by_normalisation, score_sums
-from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns
+from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns, site_of
 from lode.table._neuron import KEYS
 from lode.table._run import DATASET_NAME
 from lode.table.importance import IMPORTANCE
@@ -120,7 +120,8 @@ def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str
         occurs=[values["num_samples"][:, 0, 0] > 0 for values in statistics],
     )
     importance = importance_of([np.stack([values.pop(name) for name in SCORE_SUMS]) for values in statistics])
-    columns = neuron_columns(groups, *importance.shape[2:])
+    num_layers, num_neurons = importance.shape[2:]
+    columns = neuron_columns(groups, num_layers, num_neurons, site_of(next(iter(by_dataset.values()))[0]))
     columns |= {metric: importance[index].ravel() for index, metric in enumerate(METRICS)}
     for metric in METRICS:
         if all(score_sums(metric) in values for values in statistics):

@@ -15,7 +15,7 @@ from lode.table.statistics import STATISTICS
 Shards = Mapping[str, Sequence[pa.Table]]
 
 
-def sites_of(shards: Shards) -> list[str]:
+def sites_held(shards: Shards) -> list[str]:
     """The sites that shards hold, in their order."""
     return [str(site) for site in next(iter(shards.values()))[0]["site"].unique().to_pylist()]
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, find_parts, token_id
 from lode.model.tokens import TOKEN_KINDS
+from lode.neurons import LM_GATE
 from lode.planting.calibration import LayerTokens
 from lode.planting.circuits import Design, Layer, design_layers, paired
 from lode.planting.wide import widen
@@ -62,7 +63,9 @@ def plant(adapter: Adapter, tokens: Sequence[LayerTokens], options: Any) -> tupl
     for index, (design, block) in enumerate(zip(designs, wide.model.language_model.layers, strict=True)):
         order = rng.permutation(block.mlp.gate_proj.out_features)
         write_layer(block.mlp, design, adapter.num_neurons, torch.from_numpy(order))
-        truth += [{"layer": index, "neuron": place, **row} for place, row in enumerate(facts(design, order))]
+        truth += [
+            {"site": LM_GATE, "layer": index, "neuron": place, **row} for place, row in enumerate(facts(design, order))
+        ]
     return find_parts(adapter.config, wide, adapter.processor), truth
 
 

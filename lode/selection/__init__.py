@@ -25,6 +25,7 @@ from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Float, Int, Num
 
 from lode.engine.errors import UserError, unknown_name
@@ -42,15 +43,18 @@ def num_asked(ratio: float, num_total: int) -> int:
     return math.floor(Fraction(str(ratio)) * num_total)
 
 
+def occurring(table: pa.Table) -> set[str]:
+    """The groups that a sample of the mining data holds."""
+    return set(table.filter(pc.greater(table["num_samples"], 0))["group"].unique().to_pylist())
+
+
 def taking_part(table: pa.Table, grouping: Grouping, split: str, asked: Sequence[str] | None) -> list[str]:
     """The groups of the split that occur in the mining data, or those asked for.
 
     Raises:
         UserError: a group that was asked for does not occur.
     """
-    present = {
-        name for name, count in zip(*(table[c].to_pylist() for c in ("group", "num_samples")), strict=True) if count
-    }
+    present = occurring(table)
     wanted = grouping.splits[split] if asked is None else asked
     missing = [name for name in asked or () if name not in present]
     if missing:

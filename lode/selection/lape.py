@@ -20,8 +20,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float
-from scipy.special import entr
 
 from lode.selection import (
     Scores,
@@ -32,6 +30,7 @@ from lode.selection import (
     share_out,
     where_fires,
 )
+from lode.selection._firing import entropy
 
 MIN_GROUPS = 2
 NEEDS: dict[str, object] = {}
@@ -40,16 +39,6 @@ NEEDS: dict[str, object] = {}
 def check_options(percentile: float | None = 95.0, bar: str = "shared") -> None:
     """Refuse a percentile outside [0, 100), or an unknown bar."""
     check_bar(percentile, bar)
-
-
-def entropy(firing: Float[np.ndarray, "group *axes"]) -> Float[np.ndarray, "*axes"]:
-    """H in nats of the activation probabilities; 0 for a neuron that never fires.
-
-    Args:
-        firing: P(a > 0) in each group.
-    """
-    total = firing.sum(0)
-    return entr(firing / np.where(total > 0, total, 1)).sum(0)
 
 
 def score_neurons(

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
-from scipy.special import entr
 
 from lode.engine.errors import UserError
 from lode.selection import (
@@ -31,6 +30,7 @@ from lode.selection import (
     share_out,
     where_fires,
 )
+from lode.selection._firing import entropy
 
 MIN_GROUPS = 2
 NEEDS: dict[str, object] = {}
@@ -52,10 +52,8 @@ def penalised(firing: Float[np.ndarray, "group *axes"], weight: float) -> Float[
         weight: of the reward for firing.
     """
     num_groups = len(firing)
-    total = firing.sum(0)
-    entropy = entr(firing / np.where(total > 0, total, 1)).sum(0)
     scale = np.mean(1 / np.arange(1, num_groups + 1))
-    return weight * firing.max(0) / scale - entropy / np.log(num_groups)
+    return weight * firing.max(0) / scale - entropy(firing) / np.log(num_groups)
 
 
 def score_neurons(

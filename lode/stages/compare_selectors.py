@@ -41,9 +41,9 @@ def scoreboard(ratings: Sequence[Row]) -> list[Row]:
     for row in ratings:
         for group in (row["group"], "all"):
             for measure in MEASURES:
-                key = (row["selection"], row["strength"], group, measure)
+                key = (row["selection"], row["strength"], row["site"], group, measure)
                 cells[key][row["planting_seed"]].append(row[measure])
-    names = ("selection", "strength", "group", "measure")
+    names = ("selection", "strength", "site", "group", "measure")
     return [
         {**dict(zip(names, key, strict=True)), **spread(spread(part)["mean"] for part in seeds.values())}
         for key, seeds in cells.items()
@@ -51,14 +51,16 @@ def scoreboard(ratings: Sequence[Row]) -> list[Row]:
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """A table in Markdown for each strength, the best selection first: mean over groups and plantings."""
-    values = {(r["strength"], r["selection"], r["measure"]): r for r in rows if r["group"] == "all"}
+    """A table in Markdown for each site and strength, the best selection first: mean over groups and plantings."""
+    values = {(r["site"], r["strength"], r["selection"], r["measure"]): r for r in rows if r["group"] == "all"}
+    sites = list(dict.fromkeys(site for site, *_ in values))
     parts = []
-    for strength in sorted({strength for strength, *_ in values}, reverse=True):
-        names = list(dict.fromkeys(name for of, name, _ in values if of == strength))
-        names.sort(key=lambda name: -values[strength, name, SHOWN[0]]["mean"])
-        lines = [f"| strength {strength:g} | {' | '.join(SHOWN)} |", "|---" * (1 + len(SHOWN)) + "|"]
-        lines += [f"| `{n}` | {' | '.join(cell(values[strength, n, m]) for m in SHOWN)} |" for n in names]
+    for site, strength in sorted({key[:2] for key in values}, key=lambda key: (sites.index(key[0]), -key[1])):
+        of = {key[2:]: row for key, row in values.items() if key[:2] == (site, strength)}
+        names = sorted(dict.fromkeys(name for name, _ in of), key=lambda name: -of[name, SHOWN[0]]["mean"])
+        title = f"strength {strength:g}" if len(sites) == 1 else f"{site}, strength {strength:g}"
+        lines = [f"| {title} | {' | '.join(SHOWN)} |", "|---" * (1 + len(SHOWN)) + "|"]
+        lines += [f"| `{n}` | {' | '.join(cell(of[n, m]) for m in SHOWN)} |" for n in names]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 

@@ -23,12 +23,16 @@ from lode.engine.paths import paths_of
 from lode.engine.tables import write_table
 from lode.grouping import grouping_of
 from lode.importance.aggregation import shards_of
-from lode.importance.by_site import Shards, at_site, importance_of, num_shards, sites_of, some
+from lode.importance.by_site import Shards, at_site, importance_of, num_shards, some
+from lode.importance.dead_layers import dead_layers_of
 from lode.importance.relabelling import as_two_groups, permuted
 from lode.neurons import Pairs, unique_pairs
-from lode.selection import Scores, need_contrast, read_firing, taking_part
+from lode.selection import Scores, need_contrast, read_firing
+from lode.selection._shards import living_of, living_shards
+from lode.selection._sites import Dead, Living, seed_at
 from lode.statistics.domains import mean_effective_groups, num_as_good, ownership
 from lode.statistics.stability import halves, jaccard
+from lode.table._dense import site_of
 from lode.table._null import NULL_NAME
 from lode.table.domains import DOMAINS
 from lode.table.null_statistics import NULL_STATISTICS
@@ -83,14 +87,14 @@ def choice(
     return Choice(null, draw, tuple(groups), found, scores, read_firing(table, groups))
 
 
-def domain_rows(site: str, found: Choice) -> Iterator[Row]:
+def domain_rows(part: Living, found: Choice) -> Iterator[Row]:
     """Rows of the domains table."""
     bar = float(np.percentile(found.firing, PERCENTILE))
     for group, owned in ownership(found.sets, found.firing).items():
         for layer, count in enumerate(owned.owned.tolist()):
             yield {
-                "site": site,
-                "layer": layer,
+                "site": part.site,
+                "layer": int(part.layers[layer]),
                 "group": group,
                 "null": found.null,
                 "draw": found.draw,
@@ -135,8 +139,8 @@ def choices(
         groups: that take part, and occur.
         cfg: that of the step.
     """
-    selection, seed = cfg.selection, cfg.seed
-    whole = importance_of(shards)
+    selection, whole = cfg.selection, importance_of(shards)
+    seed = seed_at(cfg.seed, site_of(whole))
     yield None, choice(whole, groups, selection, seed)
     for name, of in nulls.items():
         yield None, choice(importance_of(of), groups, selection, seed, name)
@@ -157,13 +161,14 @@ def held(table: pa.Table) -> set[str]:
     return set(table["group"].filter(pa.array(some_samples)).unique().to_pylist())
 
 
-def measure(shards: Shards, nulls: Mapping[str, Shards], cfg: StepConfig) -> tuple[list[Row], list[Row]]:
+def measure(shards: Shards, nulls: Mapping[str, Shards], cfg: StepConfig, dead: Dead) -> tuple[list[Row], list[Row]]:
     """Rows of the domains and of the set_nulls table.
 
     Args:
         shards: of all mining datasets of one model, of any number of sites.
         nulls: by name, those of the captured nulls.
         cfg: that of the step.
+        dead: layers that cannot matter.
 
     Raises:
         UserError: there is one shard only; fewer than two groups; or as the selection.
@@ -171,30 +176,19 @@ def measure(shards: Shards, nulls: Mapping[str, Shards], cfg: StepConfig) -> tup
     num_shards(shards)
     domains: list[Row] = []
     set_nulls: list[Row] = []
-    for site in sites_of(shards):
-        here, theirs = at_site(shards, site), {name: at_site(of, site) for name, of in nulls.items()}
-        groups = groups_of(here, cfg)
-        found = choices(here, theirs, groups, cfg)
+    for part, here in living_shards(shards, cfg.selection, grouping_of(cfg.grouping), dead):
+        need_contrast(part.groups)
+        theirs = {name: living_of(part, at_site(of, part.site)) for name, of in nulls.items()}
+        found = choices(here, theirs, part.groups, cfg)
         _, real = next(found)
-        domains += domain_rows(site, real)
-        set_nulls += [null_row(site, real, group, real) for group in groups]
+        domains += domain_rows(part, real)
+        set_nulls += [null_row(part.site, real, group, real) for group in part.groups]
         for about, other in found:
             if about is None:
-                domains += domain_rows(site, other)
-            set_nulls += [null_row(site, real, group, other) for group in (groups if about is None else [about])]
+                domains += domain_rows(part, other)
+            some_groups = part.groups if about is None else [about]
+            set_nulls += [null_row(part.site, real, group, other) for group in some_groups]
     return domains, set_nulls
-
-
-def groups_of(shards: Shards, cfg: StepConfig) -> list[str]:
-    """The groups that are compared at a site.
-
-    Raises:
-        UserError: fewer than two, so that there is nothing to compare.
-    """
-    table, grouping = importance_of(shards), grouping_of(cfg.grouping)
-    groups = taking_part(table, grouping, cfg.selection.group_split, cfg.selection.groups)
-    need_contrast(groups)
-    return groups
 
 
 def null_shards(paths: Sequence[str], datasets: Sequence[str]) -> dict[str, Shards]:
@@ -209,6 +203,6 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Read the statistics of one model, and those of its captured nulls; write both tables."""
     shards = shards_of(cfg.io["statistics"], STATISTICS, cfg.mining_datasets)
     nulls = null_shards(paths_of(cfg.io["null_statistics"]), cfg.mining_datasets)
-    domains, set_nulls = measure(shards, nulls, cfg)
+    domains, set_nulls = measure(shards, nulls, cfg, dead_layers_of(paths_of(cfg.io["statistics"])))
     write_table(cfg.io["domains"], DOMAINS, domains, made_by)
     write_table(cfg.io["set_nulls"], SET_NULLS, set_nulls, made_by)

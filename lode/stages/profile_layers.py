@@ -19,13 +19,16 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 
 from lode.config import SelectionSection, StepConfig
+from lode.engine.paths import paths_of
 from lode.engine.tables import write_table
 from lode.grouping import grouping_of
 from lode.importance import METRICS, NORMALISATIONS, by_normalisation
 from lode.importance.aggregation import shards_of
-from lode.importance.by_site import Shards, at_site, importance_of, num_shards, sites_of, some
+from lode.importance.by_site import Shards, importance_of, num_shards, some
+from lode.importance.dead_layers import dead_layers_of
 from lode.neurons import unique_pairs
-from lode.selection import taking_part
+from lode.selection._shards import living_shards
+from lode.selection._sites import Living, seed_at
 from lode.statistics.depth import agreed, centre, chi_square, interval, side, uniform_draws
 from lode.table.profiles import PROFILES
 from lode.table.statistics import STATISTICS
@@ -74,7 +77,7 @@ def mass_of(scores: Float[np.ndarray, "layer neuron"]) -> Float[np.ndarray, "lay
     return np.asarray(scores.sum(1) / scores.sum())
 
 
-def row(
+def profile(
     counts: Int[np.ndarray, "layer"], again: Sequence[float], scores: Float[np.ndarray, "layer neuron"], seed: int
 ) -> Row:
     """What there is to say of the counts of one set.
@@ -138,25 +141,25 @@ def num_samples(table: pa.Table, group: str) -> int:
     return int(table["num_samples"][table["group"].to_pylist().index(group)].as_py())
 
 
-def profiles(shards: Shards, site: str, cfg: StepConfig) -> list[Row]:
+def profiles(part: Living, shards: Shards, cfg: StepConfig) -> list[Row]:
     """Rows of the profiles table of one site.
 
     Args:
-        shards: of all mining datasets of one model at the site.
-        site: its name.
+        part: the site, and the groups that take part there.
+        shards: of all mining datasets of one model at the site, without its dead layers.
         cfg: that of the step.
     """
-    whole, selection = importance_of(shards), cfg.selection
-    groups = taking_part(whole, grouping_of(cfg.grouping), selection.group_split, selection.groups)
+    whole, selection, groups, seed = part.table, cfg.selection, part.groups, seed_at(cfg.seed, part.site)
     plugin, by_name = import_module(f"lode.selection.{selection.plugin}"), options_by_name(selection, whole)
-    again = centres_again(shards, groups, selection, by_name, cfg.seed)
+    again = centres_again(shards, groups, selection, by_name, seed)
     rows = []
     for name, options in by_name.items():
         scores = plugin.score_neurons(whole, groups, **options)
-        of_sets = counts_of(whole, groups, selection, options, cfg.seed)
+        of_sets = counts_of(whole, groups, selection, options, seed)
         for place, group in enumerate(groups):
-            found = row(of_sets[group], again[name, group], scores[place], cfg.seed)
-            rows.append({"site": site, "set_name": group, "normalisation": name, **found})
+            found = profile(of_sets[group], again[name, group], scores[place], seed)
+            keys = {"site": part.site, "set_name": group, "normalisation": name, "layers": part.layers.tolist()}
+            rows.append({**keys, **found})
     return with_claims(rows)
 
 
@@ -174,5 +177,7 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Read the statistics of one model; write the profiles table."""
     shards = shards_of(cfg.io["statistics"], STATISTICS, cfg.mining_datasets)
     num_shards(shards)
-    rows = [found for site in sites_of(shards) for found in profiles(at_site(shards, site), site, cfg)]
+    dead = dead_layers_of(paths_of(cfg.io["statistics"]))
+    sites = living_shards(shards, cfg.selection, grouping_of(cfg.grouping), dead)
+    rows = [row for part, here in sites for row in profiles(part, here, cfg)]
     write_table(cfg.io["profiles"], PROFILES, rows, made_by)

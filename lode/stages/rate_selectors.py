@@ -7,6 +7,7 @@ measures: docs/methods.md 5.3.
 """
 
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from lode.config import SelectionSection, StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.grouping import Grouping, grouping_of
-from lode.selection import taking_part
+from lode.importance.dead_layers import dead_layers_of
+from lode.selection._sites import Dead, Living, seed_at, sites_of
+from lode.table._dense import of_site
 from lode.table._reading import read_importance
 from lode.table.ratings import RATINGS
 from lode.table.truth import TRUTH
@@ -69,31 +72,68 @@ def rate_ranking(
 
 
 def rate(
-    table: pa.Table, truth: pa.Table, grouping: Grouping, plugin: Any, selection: SelectionSection, seed: int
+    table: pa.Table,
+    truth: pa.Table,
+    grouping: Grouping,
+    plugin: Any,
+    selection: SelectionSection,
+    seed: int,
+    dead: Dead = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """One row for each group that both the selection and the truth know.
+    """One row for each site and group that both the selection and the truth know.
 
     Args:
         table: the importance table of the planted model.
-        truth: its truth table, in (layer, neuron) order.
+        truth: its truth table, in (layer, neuron) order of every site that was planted at.
         grouping: what is compared.
         plugin: a selection plug-in.
         selection: the `selection` section.
         seed: as in the selection of neurons.
+        dead: layers that cannot matter.
 
     Raises:
         UserError: the tables are of different models, or share no group.
     """
+    parts = sites_of(table, selection, grouping, dead)
+    planted = set(truth["site"].unique().to_pylist())
+    rows = [
+        {"site": part.site, **row}
+        for part in parts
+        if part.site in planted
+        for row in rate_site(part, part.part_of(of_site(truth, part.site)), plugin, selection, seed_at(seed, part.site))
+    ]
+    if not rows:
+        groups = dict.fromkeys(name for part in parts for name in part.groups)
+        raise UserError(
+            f"none of {', '.join(groups)} was planted at {', '.join(part.site for part in parts)}: choose the "
+            f"group_split of the planting; neurons were planted at {', '.join(sorted(planted))}"
+        )
+    return rows
+
+
+def rate_site(
+    part: Living, truth: pa.Table, plugin: Any, selection: SelectionSection, seed: int
+) -> list[dict[str, Any]]:
+    """The rows of one site; none where no group that takes part was planted.
+
+    Args:
+        part: the site.
+        truth: of the same layers.
+        plugin: a selection plug-in.
+        selection: the `selection` section.
+        seed: of the site.
+    """
     roles, served, acts = (np.array(truth[name].to_pylist()) for name in ("role", "group", "acts"))
-    groups = taking_part(table, grouping, selection.group_split, selection.groups)
-    known = [name for name in groups if ((served == name) & acts).any()]
+    known = [name for name in part.groups if ((served == name) & acts).any()]
     if not known:
-        raise UserError(f"none of {', '.join(groups)} was planted: choose the group_split of the planting")
-    scores = dict(zip(groups, plugin.score_neurons(table, groups, **selection.options), strict=True))
-    sets = plugin.select_neurons(table, groups, selection.ratio, seed, **selection.options)
+        return []
+    scores = dict(zip(part.groups, plugin.score_neurons(part.table, part.groups, **selection.options), strict=True))
+    sets = plugin.select_neurons(part.table, part.groups, selection.ratio, seed, **selection.options)
     shape = scores[known[0]].shape
     if len(roles) != shape[0] * shape[1]:
-        raise UserError(f"the truth is of {len(roles)} neurons and the importance of {shape[0]} layers of {shape[1]}")
+        raise UserError(
+            f"the truth is of {len(roles)} neurons at {part.site} and the importance of {shape[0]} layers of {shape[1]}"
+        )
     rows = []
     for name in known:
         selected = np.zeros(shape, dtype=bool)
@@ -110,6 +150,6 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     plugin = import_module(f"lode.selection.{cfg.selection.plugin}")
     truth = read_table(cfg.io["truth"], TRUTH)
     table, grouping = read_importance(cfg.io["importance"], cfg.io["attributions"]), grouping_of(cfg.grouping)
-    rows = rate(table, truth, grouping, plugin, cfg.selection, cfg.seed)
+    rows = rate(table, truth, grouping, plugin, cfg.selection, cfg.seed, dead_layers_of([cfg.io["importance"]]))
     which = {"strength": planting["strength"], "planting_seed": planting["seed"]}
     write_table(cfg.io["ratings"], RATINGS, [{**which, **row} for row in rows], made_by)

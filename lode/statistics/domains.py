@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import entropy
 
 from lode.neurons import Pairs
 from lode.selection import Scores
+from lode.selection._firing import entropy
 
 
 def effective_groups(firing: Float[np.ndarray, "group *axes"]) -> Float[np.ndarray, "*axes"]:
@@ -20,8 +20,7 @@ def effective_groups(firing: Float[np.ndarray, "group *axes"]) -> Float[np.ndarr
     Args:
         firing: P(a > 0) on each group; NaN for a neuron that never fires.
     """
-    never = firing.sum(0) == 0
-    return np.where(never, np.nan, np.exp(entropy(np.where(never, 1.0, firing), axis=0)))
+    return np.where(firing.any(0), np.exp(entropy(firing)), np.nan)
 
 
 class Ownership(NamedTuple):

@@ -15,7 +15,14 @@ NEURONS = Table(
             *NEURON_SET,
             *KEYS,
             field("score", pa.float64(), "importance", "what the selection ranked by, NaN for a control"),
-            field("rank", pa.int32(), "rank", "0 is the best of its set, -1 for a control"),
+            field("rank", pa.int32(), "rank", "0 is the best of its set at the site, -1 for a control"),
+            field(
+                "effective_groups",
+                pa.float64(),
+                "groups",
+                "exp(H) of its firing over the groups compared: 1 in one only; null: one group, or it never fires",
+                nullable=True,
+            ),
         ]
     ),
     keys=(MODEL, SELECTION),

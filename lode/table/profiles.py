@@ -19,6 +19,9 @@ PROFILES = Table(
                 "name",
                 "of the importance; `captured`: the one that it was captured under; empty: the selection reads none",
             ),
+            field(
+                "layers", pa.list_(pa.int16()), "index", "those that can matter, numbered from 0 in all that follows"
+            ),
             field("counts", pa.list_(pa.int32()), "neurons", "of the set by layer"),
             field("uniform_low", pa.list_(pa.int32()), "neurons", "95 % of uniform draws have as many or more"),
             field("uniform_high", pa.list_(pa.int32()), "neurons", "95 % of uniform draws have as many or fewer"),

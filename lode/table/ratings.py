@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._neuron import SITE
 from lode.table._planting import STRENGTH
 from lode.table._run import MODEL, SELECTION
 
@@ -24,6 +25,7 @@ RATINGS = Table(
         [
             STRENGTH,
             field("planting_seed", pa.int32(), "seed", "which planting"),
+            SITE,
             field("group", pa.string(), "name", "whose neurons were sought"),
             field("num_neurons", pa.int32(), "neurons", "neurons of the model"),
             field("num_positive", pa.int32(), "neurons", "k: those that serve this group alone and act"),

@@ -4,12 +4,14 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._neuron import SITE
 from lode.table._run import MODEL, SELECTION
 
 RETESTS = Table(
     "retests",
     pa.schema(
         [
+            SITE,
             field("set_name", pa.string(), "name", "the group that the neurons were selected for"),
             field(
                 "part", pa.string(), "name", "`first`: the first shards, against all; `half`: even against odd shards"

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._neuron import SITE
 from lode.table._planting import STRENGTH
 from lode.table._run import SELECTION
 
@@ -13,6 +14,7 @@ SCOREBOARD = Table(
         [
             SELECTION,
             STRENGTH,
+            SITE,
             field("group", pa.string(), "name", "whose neurons were sought, or `all`: the mean over groups"),
             field("measure", pa.string(), "name", "a column of the ratings"),
             field("num_seeds", pa.int32(), "seeds", "plantings that the mean is over"),

@@ -4,13 +4,14 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.table._neuron import LAYER, NEURON
+from lode.table._neuron import LAYER, NEURON, SITE
 from lode.table._run import MODEL
 
 TRUTH = Table(
     "truth",
     pa.schema(
         [
+            SITE,
             LAYER,
             NEURON,
             field(

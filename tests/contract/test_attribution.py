@@ -220,9 +220,11 @@ def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     importance = capture(tiny, RECORDS[:3], 3, "reference").columns()
     shown = {name: values for name, values in importance.items() if name in IMPORTANCE.schema.names}
     shown |= {m: np.zeros(len(shown["layer"])) for m in ("prob", "mean", "max", "attn_k", "attn_q")}
-    first, right, wrong = (tmp_path / f"{name}.parquet" for name in ("importance", "right", "wrong"))
+    first, right, wrong = (tmp_path / name / "m.parquet" for name in ("importance", "right", "wrong"))
+    other = tmp_path / "right/other.parquet"
     write_table(first, IMPORTANCE, shown, MADE_BY)
     write_table(right, ATTRIBUTIONS, columns(tiny, RECORDS[:3], 3), MADE_BY)
+    write_table(other, ATTRIBUTIONS, columns(tiny, RECORDS[:3], 3), MADE_BY)
     write_table(wrong, ATTRIBUTIONS, columns(tiny, RECORDS[:2], 3), MADE_BY)
     joined = read_importance(first, right)
     assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[6:]]
@@ -230,3 +232,5 @@ def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     assert read_importance(first, None).column_names == IMPORTANCE.schema.names
     with pytest.raises(UserError, match="differ in 'num_samples'"):
         read_importance(first, wrong)
+    with pytest.raises(UserError, match=r"is of model other and .* of m; expected one"):
+        read_importance(first, other)

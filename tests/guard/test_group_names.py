@@ -28,6 +28,7 @@ FILES = [path for package in PACKAGES for path in sorted((ROOT / "lode" / packag
 #: Words that stand in the code for a reason, by file.
 ALLOWED = {
     "checks/dataset.py": {"modalities": "a fact of the data: `dataset.modalities`"},
+    "checks/experiment.py": {"LM_GATE": "gradients are of the gate: other sites have no tokens"},
     "intervention/_reference.py": {"LM_GATE": "no means are known elsewhere"},
     "intervention/_acting.py": {"LM_GATE": "no means are known elsewhere"},
     "library/answering.py": {"prompt": "a column of the dataset table"},
@@ -48,6 +49,7 @@ ALLOWED = {
         "gate": "gradients are of the gate: other sites have no tokens",
     },
     "stages/capture_nulls.py": {"prompt": "a column of the dataset table"},
+    "selection/_sites.py": {"LM_GATE": "what is drawn there goes by the seed itself, as when it was the only site"},
     "stages/compare_selectors.py": {"text": "the page beside the table: `io.text`"},
     "stages/prepare_dataset.py": {
         "modalities": "a fact of the data: `dataset.modalities`",

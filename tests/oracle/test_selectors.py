@@ -12,10 +12,10 @@ from lode.engine.errors import UserError
 from lode.selection import Moments, lape, share_out, take_top, welch_t, where_fires
 from lode.selection import auroc as auroc_plugin
 from lode.selection import margin as margin_plugin
+from lode.selection._firing import entropy
 from lode.selection.auroc import auroc
 from lode.selection.contribution import contribution
 from lode.selection.distribution_overlap import overlaps, partings, separation
-from lode.selection.lape import entropy
 from lode.selection.margin import margin
 from lode.selection.mean_difference import difference
 from lode.selection.modality_score import share

@@ -1,12 +1,13 @@
 """How large the sets are: neurons chosen, shared with other sets, unique."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from lode.figure import Looks, Table, heading, method_sets
+from lode.figure import Looks, Table, by_site, groups_in_effect, heading, method_sets
 
 Row = dict[str, Any]
 
@@ -19,23 +20,43 @@ def set_sizes(table: Table, looks: Looks, num_asked: int | None) -> Row:
         looks: in which order sets come.
         num_asked: floor(ratio * layers * neurons), if known.
     """
-    sets = method_sets(table.data, looks)
+    rows: list[Row] = []
+    num_unique = 0
+    for part in by_site(table):
+        of_site, count = _rows(part, looks)
+        num_unique += count
+        rows += [{"site": part.keys.get("site", ""), **row} for row in of_site]
+    draws = table.data.filter(pc.equal(table.data["kind"], "control"))["control_draw"].unique()
+    chosen = sum(row["num_neurons"] for row in rows)
+    totals = {"num_asked": num_asked, "num_chosen": chosen, "num_unique": num_unique, "num_draws": len(draws)}
+    return {"heading": heading(table.keys), "rows": rows, **totals}
+
+
+def _rows(part: Table, looks: Looks) -> tuple[list[Row], int]:
+    """A row for every set of one site, and how many neurons of all differ."""
+    sets = method_sets(part.data, looks)
     parts = {name: pairs for name, pairs in sets.items() if name != "all" or len(sets) == 1}
     unique, times = np.unique(np.concatenate(list(parts.values())), axis=0, return_counts=True)
     repeated = {tuple(pair) for pair in unique[times > 1].tolist()}
+    effective = groups_in_effect(part.data)
     rows = [
         {
             "name": name,
             "num_neurons": len(pairs),
             "num_shared": sum(tuple(pair) in repeated for pair in pairs.tolist()),
             "layers": f"{pairs[:, 0].min()} to {pairs[:, 0].max()}",
+            "effective": _known(effective, name, 0),
+            "effective_controls": _known(effective, name, 1),
         }
         for name, pairs in parts.items()
     ]
-    draws = table.data.filter(pc.equal(table.data["kind"], "control"))["control_draw"].unique()
-    chosen = sum(map(len, parts.values()))
-    totals = {"num_asked": num_asked, "num_chosen": chosen, "num_unique": len(unique), "num_draws": len(draws)}
-    return {"heading": heading(table.keys), "rows": rows, **totals}
+    return rows, len(unique)
+
+
+def _known(effective: Mapping[str, tuple[float, float]], name: str, place: int) -> float | None:
+    """A number that there is, else None."""
+    value = effective[name][place] if name in effective else math.nan
+    return None if math.isnan(value) else value
 
 
 def num_asked(table: Table, records: Sequence[Row]) -> int | None:

@@ -94,7 +94,7 @@ def truth_table() -> pa.Table:
         )
         layer, neuron = divmod(index, NUM_NEURONS)
         acts = role != "specific_mute"
-        rows.append(dict(layer=layer, neuron=neuron, role=role, group=modality, pair=-1, acts=acts))
+        rows.append(dict(site="lm_gate", layer=layer, neuron=neuron, role=role, group=modality, pair=-1, acts=acts))
     return pa.Table.from_pylist(rows, schema=TRUTH.schema)
 
 
@@ -103,7 +103,7 @@ def importance_table(seed: int = 0) -> pa.Table:
 
 
 def selection(**changes: Any) -> Any:
-    base = {"group_split": "special_text_separate", "groups": None, "ratio": 0.3, "options": {}}
+    base = {"sites": ["lm_gate"], "group_split": "special_text_separate", "groups": None, "ratio": 0.3, "options": {}}
     return OmegaConf.create({**base, **changes})
 
 
@@ -168,7 +168,7 @@ def test_tables_that_do_not_fit_are_refused() -> None:
 
 def rating(name: str, strength: float, seed: int, modality: str, value: float | None) -> dict[str, Any]:
     counts = {"num_neurons": 10, "num_positive": 2, "num_selected": 2}
-    key = {"selection": name, "strength": strength, "planting_seed": seed, "group": modality}
+    key = {"site": "lm_gate", "selection": name, "strength": strength, "planting_seed": seed, "group": modality}
     return {**key, **counts, **dict.fromkeys(MEASURES, value)}
 
 

@@ -20,6 +20,8 @@ from lode.engine.paths import ROOT
 from lode.engine.seal import damage
 from lode.engine.tables import read_provenance, read_table, replacing, write_table
 from lode.grouping.modality import GROUPS, grouping
+from lode.selection import taking_part
+from lode.selection._sites import Living
 from lode.stages import download_model, prepare_dataset, select_neurons
 from lode.study import compose, restrict
 from lode.table._dense import dense, dense_lists, list_column, neuron_columns
@@ -215,7 +217,8 @@ def test_an_empty_set_is_written_beside_others() -> None:
     sets = {"text": nothing, "image": (np.array([[1, 2]]), np.array([0.5]))}
     every = captured_importance(0, 2, 10)
     selected = Selected({name: pairs for name, (pairs, _) in sets.items()}, every, tuple(sets), 0.1, lambda *_: {})
-    table, alike = select_neurons.with_controls(sets, selected, ["layer_matched"], 2, 0)
+    gate = Living("lm_gate", every, np.arange(2), tuple(sets))
+    table, alike = select_neurons.with_controls([select_neurons.AtSite(gate, sets, selected, 0)], ["layer_matched"], 2)
     assert table["set_name"].to_pylist() == ["image", "image_layer_matched_00", "image_layer_matched_01"]
     assert table.schema == NEURONS.schema
     assert list(alike["shared_frac"]["layer_matched"]) == list(alike["magnitude_ratios"]["layer_matched"]) == ["image"]
@@ -231,12 +234,12 @@ def test_union_keeps_the_best_score() -> None:
 
 def test_only_modalities_that_occur_take_part(tmp_path: Path) -> None:
     table = read_table(importance_file(tmp_path / "i.parquet"), IMPORTANCE)
-    assert select_neurons.taking_part(table, grouping(), "special_text_separate", None) == ["text", "special", "image"]
-    assert select_neurons.taking_part(table, grouping(), "special_text_as_one", None) == ["special_text", "image"]
-    assert select_neurons.taking_part(table, grouping(), "prompt", None) == ["prompt"]
-    assert select_neurons.taking_part(table, grouping(), "prompt", ["image", "text"]) == ["image", "text"]
+    assert taking_part(table, grouping(), "special_text_separate", None) == ["text", "special", "image"]
+    assert taking_part(table, grouping(), "special_text_as_one", None) == ["special_text", "image"]
+    assert taking_part(table, grouping(), "prompt", None) == ["prompt"]
+    assert taking_part(table, grouping(), "prompt", ["image", "text"]) == ["image", "text"]
     with pytest.raises(UserError, match=r"audio does not occur.*image, prompt, special, special_text, text"):
-        select_neurons.taking_part(table, grouping(), "prompt", ["text", "audio"])
+        taking_part(table, grouping(), "prompt", ["text", "audio"])
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
