@@ -148,11 +148,22 @@ class CaptureConfig:
     batch_size: int = 50
     shards: int = 1  # shard i holds every shards-th sample from i on, so prefixes of shards are nested sub-samples
     normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, group, layer
+    all_normalisations: bool = False  # keeps importance under each of the five beside it, for `layer_profile`
     num_bins: int = 0  # even: histograms of per-sample means, which some selections need; 0: none
     hidden_site: bool = False  # also sums at the input of down_proj, which `contribution` needs
     # Which sites, of those that a model has; null: all. With another than lm_gate samples go one a batch.
     sites: list[str] | None = field(default_factory=lambda: ["lm_gate"])
     token_budget: int | None = None  # of every dataset so many tokens of each part, alike of all samples; null: all
+
+
+@dataclass
+class NullsConfig:
+    """What sets are compared with where the samples lack what groups should differ by (docs/methods.md 4.19)."""
+
+    kinds: list[str] = field(default_factory=list)  # captured anew: blank, same_prompt
+    kind: str = "blank"  # that of one job, set by the workflow
+    prompt: str | None = "What is this?"  # of every sample under same_prompt
+    num_draws: int = 100  # of permuted labels
 
 
 @dataclass
@@ -216,6 +227,7 @@ class Config:
     training: dict[str, Any] = field(default_factory=dict)
     planting: PlantingConfig = field(default_factory=PlantingConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
+    nulls: NullsConfig = field(default_factory=NullsConfig)
     gradients: GradientsConfig = field(default_factory=GradientsConfig)
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from lode.grouping.modality import GROUPS
-from lode.importance import BY_ATTENTION, METRICS
+from lode.importance import BY_ATTENTION, METRICS, NORMALISATIONS, by_normalisation
 from lode.table import table_of
 from lode.table._dense import list_column, neuron_columns
 from lode.table.gradients import GRADIENTS
@@ -71,6 +71,10 @@ def captured_importance(
         "hidden_abs_sum": rng.random(size) * held,
         "down_norm": np.resize(rng.random(num_layers * num_neurons), size),
     }
+    further = np.random.default_rng([seed, 1])
+    for name in METRICS:
+        lists = further.random((size, len(NORMALISATIONS))) * held[:, None]
+        columns[by_normalisation(name)] = list_column(lists)
     gradients = list(GRADIENTS.schema)[6:]
     columns |= {field.name: rng.random(size) * held for field in gradients}
     schema = pa.schema([*IMPORTANCE.schema, *gradients])

@@ -16,12 +16,18 @@ from lode.checks.experiment import (
     validate_sites,
 )
 from lode.checks.grouping import check_grouping, check_own
+from lode.checks.nulls import check_nulls
 from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
 from lode.engine.errors import UserError, writing
 from lode.engine.overrides import refuse_overruled, refuse_relabelling
 from lode.grouping import grouping_of
 from workflow.study import Experiment
+
+#: Tables that compare with nulls; of selections from statistics alone; from parts of the samples.
+NULLED = ("domains", "set_nulls")
+COUNTED = (*NULLED, "profiles")
+PARTS = (*COUNTED, "retests")
 
 
 def open_experiment(config: Mapping[str, Any]) -> Experiment:
@@ -58,6 +64,7 @@ def check(run: Experiment) -> None:
     check_pairs(run)
     for figure in run.cfg.figures:
         check_figure(run, figure)
+    check_unread_nulls(run)
     check_contents(run)
 
 
@@ -104,10 +111,25 @@ def check_figure(run: Experiment, figure: str) -> None:
     validate(cfg, "plot_figures")
     if "scoreboard" in cfg.figure.tables and not run.planted():
         raise UserError(f"figure {figure} needs planted models: name some in the experiment's `plantings`")
-    if "retests" in cfg.figure.tables and run.cfg.capture.shards < 2:
+    if set(PARTS) & set(cfg.figure.tables) and run.cfg.capture.shards < 2:
         raise UserError(
             f"figure {figure} with capture.shards = {run.cfg.capture.shards}: there is no part of the samples "
             "to select again from; expected 2 or more, such as capture.shards=10"
+        )
+    if set(COUNTED) & set(cfg.figure.tables) and not run.counted:
+        raise UserError(
+            f"figure {figure} of selections from statistics, and all of the experiment's need gradients "
+            f"({', '.join(run.attributed)}), whose labels cannot be dealt anew; add one such as lape, or drop it"
+        )
+
+
+def check_unread_nulls(run: Experiment) -> None:
+    """Refuse nulls that nothing reads, and kinds that there are not."""
+    check_nulls(run.cfg)
+    if run.cfg.nulls.kinds and not set(NULLED) & run.drawn():
+        raise UserError(
+            f"nulls.kinds = {list(run.cfg.nulls.kinds)}, and no figure of the experiment is drawn from "
+            f"{' or '.join(NULLED)}, which compare with them; add the figure domain_counts, or set nulls.kinds=[]"
         )
 
 

@@ -108,6 +108,11 @@ class Experiment(engine.Experiment):
         return [name for name, chosen in self.cfg.selections.items() if needs_gradients(self.compose(*chosen))]
 
     @cached_property
+    def counted(self) -> list[str]:
+        """Those that need statistics alone, which can be dealt anew."""
+        return [name for name in self.cfg.selections if name not in self.attributed]
+
+    @cached_property
     def selecting(self) -> list[tuple[str, str]]:
         """Every (model, selection) that go together: the model has all sites that the selection names."""
         wanted = {name: self.compose(*chosen).selection.sites or () for name, chosen in self.cfg.selections.items()}
@@ -125,6 +130,8 @@ class Experiment(engine.Experiment):
         """The rows that the jobs of the cards run over; one without columns says whether there are such jobs at all."""
         cfg, planted = self.cfg, self.planted()
         bases = {model: self.base(model) for model in planted}
+        drawn = self.drawn()
+        measured = {"domains", "set_nulls"} & drawn
         return {
             "models": rows("model", cfg.models),
             "downloads": rows("model", dict.fromkeys([*cfg.models, *bases.values()])),
@@ -138,12 +145,15 @@ class Experiment(engine.Experiment):
             "rating": [{"planting": model, "selection": name} for model, name in self.selecting if model in planted],
             "interventions": rows("intervention", cfg.interventions),
             "figures": rows("figure", cfg.figures),
+            "nulls": rows("null", cfg.nulls.kinds if measured else ()),
             "shards": rows("shard", range(cfg.capture.shards)),
             "ablation_shards": rows("shard", range(cfg.ablation.shards)),
             "planted": [{}] if planted else [],
             "attributed": [{}] if self.attributed else [],
-            "retested": [{}] if "retests" in self.drawn() else [],
-            "shifted": [{}] if cfg.shift.enabled or SHIFTED & self.drawn() else [],
+            "measured": rows("selection", self.counted if measured else ()),
+            "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
+            "retested": [{}] if "retests" in drawn else [],
+            "shifted": [{}] if cfg.shift.enabled or SHIFTED & drawn else [],
         }
 
     def choices(self, wildcards: Row) -> tuple[str, ...]:
@@ -158,6 +168,8 @@ class Experiment(engine.Experiment):
                 chosen.extend(named(self.cfg.selections, key, value))
             elif key == "intervention":
                 chosen.extend(self.intervention(value))
+            elif key == "null":
+                chosen.extend(null_shown(value))
             elif key == "planting":
                 chosen.extend(named(self.cfg.plantings, key, value))
             elif key == "model" and value in self.cfg.plantings:
@@ -186,6 +198,11 @@ class Experiment(engine.Experiment):
 def rows(key: str, values: Any) -> list[Row]:
     """A relation of one column."""
     return [{key: str(value)} for value in values]
+
+
+def null_shown(kind: str) -> tuple[str, ...]:
+    """The overrides of a job that captures a null; a prompt that it does not show does not make it run again."""
+    return (f"nulls.kind={kind}", *(() if kind == "same_prompt" else ("nulls.prompt=null",)))
 
 
 def named(entries: Mapping[str, Sequence[str]], kind: str, name: str) -> Sequence[str]:

@@ -14,6 +14,7 @@ from lode.checks.dataset import check_dataset, check_media
 from lode.checks.figure import check_figure
 from lode.checks.grouping import check_grouping, check_looks, check_own
 from lode.checks.model import check_model, check_runtime
+from lode.checks.nulls import check_draws, check_null
 from lode.checks.planting import check_planting
 from lode.checks.seeds import check_seed, check_split, check_split_seed
 from lode.checks.selection import check_selection
@@ -35,6 +36,16 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_capture,
         check_runtime,
     ),
+    "capture_nulls": (
+        check_split,
+        check_model,
+        check_grouping,
+        check_dataset,
+        check_media,
+        check_capture,
+        check_null,
+        check_runtime,
+    ),
     "capture_gradients": (
         check_split,
         check_model,
@@ -47,6 +58,8 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "select_neurons": (check_seed, check_grouping, check_selection),
     "rate_selectors": (check_seed, check_grouping, check_selection),
     "retest_selections": (check_seed, check_grouping, check_selection),
+    "measure_domains": (check_seed, check_grouping, check_selection, check_draws),
+    "profile_layers": (check_seed, check_grouping, check_selection),
     "benchmark_ablation": (
         check_seed,
         check_split,

@@ -10,3 +10,13 @@ ATTENTION_KINDS = ("reference", "causal")
 
 #: How the metrics of one sample are made comparable over neurons (docs/methods.md 1.8).
 NORMALISATIONS = ("minmax", "rank", "zscore", "robust", "none")
+
+
+def score_sums(metric: str) -> str:
+    """The column of the sums of a metric under every normalisation."""
+    return f"{metric}_score_sums"
+
+
+def by_normalisation(metric: str) -> str:
+    """The column of the importance by a metric under every normalisation."""
+    return f"{metric}_by_normalisation"

@@ -5,6 +5,7 @@ across datasets the sum, divided per group by the number of datasets in which it
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from jaxtyping import Float
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.tables import Table, read_table, with_nulls
 from lode.grouping import PROMPT
-from lode.importance import METRICS
+from lode.importance import METRICS, by_normalisation, score_sums
 from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns, of_site
 from lode.table._neuron import KEYS
+from lode.table._run import DATASET_NAME
 from lode.table.importance import IMPORTANCE
 from lode.table.statistics import STATISTICS
 
@@ -26,8 +28,12 @@ SCORE_SUMS = [f"{metric}_score_sum" for metric in METRICS]
 FIXED = ["down_norm"]
 #: Whole histograms, a list a neuron; all other columns hold one number a neuron.
 LISTS = ["histogram"]
+#: Lists too: the sums of scores by normalisation.
+SCORE_LISTS = [score_sums(metric) for metric in METRICS]
 KEY_NAMES = [key.name for key in KEYS]
-POOLED = [name for name in STATISTICS.schema.names if name not in (*KEY_NAMES, *SCORE_SUMS, *FIXED, *LISTS)]
+POOLED = [
+    name for name in STATISTICS.schema.names if name not in (*KEY_NAMES, *SCORE_SUMS, *FIXED, *LISTS, *SCORE_LISTS)
+]
 
 
 def sites_of(shards: Sequence[pa.Table]) -> list[str]:
@@ -58,13 +64,14 @@ def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.nda
     if len(shapes) != 1:
         raise UserError(f"shards of one model differ in shape: {sorted(shapes)}; delete the activations and run again")
     columns = captured(shards)
-    numbers = [name for name in columns if name not in LISTS]
+    numbers = [name for name in columns if name not in (*LISTS, *SCORE_LISTS)]
     total = np.sum([dense(shard, numbers)[1] for shard in shards], axis=0)
     merged = dict(zip(numbers, total, strict=True))
     merged |= {name: dense(shards[0], [name])[1][0] for name in FIXED}
     for name in LISTS:
         if name in columns:
             merged[name] = add_histograms(dense_lists(shard, name) for shard in shards)
+    merged |= {name: sum(dense_lists(shard, name) for shard in shards) for name in SCORE_LISTS if name in columns}
     return next(iter(shapes))[0], merged
 
 
@@ -74,7 +81,7 @@ def captured(shards: Sequence[pa.Table]) -> list[str]:
     Raises:
         UserError: some shards hold a column and others do not.
     """
-    columns = [*SCORE_SUMS, *POOLED, *LISTS]
+    columns = [*SCORE_SUMS, *POOLED, *LISTS, *SCORE_LISTS]
     held = {name: [shard[name].null_count == 0 for shard in shards] for name in columns}
     for name, flags in held.items():
         if any(flags) != all(flags):
@@ -100,19 +107,19 @@ def add_histograms(parts: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def aggregate(
-    score_sums: Sequence[Float[np.ndarray, "metric group layer neuron"]],
+    sums_by_dataset: Sequence[Float[np.ndarray, "metric group layer neuron"]],
     num_samples: Sequence[int],
     occurs: Sequence[np.ndarray],
 ) -> Float[np.ndarray, "metric group layer neuron"]:
     """MINER importance over datasets.
 
     Args:
-        score_sums: per dataset, sums over samples of the normalised importance.
+        sums_by_dataset: per dataset, sums over samples of the normalised importance; the first axis may be any.
         num_samples: per dataset, how many samples were captured, with or without the group; of a tower, how many of
             them reach it, so that a dataset of which none does adds nothing.
         occurs: per dataset, whether each group occurs (group).
     """
-    means = sum(sums / max(count, 1) for sums, count in zip(score_sums, num_samples, strict=True))
+    means = sum(sums / max(count, 1) for sums, count in zip(sums_by_dataset, num_samples, strict=True))
     num_datasets = np.maximum(sum(flags.astype(int) for flags in occurs), 1)
     return means / num_datasets[None, :, None, None]
 
@@ -143,14 +150,18 @@ def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dic
             "the mining datasets were captured with different settings; delete the activations and run again"
         )
     prompt, metrics = groups.index(PROMPT), [metric for metric in METRICS if f"{metric}_score_sum" in statistics[0]]
-    importance = aggregate(
-        [np.stack([values.pop(f"{metric}_score_sum") for metric in metrics]) for values in statistics],
-        [int(values["num_samples"][prompt, 0, 0]) for values in statistics],
-        [values["num_samples"][:, 0, 0] > 0 for values in statistics],
+    importance_of = partial(
+        aggregate,
+        num_samples=[int(values["num_samples"][prompt, 0, 0]) for values in statistics],
+        occurs=[values["num_samples"][:, 0, 0] > 0 for values in statistics],
     )
+    importance = importance_of([np.stack([values.pop(f"{m}_score_sum") for m in metrics]) for values in statistics])
     num_layers, num_neurons = importance.shape[2:]
     columns = neuron_columns(groups, num_layers, num_neurons, site)
     columns |= {metric: importance[index].ravel() for index, metric in enumerate(metrics)}
+    for metric in (m for m in metrics if score_sums(m) in statistics[0]):
+        lists = [np.moveaxis(values.pop(score_sums(metric)), -1, 0) for values in statistics]
+        columns[by_normalisation(metric)] = list_column(np.moveaxis(importance_of(lists), 0, -1))
     for name in statistics[0]:
         if name in LISTS:
             columns[name] = list_column(add_histograms(values[name] for values in statistics))
@@ -163,10 +174,10 @@ def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dic
 
 
 def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> dict[str, list[pa.Table]]:
-    """Read shards, `<dataset>/<shard>.parquet`, in the order of their numbers.
+    """Read shards, `<shard>.parquet` in a folder that says the dataset, in the order of their numbers.
 
     Args:
-        paths: of all shards of one model.
+        paths: of all shards of one model, under one null.
         table: what they are.
         datasets: the mining datasets.
 
@@ -175,9 +186,9 @@ def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> di
     """
     found: dict[str, list[pa.Table]] = {name: [] for name in datasets}
     for path in sorted(map(Path, paths), key=lambda path: int(path.stem)):
-        name = path.parent.name
+        name = table.said_by(path)[DATASET_NAME.name]
         if name not in found:
-            raise unknown_name(f"dataset of the shard {path}", name, found, "Shards are <dataset>/<shard>.parquet.")
+            raise unknown_name(f"dataset of the shard {path}", name, found, "Their paths say <model>/<dataset>.")
         found[name].append(read_table(path, table))
     for name, shards in found.items():
         if not shards:

@@ -18,7 +18,7 @@ from lode.neurons import LM_GATE
 from lode.recording import Draft, Prompts, Views
 from lode.recording._histogram import count_by_bin
 from lode.recording._quota import within_quota
-from lode.recording._site import Kept, SiteTotals
+from lode.recording._site import Kept, SiteTotals, sums_by_normalisation
 from lode.recording._totals import LayerSums, home_of
 
 
@@ -126,6 +126,8 @@ def layer_sums(
         sums[f"{name}_sumsq"] = values.double().square().sum(0)
     for name, values in zip(METRICS, normalised, strict=True):
         sums[f"{name}_score_sum"] = values.double().sum(0)
+    if kept.all_normalisations:
+        sums |= sums_by_normalisation(METRICS, raw)
     if kept.num_bins:
         sums["histogram"] = count_by_bin(raw[METRICS.index("mean")], members.any(-1), kept.num_bins)
     return sums

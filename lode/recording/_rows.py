@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lode.engine.errors import UserError
 from lode.grouping import Grouping
-from lode.importance import METRICS
+from lode.importance import METRICS, NORMALISATIONS, score_sums
 from lode.importance.normalisation import normalise
 from lode.model.sample import kinds_of
 from lode.model.sites import Site
@@ -24,7 +24,7 @@ from lode.model.tokens import PADDING, TOKEN_KINDS
 from lode.recording import Draft, Prompts, Views
 from lode.recording._histogram import count_by_bin
 from lode.recording._quota import draw
-from lode.recording._site import Kept, SiteTotals
+from lode.recording._site import Kept, SiteTotals, sums_by_normalisation
 from lode.recording._totals import LayerSums, home_of, refuse_infinite
 
 #: The metrics that need no attention.
@@ -88,6 +88,9 @@ class Rows(SiteTotals):
             home = home_of(module.weight.device)
             sums |= {name: torch.zeros(shape, dtype=torch.double, device=home) for name in names}
             sums["num_constant"] = torch.zeros((), dtype=torch.long, device=home)
+            if kept.all_normalisations:
+                lists = (*shape, len(NORMALISATIONS))
+                sums |= {score_sums(m): torch.zeros(lists, dtype=torch.double, device=home) for m in OWN_METRICS}
             if kept.num_bins:
                 sums["histogram"] = torch.zeros((*shape, kept.num_bins), dtype=torch.int32, device=home)
 
@@ -179,6 +182,9 @@ class Rows(SiteTotals):
             sums[f"{name}_sumsq"] = sums[f"{name}_sum"].square()
         for name, value in zip(OWN_METRICS, normalised[:, 0, 0].to(home).double(), strict=True):
             sums[f"{name}_score_sum"] = value
+        if self.kept.all_normalisations:
+            every = sums_by_normalisation(OWN_METRICS, raw)
+            sums |= {name: value[0].to(home) for name, value in every.items()}
         if self.kept.num_bins:
             present = torch.ones((1, 1), dtype=torch.bool, device=raw.device)
             sums["histogram"] = count_by_bin(raw[1], present, self.kept.num_bins)[0].to(home)

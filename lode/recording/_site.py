@@ -1,15 +1,20 @@
 """What the sums of every site have in common: what is kept, and the weights that its neurons write by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
 
 from lode.engine.errors import UserError
 from lode.grouping import Grouping
+from lode.importance import NORMALISATIONS, score_sums
+from lode.importance.normalisation import normalise
 from lode.model.sites import Site
-from lode.recording._totals import Totals
+from lode.recording._totals import LayerSums, Totals
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Kept:
     """What is kept, and of what.
 
     Attributes:
-        attention, normalisation, num_bins, hidden_site: those of the `capture` section.
+        attention, normalisation, num_bins, hidden_site, all_normalisations: those of the `capture` section.
         quota: tokens of each part that are taken of one sample, at most; None: all.
     """
 
@@ -25,6 +30,7 @@ class Kept:
     normalisation: str = "minmax"
     num_bins: int = 0
     hidden_site: bool = False
+    all_normalisations: bool = False
     quota: int | None = None
 
 
@@ -62,6 +68,12 @@ class SiteTotals(Totals):
             for group, samples, tokens, held in counts
             if samples
         }
+
+
+def sums_by_normalisation(metrics: Sequence[str], raw: Float[Tensor, "metric batch group neuron"]) -> LayerSums:
+    """The sums over samples of every metric under every normalisation, which is the last axis, in their order."""
+    each = [normalise(raw, kind)[0].double().sum(1) for kind in NORMALISATIONS]
+    return {score_sums(name): values for name, values in zip(metrics, torch.stack(each, -1), strict=True)}
 
 
 def column_norms(site: Site) -> Float64[np.ndarray, "layer neuron"]:

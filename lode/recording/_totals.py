@@ -15,8 +15,8 @@ from lode.neurons import LM_GATE
 from lode.recording import Prompts
 from lode.table._dense import list_column, neuron_columns
 
-#: By the name of a column what one layer of a batch adds to it: (group, neuron), a histogram with a bin axis too, and
-#: `num_constant` a number.
+#: By the name of a column what one layer of a batch adds to it: (group, neuron), with an axis of items too where it is
+#: one of lists, and `num_constant` a number.
 LayerSums = dict[str, Tensor]
 
 
@@ -91,7 +91,7 @@ class Totals:
         columns |= {"num_samples": self.spread(self.num_samples[:, None, None])}
         columns |= {"num_tokens": self.spread(self.num_tokens[:, None, None])}
         for name in self.totals[0]:
-            if name == "histogram":
+            if self.totals[0][name].ndim == 3:
                 columns[name] = list_column(self.by_layer(name))
             elif name == "positive_count":
                 columns[name] = self.by_layer(name).round().astype(np.int64).ravel()
@@ -100,7 +100,7 @@ class Totals:
         return columns
 
     def by_layer(self, name: str) -> np.ndarray:
-        """The sums of one name (group, layer, neuron), with a bin axis where they have one."""
+        """The sums of one name (group, layer, neuron), with an axis of items where they are lists."""
         values = torch.stack([sums[name].cpu() for sums in self.totals], dim=1).numpy()
         values[:, list(self.dead)] = 0
         return values

@@ -40,6 +40,7 @@ def recording(
     normalisation: str = "minmax",
     num_bins: int = 0,
     hidden_site: bool = False,
+    all_normalisations: bool = False,
     sites: Sequence[str] | None = (LM_GATE,),
     quota: int | None = None,
 ) -> "Activations":
@@ -52,13 +53,14 @@ def recording(
         normalisation: over the neurons of one sample, group and layer.
         num_bins: of histograms, even; 0: none.
         hidden_site: whether to keep sums of what readers read.
+        all_normalisations: whether to keep scores under every normalisation beside those under the one.
         sites: those to record, of which a model may lack some; None: all that it has.
         quota: tokens of each part that are taken of one sample, at most; None: all.
 
     Raises:
         UserError: the model has none of the sites, or one has layers of several widths.
     """
-    kept = Kept(attention, normalisation, num_bins, hidden_site, quota)
+    kept = Kept(attention, normalisation, num_bins, hidden_site, all_normalisations, quota)
     return Activations({site.name: totals_of(site, grouping, kept) for site in recorded_sites(adapter, sites)})
 
 
@@ -164,6 +166,7 @@ def capture(
         options.normalisation,
         options.num_bins,
         options.hidden_site,
+        options.all_normalisations,
         options.sites,
         quota_of(options.token_budget, num_mined),
     )

@@ -30,7 +30,7 @@ from jaxtyping import Float, Int, Num
 
 from lode.engine.errors import UserError, unknown_name
 from lode.grouping import Grouping
-from lode.importance import BY_ATTENTION
+from lode.importance import BY_ATTENTION, METRICS, by_normalisation
 from lode.neurons import Pairs
 from lode.table._dense import dense, dense_lists, dense_shape, site_of
 
@@ -140,6 +140,7 @@ SWITCHES = {
     "target_abs_sum": "gradients.enabled=true",
     "integrated_sum": "gradients.num_steps=8",
     "integrated_abs_sum": "gradients.num_steps=8",
+    **{by_normalisation(metric): "capture.all_normalisations=true" for metric in METRICS},
 }
 
 
@@ -157,16 +158,24 @@ def _refuse_uncaptured(table: pa.Table, name: str) -> None:
         raise UserError(f"the statistics hold no {name!r}, which this selection needs; set {SWITCHES[name]}")
 
 
+def read_lists(table: pa.Table, groups: Sequence[str], column: str) -> list[Num[np.ndarray, "layer neuron item"]]:
+    """A column of lists by group; views, as they are large.
+
+    Raises:
+        UserError: it was not captured.
+    """
+    _refuse_uncaptured(table, column)
+    names, values = dense_shape(table)[0], dense_lists(table, column)
+    return [values[names.index(name)] for name in groups]
+
+
 def read_histograms(table: pa.Table, groups: Sequence[str]) -> list[Int[np.ndarray, "layer neuron bin"]]:
-    """The histogram of the per-sample mean of every neuron, by group; views, as they are large.
+    """The histogram of the per-sample mean of every neuron, by group.
 
     Raises:
         UserError: they were not captured, or a group has no sample.
     """
-    _refuse_uncaptured(table, "histogram")
-    names, _ = dense_shape(table)
-    counts = dense_lists(table, "histogram")
-    chosen = [counts[names.index(name)] for name in groups]
+    chosen = read_lists(table, groups, "histogram")
     for name, part in zip(groups, chosen, strict=True):
         _refuse_few(name, int(part[0, 0].sum()), 1)
     return chosen

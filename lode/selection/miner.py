@@ -8,6 +8,7 @@ With K = floor(ratio * L * N) and M groups:
 - ``uniform``: in each layer, for each group, the top floor(K / (M L))
 - ``random``: K uniform draws, dealt to the groups in turn (without replacement; the reference draws with)
 
+``normalisation`` takes the importance under another than was captured first; it needs `capture.all_normalisations`.
 Ties go to the smaller index. Source: MINER (arXiv 2410.04819), section 3.4; docs/methods.md 1.3 and 1.4.
 What it does not tell: specificity. No strategy compares a neuron's importance between groups.
 """
@@ -21,9 +22,9 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.engine.errors import UserError, unknown_name
-from lode.importance import METRICS
+from lode.importance import METRICS, NORMALISATIONS, by_normalisation
 from lode.neurons import Pairs
-from lode.selection import Scores, as_pairs, check_ratio, num_asked, read, top
+from lode.selection import Scores, as_pairs, check_ratio, num_asked, read, read_lists, top
 from lode.table._dense import dense
 
 MIN_GROUPS = 1
@@ -74,8 +75,10 @@ def mix_weights(mix: str | Mapping[str, float] | Sequence[float]) -> tuple[float
     return weights
 
 
-def check_options(strategy: str = "LA_MU", mix: Any = "mean_max_attn_k") -> None:
-    """Refuse an unknown strategy or mix before anything runs."""
+def check_options(strategy: str = "LA_MU", mix: Any = "mean_max_attn_k", normalisation: str | None = None) -> None:
+    """Refuse an unknown strategy, mix or normalisation before anything runs."""
+    if normalisation not in (None, *NORMALISATIONS):
+        raise unknown_name("normalisation", str(normalisation), NORMALISATIONS)
     if strategy not in STRATEGIES:
         raise unknown_name("strategy", strategy, STRATEGIES)
     mix_weights(mix)
@@ -182,18 +185,38 @@ def select_neurons(
     seed: int,
     strategy: str = "LA_MU",
     mix: Any = "mean_max_attn_k",
+    normalisation: str | None = None,
 ) -> dict[str, tuple[Pairs, np.ndarray]]:
     """The plug-in entry: MINER selection from the importance table."""
-    names, values = dense(table, METRICS)
-    return rank(values[:, [names.index(m) for m in groups]], groups, mix, ratio, strategy, seed)
+    check_options(strategy, mix, normalisation)
+    return rank(metrics(table, groups, normalisation), groups, mix, ratio, strategy, seed)
+
+
+def metrics(table: pa.Table, groups: Sequence[str], normalisation: str | None) -> Float[np.ndarray, "_ _ _ _"]:
+    """The five metrics (metric, group, layer, neuron), as captured or under another normalisation.
+
+    Raises:
+        UserError: it was not captured.
+    """
+    if normalisation is None:
+        names, values = dense(table, METRICS)
+        return values[:, [names.index(name) for name in groups]]
+    columns, place = map(by_normalisation, METRICS), NORMALISATIONS.index(normalisation)
+    lists = [read_lists(table, groups, column) for column in columns]
+    return np.stack([[values[..., place] for values in of_metric] for of_metric in lists])
 
 
 def score_neurons(
-    table: pa.Table, groups: Sequence[str], strategy: str = "LA_MU", mix: Any = "mean_max_attn_k"
+    table: pa.Table,
+    groups: Sequence[str],
+    strategy: str = "LA_MU",
+    mix: Any = "mean_max_attn_k",
+    normalisation: str | None = None,
 ) -> Scores:
     """The plug-in entry: every neuron's place in the order in which the strategy chooses as the ratio grows."""
-    check_options(strategy, mix)
-    mixed = np.tensordot(mix_weights(mix), read(table, groups, METRICS), axes=1)
+    check_options(strategy, mix, normalisation)
+    values = read(table, groups, METRICS) if normalisation is None else metrics(table, groups, normalisation)
+    mixed = np.tensordot(mix_weights(mix), values, axes=1)
     return _ORDERS[strategy](mixed)
 
 

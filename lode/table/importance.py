@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.importance import BY_ATTENTION, METRICS
+from lode.importance import BY_ATTENTION, METRICS, NORMALISATIONS, by_normalisation
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
@@ -21,6 +21,17 @@ IMPORTANCE = Table(
             ),
             *COUNTS,
             *ACTIVATIONS,
+            *(
+                field(
+                    by_normalisation(m),
+                    pa.list_(pa.float64()),
+                    "normalised",
+                    f"{m} by normalisation, in the order of {', '.join(NORMALISATIONS)}; with "
+                    "capture.all_normalisations",
+                    nullable=True,
+                )
+                for m in METRICS
+            ),
         ]
     ),
     keys=(MODEL,),

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
-from lode.importance import BY_ATTENTION, METRICS
+from lode.importance import BY_ATTENTION, METRICS, NORMALISATIONS, score_sums
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
 from lode.table._neuron import KEYS
@@ -24,6 +24,17 @@ STATISTICS = Table(
                     "normalised",
                     f"sum over samples of normalised {m} importance",
                     nullable=m in BY_ATTENTION,
+                )
+                for m in METRICS
+            ),
+            *(
+                field(
+                    score_sums(m),
+                    pa.list_(pa.float64()),
+                    "normalised",
+                    f"that of {m} by normalisation, in the order of {', '.join(NORMALISATIONS)}; with "
+                    "capture.all_normalisations",
+                    nullable=True,
                 )
                 for m in METRICS
             ),

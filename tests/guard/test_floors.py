@@ -42,7 +42,11 @@ UPWARDS = {
     ("lode/table/importance.py", "lode.importance.BY_ATTENTION"): "a column a metric",
     ("lode/table/importance.py", "lode.importance.METRICS"): "a column a metric",
     ("lode/table/statistics.py", "lode.importance.BY_ATTENTION"): "a column a metric",
+    ("lode/table/importance.py", "lode.importance.NORMALISATIONS"): "the items of a list",
+    ("lode/table/importance.py", "lode.importance.by_normalisation"): "a column a metric",
     ("lode/table/statistics.py", "lode.importance.METRICS"): "a column a metric",
+    ("lode/table/statistics.py", "lode.importance.NORMALISATIONS"): "the items of a list",
+    ("lode/table/statistics.py", "lode.importance.score_sums"): "a column a metric",
     ("lode/dataset/local_table.py", "lode.scoring._diagnostics.canonical"): "refuses answers that score as one",
     ("lode/model/opening.py", "lode.checks.model_folder"): "one message, of a folder without a chat template",
 }

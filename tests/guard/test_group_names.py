@@ -53,6 +53,7 @@ ALLOWED = {
         "see_gate": "gradients are of the gate: other sites have no tokens",
         "gate": "gradients are of the gate: other sites have no tokens",
     },
+    "stages/capture_nulls.py": {"prompt": "a column of the dataset table"},
     "selection/_sites.py": {"LM_GATE": "what is drawn there goes by the seed itself, as when it was the only site"},
     "stages/compare_selectors.py": {"text": "the page beside the table: `io.text`"},
     "stages/prepare_dataset.py": {

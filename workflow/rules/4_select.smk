@@ -4,6 +4,8 @@ select_neurons      importance; attributions where needed  -> neurons
 rate_selectors      the same, truth                        -> ratings
 compare_selectors   ratings                                -> scoreboard
 retest_selections   statistics, gradients where needed     -> retests
+measure_domains     statistics, those of captured nulls    -> domains, set_nulls
+profile_layers      statistics                             -> profiles
 """
 
 
@@ -80,5 +82,44 @@ rule retest_selections:
         **run.resources("retest_selections"),
     params:
         **run.params("retest_selections"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule measure_domains:
+    input:
+        unpack(run.inputs("measure_domains")),
+    output:
+        domains=run.pattern("domains"),
+        set_nulls=run.pattern("set_nulls"),
+    log:
+        "<logs>/measure_domains/{model}/{selection}.log",
+    benchmark:
+        "<benchmarks>/measure_domains/{model}/{selection}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("measure_domains"),
+    params:
+        **run.params("measure_domains"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule profile_layers:
+    input:
+        unpack(run.inputs("profile_layers")),
+    output:
+        profiles=run.pattern("profiles"),
+    log:
+        "<logs>/profile_layers/{model}/{selection}.log",
+    benchmark:
+        "<benchmarks>/profile_layers/{model}/{selection}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("profile_layers"),
+    params:
+        **run.params("profile_layers"),
     shell:
         "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -1,0 +1,48 @@
+"""Statistics of several sites, taken one site at a time; and the importance of some of their shards."""
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from lode.engine.errors import UserError
+from lode.engine.tables import with_nulls
+from lode.importance.aggregation import importance_columns
+from lode.table._dense import of_site
+from lode.table.importance import IMPORTANCE
+from lode.table.statistics import STATISTICS
+
+#: By dataset, the shards in order.
+Shards = Mapping[str, Sequence[pa.Table]]
+
+
+def sites_held(shards: Shards) -> list[str]:
+    """The sites that shards hold, in their order."""
+    return [str(site) for site in next(iter(shards.values()))[0]["site"].unique().to_pylist()]
+
+
+def at_site(shards: Shards, site: str) -> dict[str, list[pa.Table]]:
+    """The rows of one site, whose dataset is a key; columns of the statistics alone."""
+    names = STATISTICS.schema.names
+    return {name: [of_site(table, site).select(names) for table in tables] for name, tables in shards.items()}
+
+
+def num_shards(shards: Shards) -> int:
+    """How many shards every dataset has.
+
+    Raises:
+        UserError: one only, of which there are no parts.
+    """
+    count = min(map(len, shards.values()))
+    if count < 2:
+        raise UserError("capture.shards = 1: there are no blocks of samples to deal anew; set capture.shards=10, say")
+    return count
+
+
+def importance_of(shards: Shards) -> pa.Table:
+    """The importance table of shards of one site."""
+    return pa.table(with_nulls(importance_columns(shards), IMPORTANCE), schema=IMPORTANCE.schema)
+
+
+def some(shards: Shards, which: Sequence[int]) -> dict[str, list[pa.Table]]:
+    """Of every dataset the shards of these numbers, in their order; one may come several times."""
+    return {name: [tables[index] for index in which] for name, tables in shards.items()}
