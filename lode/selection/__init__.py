@@ -177,7 +177,7 @@ def read_histograms(table: pa.Table, groups: Sequence[str]) -> list[Int[np.ndarr
     """
     chosen = read_lists(table, groups, "histogram")
     for name, part in zip(groups, chosen, strict=True):
-        _refuse_few(name, int(part[0, 0].sum()), 1)
+        refuse_few(name, int(part[0, 0].sum()), 1)
     return chosen
 
 
@@ -206,7 +206,8 @@ def by_block(
     return np.concatenate(parts, axis=1).reshape(len(histograms), *histograms[0].shape[:2])
 
 
-def _refuse_few(group: str, num_samples: int, least: int) -> None:
+def refuse_few(group: str, num_samples: int, least: int) -> None:
+    """Refuse a group that too few samples hold."""
     if num_samples < least:
         raise UserError(f"{group} is held by {num_samples} mining samples; this selection needs at least {least}")
 
@@ -236,42 +237,8 @@ def read_moments(table: pa.Table, groups: Sequence[str], name: str, least: int =
     """Moments over samples of `mean`, `abs_mean`, ... of the groups, each of which needs `least` samples."""
     counts, total, squares = read(table, groups, ["num_samples", f"{name}_sum", f"{name}_sumsq"])
     for group, count in zip(groups, counts[:, 0, 0], strict=True):
-        _refuse_few(group, int(count), least)
+        refuse_few(group, int(count), least)
     return Moments.of(counts[:, 0, 0], total, squares)
-
-
-def read_firing(table: pa.Table, groups: Sequence[str]) -> Scores:
-    """P(a > 0) over the tokens of each group."""
-    tokens, positive = read(table, groups, ["num_tokens", "positive_count"])
-    for group, count in zip(groups, tokens[:, 0, 0], strict=True):
-        _refuse_few(group, int(count), 1)
-    return positive / tokens
-
-
-#: Whose percentile is the bar for firing: that of all groups together, or each group's own.
-BARS = ("shared", "own")
-
-
-def where_fires(firing: Scores, percentile: float | None, bar: str) -> np.ndarray:
-    """Which groups a neuron may be given to, a flag (group, layer, neuron); none to a neuron that never fires.
-
-    Args:
-        firing: P(a > 0).
-        percentile: those above this percentile; None: the one with the highest.
-        bar: one of `BARS`; without a percentile it says nothing.
-    """
-    if percentile is None:
-        best = np.arange(len(firing))[:, None, None] == firing.argmax(0)
-        return best & (firing > 0)
-    return firing > np.percentile(firing, percentile, axis=None if bar == "shared" else (1, 2), keepdims=True)
-
-
-def check_bar(percentile: float | None, bar: str) -> None:
-    """Refuse a percentile outside [0, 100), or an unknown bar."""
-    if percentile is not None and not 0 <= percentile < 100:
-        raise UserError(f"percentile {percentile}: expected a number in [0, 100), or null for no filter")
-    if bar not in BARS:
-        raise unknown_name("bar", bar, BARS)
 
 
 def others_mean(values: Float[np.ndarray, "group *axes"]) -> Float[np.ndarray, "group *axes"]:

@@ -21,16 +21,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from lode.selection import (
-    Scores,
-    Set,
-    check_bar,
-    need_contrast,
-    read_firing,
-    share_out,
-    where_fires,
-)
-from lode.selection._firing import entropy
+from lode.selection import Scores, Set, need_contrast, share_out
+from lode.selection._firing import check_bar, entropy, read_firing, where_fires
 
 MIN_GROUPS = 2
 NEEDS: dict[str, object] = {}

@@ -21,16 +21,8 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.engine.errors import UserError
-from lode.selection import (
-    Scores,
-    Set,
-    check_bar,
-    need_contrast,
-    read_firing,
-    share_out,
-    where_fires,
-)
-from lode.selection._firing import entropy
+from lode.selection import Scores, Set, need_contrast, share_out
+from lode.selection._firing import check_bar, entropy, read_firing, where_fires
 
 MIN_GROUPS = 2
 NEEDS: dict[str, object] = {}

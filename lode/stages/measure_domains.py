@@ -27,7 +27,8 @@ from lode.importance.by_site import Shards, at_site, importance_of, num_shards, 
 from lode.importance.dead_layers import dead_layers_of
 from lode.importance.relabelling import as_two_groups, permuted
 from lode.neurons import Pairs, unique_pairs
-from lode.selection import Scores, need_contrast, read_firing
+from lode.selection import Scores, need_contrast
+from lode.selection._firing import read_firing
 from lode.selection._shards import living_of, living_shards
 from lode.selection._sites import Dead, Living, seed_at
 from lode.statistics.domains import mean_effective_groups, num_as_good, ownership

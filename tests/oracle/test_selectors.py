@@ -9,10 +9,10 @@ from scipy.stats import false_discovery_control, ttest_ind
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
 from lode.engine.errors import UserError
-from lode.selection import Moments, lape, share_out, take_top, welch_t, where_fires
+from lode.selection import Moments, lape, share_out, take_top, welch_t
 from lode.selection import auroc as auroc_plugin
 from lode.selection import margin as margin_plugin
-from lode.selection._firing import entropy
+from lode.selection._firing import entropy, where_fires
 from lode.selection.auroc import auroc
 from lode.selection.contribution import contribution
 from lode.selection.distribution_overlap import overlaps, partings, separation

@@ -8,7 +8,7 @@ import pyarrow as pa
 from lode.grouping import PROMPT
 from lode.importance.by_site import importance_of, some
 from lode.importance.relabelling import as_two_groups, by_group, permuted, samples_of
-from lode.selection import read_firing
+from lode.selection._firing import read_firing
 from lode.table._dense import dense
 from tests.dealt import DOMAINS, datasets
 
