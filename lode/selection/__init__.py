@@ -147,7 +147,7 @@ def _refuse_uncaptured(table: pa.Table, name: str) -> None:
     if name in _BY_ATTENTION and table[name].null_count:
         raise UserError(
             f"the statistics of site {site_of(table)} hold no {name!r}, which this selection needs: no attention is "
-            "read there. Take a site of the language model, or a selection that does without (lape, mean_difference, auroc)"
+            "read there. Take a site of the language model, or a selection that does without (lape, mean_difference)"
         )
     if name in SWITCHES and (name not in table.column_names or table[name].null_count):
         raise UserError(f"the statistics hold no {name!r}, which this selection needs; set {SWITCHES[name]}")
