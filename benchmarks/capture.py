@@ -146,6 +146,11 @@ def print_peak(adapter: Adapter, batches: list[Prompts], side: str, device: str)
     totals = recording(adapter, MODALITY)
     for prompts in batches:
         plain(adapter, prompts.batch) if side == "plain" else captured(adapter, prompts, totals)
+    print_memory(device)
+
+
+def print_memory(device: str) -> None:
+    """Print the most memory that this process has held [bytes]: CPU, the resident set; GPU, what was allocated."""
     if device.startswith("cuda"):
         print(torch.cuda.max_memory_allocated())
     else:

@@ -1,7 +1,8 @@
 """A Qwen2-VL with language layers of a chosen size and random weights, and samples of a chosen length to show it.
 
-Only the sizes of the language model are real: the tokenizer is the embedded model's, so the vocabulary is small, and
-the vision tower is narrow. What is compared runs on the same model, so that these cost all sides the same.
+Only the sizes of the language model are real, and of the vision tower where that is asked for: the tokenizer is the
+embedded model's, so the vocabulary is small, and the vision tower is narrow. What is compared runs on the same model,
+so that these cost all sides the same.
 """
 
 from typing import Any
@@ -37,10 +38,11 @@ SIZES = {
 }
 _ROPE = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}
 _VISION = {"depth": 1, "embed_dim": 64, "num_heads": 2, "mlp_ratio": 2, "patch_size": 14}
+_REAL_VISION = {"embed_dim": 1280, "num_heads": 16, "mlp_ratio": 4, "patch_size": 14}
 _PIXELS = 28 * 28  # of one image token
 
 
-def build(size: str, num_layers: int, device: str, dtype: str) -> Adapter:
+def build(size: str, num_layers: int, device: str, dtype: str, real_tower: bool = False) -> Adapter:
     """The model, in evaluation mode on its device.
 
     Args:
@@ -48,11 +50,15 @@ def build(size: str, num_layers: int, device: str, dtype: str) -> Adapter:
         num_layers: of the language model; 0 for as many as the real one has.
         device: a torch device.
         dtype: number format of the weights.
+        real_tower: whether the vision tower is as wide as the real one, and as deep beside the language model.
     """
     text = {**SIZES[size], "max_position_embeddings": 8192, "tie_word_embeddings": False, "rope_parameters": _ROPE}
     if num_layers:
         text["num_hidden_layers"] = num_layers
-    sizes = {"text": text, "vision": {**_VISION, "spatial_merge_size": 2, "temporal_patch_size": 2}}
+    tower = _REAL_VISION if real_tower else _VISION
+    if real_tower:
+        tower = {**tower, "depth": max(1, round(32 * text["num_hidden_layers"] / 28))}
+    sizes = {"text": text, "vision": {**tower, "spatial_merge_size": 2, "temporal_patch_size": 2}}
     processor = AutoProcessor.from_pretrained(ROOT / "resources/models/tiny_qwen2_vl")
     processor.tokenizer.padding_side = "left"
     torch.manual_seed(0)

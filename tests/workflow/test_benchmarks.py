@@ -10,13 +10,22 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SMALL = {
     "ablation.py": ["--samples=6", "--sets=2", "--repeats=1"],
     "capture.py": ["--layers=1", "--tokens", "60", "--repeats=1", "--straightforward"],
+    "capture_sites.py": ["--layers=1", "--tokens", "60", "--repeats=1"],
     "gradients.py": ["--samples=4", "--batch=4", "--repeats=1"],
     "kept_memory.py": ["--samples=2", "--sets=1", "--repeats=1"],
     "plan.py": ["--selections=1"],
     "selection.py": ["--layers=2", "--neurons=64", "--bins=8", "--repeats=1"],
 }
 #: How many lines each prints, run so; with plug-ins of one's own, more.
-LINES = {"ablation.py": 11, "capture.py": 4, "gradients.py": 6, "kept_memory.py": 4, "plan.py": 2, "selection.py": 19}
+LINES = {
+    "ablation.py": 11,
+    "capture.py": 4,
+    "capture_sites.py": 4,
+    "gradients.py": 6,
+    "kept_memory.py": 4,
+    "plan.py": 2,
+    "selection.py": 19,
+}
 #: What others share.
 PARTS = {"layers.py"}
 
