@@ -294,7 +294,7 @@ def write_scoreboard(folder: Path) -> str:
     rng = np.random.default_rng(3)
     rows = [
         {
-            "selection": name, "strength": strength, "group": modality, "measure": measure,
+            "selection": name, "site": "lm_gate", "strength": strength, "group": modality, "measure": measure,
             "num_seeds": 5, "mean": mean, "low": 0.9 * mean, "high": min(1.0, 1.1 * mean),
         }
         for name in ("miner", "lape", "random")
@@ -314,7 +314,7 @@ def write_retests(folder: Path) -> list[str]:
         rows = [
             {
                 "set_name": name, "part": part, "num_samples": size, "num_neurons": 5 * place,
-                "jaccard": jaccard if place else float("nan"), "chance_jaccard": 0.01,
+                "site": "lm_gate", "jaccard": jaccard if place else float("nan"), "chance_jaccard": 0.01,
                 "rank_correlation": 0.7, "reliability": reliability,
             }
             for place, name in enumerate(("text", "special", "image"))
