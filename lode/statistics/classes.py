@@ -10,7 +10,7 @@ With TP of a class the samples of it that are called it:
     kappa = (p_o - p_e) / (1 - p_e):  p_o the accuracy, p_e that of replies with the same shares, dealt out at random
     entropy = -sum of q ln q over the shares q of what is named [nats]: 0 where all replies are one (collapse)
 
-Source: Cohen 1960 (kappa); the rest is common. None tells a guess from knowledge without the baselines beside it: the
+Source: docs/methods.md 4.21; Cohen 1960 (kappa). None tells a guess from knowledge without the baselines beside it: the
 best constant class, and 1 / n where n choices are to choose from.
 """
 
