@@ -53,7 +53,11 @@ def measured(
                 write_table(path, table, {column: data[column] for column in data.column_names}, {})
                 paths[name].append(str(path))
     outputs = {name: folder / name / "m" / "s.parquet" for name in ("domains", "set_nulls")}
-    given = ["selection.sites=null", f"mining_datasets=[{','.join(shards)}]", *(f"io.{name}={path}" for name, path in outputs.items())]
+    given = [
+        "selection.sites=null",
+        f"mining_datasets=[{','.join(shards)}]",
+        *(f"io.{name}={path}" for name, path in outputs.items()),
+    ]
     given += [f"io.{name}=[{','.join(of)}]" for name, of in paths.items()]
     cfg = compose([*CHOICE, "nulls.num_draws=20", *given, *overrides])
     measure_domains.run(restrict(cfg, "measure_domains", ("io", "runtime")), {})
