@@ -1,7 +1,4 @@
-"""Statistics of several sites, taken one site at a time; and the importance of some of their shards.
-
-Source: docs/methods.md 1.3.
-"""
+"""Statistics of several sites, one site at a time, and the importance of some of their shards (docs/methods.md 1.3)."""
 
 from collections.abc import Mapping, Sequence
 

@@ -159,11 +159,7 @@ def _refuse_uncaptured(table: pa.Table, name: str) -> None:
 
 
 def read_lists(table: pa.Table, groups: Sequence[str], column: str) -> list[Num[np.ndarray, "layer neuron item"]]:
-    """A column of lists by group; views, as they are large.
-
-    Raises:
-        UserError: it was not captured.
-    """
+    """A column of lists by group; views, as they are large. Raises `UserError` where it was not captured."""
     _refuse_uncaptured(table, column)
     names, values = dense_shape(table)[0], dense_lists(table, column)
     return [values[names.index(name)] for name in groups]
