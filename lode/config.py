@@ -152,7 +152,7 @@ class CaptureConfig:
 
 @dataclass
 class NullsConfig:
-    """What sets are compared with where the samples lack what groups should differ by (docs/methods.md 4.17)."""
+    """What sets are compared with where the samples lack what groups should differ by (docs/methods.md 4.18)."""
 
     kinds: list[str] = field(default_factory=list)  # captured anew: blank, same_prompt
     kind: str = "blank"  # that of one job, set by the workflow

@@ -139,6 +139,7 @@ def benchmark_rows(
                 **key, "set_name": name, "num_neurons": sizes[name],
                 "clean": clean, "chance": chance, "measurable": measurable, "value": clean - drop, "drop": drop,
                 "interval_low": drop - 0.0613, "interval_high": drop + 0.0617,
+                "equivalent": None if unit == "nats" else drop - 0.0613 >= -0.1 and drop + 0.0617 <= 0.1,
                 "share": drop / (clean - chance) if measurable else None,
                 "cohen_d": drop / 0.4, "odds_ratio": None, "mcnemar_p": None if unit == "nats" else 0.01,
                 "control_kind": "layer_matched", "num_controls": len(controls),
@@ -293,7 +294,7 @@ def write_scoreboard(folder: Path) -> str:
     rng = np.random.default_rng(3)
     rows = [
         {
-            "selection": name, "strength": strength, "group": modality, "measure": measure,
+            "selection": name, "site": "lm_gate", "strength": strength, "group": modality, "measure": measure,
             "num_seeds": 5, "mean": mean, "low": 0.9 * mean, "high": min(1.0, 1.1 * mean),
         }
         for name in ("miner", "lape", "random")
@@ -313,7 +314,7 @@ def write_retests(folder: Path) -> list[str]:
         rows = [
             {
                 "set_name": name, "part": part, "num_samples": size, "num_neurons": 5 * place,
-                "jaccard": jaccard if place else float("nan"), "chance_jaccard": 0.01,
+                "site": "lm_gate", "jaccard": jaccard if place else float("nan"), "chance_jaccard": 0.01,
                 "rank_correlation": 0.7, "reliability": reliability,
             }
             for place, name in enumerate(("text", "special", "image"))

@@ -1,4 +1,8 @@
-"""Which layers of a model cannot matter: every capture finds it out when it loads the model, and records it."""
+"""Which layers of a model cannot matter: every capture finds it out when it loads the model, and records it.
+
+All neurons of a dead layer at 0 move no logit, as of the last layer of a tower from which the one before is read. It
+does not tell that the other layers matter much. Source: docs/methods.md 1.9.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

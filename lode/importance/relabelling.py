@@ -3,7 +3,7 @@
 A block is what one shard holds of one group. Shards are random parts of a dataset's samples (shard i holds every
 `capture.shards`-th from i on, and samples lie in random order), so permuting the labels of blocks is a permutation of
 labels between samples, restricted to whole blocks: if groups do not differ, each is as likely as the real one. The
-price is resolution: with few blocks there are few permutations (docs/methods.md 4.17).
+price is resolution: with few blocks there are few permutations (docs/methods.md 4.18).
 """
 
 from collections.abc import Mapping, Sequence

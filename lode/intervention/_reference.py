@@ -16,7 +16,7 @@ from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.watching import watching
 from lode.neurons import LM_GATE
-from lode.table._dense import dense
+from lode.table._dense import dense, of_site
 
 Sample = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ def class_means(table: pa.Table, grouping: Grouping) -> dict[str, Float[np.ndarr
     Raises:
         UserError: the table is of other groups.
     """
-    names, (sums, counts) = dense(table, ("mean_sum", "num_samples"))
+    names, (sums, counts) = dense(of_site(table, LM_GATE), ("mean_sum", "num_samples"))
     means = {name: sums[at] / counts[at] for at, name in enumerate(names) if counts[at].all()}
     found = {}
     for name, own in means.items():

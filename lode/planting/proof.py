@@ -210,6 +210,7 @@ def effects(
         held = modality in TOKEN_KINDS and bool((batch.modality == TOKEN_KINDS.index(modality)).any())
         return {
             "dataset": dataset,
+            "site": LM_GATE,
             "role": role,
             "group": modality,
             "num_neurons": count,

@@ -4,7 +4,7 @@
 - ``same_prompt``: every sample of every dataset with one prompt, `nulls.prompt`; the media are as they were
 
 The same samples, in the same shards, under the same recording, so that a set chosen from these statistics differs from
-the real one by what the model was shown alone (docs/methods.md 4.17). What it does not tell: what a neuron does on
+the real one by what the model was shown alone (docs/methods.md 4.18). What it does not tell: what a neuron does on
 media of another kind that mean nothing, such as noise; a black picture is one picture.
 """
 

@@ -2,7 +2,7 @@
 
 Each site is taken alone. The set of every group is chosen anew from the statistics of blank media and of one prompt for
 all (where `nulls.kinds` asked for them), from labels permuted between blocks of samples, `nulls.num_draws` times, and
-from two halves of the group as two groups; and compared with the real one (docs/methods.md 4.17). What a block is, why
+from two halves of the group as two groups; and compared with the real one (docs/methods.md 4.18). What a block is, why
 permuting whole blocks is valid and what it costs says `lode/importance/relabelling.py`: with few shards, resolution.
 
 What it does not tell: whether a neuron of a set matters to the group; only switching it off does.

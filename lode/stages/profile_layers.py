@@ -3,7 +3,7 @@
 Each site is taken alone. A selection that reads importance (its option `normalisation`) is made under each of the five
 where all were captured (`capture.all_normalisations`), else under the one that was; one that reads none, once. Its
 centre of mass over layers has an interval over selections again from shards drawn with replacement, and stands beside
-uniform draws of as many neurons (docs/methods.md 4.18).
+uniform draws of as many neurons (docs/methods.md 4.19).
 
 What it does not tell: whether shallow layers do more. Every normalisation but `none` gives all layers one scale, so
 that the profile tells how heavy the tails of layers are; and few shards make an interval too short.

@@ -1,6 +1,6 @@
 """Where in depth a set sits: its centre of mass over layers, against uniform draws of as many neurons.
 
-docs/methods.md 4.18. No tables here: counts by layer in, numbers out.
+docs/methods.md 4.19. No tables here: counts by layer in, numbers out.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What sets of several groups have in common, and how far each neuron is one group's own.
 
-docs/methods.md 4.17. No tables here: sets and probabilities in, numbers out.
+docs/methods.md 4.18. No tables here: sets and probabilities in, numbers out.
 """
 
 from collections.abc import Mapping, Sequence

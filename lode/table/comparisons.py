@@ -7,6 +7,7 @@ from lode.engine.tables import Table
 from lode.table._benchmark import BENCHMARK
 from lode.table._controls import CONTROLS
 from lode.table._drop import CONTROL_DROP_MAX, DROP, P_VALUE
+from lode.table._equivalence import EQUIVALENT
 from lode.table._method_set import METHOD_SET
 from lode.table._run import INTERVENTION, MODEL, SELECTION
 
@@ -18,6 +19,7 @@ COMPARISONS = Table(
             *METHOD_SET,
             field("own", pa.bool_(), "flag", "the benchmark is one of the set's own; null: none is", nullable=True),
             *DROP,
+            EQUIVALENT,
             field("mcnemar_p", pa.float64(), "probability", "exact McNemar test against the clean model", True),
             field("mcnemar_p_holm", pa.float64(), "probability", "mcnemar_p after Holm over its family", True),
             *CONTROLS,

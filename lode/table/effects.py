@@ -7,6 +7,7 @@ from lode.engine.tables import Table
 from lode.table._benchmark import BENCHMARK
 from lode.table._controls import CONTROLS
 from lode.table._drop import CONTROL_DROP_MAX, DROP, P_VALUE
+from lode.table._equivalence import EQUIVALENT
 from lode.table._method_set import METHOD_SET
 from lode.table._run import INTERVENTION, MODEL, SELECTION
 
@@ -22,6 +23,7 @@ EFFECTS = Table(
             *BENCHMARK,
             *METHOD_SET,
             *DROP,
+            EQUIVALENT,
             *_EFFECT_SIZES,
             *CONTROLS,
             field("control_drop_mean", pa.float64(), "score, or nats", "mean drop of the controls"),

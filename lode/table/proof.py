@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from lode.engine.fields import field
 from lode.engine.tables import Table
+from lode.table._neuron import SITE
 from lode.table._run import MODEL
 
 PROOF = Table(
@@ -11,6 +12,7 @@ PROOF = Table(
     pa.schema(
         [
             field("dataset", pa.string(), "name", "whose samples were run"),
+            SITE,
             field(
                 "role",
                 pa.string(),

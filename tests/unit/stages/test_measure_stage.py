@@ -65,7 +65,7 @@ def effect_rows(benchmark, p_values, mcnemar=(0.01, 0.04, None), measurable=True
             row = {field.name: 0.25 for field in EFFECTS.schema}
             row |= {"dataset": benchmark, "score_name": outcome, "outcome": outcome, "unit": UNIT[outcome]}
             row |= {"set_name": name, "control_kind": "layer_matched", "num_neurons": 5, "num_controls": 2}
-            row |= {"clean": 1.0, "chance": CHANCE.get(benchmark, 0.0), "measurable": measurable}
+            row |= {"clean": 1.0, "chance": CHANCE.get(benchmark, 0.0), "measurable": measurable, "equivalent": None}
             rows.append(row | {"p_value": p if outcome == "content" else 1.0, "mcnemar_p": test})
     return rows
 

@@ -198,6 +198,14 @@ def test_the_headline_control_comes_first():
     assert kinds_of_controls(sets, "y") == [""]
 
 
+def test_equivalent_is_a_whole_interval_within_ten_points_and_of_scores_alone(stage):
+    _, effects = stage()
+    assert any(row["unit"] == "nats" for row in effects)
+    for row in effects:
+        within = row["interval_low"] >= -0.1 and row["interval_high"] <= 0.1
+        assert row["equivalent"] is (None if row["unit"] == "nats" else within)
+
+
 def test_scores_of_samples_are_kept(stage, tmp_path):
     scores, _ = stage()
     rows = read_table(tmp_path / "sample_scores.parquet", SAMPLE_SCORES).to_pylist()

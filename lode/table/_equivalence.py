@@ -1,0 +1,14 @@
+"""Whether a change is shown to be small."""
+
+import pyarrow as pa
+
+from lode.engine.fields import field
+
+EQUIVALENT = field(
+    "equivalent",
+    pa.bool_(),
+    "flag",
+    "the whole interval of the drop lies within +-0.10, so both one-sided tests pass at 5 %: a change of at most 10 "
+    "points; false: not shown; null: a score that is not in [0, 1]",
+    nullable=True,
+)
