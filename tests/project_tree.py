@@ -30,9 +30,9 @@ def environment(tree: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(tree), "NO_COLOR": "1"}
 
 
-def snakemake(tree: Path, *arguments: str, overrides: list[str] | None = None) -> str:
+def snakemake(tree: Path, *arguments: str, overrides: list[str] | None = None, experiment: str = "rerun") -> str:
     """Run Snakemake in a tree on that tree's own code."""
-    config = ["experiment=rerun", *([f"overrides={overrides!r}"] if overrides else [])]
+    config = [f"experiment={experiment}", *([f"overrides={overrides!r}"] if overrides else [])]
     command = ["snakemake", "--profile", "workflow/profiles/local", *arguments, "--config", *config]
     done = subprocess.run(command, cwd=tree, env=environment(tree), text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

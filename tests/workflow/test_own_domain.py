@@ -1,0 +1,34 @@
+"""A domain of one's own: the two YAMLs of README, as they stand there, and a Parquet file; no Python."""
+
+import re
+from pathlib import Path
+
+from lode.dataset import toy_scene
+from lode.engine.tables import write_table
+from lode.table.dataset import DATASET
+from tests.project_tree import ROOT, copy_project, snakemake
+
+
+def blocks(title: str) -> list[str]:
+    """The YAML blocks of a section of README."""
+    section = (ROOT / "README.md").read_text().split(f"### {title}\n")[1].split("\n## ")[0]
+    return re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+
+
+def test_a_domain_in_two_yamls(tmp_path: Path) -> None:
+    dataset, experiment = blocks("A domain of my own")
+    tree = copy_project(tmp_path)
+    (tree / "config/dataset/leaves.yaml").write_text(dataset)
+    (tree / "config/experiment/leaves.yaml").write_text(experiment)
+    (tree / "data").mkdir()
+    rows = [
+        {**sample, "sample_id": f"leaf_{sample['sample_id']}", "split": split}
+        for split, count in (("mine", 100), ("test", 40))
+        for sample in toy_scene.samples(split, count, 5)
+    ]
+    write_table(tree / "data/leaves.parquet", DATASET, rows, {})
+    said = snakemake(tree, "--dry-run", experiment="leaves")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", said.split("Job stats:")[1], re.MULTILINE))
+    assert counts["prepare_dataset"] == "6"
+    assert int(counts["capture_activations"]) == 2 * 6 * 2  # models, datasets, shards
+    assert int(counts["capture_nulls"]) == 2 * int(counts["capture_activations"])
