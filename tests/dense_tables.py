@@ -18,7 +18,11 @@ MODALITIES = tuple(GROUPS)
 
 def filled_fields(kind: str) -> list[pa.Field]:
     """The fields that every row of the gate has a number in; optional ones are left out."""
-    return [field for field in table_of(kind).schema if not field.nullable or field.name.startswith(BY_ATTENTION)]
+    return [
+        field
+        for field in table_of(kind).schema
+        if not field.nullable or (field.name.startswith(BY_ATTENTION) and not pa.types.is_list(field.type))
+    ]
 
 
 NUM_LAYERS, NUM_NEURONS = 2, 3

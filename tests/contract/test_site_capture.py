@@ -1,6 +1,7 @@
 """Captured at every site of every family is what a plain hook sees of each sample alone, padding left out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from lode.model.adapter import Adapter
 from lode.model.encoding import encode, sampling_of
 from lode.model.tokens import TOKEN_KINDS
 from lode.neurons import LM_GATE
-from lode.recording import record
+from lode.recording import prepare, record, record_batch
 from lode.recording.activations import recording
 from lode.table._dense import dense, of_site
 from lode.table.statistics import STATISTICS
@@ -141,6 +142,24 @@ def test_rows_of_a_projector_are_the_tokens_of_its_medium(family: Adapter) -> No
     for medium in family.sites["projector"].media:
         at = gate[0].index(medium)
         assert site[1][0, at, 0, 0] == gate[1][0, at, 0, 0] > 0
+
+
+def test_a_padded_row_adds_nothing(family: Adapter) -> None:
+    """A question that the Q-Former's tokenizer pads, on the right, has the counts of one that it does not."""
+    if "qformer_text" not in family.sites:
+        pytest.skip("it reads no question of its own")
+    prompts, tables = prepare(family, records(family.config)[:1], MODALITY), []
+    inputs = dict(prompts.batch.inputs)
+    for name in ("qformer_input_ids", "qformer_attention_mask"):
+        inputs[name] = torch.nn.functional.pad(inputs[name], (0, 7))
+    for batch in (prompts.batch, replace(prompts.batch, inputs=inputs)):
+        kept = recording(family, MODALITY, sites=["qformer_text", "qformer_query"])
+        record_batch(family, replace(prompts, batch=batch), [kept])
+        tables.append(pa.table(with_nulls(kept.columns(), STATISTICS), schema=STATISTICS.schema))
+    for name in ("num_tokens", "positive_count", "mean_sum", "max_sum"):
+        one, other = (table[name].to_numpy() for table in tables)
+        assert one.any()
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def halves_of(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from lode.engine.tables import with_nulls
 import pytest
 
 from lode.checks.names import known_plugins
@@ -50,8 +51,9 @@ def importance(seed: int = 0) -> pa.Table:
     columns["positive_count"] = rng.integers(0, 100, size) * held
     columns["histogram"] = (rng.integers(0, 9, (size, 4)) * held[:, None]).tolist()
     for field in IMPORTANCE.schema:
-        columns.setdefault(field.name, rng.gamma(0.5, size=size) * held)
-    return pa.table(columns, schema=IMPORTANCE.schema)
+        if not pa.types.is_list(field.type):
+            columns.setdefault(field.name, rng.gamma(0.5, size=size) * held)
+    return pa.table(with_nulls(columns, IMPORTANCE), schema=IMPORTANCE.schema)
 
 
 def selected(table: pa.Table, ratio: float = 0.1, **options: Any) -> Selected:
