@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lode.config import StepConfig
 from lode.dataset import Sample
 from lode.media import Sampling
-from lode.model.encoding import chat, process, sampling_of
+from lode.model.encoding import Batch, append_tokens, chat, extend, process, sampling_of
 from lode.model.training_data import write_training_data
 
 Encoded = dict[str, torch.Tensor]
@@ -33,15 +33,17 @@ Encoded = dict[str, torch.Tensor]
 def encode(processor: Any, sample: Sample, sampling: Sampling) -> Encoded:
     """One training example: input ids, labels (-100 outside the answer), and half-precision features."""
     record, answer = asdict(sample), f"{sample.answers[0]}{processor.tokenizer.eos_token}"
-    batch = process(processor, [chat(processor, record) + answer], [record], sampling)
-    num_answer = len(processor.tokenizer(answer)["input_ids"])
+    prompt = process(processor, [chat(processor, record)], [record], sampling)
+    ids = processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+    kinds = torch.full_like(prompt["input_ids"], -1)  # the answer is no part of the prompt: a Q-Former reads that
+    batch = append_tokens(Batch(prompt, kinds), [ids], processor.tokenizer.pad_token_id)
     labels = torch.full_like(batch["input_ids"], -100)
-    labels[:, -num_answer:] = batch["input_ids"][:, -num_answer:]
+    labels[:, -len(ids) :] = batch["input_ids"][:, -len(ids) :]
     return {n: t.half() if t.is_floating_point() else t for n, t in batch.items()} | {"labels": labels}
 
 
 def collate(examples: Sequence[Encoded], pad_token_id: int) -> Encoded:
-    """Left-pad what has one entry a token, and concatenate the features of the media."""
+    """Left-pad what has one entry a token; concatenate features, zero-padded at their ends to one size."""
     padding = {"input_ids": pad_token_id, "attention_mask": 0, "mm_token_type_ids": 0, "labels": -100}
     batch: Encoded = {}
     for name in dict.fromkeys(name for example in examples for name in example):
@@ -49,6 +51,8 @@ def collate(examples: Sequence[Encoded], pad_token_id: int) -> Encoded:
         if name in padding:
             batch[name] = pad_sequence([part[0] for part in parts], True, padding[name], padding_side="left")
         else:
+            longest = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
+            parts = [extend(part, longest) for part in parts]
             batch[name] = torch.cat([part.float() if part.is_floating_point() else part for part in parts])
     return batch
 
