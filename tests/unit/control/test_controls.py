@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from lode.engine.tables import with_nulls
 import pytest
 
 from lode.checks.names import known_plugins
@@ -24,7 +23,7 @@ from lode.control import (
     stream,
     within_blocks,
 )
-from lode.engine.tables import read_provenance, read_table, write_table
+from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
 from lode.grouping.modality import GROUPS
 from lode.selection.miner import select_neurons
 from lode.stages import select_neurons as stage
