@@ -43,7 +43,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
 #: The step that checks a choice of a group before it runs.
 STEPS = {
     "model": "download_model",
-    "grouping": "select_neurons",
+    "grouping": "capture_activations",
     "dataset": "prepare_dataset",
     "selection": "select_neurons",
     "intervention": "benchmark_ablation",
