@@ -56,7 +56,7 @@ check: ## style, types, workflow lint
 retrain: ## rebuild resources/models/$(MODEL) from its seed (half an hour on two cores)
 	@$(RUN) snakemake --profile $(PROFILE) results/default/train_model/$(MODEL) --forcerun train_model
 	@mkdir -p resources/models/$(MODEL)
-	@cp -r results/default/train_model/$(MODEL)/. resources/models/$(MODEL)/
+	@cp -r results/default/train_model/$(MODEL)/* resources/models/$(MODEL)/
 
 clean: ## remove all results
 	rm -rf results .snakemake
