@@ -166,11 +166,12 @@ CARDS = (
         "plant_neurons",
         "add neurons of known purpose to a model: [ground truth](docs/scoreboard.md)",
         over=("plantings",),
-        sections=("model", "planting"),
+        sections=("model", "planting", *GROUPING),
         reads=(Read("manifest", under={"base": "model"}), Read("dataset", among=("mined",), under=PLANTED)),
         writes={"truth": "truth/{planting}.parquet", "proof": "proof/{planting}.parquet"},
         folders={"model": "model/{planting}"},
         resources="heavy",
+        plugins=partial(plugin, "grouping"),
     ),
     Card(
         "capture_activations",

@@ -127,7 +127,8 @@ class PlantingConfig:
     """Neurons of known purpose that `plant_neurons` adds to a model; counts are for each layer."""
 
     seed: int = 1
-    groups: list[str] = field(default_factory=lambda: ["text", "special", "image"])  # of the tokens: modalities
+    site: str = "lm_gate"  # or one of the picture encoder, where a group is one of samples: a domain, say
+    groups: list[str] = field(default_factory=lambda: ["text", "special", "image"])  # modalities; else of the grouping
     strength: float = 3.0  # how far gates are pushed down outside their group [standard deviations]
     effect: float = 30.0  # how long what sentinels write is, once both of a pair are off [mean lengths of the residual]
     host_frac: float = 0.25  # planted neurons look like this share of the layer, the most active on the group
@@ -137,7 +138,7 @@ class PlantingConfig:
     num_mute: int = 1  # for each group: specific, and writing nothing
     num_unspecific: int = 1  # for each group: active on it, and large on all
     num_cancelling: int = 1  # pairs of large neurons that undo each other
-    num_samples: int = 24  # of each dataset, to measure by and to prove on
+    num_samples: int = 24  # of each dataset, to measure by and to prove on; at other sites as many others prove
 
 
 @dataclass

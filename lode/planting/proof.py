@@ -215,6 +215,7 @@ def effects(
             "group": modality,
             "num_neurons": count,
             "holds_group": held,
+            "fires_frac": None,
             "max_logit_change": float((other[0] - one[0]).abs().max()),
             "gold_log_likelihood_change": other[1] - one[1],
         }

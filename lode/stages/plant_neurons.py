@@ -11,11 +11,10 @@ from typing import Any
 
 from lode.config import StepConfig
 from lode.engine.tables import read_table, write_table
+from lode.grouping import grouping_of
 from lode.model.loading import load
 from lode.model.training_data import write_training_data
-from lode.planting.calibration import observe
-from lode.planting.plant import plant
-from lode.planting.proof import prove_planting
+from lode.planting.at_site import plant_at_site
 from lode.table.dataset import DATASET
 from lode.table.proof import PROOF
 from lode.table.truth import TRUTH
@@ -23,19 +22,16 @@ from lode.table.truth import TRUTH
 
 def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Plant neurons in the model of `io.manifest`, measured on `io.dataset`."""
-    options = cfg.planting
     samples = {}
     for path in cfg.io["dataset"]:
-        rows = [row for row in read_table(path, DATASET).to_pylist() if row["split"] == "mine"]
-        samples[Path(path).stem] = rows[: options.num_samples]
+        rows = read_table(path, DATASET).to_pylist()
+        samples[Path(path).stem] = [row for row in rows if row["split"] == "mine"]
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
-    tokens = observe(adapter, samples)
-    planted, truth = plant(adapter, tokens, options)
-    marked, proof = prove_planting(adapter, planted, truth, list(options.groups), samples)
+    planted, truth, proof = plant_at_site(adapter, samples, grouping_of(cfg.grouping), cfg.planting)
     trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
     write_folder(planted, Path(cfg.io["model"]), made_by, trained_on)
     write_table(cfg.io["proof"], PROOF, proof, made_by)
-    write_table(cfg.io["truth"], TRUTH, marked, made_by)
+    write_table(cfg.io["truth"], TRUTH, truth, made_by)
 
 
 def write_folder(adapter: Any, folder: Path, made_by: dict[str, Any], trained_on: dict[str, Any] | None) -> None:

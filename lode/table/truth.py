@@ -21,7 +21,12 @@ TRUTH = Table(
                 "planted, redundant, specific_mute, large_unspecific, cancelling, sentinel, dead, host, or existing",
             ),
             field("group", pa.string(), "name", "the only group that the neuron serves, else empty"),
-            field("pair", pa.int32(), "index", "partners share a number; -1 for a neuron without partner"),
+            field(
+                "pair",
+                pa.int32(),
+                "index",
+                "partners, and a neuron that was there and its twin, share a number; else -1",
+            ),
             field("acts", pa.bool_(), "flag", "it writes something at some token of real samples"),
         ]
     ),

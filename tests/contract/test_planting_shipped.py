@@ -33,6 +33,7 @@ from tests.recorded import capture
 from tests.tiny_model import write_manifest
 
 MODALITIES = ["text", "special", "image"]
+RUNTIME = {"runtime": {"device": "cpu", "threads": 1}}
 Rows = list[dict[str, Any]]
 
 
@@ -56,7 +57,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, R
     planting = compose(["experiment=planted"]).planting
     cfg = OmegaConf.create({"planting": {**planting, "num_samples": 8, "paired": None}, "io": io})
     stage.run(
-        OmegaConf.merge(cfg, {"model": compose().model, "runtime": {"device": "cpu", "threads": 1}}),
+        OmegaConf.merge(cfg, {name: compose()[name] for name in ("model", "grouping")}, RUNTIME),
         {"config": {"planting": {"seed": 1}}},
     )
     return folder, unseen

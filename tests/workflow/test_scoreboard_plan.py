@@ -102,7 +102,7 @@ def test_code_of_the_plugin_is_code_of_the_rating() -> None:
     rating = run.plan.code("rate_selectors", {"planting": "hidden_1", "selection": "miner"})
     assert rating != code_digest(STUDY, ROOT / "scripts/rate_selectors.py")
     planting = run.plan.code("plant_neurons", {"planting": "hidden_1"})
-    assert planting == code_digest(STUDY, ROOT / "scripts/plant_neurons.py")
+    assert planting == code_digest(STUDY, ROOT / "scripts/plant_neurons.py", ["lode.grouping.modality"])
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,9 @@ def test_code_of_the_plugin_is_code_of_the_rating() -> None:
         ("planting.num_cancelling=-1", "planting.num_cancelling = -1: expected at least 0"),
         ("planting.host_frac=0", "expected a share in (0, 1]"),
         ("planting.effect=0", "a length above 0"),
+        ("planting.site=nose", "unknown site to plant at 'nose'"),
+        ("planting.site=projector", "planting.num_pairs = 1 at site projector"),
+        ("planting={site: projector, num_pairs: 0, groups: [text, road]}", "unknown group to plant 'road'"),
         ("model.dtype=bfloat16", "planting needs float32"),
         ("models=[tiny_qwen2_vl]", "figure scoreboard needs planted models"),
         ("models=[hidden_9]", "unknown model 'hidden_9'"),
