@@ -15,7 +15,7 @@ from lode.table.statistics import STATISTICS
 from tests.dense_tables import filled_fields
 
 DOMAINS = ("road", "scan", "form")
-CHOICE = ["grouping=domain", "selection=lape", "selection.group_split=groups", "selection.ratio=0.05"]
+CHOICE = ["grouping=domain", "selection=lape", "selection.group_split=all", "selection.ratio=0.05"]
 TOKENS = 200  # of a domain in a shard
 
 

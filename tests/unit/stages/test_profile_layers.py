@@ -18,7 +18,7 @@ from lode.table.statistics import STATISTICS
 from tests.dealt import DOMAINS, datasets
 
 SHAPE = (5, 40)
-MINER = ("grouping=domain", "selection=miner", "selection.group_split=groups", "selection.ratio=0.3")
+MINER = ("grouping=domain", "selection=miner", "selection.group_split=all", "selection.ratio=0.3")
 
 
 def shallow(seed: int = 0) -> dict[str, np.ndarray]:
@@ -93,7 +93,7 @@ def test_what_only_one_normalisation_was_captured_of(tmp_path: Path) -> None:
 def test_a_selection_that_reads_no_importance_has_one_row(tmp_path: Path) -> None:
     """On rates that differ in no layer: nothing is told. Scores of minus infinity are no mass."""
     flat = dict.fromkeys(DOMAINS, np.random.default_rng(2).uniform(0.1, 0.6, SHAPE))
-    rows = profiled(tmp_path, datasets(flat, 4), "selection=lape", "selection.group_split=groups")
+    rows = profiled(tmp_path, datasets(flat, 4), "selection=lape", "selection.group_split=all")
     assert [(row["set_name"], row["normalisation"]) for row in rows] == [(name, "") for name in DOMAINS]
     assert {row["claim"] for row in rows} == {"neither"}
     assert {row["mass"] for row in rows} == {None}
