@@ -103,7 +103,7 @@ def test_size_alone_finds_none_of_them(shipped: tuple[Path, dict[str, Rows]]) ->
         statistics[name] = [pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)]
     table = pa.table(with_nulls(importance_columns(statistics), IMPORTANCE), schema=IMPORTANCE.schema)
     selection = OmegaConf.create(
-        {"group_split": "special_text_separate", "groups": MODALITIES, "ratio": 0.02, "options": {}}
+        {"sites": None, "group_split": "special_text_separate", "groups": MODALITIES, "ratio": 0.02, "options": {}}
     )
     for plugin, least, most in ((size, 0, 2), (mean_difference, 5, np.inf)):
         for rating in rate(table, truth, grouping(), plugin, selection, 1):

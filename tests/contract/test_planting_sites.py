@@ -182,6 +182,21 @@ def test_without_what_was_planted_the_model_is_what_it_was(shipped: Planted) -> 
             torch.testing.assert_close(logits(shipped.after, rows), before, rtol=1e-3, atol=1e-3)
 
 
+def test_every_layer_of_the_encoder_can_be_planted(shipped: Planted) -> None:
+    """Proved on samples that nothing was designed by; a later layer reads what was planted in an earlier one."""
+    site = "vision_tower"
+    options = OmegaConf.merge(compose().planting, PLANTING, {"site": site, "num_planted": 1})
+    samples = [entry for rows in shipped.mined.values() for entry in rows]
+    after, truth = plant_rows(shipped.before, samples, DOMAINS, options)
+    assert {(e["layer"], e["group"]) for e in truth if e["role"] == "planted"} == {
+        (layer, name) for layer in range(3) for name in NAMES
+    }
+    _, proof = prove_rows(shipped.before, after, truth, site, DOMAINS, list(NAMES), shipped.unseen)
+    for entry in proof:
+        if entry["role"] == "planted":
+            assert (entry["max_logit_change"] > 0.01) == entry["holds_group"]
+
+
 def test_a_planted_model_is_an_ordinary_folder(shipped: Planted) -> None:
     model = AutoModelForImageTextToText.from_pretrained(shipped.folder / "model")
     assert shipped.after.sites[SITE].widths == (2 * shipped.before.sites[SITE].widths[0],)
