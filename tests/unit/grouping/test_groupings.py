@@ -12,7 +12,6 @@ GOOD: dict[str, Any] = {
     "parts": ("a", "b"),
     "groups": {"a": ("a",), "b": ("b",), PROMPT: ("a", "b")},
     "splits": {"both": ("a", "b")},
-    "reply_part": "b",
     "codes": lambda kinds, samples: kinds,
     "held": lambda dataset: (),
 }
@@ -24,7 +23,6 @@ def test_a_grouping_without_a_fault() -> None:
     assert made.names == ("a", "b", PROMPT)
     assert made.others("a") == ["b"]
     assert made.places(PROMPT) == [0, 1]
-    assert made.reply_place == 1
 
 
 @pytest.mark.parametrize(
@@ -38,7 +36,6 @@ def test_a_grouping_without_a_fault() -> None:
         ({"splits": {"both": ("a", "c")}}, "groups that share no part in both"),
         ({"splits": {"both": ("a", PROMPT)}}, "groups that share no part in both"),
         ({"splits": {"empty": ()}}, "groups that share no part in empty"),
-        ({"reply_part": "c"}, "reply_part to be one of a, b"),
         ({"groups": {**WHOLE, "logic, formal": ("a",)}}, "may hold letters, digits"),
         ({"groups": {**WHOLE, "null": ("a",)}}, "reads as a number, a truth value or null"),
     ],

@@ -54,7 +54,6 @@ def test_domains() -> None:
         "media": ("road_media", "scan_media"),
         "words": ("road_words", "scan_words"),
     }
-    assert made.reply_place == REST
     assert made.datasets == ("a", "b", "c")
 
 
