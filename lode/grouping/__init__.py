@@ -96,8 +96,14 @@ class Grouping:
         return [self.parts.index(part) for part in self.groups[group]]
 
     def others(self, group: str) -> list[str]:
-        """The parts that a group is not made of."""
-        return [part for part in self.parts if part not in self.groups[group]]
+        """What a group is compared with: the other groups of its split; in no split, the parts that it is not made of.
+
+        Where several splits have it, the one of the most groups is asked: it tells the others apart best.
+        """
+        splits = [split for split in self.splits.values() if group in split]
+        if not splits:
+            return [part for part in self.parts if part not in self.groups[group]]
+        return [other for other in max(splits, key=len) if other != group]
 
 
 def refuse(wrong: bool, expected: str, found: object) -> None:

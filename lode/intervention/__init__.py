@@ -79,7 +79,7 @@ class View:
 
     @property
     def other_mean(self) -> Float[Tensor, " chosen"]:
-        """The mean of the means over the parts that the set's group is not made of."""
+        """The mean of the means over the groups that the set's group is compared with."""
         assert self.means is not None, "declare NEEDS = ('class_means',)"
         return self.means[1]
 

@@ -14,7 +14,7 @@ from lode.grouping import PROMPT, Grouping
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.head import last_positions
-from lode.model.tokens import TOKEN_KINDS
+from lode.model.tokens import REPLY_KIND
 from lode.model.watching import watching
 from lode.neurons import LM_GATE
 from lode.table._dense import dense, of_site
@@ -26,8 +26,8 @@ def class_means(table: pa.Table, grouping: Grouping) -> dict[str, Float[np.ndarr
     """Mean activations over each group that occurs, and over the others.
 
     Of a group: the mean over mined samples, of all datasets alike, of the mean over its tokens. Of the others: the
-    mean over the parts that it is not made of, each of the same weight; a group that is every token has
-    none, and takes its own mean there too.
+    mean over the groups that it is compared with (`Grouping.others`), each of the same weight; a group that is every
+    token has none, and takes its own mean there too.
 
     Args:
         table: the importance table; of its sites the gate, where means are known.
@@ -104,7 +104,7 @@ def token_means(
 
 def reply_codes(samples: Sequence[Sample], grouping: Grouping) -> Int[Tensor, " batch"]:
     """What a token of the reply counts as where it takes a value of another sample: what text of its prompt is."""
-    text = torch.full((len(samples), 1), TOKEN_KINDS.index("text"))
+    text = torch.full((len(samples), 1), REPLY_KIND)
     codes: Tensor = grouping.codes_of(text, samples)
     return codes[:, 0]
 

@@ -1,5 +1,6 @@
 """Reference values of interventions: class means by hand, donors that are a derangement, means of one sample."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ from tests.tiny_model import NUM_LAYERS, RECORDS
 MODALITIES = tuple(GROUPS)
 
 
-def importance(mean_sum: dict[str, list[float]], num_samples: dict[str, int]) -> pa.Table:
+def importance(
+    mean_sum: dict[str, list[float]], num_samples: dict[str, int], names: Sequence[str] = MODALITIES
+) -> pa.Table:
     """One layer of two neurons."""
-    columns = neuron_columns(MODALITIES, 1, 2)
-    columns["mean_sum"] = np.concatenate([mean_sum.get(name, [0.0, 0.0]) for name in MODALITIES])
-    columns["num_samples"] = np.repeat([num_samples.get(name, 0) for name in MODALITIES], 2)
+    columns = neuron_columns(names, 1, 2)
+    columns["mean_sum"] = np.concatenate([mean_sum.get(name, [0.0, 0.0]) for name in names])
+    columns["num_samples"] = np.repeat([num_samples.get(name, 0) for name in names], 2)
     return pa.table(columns)
 
 
@@ -44,6 +47,20 @@ def test_class_means_by_hand() -> None:
     assert means.keys() == expected.keys(), "a modality that does not occur has no mean"
     for name, (own, others) in expected.items():
         np.testing.assert_allclose(means[name][:, 0], [own, others])
+
+
+def test_class_means_of_domains_by_hand() -> None:
+    """Media are compared with media and words with words; `form` does not occur."""
+    made = domain.grouping({"road": ["a"], "scan": ["b"], "form": ["c"], "aerial": ["d"]})
+    sums = {
+        "road": [1, 2], "road_media": [3, 4], "road_words": [100, 100],
+        "scan": [5, 6], "scan_media": [7, 8], "scan_words": [-100, 100],
+        "aerial": [9, 0], "aerial_media": [1, -8], "aerial_words": [0, 50],
+    }  # fmt: skip
+    means = class_means(importance(sums, dict.fromkeys(sums, 1), made.names), made)
+    assert means.keys() == sums.keys()
+    for name, others in {"road": [7, 3], "road_media": [4, 0], "scan_words": [50, 75]}.items():
+        np.testing.assert_allclose(means[name][:, 0], [sums[name], others])
 
 
 def samples(*clusters: int) -> list[dict[str, Any]]:
