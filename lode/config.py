@@ -154,7 +154,7 @@ class CaptureConfig:
     hidden_site: bool = False  # also sums at the input of down_proj, which `contribution` needs
     # Which sites, of those that a model has; null: all. With another than lm_gate samples go one a batch.
     sites: list[str] | None = field(default_factory=lambda: ["lm_gate"])
-    token_budget: int | None = None  # of every dataset so many tokens of each part, alike of all samples; null: all
+    token_budget: int | None = None  # of every dataset so many tokens, alike of all samples; null: all
 
 
 @dataclass

@@ -24,7 +24,7 @@ def codes(kinds: Any, samples: Sequence[Mapping[str, Any]]) -> Any:
 def grouping() -> Grouping:
     """Colours."""
     splits = {"colours": PARTS, "two": ("cold", "grey")}
-    return Grouping(PARTS, GROUPS, splits, "grey", codes, lambda dataset: HELD[dataset.name])
+    return Grouping(PARTS, GROUPS, splits, codes, lambda dataset: HELD[dataset.name])
 
 
 def renamed(name: str) -> str:
@@ -43,7 +43,6 @@ def renamed_modalities() -> Grouping:
         of(old.parts),
         {renamed(name): of(parts) for name, parts in old.groups.items()},
         {name: of(groups) for name, groups in old.splits.items()},
-        renamed(old.reply_part),
         old.codes,
         lambda dataset: of(old.held(dataset)),
     )

@@ -15,7 +15,7 @@ from lode.checks.experiment import (
     validate_pairs,
     validate_sites,
 )
-from lode.checks.grouping import check_grouping, check_own
+from lode.checks.grouping import advise_unnamed, check_grouping, check_own
 from lode.checks.nulls import check_nulls
 from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
@@ -166,7 +166,9 @@ def check_targets(root: str, command: Sequence[str], rules: Sequence[Any]) -> No
 
 def print_advice(run: Experiment) -> None:
     """Say, before anything runs, what the experiment cannot tell."""
-    for note in advise(run.cfg):
+    held = grouping_of(run.cfg.grouping).held
+    parts = {name: held(run.compose(f"dataset={name}").dataset) for name in run.cfg.benchmarks}
+    for note in (*advise(run.cfg), *advise_unnamed(run.cfg.grouping, parts)):
         print(f"note: {note}", file=sys.stderr)
 
 

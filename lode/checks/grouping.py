@@ -1,5 +1,6 @@
 """Refuse a grouping that there is not, options that it does not take, and what is said of groups that it has not."""
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,7 @@ from lode.checks.names import check_keywords, check_name, check_plugin
 from lode.engine.config_file import check_choice
 from lode.engine.errors import UserError
 from lode.engine.paths import ROOT
-from lode.grouping import grouping_of
+from lode.grouping import PROMPT, grouping_of
 
 
 def check_grouping(cfg: Any) -> None:
@@ -31,6 +32,25 @@ def check_own(cfg: Any) -> None:
     for without in section.own_without.values():
         for part in without:
             check_name("part that own benchmarks do not hold", part, grouping.parts)
+
+
+def advise_unnamed(section: Any, parts: Mapping[str, Sequence[str]]) -> list[str]:
+    """What a person should know of benchmarks that hold no group with benchmarks of its own.
+
+    Args:
+        section: the `grouping` section of the config.
+        parts: by benchmark the parts that its samples hold.
+    """
+    grouping = grouping_of(section)
+    named = {group for split in grouping.splits.values() for group in split} - {PROMPT, *section.no_own}
+    owned = {part for group in named for part in grouping.groups[group]}
+    unnamed = [name for name, held in parts.items() if not owned & set(held)]
+    if not owned or not unnamed:
+        return []
+    return [
+        f"grouping {section.name}: benchmarks of no group, {', '.join(unnamed)}, count among the others of every set; "
+        "is one a variant of a group's own, name it in grouping.options"
+    ]
 
 
 def check_looks(cfg: Any) -> None:

@@ -39,7 +39,6 @@ class Grouping:
         groups: in the order of the group axis, each with the parts that it is made of; each part is one of its own,
             and `PROMPT` is all of them.
         splits: choices of disjoint groups by name, for `selection.group_split`.
-        reply_part: the part that a token of the reply counts as where it takes a value of another sample.
         codes: from the kind of every token (an array (batch, token), as `Batch.token_kind`) and the samples of the
             batch to the code of every token, an array of the same form: the place of its part.
         held: from the `dataset` section of a config to the parts that its samples hold: every one, or, where samples of
@@ -50,7 +49,6 @@ class Grouping:
     parts: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]]
     splits: Mapping[str, tuple[str, ...]]
-    reply_part: str
     codes: Callable[[Any, Sequence[Mapping[str, Any]]], Any]
     held: Callable[[Any], tuple[str, ...]]
     datasets: tuple[str, ...] = ()
@@ -62,7 +60,6 @@ class Grouping:
         refuse(told != {PROMPT: self.parts, **{part: (part,) for part in self.parts}}, GROUPS, told)
         reserved = RESERVED & set(self.groups)
         refuse(bool(reserved), f"other names of groups than {', '.join(sorted(RESERVED))}", reserved)
-        refuse(self.reply_part not in self.parts, f"reply_part to be one of {', '.join(self.parts)}", self.reply_part)
         for name, parts in self.groups.items():
             refuse(not parts or not set(parts) <= set(self.parts), f"parts, at least one, in group {name}", parts)
         for name, groups in self.splits.items():
@@ -73,11 +70,6 @@ class Grouping:
     def names(self) -> tuple[str, ...]:
         """The groups, in the order of the group axis."""
         return tuple(self.groups)
-
-    @property
-    def reply_place(self) -> int:
-        """The code of `reply_part`."""
-        return self.parts.index(self.reply_part)
 
     def codes_of(self, kinds: Any, samples: Sequence[Mapping[str, Any]]) -> Any:
         """The code of every token of a batch; what is no token of a prompt (`lode/model/tokens.py`) keeps its own.
@@ -104,8 +96,14 @@ class Grouping:
         return [self.parts.index(part) for part in self.groups[group]]
 
     def others(self, group: str) -> list[str]:
-        """The parts that a group is not made of."""
-        return [part for part in self.parts if part not in self.groups[group]]
+        """What a group is compared with: the other groups of its split; in no split, the parts that it is not made of.
+
+        Where several splits have it, the one of the most groups is asked: it tells the others apart best.
+        """
+        splits = [split for split in self.splits.values() if group in split]
+        if not splits:
+            return [part for part in self.parts if part not in self.groups[group]]
+        return [other for other in max(splits, key=len) if other != group]
 
 
 def refuse(wrong: bool, expected: str, found: object) -> None:

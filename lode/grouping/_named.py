@@ -50,7 +50,7 @@ def by_name(
     members = {**{name: parts_of(name) for name in names}, **{part: (part,) for part in parts}, PROMPT: parts}
     splits = {"all": tuple(names), **{kind: tuple(f"{name}_{kind}" for name in names) for kind in KINDS}}
     codes = partial(codes_by_name, {name: place for place, name in enumerate(names)}, name_of)
-    return Grouping(parts, members, splits, REST, codes, held, tuple(datasets))
+    return Grouping(parts, members, splits, codes, held, tuple(datasets))
 
 
 def codes_by_name(

@@ -31,7 +31,7 @@ SPLITS = {
 
 def grouping() -> Grouping:
     """The modalities."""
-    return Grouping(TOKEN_KINDS, GROUPS, SPLITS, "text", codes, held)
+    return Grouping(TOKEN_KINDS, GROUPS, SPLITS, codes, held)
 
 
 def codes(kinds: Any, samples: Sequence[Mapping[str, Any]]) -> Any:

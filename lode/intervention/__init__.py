@@ -54,16 +54,15 @@ class View:
         tokens: what every token is: the place of its part in the grouping, `REPLY`, or -1 for padding;
             None where rows are no tokens: all of them count as prompt.
         means: of the chosen neurons over the set's own group and over the others (2, chosen), where needed.
-        donors: of the chosen neurons over each part of another sample (batch, part, chosen), where needed.
-        reply_part: the place of the part that a token of the reply counts as among the donors.
+        donors: of the chosen neurons over each part of another sample, and last over what a token of its reply
+            counts as (batch, part and reply, chosen), where needed.
     """
 
     activations: Float[Tensor, "batch token neuron"]
     chosen: Float[Tensor, "batch token chosen"]
     tokens: Int[Tensor, "batch token"] | None
     means: Float[Tensor, "2 chosen"] | None = None
-    donors: Float[Tensor, "batch part chosen"] | None = None
-    reply_part: int = 0
+    donors: Float[Tensor, "batch place chosen"] | None = None
 
     @property
     def prompt(self) -> Bool[Tensor, "batch token"]:
@@ -80,16 +79,16 @@ class View:
 
     @property
     def other_mean(self) -> Float[Tensor, " chosen"]:
-        """The mean of the means over the parts that the set's group is not made of."""
+        """The mean of the means over the groups that the set's group is compared with."""
         assert self.means is not None, "declare NEEDS = ('class_means',)"
         return self.means[1]
 
     @property
     def donor_mean(self) -> Float[Tensor, "batch token chosen"]:
-        """For every token the mean over the tokens of its part in another sample; a reply counts as `reply_part`."""
+        """For every token the mean over the tokens of its part in another sample; of a reply, over its text."""
         assert self.tokens is not None, "rows have no donors"
         assert self.donors is not None, "declare NEEDS = ('donors',)"
-        codes = self.tokens.masked_fill(~self.prompt, self.reply_part)
+        codes = self.tokens.masked_fill(~self.prompt, self.donors.shape[1] - 1)
         return self.donors[torch.arange(len(codes), device=codes.device)[:, None], codes]
 
 

@@ -41,7 +41,7 @@ def switched(
     places: Places,
     group: str,
     tokens: Int[Tensor, "batch token"],
-    donors: Sequence[Float[Tensor, "batch part neuron"]] | None = None,
+    donors: Sequence[Float[Tensor, "batch place neuron"]] | None = None,
 ) -> Iterator[None]:
     """Within the context the neurons are switched; leaving it restores the model bit for bit.
 
@@ -79,7 +79,7 @@ def token_hooks(
     pairs: Pairs,
     group: str,
     tokens: Int[Tensor, "batch token"],
-    donors: Sequence[Float[Tensor, "batch part neuron"]] | None,
+    donors: Sequence[Float[Tensor, "batch place neuron"]] | None,
 ) -> dict[int, Hook]:
     """By layer what replaces activations where these are of tokens; arguments are those of `switched`.
 
@@ -90,14 +90,13 @@ def token_hooks(
     means = intervention.class_means[group] if "class_means" in intervention.needs else None
     first, decoding = acted_on(intervention, tokens, group), acts_on_replies(intervention)
     acted = first if first.any() else None
-    reply_part = intervention.compared.reply_place if "donors" in intervention.needs else 0
     hooks: dict[int, Hook] = {}
     for layer, indices in by_layer(pairs).items():
         device = site.reader[layer].weight.device  # layers may be spread
         index = torch.tensor(indices, device=device)
         of_layer = None if means is None else torch.from_numpy(means[:, layer][:, indices]).float().to(device)
         of_donors = None if donors is None else donors[layer]
-        hooks[layer] = _Hook(intervention.new_values, tokens, acted, decoding, index, of_layer, of_donors, reply_part)
+        hooks[layer] = _Hook(intervention.new_values, tokens, acted, decoding, index, of_layer, of_donors)
     return hooks
 
 
@@ -169,7 +168,6 @@ class _Hook:
         decoding: whether those of later passes are.
         index: the neurons.
         means, donors: as of `View`, of the chosen neurons and of all.
-        reply_part: as of `View`.
     """
 
     new_values: Callable[[View], Tensor]
@@ -179,7 +177,6 @@ class _Hook:
     index: Tensor
     means: Tensor | None
     donors: Tensor | None
-    reply_part: int = 0
 
     def __call__(self, _module: Any, _inputs: Any, activations: Tensor) -> Tensor | None:
         tokens, acted = self.tokens, self.acted
@@ -192,7 +189,7 @@ class _Hook:
         chosen = activations.index_select(-1, self.index)
         means = None if self.means is None else self.means.to(activations.dtype)
         donors = None if self.donors is None else self.donors[:, :, self.index]
-        view = View(activations, chosen, tokens.to(activations.device), means, donors, self.reply_part)
+        view = View(activations, chosen, tokens.to(activations.device), means, donors)
         new = torch.where(acted[..., None].to(activations.device), self.new_values(view), chosen).to(activations.dtype)
         # in place: nobody else holds what an activation function has just made
         return activations.index_copy_(-1, self.index, new)

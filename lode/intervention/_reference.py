@@ -14,6 +14,7 @@ from lode.grouping import PROMPT, Grouping
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.head import last_positions
+from lode.model.tokens import REPLY_KIND
 from lode.model.watching import watching
 from lode.neurons import LM_GATE
 from lode.table._dense import dense, of_site
@@ -25,8 +26,8 @@ def class_means(table: pa.Table, grouping: Grouping) -> dict[str, Float[np.ndarr
     """Mean activations over each group that occurs, and over the others.
 
     Of a group: the mean over mined samples, of all datasets alike, of the mean over its tokens. Of the others: the
-    mean over the parts that it is not made of, each of the same weight; a group that is every token has
-    none, and takes its own mean there too.
+    mean over the groups that it is compared with (`Grouping.others`), each of the same weight; a group that is every
+    token has none, and takes its own mean there too.
 
     Args:
         table: the importance table; of its sites the gate, where means are known.
@@ -77,15 +78,18 @@ def donors_of(samples: Sequence[Sample], seed: int) -> dict[str, Sample]:
 @torch.inference_mode()
 def token_means(
     adapter: Adapter, samples: Sequence[Sample], grouping: Grouping
-) -> tuple[list[Float[Tensor, "batch part neuron"]], Bool[Tensor, "batch part"]]:
+) -> tuple[list[Float[Tensor, "batch place neuron"]], Bool[Tensor, "batch place"]]:
     """Of every layer the mean activation over the prompt tokens of each part of a grouping, 0 where there are none.
 
+    A place more, the last, is of the part that a token of the sample's reply counts as (`reply_codes`).
+
     Returns:
-        The means, each on the device of its layer, and which parts a sample holds.
+        The means, each on the device of its layer, and which of the places have tokens in a sample.
     """
     batch = encode(adapter, samples)
     codes = grouping.codes_of(batch.token_kind, samples)
-    members = torch.stack([codes == place for place in range(len(grouping.parts))], dim=1)
+    places = [codes == place for place in range(len(grouping.parts))]
+    members = torch.stack([*places, codes == reply_codes(samples, grouping).to(codes)[:, None]], dim=1)
     means: dict[int, Tensor] = {}
 
     def see(layer: int, activations: Tensor) -> None:
@@ -98,25 +102,33 @@ def token_means(
     return [means[layer] for layer in range(adapter.num_layers)], members.any(-1)
 
 
+def reply_codes(samples: Sequence[Sample], grouping: Grouping) -> Int[Tensor, " batch"]:
+    """What a token of the reply counts as where it takes a value of another sample: what text of its prompt is."""
+    text = torch.full((len(samples), 1), REPLY_KIND)
+    codes: Tensor = grouping.codes_of(text, samples)
+    return codes[:, 0]
+
+
 def check_donors(
     samples: Sequence[Sample],
     tokens: Int[Tensor, "batch token"],
-    held: Bool[Tensor, "batch part"],
+    held: Bool[Tensor, "batch place"],
     grouping: Grouping,
 ) -> None:
-    """Refuse a donor that lacks a part of its sample; the parts of a dataset are those of every sample.
+    """Refuse a donor that lacks a part of its sample, or of its reply; those of a dataset are those of every sample.
 
     Args:
         samples: of a batch.
         tokens: the places of the parts that their tokens are.
-        held: which parts their donors hold.
+        held: of which parts their donors have tokens, as `token_means` says.
         grouping: what is compared.
 
     Raises:
         UserError: names the sample and the part.
     """
+    replies = reply_codes(samples, grouping).to(tokens)
     for code, name in enumerate(grouping.parts):
-        lacking = (tokens == code).any(1) & ~held[:, code]
+        lacking = ((tokens == code).any(1) | (replies == code)) & ~held[:, code]
         if lacking.any():
             sample = samples[int(lacking.int().argmax())]["sample_id"]
             raise UserError(

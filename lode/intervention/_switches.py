@@ -43,7 +43,7 @@ class Switches:
     adapter: Adapter
     samples: Sequence[Mapping[str, Any]]
     intervention: Intervention
-    means: Sequence[Float[Tensor, "batch part neuron"]] | None = None
+    means: Sequence[Float[Tensor, "batch place neuron"]] | None = None
 
     def of(self, neuron_set: NeuronSet) -> Switch:
         """The switch of a set."""

@@ -157,7 +157,7 @@ class Rows(SiteTotals):
         """Which rows are of which part, found with the first layer of the sample."""
         if passing.parts is None:
             codes = self.codes_of(passing.prompts, num_rows)
-            drawn = draw(codes, passing.prompts.samples, len(self.grouping.parts), self.kept.quota)
+            drawn = draw(codes, passing.prompts.samples, self.kept.quota)
             passing.parts = find_parts(drawn[0], codes[0], self.grouping)
         return passing.parts
 

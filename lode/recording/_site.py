@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from lode.engine.errors import UserError
-from lode.grouping import Grouping
+from lode.grouping import PROMPT, Grouping
 from lode.importance import NORMALISATIONS, score_sums
 from lode.importance.normalisation import normalise
 from lode.model.sites import Site
@@ -23,7 +23,7 @@ class Kept:
 
     Attributes:
         attention, normalisation, num_bins, hidden_site, all_normalisations: those of the `capture` section.
-        quota: tokens of each part that are taken of one sample, at most; None: all.
+        quota: tokens that are taken of one sample, at most; None: all.
     """
 
     attention: str = "reference"
@@ -61,13 +61,19 @@ class SiteTotals(Totals):
         return super().columns() | {"down_norm": self.spread(self.down_norm)}
 
     def drawn(self) -> dict[str, dict[str, int]]:
-        """By group that occurs: how many samples and tokens are behind its sums, and how many tokens there were."""
+        """By group that occurs: the samples and tokens behind its sums, and how many tokens there were."""
         counts = zip(self.groups, self.num_samples, self.num_tokens, self.num_held, strict=True)
         return {
             group: {"num_samples": int(samples), "num_tokens": int(tokens), "num_held": int(held)}
             for group, samples, tokens, held in counts
-            if samples
+            if held
         }
+
+    @property
+    def num_missing(self) -> int:
+        """By how many tokens the samples that reached the site stay below the quota; 0 where there is none."""
+        whole, quota = self.groups.index(PROMPT), self.kept.quota
+        return 0 if quota is None else int(quota * self.num_samples[whole] - self.num_tokens[whole])
 
 
 def sums_by_normalisation(metrics: Sequence[str], raw: Float[Tensor, "metric batch group neuron"]) -> LayerSums:

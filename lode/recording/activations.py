@@ -55,7 +55,7 @@ def recording(
         hidden_site: whether to keep sums of what readers read.
         all_normalisations: whether to keep scores under every normalisation beside those under the one.
         sites: those to record, of which a model may lack some; None: all that it has.
-        quota: tokens of each part that are taken of one sample, at most; None: all.
+        quota: tokens that are taken of one sample, at most; None: all.
 
     Raises:
         UserError: the model has none of the sites, or one has layers of several widths.
@@ -120,12 +120,13 @@ class Activations:
         return {name: table[name] for name in table.column_names}
 
     def facts(self) -> dict[str, object]:
-        """How often normalisation found nothing to tell neurons apart by; with a quota, what was drawn."""
+        """How often normalisation had nothing to tell neurons by; with a quota, what was drawn and is wanting."""
         facts: dict[str, object] = {"num_constant": sum(totals.num_constant for totals in self.sites.values())}
         quota = next(iter(self.sites.values())).kept.quota
         if quota is not None:
             facts["quota"] = quota
             facts["drawn"] = {name: totals.drawn() for name, totals in self.sites.items()}
+            facts["num_missing"] = {name: totals.num_missing for name, totals in self.sites.items()}
         return facts
 
 

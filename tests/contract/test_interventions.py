@@ -236,7 +236,7 @@ def test_tokens_of_a_set(tiny: Adapter) -> None:
 
 ACTIVATIONS = torch.tensor([[[9.0, 9.0, 9.0], [1.0, -2.0, 3.0], [4.0, 5.0, -6.0], [7.0, 8.0, 0.5]]])
 CODES = torch.tensor([[-1, TOKEN_KINDS.index("text"), TOKEN_KINDS.index("image"), REPLY]])
-DONORS = torch.tensor([[[10.0, 11.0], [20.0, 21.0], [30.0, 31.0], [40.0, 41.0], [50.0, 51.0]]])
+DONORS = torch.tensor([[[10.0, 11.0], [20.0, 21.0], [30.0, 31.0], [40.0, 41.0], [50.0, 51.0], [60.0, 61.0]]])
 VIEW = View(ACTIVATIONS, ACTIVATIONS[..., [0, 2]], CODES, torch.tensor([[1.0, 2.0], [5.0, 10.0]]), DONORS)
 #: By name and options, at the text, image and reply token of neurons 0 and 2.
 VALUES: list[tuple[str, list[str], list[list[float]]]] = [
@@ -248,7 +248,7 @@ VALUES: list[tuple[str, list[str], list[list[float]]]] = [
     ("class_mean", [], [[1, 2]] * 3),
     ("other_mean", [], [[5, 10]] * 3),
     ("steering", ["intervention.options.strength=-1.0"], [[1 + 4, 3 + 8], [4 + 4, -6 + 8], [7 + 4, 0.5 + 8]]),
-    ("resample", [], [[10, 11], [30, 31], [10, 11]]),
+    ("resample", [], [[10, 11], [30, 31], [60, 61]]),
 ]
 
 

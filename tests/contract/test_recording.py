@@ -234,7 +234,7 @@ def grouped(parts: Mapping[str, Sequence[str]], codes: Any) -> Grouping:
     """Groups of these parts, each part alone, and the whole prompt."""
     names = tuple(dict.fromkeys(part for of in parts.values() for part in of))
     groups = {name: tuple(of) for name, of in parts.items()} | {name: (name,) for name in names} | {PROMPT: names}
-    return Grouping(names, groups, {}, names[0], codes, held=lambda _: ())
+    return Grouping(names, groups, {}, codes, held=lambda _: ())
 
 
 def by_kind(places: Sequence[int], kinds: Tensor, samples: Sequence[Any]) -> Tensor:

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from lode.engine.errors import UserError
-from lode.grouping import PROMPT, Grouping
+from lode.grouping import PROMPT, Grouping, domain, modality
 
 GOOD: dict[str, Any] = {
     "parts": ("a", "b"),
     "groups": {"a": ("a",), "b": ("b",), PROMPT: ("a", "b")},
     "splits": {"both": ("a", "b")},
-    "reply_part": "b",
     "codes": lambda kinds, samples: kinds,
     "held": lambda dataset: (),
 }
@@ -23,8 +22,34 @@ def test_a_grouping_without_a_fault() -> None:
     made = Grouping(**GOOD)
     assert made.names == ("a", "b", PROMPT)
     assert made.others("a") == ["b"]
+    assert made.others(PROMPT) == []
     assert made.places(PROMPT) == [0, 1]
-    assert made.reply_place == 1
+
+
+def test_a_group_is_compared_with_the_others_of_its_finest_split() -> None:
+    parts = ("a", "b", "c", "d")
+    groups = {**{part: (part,) for part in parts}, "ab": ("a", "b"), PROMPT: parts}
+    made = Grouping(
+        **{**GOOD, "parts": parts, "groups": groups, "splits": {"two": ("ab", "c"), "each": ("a", "b", "c")}}
+    )
+    assert made.others("ab") == ["c"]
+    assert made.others("c") == ["a", "b"]
+    assert made.others("a") == ["b", "c"], "d is compared with nothing"
+    assert made.others("d") == ["a", "b", "c"]
+
+
+def test_what_modalities_are_compared_with() -> None:
+    """As before there were splits to ask: the parts that a modality is not made of."""
+    made = modality.grouping()
+    for name in made.groups:
+        assert made.others(name) == [part for part in made.parts if part not in made.groups[name]]
+
+
+def test_what_domains_are_compared_with() -> None:
+    made = domain.grouping({"road": ["a"], "scan": ["b"], "form": ["c"]})
+    assert made.others("road") == ["scan", "form"]
+    assert made.others("road_media") == ["scan_media", "form_media"]
+    assert made.others("form_words") == ["road_words", "scan_words"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +63,6 @@ def test_a_grouping_without_a_fault() -> None:
         ({"splits": {"both": ("a", "c")}}, "groups that share no part in both"),
         ({"splits": {"both": ("a", PROMPT)}}, "groups that share no part in both"),
         ({"splits": {"empty": ()}}, "groups that share no part in empty"),
-        ({"reply_part": "c"}, "reply_part to be one of a, b"),
         ({"groups": {**WHOLE, "logic, formal": ("a",)}}, "may hold letters, digits"),
         ({"groups": {**WHOLE, "null": ("a",)}}, "reads as a number, a truth value or null"),
     ],

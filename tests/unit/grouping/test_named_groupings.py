@@ -8,11 +8,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from lode.checks.grouping import check_grouping, check_looks, check_own
+from lode.checks.grouping import advise_unnamed, check_grouping, check_looks, check_own
 from lode.engine.errors import UserError
 from lode.grouping import PROMPT, Grouping, domain, grouping_of, meta
 from lode.model.tokens import MEDIA, TOKEN_KINDS
+from lode.stages.measure_selectivity import own_of
 from lode.study import compose
+from workflow.check import print_advice
+from workflow.study import Experiment
 
 TEXT, SPECIAL, IMAGE, VIDEO, AUDIO = range(5)
 DOMAINS = {"road": ["a", "b"], "scan": ["c"]}
@@ -54,7 +57,6 @@ def test_domains() -> None:
         "media": ("road_media", "scan_media"),
         "words": ("road_words", "scan_words"),
     }
-    assert made.reply_place == REST
     assert made.datasets == ("a", "b", "c")
 
 
@@ -154,3 +156,38 @@ def test_shipped_groupings_know_the_looks_of_all_their_groups(name: str, groups:
 def test_a_domain_of_ones_own_goes_beside() -> None:
     made = made_of("domain", "+grouping.options.domains.own=[toy_mmlu]")
     assert made.splits["all"] == ("road", "aerial", "scan", "form", "scene", "own")
+
+
+# --- benchmarks of no group -------------------------------------------------------------------------------------------
+
+
+def held_by(section: Any, *names: str) -> dict[str, tuple[str, ...]]:
+    return {name: grouping_of(section).held(compose([f"dataset={name}"]).dataset) for name in names}
+
+
+@pytest.mark.parametrize("name", ["road", "aerial", "scan", "form", "scene"])
+def test_a_variant_is_a_benchmark_of_its_domain(name: str) -> None:
+    """Under the shipped domains the own prompts of a domain do not make it another."""
+    section = compose(["grouping=domain"]).grouping
+    held = held_by(section, "toy_road", f"toy_{name}", f"toy_{name}_own")
+    assert held[f"toy_{name}_own"] == held[f"toy_{name}"]
+    owned = own_of(section, held, name)
+    assert owned is not None
+    assert owned[f"toy_{name}_own"]
+    assert advise_unnamed(section, held) == []
+
+
+def test_benchmarks_of_no_group_are_named_before_anything_runs() -> None:
+    section = compose(["grouping=domain"]).grouping
+    (note,) = advise_unnamed(section, held_by(section, "toy_road", "toy_mmlu", "toy_caption"))
+    assert note.startswith("grouping domain: benchmarks of no group, toy_mmlu, toy_caption, count among the others")
+    modalities = compose(["grouping=modality"]).grouping
+    assert advise_unnamed(modalities, held_by(modalities, "toy_mmlu", "toy_caption")) == []
+    errors = compose(["grouping=error_category", "+grouping.options.datasets=[toy_errorradar_step]"]).grouping
+    assert advise_unnamed(errors, held_by(errors, "toy_errorradar_step", "toy_mmlu")) == [], "no group has its own"
+
+
+def test_the_note_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = ["benchmarks=[toy_road,toy_aerial,toy_caption]", "models=[tiny_llava_next]"]
+    print_advice(Experiment({"experiment": "mmneuron", "overrides": overrides}))
+    assert "note: grouping domain: benchmarks of no group, toy_caption," in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Reference values of interventions: class means by hand, donors that are a derangement, means of one sample."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,22 +9,26 @@ import pytest
 import torch
 
 from lode.engine.errors import UserError
+from lode.grouping import domain, meta
 from lode.grouping.modality import GROUPS, grouping
-from lode.intervention._reference import check_donors, class_means, donors_of, token_means
+from lode.intervention import View
+from lode.intervention._reference import check_donors, class_means, donors_of, reply_codes, token_means
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
-from lode.model.tokens import TOKEN_KINDS
+from lode.model.tokens import REPLY, TOKEN_KINDS
 from lode.table._dense import neuron_columns
 from tests.tiny_model import NUM_LAYERS, RECORDS
 
 MODALITIES = tuple(GROUPS)
 
 
-def importance(mean_sum: dict[str, list[float]], num_samples: dict[str, int]) -> pa.Table:
+def importance(
+    mean_sum: dict[str, list[float]], num_samples: dict[str, int], names: Sequence[str] = MODALITIES
+) -> pa.Table:
     """One layer of two neurons."""
-    columns = neuron_columns(MODALITIES, 1, 2)
-    columns["mean_sum"] = np.concatenate([mean_sum.get(name, [0.0, 0.0]) for name in MODALITIES])
-    columns["num_samples"] = np.repeat([num_samples.get(name, 0) for name in MODALITIES], 2)
+    columns = neuron_columns(names, 1, 2)
+    columns["mean_sum"] = np.concatenate([mean_sum.get(name, [0.0, 0.0]) for name in names])
+    columns["num_samples"] = np.repeat([num_samples.get(name, 0) for name in names], 2)
     return pa.table(columns)
 
 
@@ -42,6 +47,20 @@ def test_class_means_by_hand() -> None:
     assert means.keys() == expected.keys(), "a modality that does not occur has no mean"
     for name, (own, others) in expected.items():
         np.testing.assert_allclose(means[name][:, 0], [own, others])
+
+
+def test_class_means_of_domains_by_hand() -> None:
+    """Media are compared with media and words with words; `form` does not occur."""
+    made = domain.grouping({"road": ["a"], "scan": ["b"], "form": ["c"], "aerial": ["d"]})
+    sums = {
+        "road": [1, 2], "road_media": [3, 4], "road_words": [100, 100],
+        "scan": [5, 6], "scan_media": [7, 8], "scan_words": [-100, 100],
+        "aerial": [9, 0], "aerial_media": [1, -8], "aerial_words": [0, 50],
+    }  # fmt: skip
+    means = class_means(importance(sums, dict.fromkeys(sums, 1), made.names), made)
+    assert means.keys() == sums.keys()
+    for name, others in {"road": [7, 3], "road_media": [4, 0], "scan_words": [50, 75]}.items():
+        np.testing.assert_allclose(means[name][:, 0], [sums[name], others])
 
 
 def samples(*clusters: int) -> list[dict[str, Any]]:
@@ -105,3 +124,48 @@ def test_a_donor_without_the_medium_is_refused(tiny: Adapter) -> None:
     with pytest.raises(UserError, match="sample a holds image and its donor does not; expected a benchmark whose"):
         check_donors(RECORDS[:2], batch.token_kind, held, grouping())
     check_donors(RECORDS[:2], batch.token_kind, token_means(tiny, RECORDS[:2], grouping())[1], grouping())
+
+
+def test_a_reply_counts_as_the_text_of_its_sample() -> None:
+    """Of modalities as text; of domains as the words of its own name, and without a name as the rest."""
+    assert reply_codes(RECORDS[:2], grouping()).tolist() == [TOKEN_KINDS.index("text")] * 2
+    made = domain.grouping({"road": ["a"], "scan": ["b"]})
+    found = reply_codes([{"dataset": name} for name in ("a", "b", "c")], made)
+    assert [made.parts[code] for code in found] == ["road_words", "scan_words", "rest"]
+
+
+def test_a_reply_takes_the_words_of_a_donor_of_its_domain(tiny: Adapter) -> None:
+    """A plain version: the mean over the words and markup of the donor's prompt, and never 0."""
+    made = domain.grouping({"road": ["a"], "scan": ["b"]})
+    donors = [{**RECORDS[2], "dataset": "b"}, {**RECORDS[0], "dataset": "a"}]
+    means, _ = token_means(tiny, donors, made)
+    for row, donor in enumerate(donors):
+        batch = encode(tiny, [donor])
+        seen: list[torch.Tensor] = []
+        handle = tiny.gate.activation[0].register_forward_hook(lambda *call: seen.append(call[2][0]))  # noqa: B023
+        with torch.inference_mode():
+            tiny.model(**batch.inputs, use_cache=False)
+        handle.remove()
+        words = batch.token_kind[0] < TOKEN_KINDS.index("image")
+        reply = torch.full((2, 1), REPLY)
+        step = torch.ones(2, 1, seen[0].shape[1])
+        found = View(step, step, reply, donors=means[0]).donor_mean[row, 0]
+        assert found.any()
+        torch.testing.assert_close(found, seen[0][words].mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_donor_of_another_name_is_refused(tiny: Adapter) -> None:
+    """Groups of samples of one benchmark: what a donor of another name has is not what this one would."""
+    made = meta.grouping("category", ["VIS", "CAL"])
+    rows = [
+        {**sample, "meta": f'{{"category": "{value}"}}'}
+        for sample, value in zip(RECORDS[:2], ("VIS", "CAL"), strict=True)
+    ]
+    codes = made.codes_of(encode(tiny, rows).token_kind, rows)
+    _, held = token_means(tiny, rows[::-1], made)
+    with pytest.raises(UserError, match="sample a holds VIS_media and its donor does not"):
+        check_donors(rows, codes, held, made)
+    assert held[:, -1].all()
+    only_replies = torch.full_like(codes, REPLY)
+    with pytest.raises(UserError, match="sample a holds VIS_words and its donor does not"):
+        check_donors(rows, only_replies, held, made)
