@@ -104,6 +104,19 @@ def test_a_planted_effect_is_outside(tmp_path: Path) -> None:
     assert len({row["bar"] for row in domains if row["null"] == "none"}) == 1
 
 
+def test_permuted_labels_need_blocks_enough(tmp_path: Path) -> None:
+    """Of a planted effect whole blocks keep much at two shards of each domain; at five nothing passes the real bar."""
+    as_good, spread = {}, {}
+    for count in (2, 5):
+        _, rows = measured(tmp_path / str(count), datasets(planted(0), count))
+        draws = [row for row in rows if row["null"] == "permuted"]
+        as_good[count] = np.mean([row["num_as_good"] for row in draws])
+        spread[count] = np.nanmean([row["effective_groups"] for row in draws])
+    assert as_good[2] > 1
+    assert as_good[5] < 0.1
+    assert spread[2] < 2.85 < 2.95 < spread[5], "of three groups"
+
+
 def test_captured_nulls_stand_beside_the_real_set(tmp_path: Path) -> None:
     """Blank media as in a world without the effect; one prompt that changes nothing."""
     shards = datasets(planted(0), NUM_SHARDS)
