@@ -186,8 +186,8 @@ CARDS = (
     Card(
         "capture_nulls",
         "the same with every medium blank, or one prompt for all (only the `nulls.kinds` asked for)",
-        over=("mined", "nulls", "shards"),
-        sections=("split", "model", *GROUPING, "dataset.name", "capture", "nulls.kind", "nulls.prompt"),
+        over=("mined", "nulls", "null_shards"),
+        sections=("split", "model", *GROUPING, "dataset.name", "capture", "nulls.kind", "nulls.prompt", "nulls.shards"),
         reads=(MANIFEST, DATASET),
         writes={"null_statistics": "{model}/{dataset}/{null}/{shard}.parquet"},
         resources="gpu",

@@ -164,6 +164,7 @@ class NullsConfig:
     kinds: list[str] = field(default_factory=list)  # captured anew: blank, same_prompt
     kind: str = "blank"  # that of one job, set by the workflow
     prompt: str | None = "What is this?"  # of every sample under same_prompt
+    shards: int = 1  # jobs that share the samples of a dataset; of a captured null the sum alone is read
     num_draws: int = 100  # of permuted labels
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -124,8 +124,10 @@ def check_figure(run: Experiment, figure: str) -> None:
 
 
 def check_unread_nulls(run: Experiment) -> None:
-    """Refuse nulls that nothing reads, and kinds that there are not."""
+    """Refuse nulls that nothing reads, kinds that there are not, and what a capture of one could not work with."""
     check_nulls(run.cfg)
+    for (model, dataset), kind in product(run.pairs["mining_datasets"], run.cfg.nulls.kinds):
+        validate(run.facts(model, f"dataset={dataset}", f"nulls.kind={kind}"), "capture_nulls")
     if run.cfg.nulls.kinds and not set(NULLED) & run.drawn():
         raise UserError(
             f"nulls.kinds = {list(run.cfg.nulls.kinds)}, and no figure of the experiment is drawn from "
@@ -168,7 +170,7 @@ def print_advice(run: Experiment) -> None:
     """Say, before anything runs, what the experiment cannot tell."""
     held = grouping_of(run.cfg.grouping).held
     parts = {name: held(run.compose(f"dataset={name}").dataset) for name in run.cfg.benchmarks}
-    for note in (*advise(run.cfg), *advise_unnamed(run.cfg.grouping, parts)):
+    for note in (*advise(run.cfg, run.drawn()), *advise_unnamed(run.cfg.grouping, parts)):
         print(f"note: {note}", file=sys.stderr)
 
 

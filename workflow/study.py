@@ -147,6 +147,7 @@ class Experiment(engine.Experiment):
             "figures": rows("figure", cfg.figures),
             "nulls": rows("null", cfg.nulls.kinds if measured else ()),
             "shards": rows("shard", range(cfg.capture.shards)),
+            "null_shards": rows("shard", range(cfg.nulls.shards)),
             "ablation_shards": rows("shard", range(cfg.ablation.shards)),
             "planted": [{}] if planted else [],
             "attributed": [{}] if self.attributed else [],

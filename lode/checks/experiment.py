@@ -1,7 +1,7 @@
 """Refuse an experiment whose parts do not fit together, while the job graph is built."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from importlib import import_module
 from math import floor
 from typing import Any
@@ -15,6 +15,8 @@ from lode.neurons import LM_GATE
 
 #: The largest corrected p that counts, as in `lode/statistics/verdict.py`.
 LEVEL = 0.05
+#: Tables of selections from shards that are dealt or drawn anew, and the fewest shards for that (docs/methods.md 4.19).
+DEALT, FEWEST_SHARDS = ("domains", "set_nulls", "profiles"), 5
 #: The lists of names of an experiment, and those that may be empty.
 LISTS = ("models", "mining_datasets", "benchmarks", "selections", "interventions")
 MAY_BE_EMPTY = ("plantings", "own_interventions", "figures")
@@ -168,17 +170,24 @@ def validate_sites(cfg: Any, pairs: Sequence[tuple[str, str]], selections: Mappi
             )
 
 
-def advise(cfg: Any) -> list[str]:
+def advise(cfg: Any, drawn: Set[str] = frozenset()) -> list[str]:
     """What a person should know of an experiment before it runs: what it cannot tell, however the data turn out.
 
     Args:
         cfg: the experiment's config.
+        drawn: the tables that its figures are drawn from.
     """
-    draws = cfg.controls.num_draws
+    draws, shards, notes = cfg.controls.num_draws, cfg.capture.shards, []
     smallest = 1 / (1 + draws)
-    if smallest < LEVEL:
-        return []
-    return [
-        f"controls.num_draws = {draws}: no set can be called specific, as no p below {smallest:.2g} can come out; "
-        f"{floor(1 / LEVEL + 1e-9)} draws or more can do"
-    ]
+    if smallest >= LEVEL:
+        notes.append(
+            f"controls.num_draws = {draws}: no set can be called specific, as no p below {smallest:.2g} can come out; "
+            f"{floor(1 / LEVEL + 1e-9)} draws or more can do"
+        )
+    if shards < FEWEST_SHARDS and drawn & set(DEALT):
+        notes.append(
+            f"capture.shards = {shards}: labels are permuted, and shards drawn again, by whole blocks of samples; with "
+            "so few, real structure survives among permuted labels, and intervals of profiles are too short; "
+            f"{FEWEST_SHARDS} shards or more can do, 10 are better"
+        )
+    return notes

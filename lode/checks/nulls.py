@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lode.checks.dataset import check_shards
 from lode.checks.names import check_name, check_positive
 from lode.engine.errors import UserError
 
@@ -10,7 +11,9 @@ KINDS = ("blank", "same_prompt")
 
 
 def check_null(cfg: Any) -> None:
-    """Refuse an unknown kind of null, and a prompt that asks nothing."""
+    """Refuse an unknown kind of null, a prompt that asks nothing, and shards without samples."""
+    check_positive("nulls.shards", cfg.nulls.shards)
+    check_shards(cfg, "nulls", "test" if cfg.split == "paper" else "mine")
     check_name("nulls.kind", cfg.nulls.kind, KINDS)
     if cfg.nulls.kind == "same_prompt" and not (cfg.nulls.prompt or "").strip():
         raise UserError(

@@ -1,10 +1,11 @@
 """What a selection finds for each group at each site, and what it finds where groups do not differ.
 
 A row of panels a selection and site. Left, neurons: the real set in the colour of its group, and in grey how many each
-null scores as high as the lowest of that set; of permuted labels the mean of draws with their 95 % range, and of two
-halves of one group how many are chosen, as their scores cannot be compared. Right, the overlap of each null's set with
-the real one. Beside each name exp(H), the effective groups of its neurons. A selector that takes a fixed share of all
-neurons finds as many under every null, so its own counts are not drawn. It does not tell what a neuron is for.
+null scores as high as the lowest of that set; of permuted labels the mean of draws with their 95 % range; an outline
+where the real scores tie, to as many as are so high. Right, the overlap of each null's set with the real one. Beside
+each name exp(H), the effective groups of its neurons. A selector that takes a fixed share of all neurons finds as many
+under every null, so how many a null chooses is not drawn: two halves of one group, and selectors whose scores mean
+nothing in another table, have no mark on the left. It does not tell what a neuron is for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,9 @@ def _draw_counts(axes: Axes, rows: Sequence[Row], looks: Looks) -> None:
     for place, name in enumerate(names):
         (real,) = _of(rows, name, REAL)
         axes.barh(place, real["num_neurons"], 0.72, color=looks.colour(name), alpha=0.6, zorder=1)
+        tied = real["num_as_good"] or 0
+        if tied > real["num_neurons"]:
+            axes.barh(place, tied, 0.72, fill=False, edgecolor=looks.colour(name), linewidth=0.8, zorder=1)
         of_groups = f"exp(H) {real['effective_groups']:.2f} of {real['num_groups']}"
         labels.append(f"{name}\n{of_groups if real['num_neurons'] else 'empty'}")
         _draw_nulls(axes, rows, name, place, "num_as_good")
@@ -77,11 +81,10 @@ def _draw_overlap(axes: Axes, rows: Sequence[Row], looks: Looks) -> None:
 
 
 def _draw_nulls(axes: Axes, rows: Sequence[Row], name: str, place: int, column: str) -> None:
-    """One mark a null, each at a height of its own within the row of the group."""
+    """One mark a null, each at a height of its own within the row of the group; none where the null says nothing."""
     for null, height in zip(NULLS, np.linspace(-0.27, 0.27, len(NULLS)), strict=True):
         found = _of(rows, name, null)
-        values = [float(row["num_neurons"] if row[column] is None else row[column]) for row in found]
-        values = [value for value in values if np.isfinite(value)]
+        values = [float(row[column]) for row in found if row[column] is not None and np.isfinite(row[column])]
         if not values or not found[0]["num_real"]:
             continue
         colour, marker = NULLS[null]

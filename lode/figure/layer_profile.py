@@ -8,12 +8,13 @@ where scores are amounts. It does not tell which layers do more.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lode.engine.tables import label
 from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table, grid_columns, heading
@@ -90,6 +91,11 @@ def _draw_row(figure: Figure, panels: Sequence[Row], top: float, looks: Looks, l
             figure.text(0.05, middle, says, ha="center", va="center", rotation=90, fontsize=7.5, fontweight="bold")
 
 
+def _numbered(layers: Sequence[int], place: float, _position: int | None = None) -> str:
+    """What number the layer at a place has in the model: those that cannot matter have no place."""
+    return str(layers[int(place)]) if place in range(len(layers)) else ""
+
+
 def _draw_panel(axes: Axes, row: Row, colour: str) -> None:
     layers, counts = np.arange(len(row["counts"])), np.array(row["counts"])
     axes.bar(layers, counts, width=0.8, color=colour, zorder=1)
@@ -108,6 +114,7 @@ def _draw_panel(axes: Axes, row: Row, colour: str) -> None:
         axes.axvspan(row["interval_low"], row["interval_high"], color=INK, alpha=0.18, linewidth=0, zorder=2)
     axes.set_xlim(-0.7, len(layers) - 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(partial(_numbered, row["layers"])))
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y")

@@ -29,7 +29,7 @@ PATTERNS = {
 #: The wildcard by which several files are one result.
 SHARD = "shard"
 #: The section of the config that says how many shards the jobs of a table were cut into.
-CUT_BY = {"statistics": "capture", "gradients": "capture", "predictions": "ablation"}
+CUT_BY = {"statistics": "capture", "null_statistics": "nulls", "gradients": "capture", "predictions": "ablation"}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ A plug-in `lode/selection/<name>.py` has three public functions and two facts::
     score_neurons(table, groups, **options)                     # -> (group, layer, neuron), high is good
     select_neurons(table, groups, ratio, seed, **options)       # -> {group: (neurons, score)}
 
+One whose scores are places within one table, or drawn by chance, has a fourth, `are_comparable(**options)`, that says
+so: whether a score means the same in another table. Without it they are taken to.
+
 `table` is the importance table, with the columns of the gradients table beside its own for a plug-in whose NEEDS name
 `gradients.enabled`; `groups` are those that take part and occur, which share no token. `neurons` is an
 integer array (n, 2) of (layer, neuron) with the best first, and `score` (n) what they were ranked by. `score_neurons`
@@ -19,9 +22,11 @@ built.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +68,12 @@ def taking_part(table: pa.Table, grouping: Grouping, split: str, asked: Sequence
             f"{', '.join(sorted(present))}; mine a dataset that does, or drop it"
         )
     return [name for name in wanted if name in present]
+
+
+def are_comparable(plugin: ModuleType, options: Mapping[str, Any]) -> bool:
+    """Whether the scores of a plug-in mean the same in another table; not so where they are places, or chance."""
+    says = getattr(plugin, "are_comparable", None)
+    return True if says is None else bool(says(**options))
 
 
 def top(values: Float[np.ndarray, "n"], count: int) -> Int[np.ndarray, "count"]:

@@ -220,6 +220,12 @@ def score_neurons(
     return _ORDERS[strategy](mixed)
 
 
+def are_comparable(strategy: str = "LA_MU", mix: Any = "mean_max_attn_k", normalisation: str | None = None) -> bool:
+    """Whether scores are amounts: `LU_MA` and `uniform` give places within a layer, and `random` reads no amount."""
+    check_options(strategy, mix, normalisation)
+    return strategy in ("LA_MU", "adaptive")
+
+
 def _by_total(mixed: Scores) -> Scores:
     """The sum over groups; minus infinity for all but the group that labels the neuron."""
     labelled = mixed.argmax(0) == np.arange(len(mixed))[:, None, None]

@@ -3,8 +3,9 @@
 - ``blank``: every medium black or silent, as large and as long as it was; the prompts are as they were
 - ``same_prompt``: every sample of every dataset with one prompt, `nulls.prompt`; the media are as they were
 
-The same samples, in the same shards, under the same recording, so that a set chosen from these statistics differs from
-the real one by what the model was shown alone (docs/methods.md 4.19). What it does not tell: what a neuron does on
+The same samples under the same recording, so that a set chosen from these statistics differs from the real one by what
+the model was shown alone (docs/methods.md 4.19). No part of them is read by itself, so that they are cut into
+`nulls.shards` of their own, one unless said otherwise. What it does not tell: what a neuron does on
 media of another kind that mean nothing, such as noise; a black picture is one picture.
 """
 
@@ -39,7 +40,7 @@ def changed_by(kind: str, prompt: str | None) -> Callable[[Sample], dict[str, An
 
 def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Capture one shard as `capture_activations` does, its samples changed."""
-    samples = mined_samples(cfg.io["dataset"], cfg.split, int(cfg.io["shard"]), cfg.capture.shards)
+    samples = mined_samples(cfg.io["dataset"], cfg.split, int(cfg.io["shard"]), cfg.nulls.shards)
     change = changed_by(cfg.nulls.kind, cfg.nulls.prompt)
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     count = num_mined(cfg.io["dataset"], cfg.split)

@@ -27,7 +27,7 @@ from lode.importance.by_site import Shards, at_site, importance_of, num_shards, 
 from lode.importance.dead_layers import dead_layers_of
 from lode.importance.relabelling import as_two_groups, permuted
 from lode.neurons import Pairs, unique_pairs
-from lode.selection import Scores, need_contrast
+from lode.selection import Scores, are_comparable, need_contrast
 from lode.selection._firing import read_firing
 from lode.selection._shards import living_of, living_shards
 from lode.selection._sites import Dead, Living, seed_at
@@ -57,6 +57,7 @@ class Choice:
         sets: the unique neurons of each.
         scores: by which they were chosen (group, layer, neuron).
         firing: P(a > 0) on each group (group, layer, neuron).
+        comparable: whether a score means the same in another table.
     """
 
     null: str
@@ -65,6 +66,7 @@ class Choice:
     sets: Mapping[str, Pairs]
     scores: Scores
     firing: Scores
+    comparable: bool
 
 
 def choice(
@@ -85,7 +87,8 @@ def choice(
     sets = plugin.select_neurons(table, groups, selection.ratio, own, **selection.options)
     found = {name: unique_pairs(sets[name][0]) if name in sets else unique_pairs([]) for name in groups}
     scores = plugin.score_neurons(table, groups, **selection.options)
-    return Choice(null, draw, tuple(groups), found, scores, read_firing(table, groups))
+    comparable = are_comparable(plugin, selection.options)
+    return Choice(null, draw, tuple(groups), found, scores, read_firing(table, groups), comparable)
 
 
 def domain_rows(part: Living, found: Choice) -> Iterator[Row]:
@@ -113,7 +116,9 @@ def null_row(site: str, real: Choice, group: str, found: Choice) -> Row:
     place, own = real.groups.index(group), real.sets[group]
     alike = found.groups == real.groups
     pairs = found.sets[group] if alike else unique_pairs(np.concatenate(list(found.sets.values())))
-    good = num_as_good(own, real.scores[place], found.scores[place][None]) if alike else None
+    good = itself = None
+    if alike and real.comparable:
+        good, itself = (num_as_good(own, real.scores[place], of.scores[place][None]) for of in (found, real))
     return {
         "site": site,
         "group": group,
@@ -124,7 +129,7 @@ def null_row(site: str, real: Choice, group: str, found: Choice) -> Row:
         "num_real": len(own),
         "jaccard": jaccard(own, pairs),
         "num_as_good": good,
-        "false_discovery": good / len(own) if good is not None and len(own) else None,
+        "false_discovery": good / itself if good is not None and itself else None,
         "effective_groups": mean_effective_groups(pairs, found.firing),
     }
 

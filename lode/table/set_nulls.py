@@ -24,14 +24,15 @@ SET_NULLS = Table(
                 "num_as_good",
                 pa.int32(),
                 "neurons",
-                "that the null scores as high as the lowest of the real set; null under `halves`, of other scores",
+                "that the null scores as high as the lowest of the real set; `none`: the real scores do, more than the "
+                "set where some tie and were cut; null under `halves`, and where scores are places or chance",
                 nullable=True,
             ),
             field(
                 "false_discovery",
                 pa.float64(),
                 "share",
-                "num_as_good over num_real: of the real set the null would give so much at the same bar; above 1 too",
+                "num_as_good over that of `none`: the null would give so much of it at the same bar; above 1 too",
                 nullable=True,
             ),
             field("effective_groups", pa.float64(), "groups", "mean exp(H) of the set's neurons; NaN: it is empty"),

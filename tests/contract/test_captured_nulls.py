@@ -44,7 +44,7 @@ def test_a_null_is_the_recording_of_changed_samples(
     monkeypatch.setattr(capture_nulls, "load", lambda *_: tiny)
     output = tmp_path / "tiny" / "dataset" / kind / "0.parquet"
     paths = [f"io.dataset={tmp_path}/dataset.parquet", f"io.null_statistics={output}", "io.shard=0"]
-    overrides = [*paths, f"io.manifest={tiny_manifest}", "capture.shards=2", f"nulls.kind={kind}"]
+    overrides = [*paths, f"io.manifest={tiny_manifest}", "nulls.shards=2", f"nulls.kind={kind}"]
     cfg = restrict(compose([*overrides, "nulls.prompt='what is it?'"]), "capture_nulls", ("io", "runtime"))
     capture_nulls.run(cfg, {})
     found = read_table(output, NULL_STATISTICS)

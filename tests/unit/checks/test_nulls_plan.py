@@ -25,10 +25,13 @@ def test_only_nulls_that_are_asked_for_and_drawn_are_captured() -> None:
     assert jobs(drawn, "capture_nulls") == 0
     assert jobs(drawn, "measure_domains") == len(drawn.cfg.models) * len(drawn.cfg.selections)
     both = experiment(FIGURES, "nulls.kinds=[blank,same_prompt]")
-    assert jobs(both, "capture_nulls") == mined * 2 * 2
+    assert jobs(both, "capture_nulls") == mined * 2
+    cut = experiment(FIGURES, "nulls.kinds=[blank,same_prompt]", "nulls.shards=3")
+    assert jobs(cut, "capture_nulls") == mined * 2 * 3
+    assert jobs(cut, "capture_activations") == mined * 2
     assert jobs(experiment("figures=[layer_profile]"), "profile_layers") == jobs(drawn, "measure_domains")
     row = next(iter(both.plan.jobs("measure_domains").values()))
-    assert len(both.plan.reads("measure_domains", row)["null_statistics"]) == mined * 2 * 2
+    assert len(both.plan.reads("measure_domains", row)["null_statistics"]) == mined * 2
     assert drawn.plan.reads("measure_domains", row)["null_statistics"] == []
 
 

@@ -18,7 +18,7 @@ from workflow.verify import tell
 
 EXPERIMENTS = sorted(path.stem for path in (STUDY.config_dir / "experiment").glob("*.yaml"))
 #: Those whose verdicts are not read: a trial of all stages, ratings against known plants, how sets hold.
-FEWER_CONTROLS = ("scoreboard", "smoke", "stability")
+FEWER_CONTROLS = ("scoreboard", "scoreboard_sites", "smoke", "stability")
 
 
 @pytest.mark.parametrize("name", sorted({*EXPERIMENTS} - {*FEWER_CONTROLS}))
@@ -95,3 +95,18 @@ def test_the_console_says_the_verdict_and_why_it_cannot_be_told(
     assert said[0] == f"Open {folder}/report.html"
     assert all("Cannot be told here: special (no benchmark of its own)" in line for line in said[1:])
     assert len(said) >= 2
+
+
+@pytest.mark.parametrize("figure", ["domain_counts", "layer_profile"])
+def test_few_blocks_are_named_where_they_are_dealt(figure: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only where a figure deals them, and below five."""
+    for shards, figures, told in ((2, figure, True), (4, figure, True), (5, figure, False), (2, "set_overlap", False)):
+        overrides = [f"capture.shards={shards}", f"figures=[{figures}]"]
+        print_advice(open_experiment({"experiment": "smoke", "overrides": overrides}))
+        said = capsys.readouterr().err
+        assert (f"note: capture.shards = {shards}: labels are permuted" in said) == told, (shards, figures)
+
+
+@pytest.mark.parametrize("name", ["mmneuron", "mmneuron_7b"])
+def test_the_studies_of_domains_have_blocks_enough(name: str) -> None:
+    assert not advise(compose([f"experiment={name}"]), {"set_nulls", "profiles"})

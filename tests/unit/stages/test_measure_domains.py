@@ -104,6 +104,19 @@ def test_a_planted_effect_is_outside(tmp_path: Path) -> None:
     assert len({row["bar"] for row in domains if row["null"] == "none"}) == 1
 
 
+def test_permuted_labels_need_blocks_enough(tmp_path: Path) -> None:
+    """Of a planted effect whole blocks keep much at two shards of each domain; at five nothing passes the real bar."""
+    as_good, spread = {}, {}
+    for count in (2, 5):
+        _, rows = measured(tmp_path / str(count), datasets(planted(0), count))
+        draws = [row for row in rows if row["null"] == "permuted"]
+        as_good[count] = np.mean([row["num_as_good"] for row in draws])
+        spread[count] = np.nanmean([row["effective_groups"] for row in draws])
+    assert as_good[2] > 1
+    assert as_good[5] < 0.1
+    assert spread[2] < 2.85 < 2.95 < spread[5], "of three groups"
+
+
 def test_captured_nulls_stand_beside_the_real_set(tmp_path: Path) -> None:
     """Blank media as in a world without the effect; one prompt that changes nothing."""
     shards = datasets(planted(0), NUM_SHARDS)
@@ -140,3 +153,34 @@ def test_one_shard_is_refused(tmp_path: Path) -> None:
 def test_one_group_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="compares groups, and only road"):
         measured(tmp_path, datasets({"road": no_effect(0)["road"]}, 2), "selection=miner")
+
+
+def one_alone(seed: int) -> dict[str, np.ndarray]:
+    """Forty neurons fire on the first domain alone, so that their entropy is 0; others on all."""
+    rates = {name: rate.copy() for name, rate in no_effect(seed).items()}
+    for name, rate in rates.items():
+        rate[1, :40] = 0.9 if name == DOMAINS[0] else 0
+    return rates
+
+
+def test_the_real_scores_against_themselves_give_one_where_many_tie(tmp_path: Path) -> None:
+    """Of 40 neurons that tie the set takes 30; one prompt that changes nothing finds all 40 again, of 40."""
+    shards = datasets(one_alone(0), 2)
+    _, rows = measured(tmp_path, shards, "nulls.num_draws=1", nulls={"same_prompt": shards})
+    name = DOMAINS[0]
+    for null in ("none", "same_prompt"):
+        assert of(rows, "num_real", null, name) == [30]
+        assert of(rows, "num_as_good", null, name) == [40]
+        assert of(rows, "false_discovery", null, name) == [1.0]
+
+
+@pytest.mark.parametrize(("strategy", "known"), [("LA_MU", True), ("adaptive", True), ("LU_MA", False),
+                                                 ("uniform", False), ("random", False)])  # fmt: skip
+def test_places_and_chance_are_not_compared(strategy: str, known: bool, tmp_path: Path) -> None:
+    """Of `uniform` as many hold a place as are asked for, whatever the table: that would be 1 by construction."""
+    given = ["selection=miner", "selection.group_split=all", f"selection.options.strategy={strategy}"]
+    _, rows = measured(tmp_path, datasets(planted(0), 2), "nulls.num_draws=1", *given)
+    compared = [row for row in rows if row["null"] in ("none", "permuted") and row["num_real"]]
+    assert compared
+    assert {row["num_as_good"] is not None for row in compared} == {known}
+    assert {row["false_discovery"] is not None for row in compared} == {known}
