@@ -26,7 +26,7 @@ from lode.page.report.numbers import interval, number, share_interval, spread
 from lode.page.report.opening import VERDICT_NAMES, openings
 from lode.page.report.record import read_figure, steps, table_record, versions
 from lode.page.report.runs import runs
-from lode.page.report.sets import num_asked, set_sizes
+from lode.page.report.sets import few_at, num_asked, set_sizes
 from lode.page.report.shifts import SHIFT_VERDICTS, shift_runs
 from lode.statistics.intervals import smallest_visible_drop
 from lode.table._keys import keys_of, tables_of
@@ -102,7 +102,9 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
         "visible": visible,
         "clean": clean,
         "num_clean": len({(row["model"], row["dataset"], row["score_name"]) for row in clean}),
-        "sizes": [set_sizes(table, looks, num_asked(table, records)) for table in tables["neurons"]],
+        "sizes": [
+            set_sizes(table, looks, num_asked(table, records), few_at(table, records)) for table in tables["neurons"]
+        ],
         "figures": figures,
         "steps": steps([*records, {**made_by, "kind": "report", "what": "this page"}]),
         "models": [json.loads(Path(path).read_text()) for path in cfg.io["manifest"]],

@@ -202,6 +202,16 @@ def _members(pairs: Sequence[Pairs]) -> set[tuple[int, int, int]]:
     return {(at, layer, neuron) for at, of in enumerate(pairs) for layer, neuron in of.tolist()}
 
 
+def refuse_empty(sites: Sequence[AtSite], ratio: float) -> None:
+    """Refuse a site at which nothing is chosen: a set of several sites would be without it, and not say so."""
+    for at in sites:
+        if not len(at.sets[ALL][0]):
+            raise UserError(
+                f"at {at.part.site} ratio {ratio} of {at.num_total} neurons selects none in {len(at.part.groups)} "
+                f"groups; take a larger ratio, or take {at.part.site} out of selection.sites"
+            )
+
+
 def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Select from an importance table and write the neurons table."""
     table, selection = read_importance(cfg.io["importance"], cfg.io["attributions"]), cfg.selection
@@ -209,14 +219,13 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     parts = sites_of(table, selection, grouping_of(cfg.grouping), dead)
     sites = choose_at(parts, selection, cfg.seed)
     totals = {at.part.site: at.num_total for at in sites}
-    if not any(len(at.sets[ALL][0]) for at in sites):
-        raise UserError(
-            f"ratio {selection.ratio} of {sum(totals.values())} neurons selects none in "
-            f"{max(len(part.groups) for part in parts)} groups; take a larger ratio"
-        )
+    asked = {site: num_asked(selection.ratio, total) for site, total in totals.items()}
+    refuse_empty(sites, selection.ratio)
     chosen, alike = with_controls(sites, cfg.controls.kinds, cfg.controls.num_draws)
     counts = {
-        "num_asked": sum(num_asked(selection.ratio, total) for total in totals.values()),
+        "num_asked": sum(asked.values()),
+        "num_asked_of_site": asked,
+        "num_groups_of_site": {at.part.site: len(at.part.groups) for at in sites},
         "num_total": sum(totals.values()),
         "num_total_of_site": totals,
         "num_unique": {name: sum(len(np.unique(at.sets[name][0], axis=0)) for at in sites) for name in sites[0].sets},

@@ -12,13 +12,18 @@ from lode.figure import Looks, Table, by_site, groups_in_effect, heading, method
 Row = dict[str, Any]
 
 
-def set_sizes(table: Table, looks: Looks, num_asked: int | None) -> Row:
+#: Of 20 controls drawn within blocks of 8, 19 or more differ for 0 %, 12 %, 90 % of sets of one, two, three neurons.
+FEWEST_ASKED = 3
+
+
+def set_sizes(table: Table, looks: Looks, num_asked: int | None, few: Sequence[Row] = ()) -> Row:
     """How many neurons each set has, how many of them another set has too, and how many differ in all.
 
     Args:
         table: a neurons table.
         looks: in which order sets come.
         num_asked: floor(ratio * layers * neurons), if known.
+        few: of `few_at`.
     """
     rows: list[Row] = []
     num_unique = 0
@@ -28,7 +33,13 @@ def set_sizes(table: Table, looks: Looks, num_asked: int | None) -> Row:
         rows += [{"site": part.keys.get("site", ""), **row} for row in of_site]
     draws = table.data.filter(pc.equal(table.data["kind"], "control"))["control_draw"].unique()
     chosen = sum(row["num_neurons"] for row in rows)
-    totals = {"num_asked": num_asked, "num_chosen": chosen, "num_unique": num_unique, "num_draws": len(draws)}
+    totals = {
+        "num_asked": num_asked,
+        "num_chosen": chosen,
+        "num_unique": num_unique,
+        "num_draws": len(draws),
+        "few": few,
+    }
     return {"heading": heading(table.keys), "rows": rows, **totals}
 
 
@@ -59,7 +70,26 @@ def _known(effective: Mapping[str, tuple[float, float]], name: str, place: int) 
     return None if math.isnan(value) else value
 
 
+def record_of(table: Table, records: Sequence[Row]) -> Row:
+    """What the select stage recorded of a neurons table."""
+    what = "/".join(table.keys.values())
+    return next(record for record in records if (record["kind"], record["what"]) == ("neurons", what))
+
+
 def num_asked(table: Table, records: Sequence[Row]) -> int | None:
     """The K of the selection, which the select stage recorded."""
-    what = "/".join(table.keys.values())
-    return next(record for record in records if (record["kind"], record["what"]) == ("neurons", what)).get("num_asked")
+    return record_of(table, records).get("num_asked")
+
+
+def few_at(table: Table, records: Sequence[Row]) -> list[Row]:
+    """The sites at which the ratio asks for fewer than three neurons a group, with K and the number of groups.
+
+    How wide a site is, is known once the model is there, so that the report says it and no check before a run.
+    """
+    record = record_of(table, records)
+    groups = record.get("num_groups_of_site", {})
+    found = [
+        {"site": site, "num_asked": asked, "num_groups": groups[site]}
+        for site, asked in record.get("num_asked_of_site", {}).items()
+    ]
+    return [row for row in found if row["num_asked"] < FEWEST_ASKED * row["num_groups"]]

@@ -157,6 +157,12 @@ def test_dead_layers_are_passed_on_and_must_agree(tmp_path: Path) -> None:
     [
         ("[projector]", (), {}, "unknown site of the table 'projector'"),
         (f"[{TOWER}]", (), {TOWER: [0, 1, 2]}, f"all 3 layers of {TOWER} are dead"),
+        (
+            f"[{GATE},{TOWER}]",
+            ("selection.ratio=0.0125",),
+            {TOWER: [0, 1]},
+            f"at {TOWER} ratio 0.0125 of 40 neurons selects none in 1",
+        ),
         (f"[{TOWER}]", ("selection.groups=[text]",), {}, "selection.groups: text does not occur"),
         (f"[{GATE},{TOWER}]", ("selection.groups=[text]",), {}, f"at {TOWER} none of the groups text occurs, only"),
     ],
