@@ -16,13 +16,13 @@ SIZES = {"own": 0.6, "other": 0.1, "last": 0.15}
 
 def told(value: float, controls: np.ndarray, ratio: float | None) -> dict[str, Any]:
     """What a row says of a value and its controls."""
-    p_value = (1 + int((controls >= value).sum())) / (1 + len(controls))
+    p_value = (1 + int((controls / (ratio or 1) ** 3 >= value).sum())) / (1 + len(controls))
     beyond = "beyond_controls" if p_value <= 1 / (1 + len(controls)) else "within_controls"
     return {
         "interval_low": value - 0.05, "interval_high": value + 0.06, "control_kind": "magnitude_matched",
         "num_controls": len(controls), "control_mean": float(controls.mean()), "control_max": float(controls.max()),
         "p_value": p_value, "size_ratio": ratio,
-        "verdict": "unmatchable" if ratio is not None and ratio < 0.8 else beyond,
+        "verdict": "unmatchable" if ratio is not None and ratio < 0.9 else beyond,
     }  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def write_shifts(folder: Path, effects: list[str]) -> dict[str, list[str]]:
             row = told(value, controls, 0.42 if name == "special" else 0.97)
             others = [other for other in sizes if other not in (name, "all")]
             row |= {"set_name": name, "num_neurons": sizes[name], "others": others, "shift_own": 0.6}
+            row |= {"control_magnitudes": [row["size_ratio"]] * 20}
             selectivity.append({**row, "shift_others": 0.1, "selectivity": value, "control_values": controls.tolist()})
         for kind, of_kind in (("shift_tests", tests), ("shift_selectivity", selectivity)):
             path = folder / "compare_shifts" / kind / f"{place}.parquet"

@@ -121,3 +121,13 @@ def magnitude_ratios(
     """The mean magnitude of each control's neurons over that of the set's; None for a set that writes nothing."""
     own = float(values[tuple(pairs.T)].mean())
     return [float(values[tuple(control.T)].mean()) / own for control in controls] if own else None
+
+
+def smallest_ratio(by_site: Sequence[Sequence[float]] | None, num_controls: int) -> float | None:
+    """What is compared with `UNMATCHABLE`: the mean magnitude ratio at the site where it is smallest.
+
+    Args:
+        by_site: the ratios of each control at every site of a set; None: not known.
+        num_controls: how many draws count, the first; at least one where ratios are known.
+    """
+    return min(float(np.mean(ratios[:num_controls])) for ratios in by_site) if by_site and num_controls else None

@@ -18,8 +18,9 @@ square. So a set has to beat its controls per magnitude as well, per its square 
 
 A set that beats these controls matters for more than writing much. Three numbers say what that is worth; all are in the
 provenance of the neurons table, by kind of control and set. `magnitude_ratios`: the mean magnitude of each control over
-that of the set. They fall below 1 where a layer has few neurons as large as the set's; below `UNMATCHABLE` on average a
-difference may be one of magnitude. `shared_frac`: how much of a control is the set itself. A set that holds most of the
+that of the set, over several sites their mean. They fall below 1 where a layer has few neurons as large as the set's;
+below `UNMATCHABLE` on average, at any of the sites, a difference may be one of magnitude.
+`shared_frac`: how much of a control is the set itself. A set that holds most of the
 largest neurons of a layer is hardly compared with anything else; above `MOST_SHARED` a difference could hardly show.
 `num_different`: how many of its controls differ. A set of one or two neurons has few, and is often one of them.
 

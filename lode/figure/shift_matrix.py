@@ -2,9 +2,10 @@
 
 A cell on the left holds the shift of the last states, |h' - h| / |h|, less the mean of the set's controls, as the mean
 over all benchmarks that hold the group; in small, the shift itself and the mean of the controls. `last token` is the
-last of the prompt, from which the reply is made. A dot: above every one of its controls. Hatched: they write less than
-0.8 of what the set does (*unmatchable*), or there are none; nothing is told by the difference then. A frame: the group
-that the set was selected for.
+last of the prompt, from which the reply is made. A dot: above every one of its controls, also per magnitude. Hatched:
+they write less than 0.9 of what the set does (*unmatchable*), or are fewer than 20; nothing is told by the difference
+then. A frame: the group that the set was selected for. Dots are of one cell each: with 20 controls a random set has one
+in 1 of 21 cells. The report names sets after correction.
 
 On the right the drop of content and of stopping [nats], less the mean of the controls, as the mean over the benchmarks
 on which the unmodified model is above chance; in small, on how many of these it is above every control. Set beside each
@@ -35,6 +36,7 @@ from lode.figure import (
     heading,
     outcome_rows,
 )
+from lode.statistics.shift import BEYOND, WITHIN
 
 Row = dict[str, Any]
 #: The outcomes on the right.
@@ -86,8 +88,8 @@ def columns(rows: Sequence[Row], sets: Sequence[str], looks: Looks) -> list[str]
 
 
 def is_told(row: Row) -> bool:
-    """Whether there are controls that write as much."""
-    return row["verdict"] not in ("unmatchable", "no_controls")
+    """Whether there are controls that write as much, and enough of them."""
+    return row["verdict"] in (BEYOND, WITHIN)
 
 
 def excess(row: Row) -> float:
@@ -139,7 +141,7 @@ def _draw_shifts(axes: Axes, sets: Sequence[str], groups: Sequence[str], rows: S
             _write(axes, x, y, "–", _beside(row), MUTED)
             continue
         values[y, x] = excess(row)
-        above = row["verdict"] == "beyond_controls" and values[y, x] >= LEAST_SHOWN
+        above = row["verdict"] == BEYOND and values[y, x] >= LEAST_SHOWN
         _write(axes, x, y, short(values[y, x]) + (" •" if above else ""), _beside(row), _ink(values[y, x], norm))
     sizes = {row["set_name"]: row["num_neurons"] for row in rows}
     _finish(axes, values, norm, [LAST_TOKEN if group == LAST else group for group in groups], "tokens")
@@ -230,5 +232,5 @@ def _legend() -> list[Any]:
     return [
         Patch(facecolor="white", edgecolor=INK, linewidth=1.3, label="the set's own group"),
         Line2D([], [], linestyle="", marker="$\\bullet$", color=INK, markersize=5, label="above every control"),
-        Patch(**_UNTOLD, label="controls write < 0.8 of the set, or there are none"),
+        Patch(**_UNTOLD, label="controls write < 0.9 of the set, or are too few"),
     ]

@@ -1,10 +1,14 @@
 """Stage 5f: does a set move the states of a group more than its controls do, and its own group more than others?
 
 Reads `sample_shifts` of every benchmark, and the neurons table, whose provenance says how much controls write
-(`magnitude_ratios`). Writes `shift_tests`, the last states of each group in each benchmark and over all that hold it,
-and `shift_selectivity`: own group less the mean of the groups of the other sets. A group of domains is in benchmarks of
-its own, one of modalities in many: either way its shift is the mean over the benchmarks that hold it, each of the same
-weight. A set that has no own group, as the union `all`, or no other one, has no selectivity and no row.
+(`magnitude_ratios`, `site_magnitude_ratios`). Writes `shift_tests`, the last states of each group in each benchmark and
+over all that hold it, and `shift_selectivity`: own group less the mean of the groups of the other sets. A group of
+domains is in benchmarks of its own, one of modalities in many: either way its shift is the mean over the benchmarks
+that hold it, each of the same weight. A set that has no own group, as the union `all`, or no other one, has no
+selectivity and no row.
+
+Verdicts are of one row alone: of 21 rows of sets that are no more than random one is above all of 20 controls. Which
+sets a report names is decided over all of its sets and runs (`lode/statistics/shift.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lode.config import StepConfig
-from lode.control import headline_first
+from lode.control import headline_first, smallest_ratio
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.grouping import PROMPT, Grouping, grouping_of
-from lode.statistics.shift import Cell, contrast, contrast_value, selectivity_weights, verdict
-from lode.statistics.significance import rank_p_value
+from lode.statistics.shift import Cell, contrast, contrast_value, p_value, selectivity_weights, verdict
 from lode.table.sample_shifts import SAMPLE_SHIFTS
 from lode.table.shift_selectivity import SHIFT_SELECTIVITY
 from lode.table.shift_tests import SHIFT_TESTS
@@ -33,12 +36,13 @@ _KEY = ("set_name", "kind", "control_of", "control_kind", "control_draw", "num_n
 
 
 class Ranked(NamedTuple):
-    """A set and its controls of one kind, by name, in the order of draws; and how much these write beside it."""
+    """A set and its controls of one kind, by name, in the order of draws; what these write beside it, and at least."""
 
     set_name: str
     num_neurons: int
     kind: str
     controls: list[str]
+    magnitudes: list[float] | None
     size_ratio: float | None
 
 
@@ -62,21 +66,24 @@ def cells_of(table: pa.Table, dataset: str) -> Cells:
     return found
 
 
-def ranked_sets(keys: Sequence[Row], ratios: Mapping[str, Mapping[str, Any]]) -> list[Ranked]:
+def ranked_sets(keys: Sequence[Row], facts: Mapping[str, Any]) -> list[Ranked]:
     """Every set of the method with each kind of its controls, the headline kind first.
 
     Args:
         keys: of all sets.
-        ratios: by kind and set, what each control writes over what the set writes, in the order of draws.
+        facts: the provenance of the neurons table: what each control writes over what the set writes.
     """
     found = []
     for key in (key for key in keys if key["kind"] == "method"):
         name, own = key["set_name"], [other for other in keys if other["control_of"] == key["set_name"]]
         for kind in headline_first({other["control_kind"] for other in own} or {""}):
             draws = sorted((o for o in own if o["control_kind"] == kind), key=lambda other: other["control_draw"])
-            of_draws = (ratios.get(kind, {}).get(name) or [])[: len(draws)]
-            ratio = float(np.mean(of_draws)) if of_draws else None
-            found.append(Ranked(name, key["num_neurons"], kind, [draw["set_name"] for draw in draws], ratio))
+            ratios, by_site = (
+                facts.get(fact, {}).get(kind, {}).get(name) for fact in ("magnitude_ratios", "site_magnitude_ratios")
+            )
+            controls, ratio = [draw["set_name"] for draw in draws], smallest_ratio(by_site, len(draws))
+            of_draws = ratios[: len(draws)] if ratios else None
+            found.append(Ranked(name, key["num_neurons"], kind, controls, of_draws, ratio))
     return found
 
 
@@ -84,6 +91,7 @@ def compared(ranked: Ranked, cells: Sequence[Cell], weights: Sequence[float]) ->
     """A weighted sum of shifts of a set beside those of its controls: what rows say of it, and the controls' own."""
     value, low, high = contrast(cells, weights, ranked.set_name)
     controls = [contrast_value(cells, weights, name) for name in ranked.controls]
+    rank = p_value(value, controls, ranked.magnitudes)
     row = {
         "set_name": ranked.set_name,
         "num_neurons": ranked.num_neurons,
@@ -93,9 +101,9 @@ def compared(ranked: Ranked, cells: Sequence[Cell], weights: Sequence[float]) ->
         "num_controls": len(controls),
         "control_mean": float(np.mean(controls)) if controls else None,
         "control_max": max(controls, default=None),
-        "p_value": rank_p_value(value, controls),
+        "p_value": rank,
         "size_ratio": ranked.size_ratio,
-        "verdict": verdict(value, controls, ranked.size_ratio),
+        "verdict": verdict(rank, len(controls), ranked.size_ratio),
     }
     return {"value": value, **row}, controls
 
@@ -134,7 +142,8 @@ def selectivity_row(ranked: Ranked, cells: Cells, others: Sequence[str]) -> Row:
     shift_own = contrast_value(own, [1 / len(own)] * len(own), ranked.set_name)
     value = found.pop("value")
     further = {"shift_own": shift_own, "shift_others": shift_own - value, "selectivity": value}
-    return {**found, **further, "others": list(others), "control_values": controls}
+    beside = {"control_values": controls, "control_magnitudes": ranked.magnitudes}
+    return {**found, **further, **beside, "others": list(others)}
 
 
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
@@ -155,8 +164,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         keys.append(table.select(_KEY).group_by(list(_KEY), use_threads=False).aggregate([]).to_pylist())
     if any(other != keys[0] for other in keys):
         raise UserError("the benchmarks differ in their neuron sets; measure the shifts again")
-    ratios = read_provenance(cfg.io["neurons"]).get("magnitude_ratios", {})
-    ranked, grouping = ranked_sets(keys[0], ratios), grouping_of(cfg.grouping)
+    ranked, grouping = ranked_sets(keys[0], read_provenance(cfg.io["neurons"])), grouping_of(cfg.grouping)
     names = list(dict.fromkeys(each.set_name for each in ranked))
     write_table(cfg.io["shift_tests"], SHIFT_TESTS, [row for each in ranked for row in test_rows(each, cells)], made_by)
     others = {name: other_groups(name, grouping, names, cells) for name in names}

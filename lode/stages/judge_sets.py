@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lode.config import StepConfig
+from lode.control import smallest_ratio
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.scoring import COMPARED
 from lode.statistics.verdict import judge
@@ -41,17 +42,16 @@ def alike(of_run: Mapping[str, Any], row: Row) -> Row:
 
     Of a score only the controls that wrote replies have a value, the first of all. None: not recorded.
     """
-    recorded = ("shared_frac", "num_different", "magnitude_ratios")
-    shared, different, ratios = (
+    recorded = ("shared_frac", "num_different", "magnitude_ratios", "site_magnitude_ratios")
+    shared, different, ratios, by_site = (
         of_run.get(of, {}).get(row["control_kind"], {}).get(row["set_name"]) for of in recorded
     )
     ratios = ratios and ratios[: row["num_controls"]]
-    mean = sum(ratios) / len(ratios) if ratios else None
     return {
         "shared_frac": shared,
         "num_different": None if different is None else min(different, row["num_controls"]),
         "control_magnitudes": ratios or None,
-        "magnitude_ratio": mean,
+        "magnitude_ratio": smallest_ratio(by_site, row["num_controls"]),
     }
 
 

@@ -32,6 +32,8 @@ from lode.table.neurons import NEURONS
 
 #: What a set without a neuron at a site has there.
 NOTHING: Set = (np.empty((0, 2), dtype=np.int64), np.empty(0))
+#: What is recorded of how far controls resemble a set.
+RESEMBLANCE = ("shared_frac", "num_different", "magnitude_ratios", "site_magnitude_ratios")
 
 
 @dataclass(frozen=True)
@@ -147,14 +149,14 @@ def with_controls(
     Returns:
         Rows of the neurons table, and by kind and set how far controls resemble the set: `shared_frac`, the mean share
         of a control's neurons that are the set's own, `num_different`, how many of the controls differ from each other
-        and from the set, and `magnitude_ratios`, the mean magnitude of each control over that of the set, of several
-        sites the smallest, as magnitudes of different sites cannot be added.
+        and from the set, `site_magnitude_ratios`, at every site the mean magnitude of each control over that of the
+        set, and `magnitude_ratios`, of each control the mean of these, weighted by how many neurons the set has there.
     """
     of_kinds = {kind: drawn(sites, kind, num_draws) for kind in sorted(kinds)}
     values = [magnitude(at.part.table) for at in sites]
     effective = [effective_groups(at.part.table, at.part.groups) for at in sites]
     parts: list[pa.Table] = []
-    alike: dict[str, dict[str, dict[str, Any]]] = {"shared_frac": {}, "num_different": {}, "magnitude_ratios": {}}
+    alike: dict[str, dict[str, dict[str, Any]]] = {fact: {} for fact in RESEMBLANCE}
     for name in sites[0].sets:
         method = SetKey(name, "method")
         for at, counts in zip(sites, effective, strict=True):
@@ -175,7 +177,10 @@ def with_controls(
 def resemblance(
     own: Sequence[Pairs], controls: Sequence[Sequence[Pairs]], values: Sequence[Float[np.ndarray, "_ _"]]
 ) -> dict[str, Any]:
-    """How far controls resemble a set: the three facts of `with_controls`.
+    """How far controls resemble a set: the facts of `with_controls`.
+
+    Magnitudes of different sites cannot be added, but ratios can be averaged. The smallest of each draw would fall
+    below 1 by chance alone, and the more so the more sites there are.
 
     Args:
         own: the pairs of the set at every site, at least one.
@@ -190,10 +195,12 @@ def resemblance(
         if len(pairs)
     ]
     known = [ratios for ratios in by_site if ratios is not None]
+    weights = [len(pairs) for pairs, ratios in zip(filter(len, own), by_site, strict=True) if ratios is not None]
     return {
         "shared_frac": float(np.mean([len(mine & found) / len(mine) for found in members])),
         "num_different": len({*map(frozenset, members)} - {frozenset(mine)}),
-        "magnitude_ratios": [min(ratios) for ratios in zip(*known, strict=True)] if known else None,
+        "magnitude_ratios": np.average(known, axis=0, weights=weights).tolist() if known else None,
+        "site_magnitude_ratios": known or None,
     }
 
 

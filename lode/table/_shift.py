@@ -12,15 +12,25 @@ SHIFT = (
 )
 #: How a set stands among its controls.
 RANK = (
-    field("p_value", pa.float64(), "probability", "(1 + controls with at least this value) / (1 + controls)"),
     field(
-        "size_ratio", pa.float64(), "ratio", "mean of what its controls write over what it writes; null: unknown", True
+        "p_value",
+        pa.float64(),
+        "probability",
+        "(1 + controls with at least this value) / (1 + controls): as they are, and per magnitude, its square and its "
+        "cube; the largest counts",
+    ),
+    field(
+        "size_ratio",
+        pa.float64(),
+        "ratio",
+        "mean of what its controls write over what it writes, at the site where it is smallest; null: unknown",
+        True,
     ),
     field(
         "verdict",
         pa.string(),
         "name",
-        "`beyond_controls`: above every one; `within_controls`; `unmatchable`: they write below 0.8 of what it does; "
-        "`no_controls`",
+        "of this row alone, `beyond_controls`: above every one, also per magnitude; `within_controls`; `unmatchable`: "
+        "they write below 0.9 of what it does; `too_few_controls`: fewer than 20; `no_controls`",
     ),
 )

@@ -24,6 +24,13 @@ SHIFT_SELECTIVITY = Table(
             field("interval_high", pa.float64(), "share of length", "upper end of that interval", True),
             *CONTROLS,
             field("control_values", pa.list_(pa.float64()), "share of length", "selectivity of each control, by draw"),
+            field(
+                "control_magnitudes",
+                pa.list_(pa.float64()),
+                "ratio",
+                "what each of them writes over what the set writes; null: unknown",
+                True,
+            ),
             field("control_mean", pa.float64(), "share of length", "their mean", True),
             field("control_max", pa.float64(), "share of length", "the largest of them", True),
             *RANK,

@@ -12,14 +12,16 @@ _CONTROLS = (
         "magnitude_ratio",
         pa.float64(),
         "ratio",
-        "mean |activation| times write norm: of the controls over that of the set; null: not recorded",
+        "mean |activation| times write norm: of the controls over that of the set, at the site where it is smallest; "
+        "null: not recorded",
         True,
     ),
     field(
         "control_magnitudes",
         pa.list_(pa.float64()),
         "ratio",
-        "the same of each control, in the order of `control_values`; null: not recorded",
+        "the same of each control, its mean over sites weighted by the set's neurons, in the order of "
+        "`control_values`; null: not recorded",
         True,
     ),
     field("shared_frac", pa.float64(), "share", "of a control's neurons, the set's own; null: not recorded", True),

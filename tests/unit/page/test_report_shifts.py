@@ -53,8 +53,9 @@ def test_a_page_without_shifts_says_nothing_of_them(tmp_path: Path) -> None:
     assert "shifts" not in Path(cfg.io.report).read_text().split("<main>")[1].split('id="versions"')[0]
 
 
-def selective(name: str, verdict: str, low: float | None = 0.1) -> dict[str, Any]:
-    return {"name": name, "selectivity": {"selectivity": 0.5, "verdict": verdict, "interval_low": low}}
+def selective(name: str, verdict: str, low: float | None = 0.1, p: float | None = 1 / 21) -> dict[str, Any]:
+    row = {"selectivity": 0.5, "verdict": verdict, "interval_low": low, "p_corrected": p}
+    return {"name": name, "selectivity": row}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,12 @@ def selective(name: str, verdict: str, low: float | None = 0.1) -> dict[str, Any
             "known.",
         ),
         ([selective("image", "within_controls", -0.1)], "image (0.500) do so by no more than some control."),
+        (
+            [selective("image", "beyond_controls", p=2 / 21), selective("text", "beyond_controls", p=None)],
+            "image (0.500), text (0.500) do so by more than every control, as the best of as many random sets may.",
+        ),
         ([selective("image", "no_controls")], "image (0.500) have no controls."),
+        ([selective("image", "too_few_controls")], "image (0.500) have too few controls for any p below 0.05."),
     ],
 )
 def test_the_sentence(sets: list[dict[str, Any]], said: str) -> None:

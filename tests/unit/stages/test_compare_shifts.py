@@ -48,7 +48,9 @@ def compare(folder: Path, ratios: Any = None, rows: Any = shift_rows) -> tuple[l
     for path in paths:
         write_table(path, SAMPLE_SHIFTS, rows(path.stem), {})
     neurons = folder / "m/miner.parquet"
-    facts = {} if ratios is None else {"magnitude_ratios": {"layer_matched": ratios}}
+    by_site = {name: [of] for name, of in (ratios or {}).items()}
+    known = {"magnitude_ratios": ratios, "site_magnitude_ratios": by_site}
+    facts = {} if ratios is None else {fact: {"layer_matched": of} for fact, of in known.items()}
     write_table(neurons, NEURONS, neuron_rows({"image": [(0, 1)], "text": [(0, 2)]}), facts)
     made = {name: str(folder / name / "m/miner/zero.parquet") for name in ("shift_tests", "shift_selectivity")}
     io = {"sample_shifts": list(map(str, paths)), "neurons": str(neurons), **made}
@@ -60,23 +62,25 @@ def compare(folder: Path, ratios: Any = None, rows: Any = shift_rows) -> tuple[l
 
 
 def test_ranks_by_hand(tmp_path: Path) -> None:
-    """Over both benchmarks the mean of means, the controls' too; three controls give no p below a quarter."""
-    tests, _ = compare(tmp_path, {"image": [0.9, 0.8, 1.0], "text": [0.5, 0.6, 0.7]})
+    """Over both benchmarks the mean of means, the controls' too; three controls give no p below a quarter: too few."""
+    tests, selective = compare(tmp_path, {"image": [0.9, 0.8, 1.0], "text": [0.5, 0.6, 0.7]})
     found = {(row["set_name"], row["group"], row["dataset"]): row for row in tests}
     assert len(found) == len(tests) == 2 * (2 + 3 + 3)
     image = found["image", "image", None]
     assert image["shift"] == pytest.approx(0.605)
-    assert (image["p_value"], image["verdict"], image["own"]) == (0.25, "beyond_controls", True)
+    assert (image["p_value"], image["verdict"], image["own"]) == (0.25, "too_few_controls", True)
     assert (image["control_mean"], image["control_max"]) == pytest.approx((0.205, 0.305))
     assert (image["num_samples"], image["num_controls"], image["size_ratio"]) == (2, 3, pytest.approx(0.9))
     last = found["image", "last", None]
     assert last["shift"] == pytest.approx((0.305 + 0.105) / 2)
-    # the controls: (0.1 + 0.2) / 2, (0.3 + 0.2) / 2, (0.5 + 0.2) / 2, of which two are as large
-    assert last["p_value"] == pytest.approx(3 / 4)
-    assert (last["verdict"], last["own"], last["num_samples"]) == ("within_controls", False, 4)
-    assert found["image", "last", "shown"]["p_value"] == pytest.approx(3 / 4)
+    # the controls: (0.1 + 0.2) / 2, (0.3 + 0.2) / 2, (0.5 + 0.2) / 2, of which two are as large; the first writes 0.9
+    # of what the set does, and 0.155 / 0.9^3 = 0.213 is above 0.205
+    assert last["p_value"] == 1
+    assert (last["own"], last["num_samples"]) == (False, 4)
+    assert found["image", "last", "shown"]["p_value"] == pytest.approx(3 / 4)  # 0.105 / 0.9^3 = 0.144
     assert found["image", "last", "read"]["p_value"] == 1
-    assert found["text", "text", None]["verdict"] == "unmatchable"
+    assert [row["control_magnitudes"] for row in selective] == [[0.9, 0.8, 1.0], [0.5, 0.6, 0.7]]
+    assert found["text", "text", None]["size_ratio"] == pytest.approx(0.6)
     assert found["text", "text", None]["interval_low"] < 0.605 < found["text", "text", None]["interval_high"]
 
 
@@ -85,6 +89,7 @@ def test_selectivities_by_hand(tmp_path: Path) -> None:
     _, rows = compare(tmp_path)
     image, text = rows
     assert (image["set_name"], image["others"], image["size_ratio"]) == ("image", ["text"], None)
+    assert image["control_magnitudes"] is None
     assert (image["shift_own"], image["shift_others"]) == pytest.approx((0.605, 0.105))
     assert image["selectivity"] == pytest.approx(0.5)
     assert image["control_values"] == pytest.approx([0.0, 0.1, 0.2])

@@ -13,8 +13,10 @@ from lode.table.selectivity import SELECTIVITY
 from lode.table.verdicts import VERDICTS
 
 #: Of 25 controls, of which the first 20 wrote replies.
+RATIOS = [*[0.96, 0.98] * 10, *[1.0] * 5]
 ALIKE = {
-    "magnitude_ratios": {"magnitude_matched": {"image": [*[0.96, 0.98] * 10, *[1.0] * 5]}},
+    "magnitude_ratios": {"magnitude_matched": {"image": RATIOS}},
+    "site_magnitude_ratios": {"magnitude_matched": {"image": [[1.0] * 25, RATIOS]}},
     "shared_frac": {"magnitude_matched": {"image": 0.2}},
     "num_different": {"magnitude_matched": {"image": 25}},
 }

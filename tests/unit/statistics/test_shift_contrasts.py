@@ -1,10 +1,21 @@
 """Shifts of a set beside those of its controls: weights, intervals and ranks by hand, and the verdicts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from lode.statistics.intervals import LEVEL, mean_intervals
-from lode.statistics.shift import Cell, contrast, contrast_value, parallel_frac, selectivity_weights, verdict
+from lode.statistics.shift import (
+    Cell,
+    contrast,
+    contrast_value,
+    corrected,
+    p_value,
+    parallel_frac,
+    selectivity_weights,
+    verdict,
+)
 
 
 def cell(*values: float, clusters: str = "") -> Cell:
@@ -54,15 +65,45 @@ def test_a_set_that_moves_nothing_has_no_width() -> None:
     [
         (0.5, [0.1] * 20, 0.95, "beyond_controls"),
         (0.5, [0.1] * 19 + [0.5], 0.95, "within_controls"),
-        (0.5, [0.1] * 20, 0.79, "unmatchable"),
-        (0.5, [0.1] * 20, 0.8, "beyond_controls"),
+        (0.5, [0.1] * 20, 0.89, "unmatchable"),
+        (0.5, [0.1] * 20, 0.9, "beyond_controls"),
         (0.5, [0.1] * 20, None, "beyond_controls"),
+        (0.5, [0.1] * 19, None, "too_few_controls"),  # 1 / 20 is no p below 0.05
+        (1.0, [0.9], 1.0, "too_few_controls"),
         (0.5, [], None, "no_controls"),
         (0.0, [0.0] * 20, 1.0, "within_controls"),
     ],
 )
 def test_verdicts(value: float, controls: list[float], ratio: float | None, said: str) -> None:
-    assert verdict(value, controls, ratio) == said
+    assert verdict(p_value(value, controls, None), len(controls), ratio) == said
+
+
+def test_a_control_that_writes_less_is_no_excuse() -> None:
+    """0.45 / 0.95 = 0.474, / 0.95^2 = 0.499, / 0.95^3 = 0.525: the cube alone lifts it above the set's 0.5."""
+    controls = [0.1] * 19 + [0.45]
+    assert p_value(0.5, controls, None) == p_value(0.5, controls, [1.0] * 20) == pytest.approx(1 / 21)
+    assert p_value(0.5, controls, [1.0] * 19 + [0.95]) == pytest.approx(2 / 21)
+    assert p_value(0.44, controls, [1.2] * 20) == pytest.approx(2 / 21)  # as it is, it is above the set
+    assert p_value(0.5, [], None) == 1
+
+
+def selective(value: float, controls: list[float], said: str = "beyond_controls", rank: float = 1 / 21) -> Any:
+    of_controls = {"control_values": controls, "control_magnitudes": None}
+    return {"selectivity": value, "verdict": said, "p_value": rank, **of_controls}
+
+
+def test_p_values_over_a_report_by_hand() -> None:
+    """Draw 3 of the second set stands out by more than the first set itself, so its p is 2 / 21."""
+    flat = [0.1 * (-1) ** draw for draw in range(20)]
+    clear, weak = selective(0.5, flat), selective(0.11, [0.9 if draw == 3 else flat[draw] for draw in range(20)])
+    assert corrected([clear]) == [pytest.approx(1 / 21)]
+    assert corrected([clear, weak])[0] == pytest.approx(2 / 21)
+    # what is below 0.01, or cannot be told, is no test
+    small = selective(0.009, [0.001] * 20)
+    untold = [selective(0.9, flat, said, 1) for said in ("unmatchable", "too_few_controls", "no_controls")]
+    assert corrected([small, clear, *untold]) == [None, pytest.approx(1 / 21), None, None, None]
+    assert corrected([]) == []
+    assert corrected([selective(0.5, flat, rank=0.3)]) == [0.3]
 
 
 def test_the_share_along_the_state() -> None:
