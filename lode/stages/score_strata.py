@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float
 
 from lode.config import StepConfig
 from lode.engine.errors import UserError
@@ -134,7 +135,7 @@ def class_rows(
         name: of the score, whose plug-in has `said`.
         of_sets: the predictions of each set, in the order of the samples; sets without replies are left out.
         samples: rows of the dataset table.
-        mined: those that neurons were mined on.
+        mined: those that neurons were mined on; of none there is no `mined_constant`.
     """
     plugin = import_module(f"lode.scoring.{name}")
     names = in_order({choice for sample in samples for choice in sample["choices"]})
@@ -142,7 +143,7 @@ def class_rows(
     clusters = np.array([sample["cluster_id"] for sample in samples])
     guesses = {
         "best_constant": best_constant(gold, gold),
-        "mined_constant": best_constant(gold, known),
+        "mined_constant": best_constant(gold, known) if known else None,
         "uniform": uniform([len(sample["choices"]) for sample in samples]),
     }
     rows: list[dict[str, Any]] = []
@@ -174,22 +175,34 @@ def _of_classes(gold: Sequence[str], said: Sequence[str], names: Sequence[str]) 
 
 
 def _summary(
-    gold: Sequence[str], said: Sequence[str], names: Sequence[str], clusters: np.ndarray, guesses: Mapping[str, float]
+    gold: Sequence[str],
+    said: Sequence[str],
+    names: Sequence[str],
+    clusters: np.ndarray,
+    guesses: Mapping[str, float | None],
 ) -> dict[str, Any]:
     found = classes(gold, said, names)
     right = np.array([[float(one == other) for one, other in zip(gold, said, strict=True)]])
-    (low,), (high,) = score_intervals(right, clusters, LEVEL)
     return {
         "num_samples": len(gold),
         "accuracy": float(right.mean()),
-        **{"interval_low": float(low), "interval_high": float(high)},
-        "above_constant": bool(low > guesses["best_constant"]),
+        **_certainty(right, clusters, best_constant(gold, gold)),
         "macro_f1": found.macro_f1,
         "kappa": _or_none(kappa(gold, said)),
         "said_entropy": found.said_entropy,
         "invalid_frac": found.invalid_frac,
         **guesses,
     }
+
+
+def _certainty(
+    right: Float[np.ndarray, "1 sample"], clusters: np.ndarray, constant: float
+) -> dict[str, float | bool | None]:
+    """The interval of an accuracy, and whether it lies above a constant; null of one cluster, which has no spread."""
+    if len(set(clusters.tolist())) < 2:
+        return dict.fromkeys(("interval_low", "interval_high", "above_constant"))
+    (low,), (high,) = score_intervals(right, clusters, LEVEL)
+    return {"interval_low": float(low), "interval_high": float(high), "above_constant": bool(low > constant)}
 
 
 def _or_none(value: float) -> float | None:

@@ -12,10 +12,12 @@ from omegaconf import OmegaConf
 from lode.checks.steps import validate
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table
+from lode.neurons import SetKey
 from lode.stages import score_strata
 from lode.statistics.intervals import LEVEL, drop_intervals, score_intervals
 from lode.study import STUDY, compose
 from lode.table import table_of
+from lode.table.class_summary import CLASS_SUMMARY
 from tests.scored_run import RIGHT, dataset_rows, prediction_rows, scoring_stage
 from workflow.check import open_experiment
 
@@ -158,6 +160,20 @@ def test_classes_by_hand(strata: Run) -> None:
     assert not summary["above_constant"]
     (clean,) = of(found["class_summary"], set_name="none")
     assert (clean["accuracy"], clean["kappa"], clean["invalid_frac"], clean["macro_f1"]) == (1, 1, 0, 1)
+
+
+def test_one_cluster_has_no_interval_and_no_mined_sample_no_mined_constant(strata: Run) -> None:
+    unmined = strata(data=[row for row in dataset() if row["split"] == "test"])["class_summary"]
+    assert {row["mined_constant"] for row in unmined} == {None}
+    assert {row["best_constant"] for row in unmined} == {1 / 2}
+    assert None not in {row["above_constant"] for row in unmined}
+    samples = [row | {"cluster_id": "c"} for row in dataset()[:6]]
+    of_image = [row for row in predictions() if row["set_name"] == "image"]
+    _, (row,) = score_strata.class_rows("step_accuracy", {SetKey("image", "method"): of_image}, samples, [])
+    assert (row["accuracy"], row["best_constant"], row["mined_constant"]) == (1 / 2, 1 / 2, None)
+    assert row["interval_low"] is row["interval_high"] is row["above_constant"] is None
+    assert not [name for name, value in row.items() if value is None and not CLASS_SUMMARY.schema.field(name).nullable]
+    assert {*CLASS_SUMMARY.schema.names} - {*row} == {"dataset"}
 
 
 def test_accuracy_by_classes_is_the_score(strata: Run) -> None:
