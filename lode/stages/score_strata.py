@@ -6,7 +6,9 @@ its samples are called) and `class_summary` (per score and set: accuracy beside 
 
 The keys of `dataset.strata` are those of `meta`; the scores of `dataset.classes` read a reply as a choice, and the text
 of a choice is its class. Strata of one benchmark share prompts and task, so that they can be compared where benchmarks
-cannot; but they are many, and nothing here is corrected for that: what is not declared beforehand is exploratory.
+cannot; but they are many, and nothing here is corrected for that: what is not declared beforehand is exploratory. Where
+strata differ in something else than what they are named by, as kinds of error do in where the gold step is, a habit of
+a broken model (one step, whatever is asked) moves them apart: compare within equal values, by a key of several.
 """
 
 import json
@@ -45,7 +47,7 @@ def in_order(values: set[str]) -> list[str]:
 
 
 def strata_of(samples: Sequence[Row], key: str) -> np.ndarray:
-    """The stratum of each sample.
+    """The stratum of each sample; of a key `one+other`, both values joined alike.
 
     Raises:
         UserError: a sample lacks the key, or has no text, number or truth value there.
@@ -53,13 +55,14 @@ def strata_of(samples: Sequence[Row], key: str) -> np.ndarray:
     found = []
     for sample in samples:
         meta = json.loads(sample["meta"])
-        if key not in meta or not isinstance(meta[key], str | int | float):
-            has = ", ".join(name for name, value in meta.items() if isinstance(value, str | int | float)) or "(none)"
-            raise UserError(
-                f"dataset.strata: {key!r} of sample {sample['sample_id']} is {meta.get(key, 'not there')!r}; expected "
-                f"a text or a number in the `meta` of every sample, which has {has} here"
-            )
-        found.append(str(meta[key]))
+        for name in key.split("+"):
+            if not isinstance(meta.get(name), str | int | float):
+                has = ", ".join(of for of, value in meta.items() if isinstance(value, str | int | float)) or "(none)"
+                raise UserError(
+                    f"dataset.strata: {name!r} of sample {sample['sample_id']} is {meta.get(name, 'not there')!r}; "
+                    f"expected a text or a number in the `meta` of every sample, which has {has} here"
+                )
+        found.append("+".join(str(meta[name]) for name in key.split("+")))
     return np.array(found)
 
 

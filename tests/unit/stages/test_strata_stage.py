@@ -115,6 +115,17 @@ def test_strata_add_up_to_the_whole(strata: Run) -> None:
             }
 
 
+def test_a_key_of_two_is_both_at_once(strata: Run) -> None:
+    """Samples 0 to 2 are x and sure, 3 is x and not, 4 and 5 are y and not; the image set has 2, 4, 5."""
+    rows = of(strata(strata=("kind+sure",))["strata"], score_name="step_accuracy", set_name="image")
+    assert [(row["stratum_key"], row["stratum"], row["num_samples"]) for row in rows] == [
+        ("kind+sure", "x+False", 1),
+        ("kind+sure", "x+True", 3),
+        ("kind+sure", "y+False", 2),
+    ]
+    assert [row["value"] for row in rows] == pytest.approx([0, 1 / 3, 1])
+
+
 def test_one_stratum_of_all_is_the_whole(strata: Run) -> None:
     found = strata(data=dataset(kind="all"))
     for row in found["scores"]:
@@ -137,6 +148,8 @@ def test_a_key_without_a_value_is_refused_with_those_that_have(strata: Run, meta
         strata(data=dataset(**meta))
     with pytest.raises(UserError, match="'type' of sample s0 is 'not there'"):
         strata(strata=("type",))
+    with pytest.raises(UserError, match="'type' of sample s0 is 'not there'"):
+        strata(strata=("size+type",))
 
 
 def test_classes_by_hand(strata: Run) -> None:
