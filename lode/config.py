@@ -80,7 +80,7 @@ class DatasetConfig:
     num_samples: dict[str, int] = field(default_factory=dict)  # mine: ..., test: ...
     max_new_tokens: int = 128
     scores: list[str] = field(default_factory=list)  # lode/scoring/<score>.py
-    strata: list[str] = field(default_factory=list)  # keys of `meta` by whose values samples are scored apart
+    strata: list[str] = field(default_factory=list)  # keys of `meta` to score samples apart by; `a+b`: by both
     classes: list[str] = field(default_factory=list)  # scores by which a reply is read as a class: choices are classes
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
     citation: str = ""

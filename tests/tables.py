@@ -8,6 +8,7 @@ import numpy as np
 
 from lode.engine.tables import provenance, write_table
 from lode.importance import METRICS
+from lode.statistics.equivalence import is_told
 from lode.study import compose
 from lode.table import table_of
 from lode.table._dense import neuron_columns
@@ -139,7 +140,8 @@ def benchmark_rows(
                 **key, "set_name": name, "num_neurons": sizes[name],
                 "clean": clean, "chance": chance, "measurable": measurable, "value": clean - drop, "drop": drop,
                 "interval_low": drop - 0.0613, "interval_high": drop + 0.0617,
-                "equivalent": None if unit == "nats" else drop - 0.0613 >= -0.1 and drop + 0.0617 <= 0.1,
+                "equivalent": drop - 0.0613 >= -0.1 and drop + 0.0617 <= 0.1
+                if is_told(unit, clean, chance, measurable) else None,
                 "share": drop / (clean - chance) if measurable else None,
                 "cohen_d": drop / 0.4, "odds_ratio": None, "mcnemar_p": None if unit == "nats" else 0.01,
                 "control_kind": "layer_matched", "num_controls": len(controls),

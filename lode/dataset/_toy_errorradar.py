@@ -11,8 +11,9 @@ asks for, one after the other. The error is of one of five kinds, and everything
 
 So arithmetic alone finds CAL and nothing else. Nor does the right answer tell which fact was read wrongly: a VIS error
 is kept only where another reading, changed, would give that answer too. Steps that say nothing are put in between, so
-that errors of every kind are in many places. Refused: a wrong solution with the right answer, negative numbers,
-divisions with a rest.
+that errors of every kind are in many places: not in the same ones (`PLACES`), as a rule comes first and operations
+last, and the many more steps that would level this would name the kind in the text alone. Refused: a wrong solution
+with the right answer, negative numbers, divisions with a rest.
 """
 
 import operator

@@ -8,6 +8,11 @@ What is asked of whom: CAL shows in the text alone, KNOW, MIS and REAS to whoeve
 sees the picture; nor does the right answer tell which reading is wrong. So a
 blank picture should cost VIS alone.
 
+Kinds are not in the same places: KNOW and MIS at steps 1 to 4, VIS at 2 to 6, CAL and REAS at 5 to 8. So a model that
+always says 3 is right in a fifth of VIS and in no CAL, and one that always says 7 the other way round: accuracies by
+kind must be compared within equal `gold_step` (the stratum key `category+gold_step`). VIS and CAL share steps 5 and 6;
+KNOW and MIS share none with CAL and REAS, and cannot be compared with them.
+
 With `none_frac` some solutions hold no error. Beside the right answer they are told by comparing two numbers: take
 `with_answer: false` with it.
 """

@@ -43,9 +43,11 @@ from jaxtyping import Float
 #: The outcomes that are compared across benchmarks; the first is the primary one.
 COMPARED = ("content", "stopping", "score")
 
-#: What a score may be measured in, and the range of legal values.
+#: What a score may be measured in, and the range of legal values. Of the first alone 0.10 is 10 points: people reach
+#: 0.09 of CIDEr-D / 10, so that a drop of 0.10 is all of it.
 UNITS: dict[str, tuple[float, float]] = {
     "score in [0, 1]": (0.0, 1.0),
+    "CIDEr-D / 10": (0.0, 1.0),
     "share, at most 1": (float("-inf"), 1.0),
     "nats": (float("-inf"), 0.0),
 }

@@ -13,7 +13,7 @@ from lode.neurons import SetKey
 from lode.scoring import UNITS
 from lode.scoring._diagnostics import is_answer, loops, parses
 from lode.statistics.effect_size import matched_odds_ratio, paired_cohen_d
-from lode.statistics.equivalence import equivalent
+from lode.statistics.equivalence import equivalent, is_told
 from lode.statistics.intervals import LEVEL, drop_intervals, mean_intervals, score_intervals
 from lode.statistics.significance import is_binary, mcnemar_p_value, rank_p_value
 
@@ -135,6 +135,7 @@ class Scored:
         chance = float(self.means[next(i for i, key in enumerate(self.sets) if key.kind == "constant")])
         clean, drops, (low, high) = float(self.means[0]), self.means[0] - self.means, self.drop_intervals
         measurable = bool(self.intervals[0][0] > chance)
+        told = is_told(self.key["unit"], clean, chance, measurable)
         for i, key in enumerate(self.sets):
             if key.kind != "method":
                 continue
@@ -146,7 +147,7 @@ class Scored:
                     **{"clean": clean, "chance": chance, "measurable": measurable},
                     **{"value": float(self.means[i]), "drop": float(drops[i])},
                     **{"interval_low": float(low[i]), "interval_high": float(high[i])},
-                    "equivalent": equivalent(float(low[i]), float(high[i])) if self.is_bounded else None,
+                    "equivalent": equivalent(float(low[i]), float(high[i])) if told else None,
                     "share": float(drops[i] / (clean - chance)) if measurable else None,
                     **effect_sizes(self.values[0], self.values[i]),
                     "control_kind": kind,

@@ -31,7 +31,7 @@ import numpy as np
 from jaxtyping import Float
 
 COLUMN = "reply"
-UNIT = "score in [0, 1]"
+UNIT = "CIDEr-D / 10"
 SEES_STOPPING = True
 
 ORDERS = (1, 2, 3, 4)

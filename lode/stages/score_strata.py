@@ -6,7 +6,9 @@ its samples are called) and `class_summary` (per score and set: accuracy beside 
 
 The keys of `dataset.strata` are those of `meta`; the scores of `dataset.classes` read a reply as a choice, and the text
 of a choice is its class. Strata of one benchmark share prompts and task, so that they can be compared where benchmarks
-cannot; but they are many, and nothing here is corrected for that: what is not declared beforehand is exploratory.
+cannot; but they are many, and nothing here is corrected for that: what is not declared beforehand is exploratory. Where
+strata differ in something else than what they are named by, as kinds of error do in where the gold step is, a habit of
+a broken model (one step, whatever is asked) moves them apart: compare within equal values, by a key of several.
 """
 
 import json
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float
 
 from lode.config import StepConfig
 from lode.engine.errors import UserError
@@ -44,7 +47,7 @@ def in_order(values: set[str]) -> list[str]:
 
 
 def strata_of(samples: Sequence[Row], key: str) -> np.ndarray:
-    """The stratum of each sample.
+    """The stratum of each sample; of a key `one+other`, both values joined alike.
 
     Raises:
         UserError: a sample lacks the key, or has no text, number or truth value there.
@@ -52,13 +55,14 @@ def strata_of(samples: Sequence[Row], key: str) -> np.ndarray:
     found = []
     for sample in samples:
         meta = json.loads(sample["meta"])
-        if key not in meta or not isinstance(meta[key], str | int | float):
-            has = ", ".join(name for name, value in meta.items() if isinstance(value, str | int | float)) or "(none)"
-            raise UserError(
-                f"dataset.strata: {key!r} of sample {sample['sample_id']} is {meta.get(key, 'not there')!r}; expected "
-                f"a text or a number in the `meta` of every sample, which has {has} here"
-            )
-        found.append(str(meta[key]))
+        for name in key.split("+"):
+            if not isinstance(meta.get(name), str | int | float):
+                has = ", ".join(of for of, value in meta.items() if isinstance(value, str | int | float)) or "(none)"
+                raise UserError(
+                    f"dataset.strata: {name!r} of sample {sample['sample_id']} is {meta.get(name, 'not there')!r}; "
+                    f"expected a text or a number in the `meta` of every sample, which has {has} here"
+                )
+        found.append("+".join(str(meta[name]) for name in key.split("+")))
     return np.array(found)
 
 
@@ -134,7 +138,7 @@ def class_rows(
         name: of the score, whose plug-in has `said`.
         of_sets: the predictions of each set, in the order of the samples; sets without replies are left out.
         samples: rows of the dataset table.
-        mined: those that neurons were mined on.
+        mined: those that neurons were mined on; of none there is no `mined_constant`.
     """
     plugin = import_module(f"lode.scoring.{name}")
     names = in_order({choice for sample in samples for choice in sample["choices"]})
@@ -142,7 +146,7 @@ def class_rows(
     clusters = np.array([sample["cluster_id"] for sample in samples])
     guesses = {
         "best_constant": best_constant(gold, gold),
-        "mined_constant": best_constant(gold, known),
+        "mined_constant": best_constant(gold, known) if known else None,
         "uniform": uniform([len(sample["choices"]) for sample in samples]),
     }
     rows: list[dict[str, Any]] = []
@@ -174,22 +178,34 @@ def _of_classes(gold: Sequence[str], said: Sequence[str], names: Sequence[str]) 
 
 
 def _summary(
-    gold: Sequence[str], said: Sequence[str], names: Sequence[str], clusters: np.ndarray, guesses: Mapping[str, float]
+    gold: Sequence[str],
+    said: Sequence[str],
+    names: Sequence[str],
+    clusters: np.ndarray,
+    guesses: Mapping[str, float | None],
 ) -> dict[str, Any]:
     found = classes(gold, said, names)
     right = np.array([[float(one == other) for one, other in zip(gold, said, strict=True)]])
-    (low,), (high,) = score_intervals(right, clusters, LEVEL)
     return {
         "num_samples": len(gold),
         "accuracy": float(right.mean()),
-        **{"interval_low": float(low), "interval_high": float(high)},
-        "above_constant": bool(low > guesses["best_constant"]),
+        **_certainty(right, clusters, best_constant(gold, gold)),
         "macro_f1": found.macro_f1,
         "kappa": _or_none(kappa(gold, said)),
         "said_entropy": found.said_entropy,
         "invalid_frac": found.invalid_frac,
         **guesses,
     }
+
+
+def _certainty(
+    right: Float[np.ndarray, "1 sample"], clusters: np.ndarray, constant: float
+) -> dict[str, float | bool | None]:
+    """The interval of an accuracy, and whether it lies above a constant; null of one cluster, which has no spread."""
+    if len(set(clusters.tolist())) < 2:
+        return dict.fromkeys(("interval_low", "interval_high", "above_constant"))
+    (low,), (high,) = score_intervals(right, clusters, LEVEL)
+    return {"interval_low": float(low), "interval_high": float(high), "above_constant": bool(low > constant)}
 
 
 def _or_none(value: float) -> float | None:

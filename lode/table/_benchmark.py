@@ -9,5 +9,5 @@ BENCHMARK = (
     field("dataset", pa.string(), "name", "the benchmark"),
     field("score_name", pa.string(), "name", "the scoring rule"),
     OUTCOME,
-    field("unit", pa.string(), "name", "`nats`, `score in [0, 1]`, or `share, at most 1`"),
+    field("unit", pa.string(), "name", "`nats`, `score in [0, 1]`, `CIDEr-D / 10`, or `share, at most 1`"),
 )

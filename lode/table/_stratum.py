@@ -5,6 +5,6 @@ import pyarrow as pa
 from lode.engine.fields import field
 
 STRATUM = (
-    field("stratum_key", pa.string(), "name", "the key of `meta` by which samples are divided"),
-    field("stratum", pa.string(), "text", "the value that all samples of the row have"),
+    field("stratum_key", pa.string(), "name", "the key of `meta` by which samples are divided, or several joined by +"),
+    field("stratum", pa.string(), "text", "the value that all samples of the row have, or theirs joined by +"),
 )

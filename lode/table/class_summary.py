@@ -18,9 +18,17 @@ CLASS_SUMMARY = Table(
             NUM_NEURONS,
             field("num_samples", pa.int32(), "samples", "samples"),
             field("accuracy", pa.float64(), "share", "samples that are called what they are"),
-            field("interval_low", pa.float64(), "share", "lower end of its 95 % interval by clusters"),
-            field("interval_high", pa.float64(), "share", "upper end of that interval"),
-            field("above_constant", pa.bool_(), "flag", "interval_low lies above best_constant"),
+            field(
+                "interval_low",
+                pa.float64(),
+                "share",
+                "lower end of its 95 % interval by clusters; null: one cluster",
+                True,
+            ),
+            field("interval_high", pa.float64(), "share", "upper end of that interval", True),
+            field(
+                "above_constant", pa.bool_(), "flag", "interval_low lies above best_constant; null: one cluster", True
+            ),
             field("macro_f1", pa.float64(), "share", "mean F1 of the classes that some sample is of"),
             field(
                 "kappa", pa.float64(), "ratio", "Cohen's kappa, 0 by chance; null: all of one class and called it", True
@@ -31,7 +39,11 @@ CLASS_SUMMARY = Table(
                 "best_constant", pa.float64(), "share", "accuracy of the constant class that is best on these samples"
             ),
             field(
-                "mined_constant", pa.float64(), "share", "accuracy of the class that is commonest in the split `mine`"
+                "mined_constant",
+                pa.float64(),
+                "share",
+                "accuracy of the class that is commonest in the split `mine`; null: no sample is of that split",
+                True,
             ),
             field("uniform", pa.float64(), "share", "accuracy of a guess that takes every choice as often"),
         ]

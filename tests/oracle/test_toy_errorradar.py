@@ -257,6 +257,20 @@ def test_no_constant_step_is_right_in_a_quarter(split: str, num: int) -> None:
     assert set(letters) == set("ABCDE")
 
 
+def test_one_step_for_all_moves_kinds_apart_and_none_within_a_gold_step() -> None:
+    """What docs say of strata: kinds are in other places, so a constant reply is right in some kinds alone."""
+    samples = drawn()
+    places = {kind: {int(s.answers[0]) for s in samples if s.meta["category"] == kind} for kind in CATEGORIES}
+    early, late = set(range(1, 5)), set(range(5, 9))
+    assert places == {"KNOW": early, "MIS": early, "VIS": set(range(2, 7)), "CAL": late, "REAS": late}
+    three, seven = (right_by_category(samples, [reply] * NUM) for reply in "37")
+    assert (three["VIS"], three["CAL"]) == pytest.approx((0.2, 0.0))
+    assert (seven["VIS"], seven["CAL"]) == pytest.approx((0.0, 0.25))
+    shared = [s for s in samples if s.meta["gold_step"] == 5]
+    assert set(right_by_category(shared, ["5"] * len(shared))) == {"VIS", "CAL", "REAS"}
+    assert set(right_by_category(shared, ["5"] * len(shared)).values()) == {1.0}
+
+
 def test_kinds_are_balanced_or_as_in_the_paper() -> None:
     pairs = Counter((sample.meta["problem_type"], sample.meta["category"]) for sample in drawn())
     assert set(pairs.values()) == {NUM // 25}

@@ -93,6 +93,10 @@ def test_every_effect_is_on_the_page(cfg: DictConfig, text: str) -> None:
         assert f"{row['num_neurons']} unique neurons" in text
         if row["outcome"] == "content":
             assert f"{number(row['share'])} of it [" in text
+        elif row["unit"] != "nats":
+            found = shown(f"{number(row['value'])} drop {number(row['drop'])} {interval(row)}")
+            assert (f"{found} equivalent controls" in text) == (row["equivalent"] is True)
+    assert {row["equivalent"] for row in rows} == {None, False, True}
     assert {row["outcome"] for row in rows} == {"content", "stopping", "score", "beside"}
 
 

@@ -12,7 +12,7 @@ from lode.engine.errors import UserError
 from lode.engine.tables import read_table
 from lode.neurons import SetKey
 from lode.scoring import exact_match
-from lode.scoring._scored import kinds_of_controls
+from lode.scoring._scored import Scored, kinds_of_controls
 from lode.stages.score_ablation import score_sets
 from lode.table import table_of
 from lode.table.sample_scores import SAMPLE_SCORES
@@ -112,7 +112,7 @@ def test_where_a_guess_does_as_well_there_is_no_share(stage):
     exact = exact_effects(effects)[0]
     assert exact["clean"] == exact["chance"] == 1, "word0 is right everywhere"
     assert not exact["measurable"]
-    assert exact["share"] is None
+    assert exact["share"] is exact["equivalent"] is None
 
 
 def test_sets_that_wrote_no_reply_have_likelihoods_alone(stage):
@@ -204,6 +204,21 @@ def test_equivalent_is_a_whole_interval_within_ten_points_and_of_scores_alone(st
     for row in effects:
         within = row["interval_low"] >= -0.1 and row["interval_high"] <= 0.1
         assert row["equivalent"] is (None if row["unit"] == "nats" else within)
+
+
+@pytest.mark.parametrize("unit", ["score in [0, 1]", "CIDEr-D / 10"])
+@pytest.mark.parametrize(("clean", "lost", "said"), [(0.06, 0.06, None), (0.2, 0.06, True), (0.2, 0.2, False)])
+def test_losing_everything_is_never_called_small(unit, clean, lost, said):
+    """Of 500 samples a drop of 0.06 is within 10 points for sure, and of a clean 0.06 it is all."""
+    values = np.zeros((3, 500))
+    values[0, : round(500 * clean)] = values[2, : round(500 * (clean - lost))] = 1
+    keys = [SetKey("none", "clean"), SetKey("constant", "constant"), SetKey("image", "method")]
+    key = {"dataset": "toy", "score_name": "any", "outcome": "score", "unit": unit}
+    (row,) = Scored(key, keys, values, np.arange(500), dict.fromkeys(keys, 5)).effect_rows()
+    assert row["measurable"]
+    assert row["drop"] == pytest.approx(lost)
+    assert (row["interval_high"] <= 0.1) is (lost < 0.1)
+    assert row["equivalent"] is (said if unit == "score in [0, 1]" else None)
 
 
 def test_scores_of_samples_are_kept(stage, tmp_path):

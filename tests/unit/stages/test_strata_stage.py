@@ -12,10 +12,12 @@ from omegaconf import OmegaConf
 from lode.checks.steps import validate
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table
+from lode.neurons import SetKey
 from lode.stages import score_strata
 from lode.statistics.intervals import LEVEL, drop_intervals, score_intervals
 from lode.study import STUDY, compose
 from lode.table import table_of
+from lode.table.class_summary import CLASS_SUMMARY
 from tests.scored_run import RIGHT, dataset_rows, prediction_rows, scoring_stage
 from workflow.check import open_experiment
 
@@ -113,6 +115,17 @@ def test_strata_add_up_to_the_whole(strata: Run) -> None:
             }
 
 
+def test_a_key_of_two_is_both_at_once(strata: Run) -> None:
+    """Samples 0 to 2 are x and sure, 3 is x and not, 4 and 5 are y and not; the image set has 2, 4, 5."""
+    rows = of(strata(strata=("kind+sure",))["strata"], score_name="step_accuracy", set_name="image")
+    assert [(row["stratum_key"], row["stratum"], row["num_samples"]) for row in rows] == [
+        ("kind+sure", "x+False", 1),
+        ("kind+sure", "x+True", 3),
+        ("kind+sure", "y+False", 2),
+    ]
+    assert [row["value"] for row in rows] == pytest.approx([0, 1 / 3, 1])
+
+
 def test_one_stratum_of_all_is_the_whole(strata: Run) -> None:
     found = strata(data=dataset(kind="all"))
     for row in found["scores"]:
@@ -135,6 +148,8 @@ def test_a_key_without_a_value_is_refused_with_those_that_have(strata: Run, meta
         strata(data=dataset(**meta))
     with pytest.raises(UserError, match="'type' of sample s0 is 'not there'"):
         strata(strata=("type",))
+    with pytest.raises(UserError, match="'type' of sample s0 is 'not there'"):
+        strata(strata=("size+type",))
 
 
 def test_classes_by_hand(strata: Run) -> None:
@@ -158,6 +173,20 @@ def test_classes_by_hand(strata: Run) -> None:
     assert not summary["above_constant"]
     (clean,) = of(found["class_summary"], set_name="none")
     assert (clean["accuracy"], clean["kappa"], clean["invalid_frac"], clean["macro_f1"]) == (1, 1, 0, 1)
+
+
+def test_one_cluster_has_no_interval_and_no_mined_sample_no_mined_constant(strata: Run) -> None:
+    unmined = strata(data=[row for row in dataset() if row["split"] == "test"])["class_summary"]
+    assert {row["mined_constant"] for row in unmined} == {None}
+    assert {row["best_constant"] for row in unmined} == {1 / 2}
+    assert None not in {row["above_constant"] for row in unmined}
+    samples = [row | {"cluster_id": "c"} for row in dataset()[:6]]
+    of_image = [row for row in predictions() if row["set_name"] == "image"]
+    _, (row,) = score_strata.class_rows("step_accuracy", {SetKey("image", "method"): of_image}, samples, [])
+    assert (row["accuracy"], row["best_constant"], row["mined_constant"]) == (1 / 2, 1 / 2, None)
+    assert row["interval_low"] is row["interval_high"] is row["above_constant"] is None
+    assert not [name for name, value in row.items() if value is None and not CLASS_SUMMARY.schema.field(name).nullable]
+    assert {*CLASS_SUMMARY.schema.names} - {*row} == {"dataset"}
 
 
 def test_accuracy_by_classes_is_the_score(strata: Run) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lode.statistics.equivalence import MARGIN, equivalent
+from lode.scoring import UNITS
+from lode.statistics.equivalence import MARGIN, equivalent, is_told
 from lode.statistics.intervals import LEVEL, drop_intervals
 
 
@@ -21,6 +22,26 @@ from lode.statistics.intervals import LEVEL, drop_intervals
 )
 def test_by_hand(low: float, high: float, expected: bool) -> None:
     assert equivalent(low, high) is expected
+
+
+@pytest.mark.parametrize(
+    ("unit", "clean", "chance", "measurable", "expected"),
+    [
+        ("score in [0, 1]", 0.60, 0.25, True, True),
+        ("score in [0, 1]", 0.36, 0.25, True, True),
+        ("score in [0, 1]", 0.60, 0.50, True, False),  # a drop to chance is 10 points
+        ("score in [0, 1]", 0.02, 0.0, True, False),
+        ("score in [0, 1]", 0.60, 0.25, False, False),  # not above chance for sure
+        ("CIDEr-D / 10", 0.15, 0.0, True, False),  # more than people reach
+        ("share, at most 1", 0.9, 0.0, True, False),
+        ("nats", -0.1, -2.0, True, False),
+    ],
+)
+def test_small_is_told_where_there_is_more_to_lose(
+    unit: str, clean: float, chance: float, measurable: bool, expected: bool
+) -> None:
+    assert unit in UNITS
+    assert is_told(unit, clean, chance, measurable) is expected
 
 
 def test_no_difference_of_enough_samples() -> None:
