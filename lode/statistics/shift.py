@@ -8,8 +8,8 @@ Source: docs/methods.md 4.17, 4.5, 4.7.
 What is larger moves states more, and a selector that knows size takes the larger neurons of a block: its controls write
 a little less. So the rank among controls is the largest p over `GROWTHS`, as that of a drop is
 (`lode/statistics/verdict.py`). Of sets that know nothing but size 0 to 2 % are then above every one of 20 controls, and
-6 to 79 % would be by their shifts alone (tests/unit/statistics/test_null_shifts.py). That is the level of one row; which
-sets a report may name is corrected over all of its sets and runs (`corrected`): 5 % of null reports name one.
+6 to 79 % would be by their shifts alone (tests/unit/statistics/test_null_shifts.py). That is the level of one row;
+which sets a report may name is corrected over all of its sets and runs (`corrected`): 5 % of null reports name one.
 """
 
 from collections.abc import Mapping, Sequence
