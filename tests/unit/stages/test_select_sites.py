@@ -136,9 +136,10 @@ def test_a_control_is_as_large_as_its_sites_are_on_average(tmp_path: Path) -> No
 
 
 def test_a_set_of_several_sites_is_as_matched_as_each_of_them() -> None:
-    """A set that is drawn blindly is matched at every site, so at all; the smallest of each draw would be below 1.
+    """A set that is drawn blindly is matched on average: 1.01 over 60 sets, and 0.94 by the smallest of each draw.
 
-    Mean over 60 sets: 1.00 as recorded, and 0.9 to 0.95 of the smallest of each draw.
+    One neuron at a site may still write more than its block does: of 200 such sets 10 % are unmatchable for that, and
+    11.5 % were by the smallest of each draw.
     """
     rng, shapes = np.random.default_rng(0), ((6, 512, 8), (3, 384, 3), (1, 128, 1))
     found, smallest = [], []

@@ -114,7 +114,7 @@ def report(rng: np.random.Generator, num_sets: int, effect: float = 0.0) -> list
 
 
 def test_null_reports_of_35_sets_name_one_as_seldom_as_promised() -> None:
-    """By the rank of each set alone, and an interval above 0, 4 in 5 of them would."""
+    """Of 300 such 6 % do, and of 1,500 the corrected p is below 0.05 in 4.9 %. By the rank alone 87 % would."""
     rng = np.random.default_rng(1)
     reports = [report(rng, 35) for _ in range(60)]
     assert np.mean([any(named(row) == BEYOND for row in rows) for rows in reports]) <= most(60)
