@@ -17,7 +17,7 @@ from lode.page.report.numbers import interval, number, spread
 from lode.page.report.opening import conclusion, costs, openings
 from lode.page.report.record import read_figure
 from lode.page.report.runs import cells, chance, largest_drops, runs, sentence
-from lode.page.report.sets import few_at, num_asked, set_sizes
+from lode.page.report.sets import num_asked, set_sizes
 from lode.stages import build_report
 from lode.statistics.intervals import smallest_visible_drop
 from lode.table.comparisons import COMPARISONS
@@ -356,17 +356,6 @@ def test_set_sizes_tell_asked_from_unique(cfg: DictConfig) -> None:
     assert sizes["num_unique"] == len(method) < sizes["num_chosen"]
     assert sizes["num_draws"] == 3
     assert "all" not in [row["name"] for row in sizes["rows"]]
-
-
-def test_sites_with_too_few_neurons_a_group_are_named(cfg: DictConfig) -> None:
-    """Of five groups 14 neurons are fewer than three each, and 15 are not."""
-    table = read_tables(cfg.io, [NEURONS])["neurons"][0]
-    asked, groups = {"projector": 14, "vision_tower": 15}, {"projector": 5, "vision_tower": 5}
-    record = {"kind": "neurons", "what": "/".join(table.keys.values()), "num_asked_of_site": asked}
-    assert few_at(table, [{**record, "num_groups_of_site": groups}]) == [
-        {"site": "projector", "num_asked": 14, "num_groups": 5}
-    ]
-    assert few_at(table, [{key: record[key] for key in ("kind", "what")}]) == []
 
 
 def test_clean_scores_that_differ_between_selections_all_stay(cfg: DictConfig) -> None:
