@@ -46,7 +46,6 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
         for place, panels in enumerate(grid):
             _draw_row(figure, panels, top, looks, lowest=place == len(grid) - 1)
             top -= PANEL
-    figure.supylabel("unique neurons of the set", fontsize=8, x=0.008)
     figure.supxlabel(label(NEURONS, "layer"), fontsize=8, y=0.08 / height)
     return figure
 
@@ -79,6 +78,8 @@ def _draw_row(figure: Figure, panels: Sequence[Row], top: float, looks: Looks, l
         box = (LEFT + place * step, top - PANEL + 0.2, step - 0.12, PANEL - 0.42)
         across, up = WIDTH, figure.get_figheight()
         axes = figure.add_axes((box[0] / across, box[1] / up, box[2] / across, box[3] / up))
+        if not place:
+            axes.set_ylabel("neurons", fontsize=6.5)
         axes.set_ylim(0, 1.05 * highest)
         _draw_panel(axes, row, looks.colour(row["set_name"]))
         axes.tick_params(labelleft=not place, labelbottom=lowest)
@@ -88,7 +89,7 @@ def _draw_row(figure: Figure, panels: Sequence[Row], top: float, looks: Looks, l
         if several and not place:
             says = f"{row['set_name']}\n{row['claim'].replace('_', ' ')}"
             middle = (box[1] + box[3] / 2) / up
-            figure.text(0.05, middle, says, ha="center", va="center", rotation=90, fontsize=7.5, fontweight="bold")
+            figure.text(0.026, middle, says, ha="center", va="center", rotation=90, fontsize=7.5, fontweight="bold")
 
 
 def _numbered(layers: Sequence[int], place: float, _position: int | None = None) -> str:
