@@ -53,7 +53,8 @@ def made_up(num_layers: int, num_neurons: int, num_bins: int) -> pa.Table:
     gradients = list(GRADIENTS.schema)[6:]
     columns |= {field.name: rng.random(size) for field in gradients}
     schema = pa.schema([*IMPORTANCE.schema, *gradients])
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    absent = {name: pa.nulls(size, schema.field(name).type) for name in schema.names if name not in columns}
+    return pa.table({**columns, **absent}, schema=schema)
 
 
 def current_bytes() -> int:

@@ -23,6 +23,7 @@ from lode.importance.miner import sample_importance
 from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter
 from lode.model.answering import prepare_batch
+from lode.neurons import LM_GATE
 from lode.stages.benchmark_ablation import CLEAN, predictions, untouched
 from lode.stages.prepare_dataset import check_medium, check_sample, row
 from lode.table.dataset import DATASET
@@ -152,7 +153,7 @@ def one_weight(adapter: Adapter, value: float) -> Iterator[None]:
 def test_activations_that_are_not_finite(tiny: Adapter, value: float) -> None:
     with one_weight(tiny, value), pytest.raises(UserError, match=r"layer 1: NaN or infinity in \w+.*model\.dtype"):
         capture(tiny, [PLAIN], 1, "reference")
-    assert capture(tiny, [PLAIN], 1, "reference").num_samples.max() == 1
+    assert capture(tiny, [PLAIN], 1, "reference").sites[LM_GATE].num_samples.max() == 1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -23,7 +23,12 @@ from tests.tables import write_datasets, write_retests, write_run
 
 STAGES = Path("lode") / "stages"
 #: What a stage makes in memory on its way, as another step writes it.
-ON_THE_WAY = {"retest_selections": {"importance", "attributions"}, "capture_nulls": {"statistics"}}
+ON_THE_WAY = {
+    "retest_selections": {"importance", "attributions"},
+    "capture_nulls": {"statistics"},
+    "measure_domains": {"importance"},
+    "profile_layers": {"importance"},
+}
 
 
 def reached(module: Path) -> set[str]:

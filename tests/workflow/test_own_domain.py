@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from lode.dataset import toy_scene
 from lode.engine.tables import write_table
+from lode.stages.prepare_dataset import rows
+from lode.study import compose
 from lode.table.dataset import DATASET
 from tests.project_tree import ROOT, copy_project, snakemake
 
@@ -21,14 +22,10 @@ def test_a_domain_in_two_yamls(tmp_path: Path) -> None:
     (tree / "config/dataset/leaves.yaml").write_text(dataset)
     (tree / "config/experiment/leaves.yaml").write_text(experiment)
     (tree / "data").mkdir()
-    rows = [
-        {**sample, "sample_id": f"leaf_{sample['sample_id']}", "split": split}
-        for split, count in (("mine", 100), ("test", 40))
-        for sample in toy_scene.samples(split, count, 5)
-    ]
-    write_table(tree / "data/leaves.parquet", DATASET, rows, {})
+    scenes = rows(compose(["dataset=toy_scene"]).dataset, 5, "disjoint")
+    write_table(tree / "data/leaves.parquet", DATASET, list(scenes), {})
     said = snakemake(tree, "--dry-run", experiment="leaves")
     counts = dict(re.findall(r"^(\w+) +(\d+)$", said.split("Job stats:")[1], re.MULTILINE))
     assert counts["prepare_dataset"] == "6"
-    assert int(counts["capture_activations"]) == 2 * 6 * 2  # models, datasets, shards
-    assert int(counts["capture_nulls"]) == 2 * int(counts["capture_activations"])
+    assert int(counts["capture_activations"]) == 2 * 6 * 5, "models, datasets, shards"
+    assert int(counts["capture_nulls"]) == 2 * 6 * 2, "models, datasets, nulls"

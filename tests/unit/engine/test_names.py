@@ -76,7 +76,7 @@ def test_every_mapping_goes_by_the_definition(key: str) -> None:
 
 def test_the_wildcards_of_the_rules_match_just_that() -> None:
     found = open_experiment({"experiment": "smoke"}).plan.constraints
-    names = ("model", "planting", "dataset", "selection", "intervention", "figure", "training")
+    names = ("model", "planting", "dataset", "selection", "intervention", "figure", "training", "null")
     assert found == {**dict.fromkeys(names, NAME), "shard": r"\d+"}
     assert "**run.constraints" in (ROOT / "Snakefile").read_text()
 

@@ -96,8 +96,12 @@ def shards_of(site: str) -> list[pa.Table]:
         held = np.asarray(made["num_samples"]) > 0
         columns = {}
         for field in STATISTICS.schema:
-            known = field.name in made.column_names
-            columns[field.name] = made[field.name] if known else pa.array(rng.random(size) * held)
+            if field.name in made.column_names:
+                columns[field.name] = made[field.name]
+            elif pa.types.is_list(field.type):
+                columns[field.name] = pa.nulls(size, field.type)
+            else:
+                columns[field.name] = pa.array(rng.random(size) * held)
         shards.append(at(pa.table(columns, schema=STATISTICS.schema), site))
     return shards
 
