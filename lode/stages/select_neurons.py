@@ -195,11 +195,12 @@ def resemblance(
         if len(pairs)
     ]
     known = [ratios for ratios in by_site if ratios is not None]
-    weights = [len(pairs) for pairs, ratios in zip(filter(len, own), by_site, strict=True) if ratios is not None]
+    counts = [len(pairs) for pairs, ratios in zip(filter(len, own), by_site, strict=True) if ratios is not None]
+    shares = np.array(counts) / sum(counts) if counts else np.empty(0)  # of one site exactly 1
     return {
         "shared_frac": float(np.mean([len(mine & found) / len(mine) for found in members])),
         "num_different": len({*map(frozenset, members)} - {frozenset(mine)}),
-        "magnitude_ratios": np.average(known, axis=0, weights=weights).tolist() if known else None,
+        "magnitude_ratios": (shares @ np.array(known)).tolist() if known else None,
         "site_magnitude_ratios": known or None,
     }
 
