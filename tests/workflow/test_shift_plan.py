@@ -48,7 +48,6 @@ def test_they_run_on_a_finished_run_and_alone(finished: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("overrides", "planned"),
     [([], set()), (["shift.enabled=true"], NEW), ([DRAWN], NEW), (["shift.max_samples=3"], set())],
-    ids=str,
 )
 def test_who_asks_for_them(overrides: list[str], planned: set[str]) -> None:
     plan = open_experiment({"experiment": "smoke", "overrides": overrides}).plan
