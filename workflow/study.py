@@ -39,6 +39,9 @@ class Experiment(engine.Experiment):
         self.user = (chosen_experiment(self.name), *self.overrides)
         self.cfg = composed(self.study, self.user)
         self.root = results_folder(self.study, self.name, self.overrides)
+        self.selections = listed(self.cfg.selections)
+        self.plantings = listed(self.cfg.plantings)
+        self.own_interventions = listed(self.cfg.own_interventions)
 
     def compose(self, *choices: str) -> DictConfig:
         """The config with group choices made; what a name of the experiment sets comes before what the user typed."""
@@ -53,11 +56,11 @@ class Experiment(engine.Experiment):
 
     def planted(self) -> list[str]:
         """The models of the experiment that `plant_neurons` makes."""
-        return [model for model in self.cfg.models if model in self.cfg.plantings]
+        return [model for model in self.cfg.models if model in self.plantings]
 
     def facts(self, model: str, *choices: str) -> DictConfig:
         """The config of a model; of a planted one, that of the model it is made from, which exists already."""
-        return self.compose(*self.cfg.plantings.get(model, (f"model={model}",)), *choices)
+        return self.compose(*self.plantings.get(model, (f"model={model}",)), *choices)
 
     def base(self, model: str) -> str:
         """The model that a planted model is made from."""
@@ -65,14 +68,14 @@ class Experiment(engine.Experiment):
 
     def intervention(self, name: str) -> tuple[str, ...]:
         """The overrides that an intervention of the experiment stands for: its own, or the choice of a YAML."""
-        return tuple(self.cfg.own_interventions.get(name, (f"intervention={name}",)))
+        return self.own_interventions.get(name, (f"intervention={name}",))
 
     def entries(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """By section, what each name of the experiment stands for, as overrides."""
         return {
-            "selection": {name: tuple(chosen) for name, chosen in self.cfg.selections.items()},
+            "selection": self.selections,
             "intervention": {name: self.intervention(name) for name in self.cfg.interventions},
-            "planting": {name: tuple(self.cfg.plantings[name]) for name in self.planted()},
+            "planting": {name: self.plantings[name] for name in self.planted()},
         }
 
     def datasets(self) -> list[str]:
@@ -105,17 +108,17 @@ class Experiment(engine.Experiment):
     @cached_property
     def attributed(self) -> list[str]:
         """The selections of the experiment that need gradients."""
-        return [name for name, chosen in self.cfg.selections.items() if needs_gradients(self.compose(*chosen))]
+        return [name for name, chosen in self.selections.items() if needs_gradients(self.compose(*chosen))]
 
     @cached_property
     def counted(self) -> list[str]:
         """Those that need statistics alone, which can be dealt anew."""
-        return [name for name in self.cfg.selections if name not in self.attributed]
+        return [name for name in self.selections if name not in self.attributed]
 
     @cached_property
     def selecting(self) -> list[tuple[str, str]]:
         """Every (model, selection) that go together: the model has all sites that the selection names."""
-        wanted = {name: self.compose(*chosen).selection.sites or () for name, chosen in self.cfg.selections.items()}
+        wanted = {name: self.compose(*chosen).selection.sites or () for name, chosen in self.selections.items()}
         held = {model: set(self.facts(model).model.sites) for model in self.cfg.models}
         return [pair for pair in product(self.cfg.models, wanted) if set(wanted[pair[1]]) <= held[pair[0]]]
 
@@ -140,7 +143,7 @@ class Experiment(engine.Experiment):
             "mined": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["mining_datasets"]],
             "tested": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["benchmarks"]],
             "stratified": rows("dataset", [name for name in cfg.benchmarks if self.is_stratified(name)]),
-            "selections": rows("selection", cfg.selections),
+            "selections": rows("selection", self.selections),
             "selecting": [{"model": model, "selection": name} for model, name in self.selecting],
             "rating": [{"planting": model, "selection": name} for model, name in self.selecting if model in planted],
             "interventions": rows("intervention", cfg.interventions),
@@ -166,16 +169,16 @@ class Experiment(engine.Experiment):
         chosen: list[str] = []
         for key, value in wildcards.items():
             if key == "selection":
-                chosen.extend(named(self.cfg.selections, key, value))
+                chosen.extend(named(self.selections, key, value))
             elif key == "intervention":
                 chosen.extend(self.intervention(value))
             elif key == "null":
                 chosen.extend(null_shown(value))
             elif key == "planting":
-                chosen.extend(named(self.cfg.plantings, key, value))
-            elif key == "model" and value in self.cfg.plantings:
+                chosen.extend(named(self.plantings, key, value))
+            elif key == "model" and value in self.plantings:
                 folder = f"{self.root}/{self.study.pattern('model').format(planting=value)}"
-                chosen.extend([*self.cfg.plantings[value], f"model.name={value}", f"model.source={folder}"])
+                chosen.extend([*self.plantings[value], f"model.name={value}", f"model.source={folder}"])
             elif key in self.study.groups:
                 chosen.append(f"{key}={value}")
         return tuple(chosen)
@@ -199,6 +202,11 @@ class Experiment(engine.Experiment):
 def rows(key: str, values: Any) -> list[Row]:
     """A relation of one column."""
     return [{key: str(value)} for value in values]
+
+
+def listed(entries: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The overrides by name of a section of the experiment, out of the config, which a plan asks for each job."""
+    return {name: tuple(chosen) for name, chosen in entries.items()}
 
 
 def null_shown(kind: str) -> tuple[str, ...]:

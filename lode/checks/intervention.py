@@ -2,6 +2,7 @@
 
 import ast
 import math
+from functools import cache
 from typing import Any
 
 from lode.engine.errors import UserError, unknown_name
@@ -17,6 +18,7 @@ SWITCHES = {
 NOTHING = (("generated", "prefill"), ("own", "decode"))
 
 
+@cache
 def read_intervention(plugin: str) -> tuple[ast.arguments, tuple[str, ...]]:
     """The arguments of `new_values` of a plug-in, and its `NEEDS`; read, as importing it would import torch."""
     tree = ast.parse((ROOT / "lode" / "intervention" / f"{plugin}.py").read_text())

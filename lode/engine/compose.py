@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -69,10 +69,14 @@ def chosen(study: Study, choices: tuple[str, ...]) -> DictConfig:
 
 
 @cache
-def fixed(study: Study, choices: tuple[str, ...]) -> dict[str, Any]:
-    """The sections of `chosen` without interpolations: they say the same whatever becomes of the others."""
-    nodes = hydra_private.nodes(chosen(study, choices))
-    return {key: node for key, node in nodes.items() if "${" not in str(node)}
+def chosen_fixed(study: Study, choices: tuple[str, ...]) -> dict[str, Any]:
+    """The fixed sections of `chosen`."""
+    return fixed(chosen(study, choices))
+
+
+def fixed(cfg: DictConfig) -> dict[str, Any]:
+    """The sections of a config without interpolations: they say the same whatever becomes of the others."""
+    return {key: node for key, node in hydra_private.nodes(cfg).items() if "${" not in str(node)}
 
 
 def copied(study: Study, choices: tuple[str, ...], touched: set[str]) -> DictConfig:
@@ -80,8 +84,8 @@ def copied(study: Study, choices: tuple[str, ...], touched: set[str]) -> DictCon
 
     So a plan does not copy the overrides of all its selections for each of them.
     """
-    shared = [node for key, node in fixed(study, choices).items() if key not in touched]
-    cfg = hydra_private.copy_sharing(chosen(study, choices), shared)
+    shared = {key: node for key, node in chosen_fixed(study, choices).items() if key not in touched}
+    cfg = hydra_private.copy_with(chosen(study, choices), shared)
     OmegaConf.set_readonly(cfg, None)
     return cfg
 
@@ -104,14 +108,21 @@ def unknown_key(error: OmegaConfBaseException) -> UserError:
 
 def restrict(study: Study, cfg: DictConfig, step: str, extra: Sequence[str] = ()) -> DictConfig:
     """Only the sections that the step's card names, resolved; reading any other key raises."""
-    card = study.steps[step]
-    out = OmegaConf.create({})
+    out = OmegaConf.create(sections(study, cfg, step, extra))
+    OmegaConf.set_struct(out, True)
+    return out
+
+
+def sections(study: Study, cfg: DictConfig, step: str, extra: Sequence[str] = ()) -> dict[str, Any]:
+    """The same as plain dicts."""
+    card, out = study.steps[step], dict[str, Any]()
     for key in (*card.sections, *extra):
         value = OmegaConf.select(cfg, key, throw_on_missing=True)
         if OmegaConf.is_config(value):
             value = OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
-        OmegaConf.update(out, key, named_files(study, card, value) if key == FILES else value, force_add=True)
-    OmegaConf.set_struct(out, True)
+        *parents, name = key.split(".")
+        section = reduce(lambda inner, parent: inner.setdefault(parent, {}), parents, out)
+        section[name] = named_files(study, card, value) if key == FILES else value
     return out
 
 
@@ -131,4 +142,4 @@ def named_files(study: Study, card: Card, given: Mapping[str, Any]) -> dict[str,
 
 def semantic_json(study: Study, cfg: DictConfig, step: str) -> str:
     """The config of a step as sorted JSON: what a rerun is decided by."""
-    return json.dumps(OmegaConf.to_container(restrict(study, cfg, step), resolve=True), sort_keys=True)
+    return json.dumps(sections(study, cfg, step), sort_keys=True)

@@ -4,7 +4,7 @@
 where one of them behaves differently.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -36,6 +36,6 @@ def nodes(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): cfg._get_node(key) for key in cfg}
 
 
-def copy_sharing(cfg: DictConfig, shared: Iterable[Any]) -> DictConfig:
-    """A copy of a config that shares some of its nodes."""
-    return deepcopy(cfg, {id(node): node for node in shared})
+def copy_with(cfg: DictConfig, sections: Mapping[str, Any]) -> DictConfig:
+    """A copy of a config with nodes that are not copied: its own, or those of another config, by section."""
+    return deepcopy(cfg, {id(node): sections[key] for key, node in nodes(cfg).items() if key in sections})

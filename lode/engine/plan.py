@@ -98,8 +98,7 @@ class Plan:
     def joined(self, names: Iterable[str], rows: Sequence[Row] = ({},)) -> list[Row]:
         """The natural join of relations: rows of the first in order, each with all that agree with it of the next."""
         for name in names:
-            own = self.experiment.relations[name]
-            rows = [{**row, **other} for row in rows for other in own if agree(row, other)]
+            rows = joined(rows, self.experiment.relations[name])
         return list(rows)
 
     def job(self, step: str, wildcards: Row) -> Row:
@@ -286,9 +285,13 @@ class Plan:
         return {"mem_mb": mem_mb, "runtime": runtime, **({"gpu": 1} if kind == "gpu" else {})}
 
 
-def agree(one: Row, other: Row) -> bool:
-    """Whether two rows have the same values of the wildcards that both have."""
-    return all(one[key] == value for key, value in other.items() if key in one)
+def joined(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """The natural join of two relations, in the order of the first, then the second; rows of one have the same keys."""
+    common = tuple(key for key in (others[0] if others else ()) if key in (rows[0] if rows else ()))
+    by_values: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for other in others:
+        by_values[tuple(other[key] for key in common)].append(other)
+    return [{**row, **other} for row in rows for other in by_values[tuple(row[key] for key in common)]]
 
 
 def in_project(path: Path) -> str:

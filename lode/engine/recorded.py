@@ -6,14 +6,14 @@ Everything is found out once for each set of overrides, whatever the number of j
 import json
 import re
 from collections.abc import Sequence
-from copy import deepcopy
 from functools import cache
 from itertools import chain
 from typing import Any
 
 from omegaconf import DictConfig
 
-from lode.engine.compose import compose, semantic_json
+from lode.engine import hydra_private
+from lode.engine.compose import compose, fixed, semantic_json
 from lode.engine.fingerprint import code_digest
 from lode.engine.paths import ROOT
 from lode.engine.sources import digests
@@ -35,10 +35,8 @@ def composed(study: Study, overrides: tuple[str, ...]) -> DictConfig:
     rest = tuple(override for override in overrides if section_of(override) in touched)
     if len(apart) < 2:
         return composed_whole(study, (*rest, *chain(*apart.values())))
-    cfg = deepcopy(composed_whole(study, rest))
-    for group, own in apart.items():
-        cfg[group] = composed_whole(study, (*rest, *own))[group]
-    return cfg
+    of_group = {group: composed_whole(study, (*rest, *own))[group] for group, own in apart.items()}
+    return hydra_private.copy_with(composed_whole(study, rest), {**whole_fixed(study, rest), **of_group})
 
 
 @cache
@@ -47,6 +45,13 @@ def composed_whole(study: Study, overrides: tuple[str, ...]) -> DictConfig:
     return compose(study, overrides)
 
 
+@cache
+def whole_fixed(study: Study, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """Its sections without interpolations."""
+    return fixed(composed_whole(study, overrides))
+
+
+@cache
 def section_of(override: str) -> str:
     """The section that an override touches."""
     return re.split(r"\W", override.lstrip("+~"))[0]

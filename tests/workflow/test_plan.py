@@ -9,7 +9,7 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import ReadonlyConfigError
 
-from lode.engine.compose import fixed
+from lode.engine.compose import chosen_fixed
 from lode.engine.errors import UserError
 from lode.engine.fingerprint import digest
 from lode.engine.recorded import recorded, touching
@@ -78,8 +78,8 @@ def test_values_on_top_of_cached_choices_are_what_hydra_composes(overrides: list
 
 
 def test_copies_share_what_no_override_can_change() -> None:
-    assert {"selections", "planting", "seed"} <= set(fixed(STUDY, ()))
-    assert not {"dataset", "selection"} & set(fixed(STUDY, ())), "their plug-in is ${.name}"
+    assert {"selections", "planting", "seed"} <= set(chosen_fixed(STUDY, ()))
+    assert not {"dataset", "selection"} & set(chosen_fixed(STUDY, ())), "their plug-in is ${.name}"
     one, other = compose(["seed=5"]), compose(["planting.seed=3"])
     assert one.planting is compose([]).planting, "shared"
     assert (one.planting.seed, other.planting.seed, other.seed) == (1, 3, 2024)

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lode.engine import hydra_private
-from lode.engine.hydra_private import copy_sharing, nodes, parse, put, value_of
+from lode.engine.hydra_private import copy_with, nodes, parse, put, value_of
 
 
 @pytest.mark.parametrize("package", hydra_private.TRIED)
@@ -44,7 +44,15 @@ def test_nodes_keep_their_interpolations() -> None:
 
 def test_a_copy_shares_what_it_is_told_to() -> None:
     cfg = OmegaConf.create({"a": {"b": 1}, "c": {"d": 2}})
-    copy = copy_sharing(cfg, [nodes(cfg)["a"]])
+    copy = copy_with(cfg, {"a": nodes(cfg)["a"]})
     assert copy == cfg
     assert copy.a is cfg.a
     assert copy.c is not cfg.c
+
+
+def test_a_copy_takes_a_section_of_another_config() -> None:
+    cfg = OmegaConf.create({"a": {"b": 1}, "c": {"d": "${a.b}"}})
+    other = OmegaConf.create({"a": {"b": 5}})
+    copy = copy_with(cfg, {"a": other.a})
+    assert OmegaConf.to_container(copy, resolve=True) == {"a": {"b": 5}, "c": {"d": 5}}
+    assert OmegaConf.to_container(cfg, resolve=True) == {"a": {"b": 1}, "c": {"d": 1}}
