@@ -178,15 +178,13 @@ def test_a_set_moves_only_what_comes_after_it(tiny: Adapter) -> None:
     assert not from_tower[~shown].any(), "text alone passes no tower"
 
 
-def test_encoders_run_once_but_for_sets_within_them(tiny: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoders_run_once_but_for_sets_within_them(tiny: Adapter) -> None:
     """Three sets outside of encoders and the clean pass: once; each of two within: anew. The order of sets is kept."""
     calls: list[int] = []
-    real = tiny.model.model.visual.forward
-    monkeypatch.setattr(
-        tiny.model.model.visual, "forward", lambda *given, **named: (calls.append(1), real(*given, **named))[1]
-    )
+    first_block = tiny.model.model.visual.blocks[0].register_forward_hook(lambda *_: calls.append(1))
     sets = [a_set(places, f"s{at}") for at, places in enumerate([TOWER, GATE, {}, TOWER, GATE])]
-    found = measure_batch(tiny, SHOWN, sets, intervention(tiny, "zero"))
+    with first_block:
+        found = measure_batch(tiny, SHOWN, sets, intervention(tiny, "zero"))
     assert len(calls) == 3
     first, second, empty, again, last = found.moved
     np.testing.assert_array_equal(first, again)
