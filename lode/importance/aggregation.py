@@ -17,7 +17,7 @@ from lode.engine.errors import UserError, unknown_name
 from lode.engine.tables import Table, read_table, with_nulls
 from lode.grouping import PROMPT
 from lode.importance import METRICS, by_normalisation, score_sums
-from lode.table._dense import dense, dense_lists, dense_shape, list_column, neuron_columns, of_site
+from lode.table._dense import dense_shape, list_column, neuron_columns, of_site, shaped, shaped_lists
 from lode.table._neuron import KEYS
 from lode.table._run import DATASET_NAME
 from lode.table.importance import IMPORTANCE
@@ -63,16 +63,18 @@ def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.nda
     shapes = {dense_shape(shard) for shard in shards}
     if len(shapes) != 1:
         raise UserError(f"shards of one model differ in shape: {sorted(shapes)}; delete the activations and run again")
-    columns = captured(shards)
+    columns, (groups, shape) = captured(shards), next(iter(shapes))
     numbers = [name for name in columns if name not in (*LISTS, *SCORE_LISTS)]
-    total = np.sum([dense(shard, numbers)[1] for shard in shards], axis=0)
+    total = np.sum([shaped(shard, numbers, shape) for shard in shards], axis=0)
     merged = dict(zip(numbers, total, strict=True))
-    merged |= {name: dense(shards[0], [name])[1][0] for name in FIXED}
+    merged |= dict(zip(FIXED, shaped(shards[0], FIXED, shape), strict=True))
     for name in LISTS:
         if name in columns:
-            merged[name] = add_histograms(dense_lists(shard, name) for shard in shards)
-    merged |= {name: sum(dense_lists(shard, name) for shard in shards) for name in SCORE_LISTS if name in columns}
-    return next(iter(shapes))[0], merged
+            merged[name] = add_histograms(shaped_lists(shard, name, shape) for shard in shards)
+    for name in SCORE_LISTS:
+        if name in columns:
+            merged[name] = sum(shaped_lists(shard, name, shape) for shard in shards)
+    return groups, merged
 
 
 def captured(shards: Sequence[pa.Table]) -> list[str]:

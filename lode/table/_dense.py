@@ -63,12 +63,21 @@ def dense(table: pa.Table, columns: Sequence[str]) -> tuple[tuple[str, ...], np.
         The group names, and an array (column, group, layer, neuron).
     """
     groups, shape = dense_shape(table)
-    return groups, np.stack([table[c].to_numpy().reshape(shape) for c in columns])
+    return groups, shaped(table, columns, shape)
+
+
+def shaped(table: pa.Table, columns: Sequence[str], shape: tuple[int, int, int]) -> np.ndarray:
+    """The same array of a table whose shape is known: `dense_shape` looks through the keys of all rows."""
+    return np.stack([table[c].to_numpy().reshape(shape) for c in columns])
 
 
 def dense_lists(table: pa.Table, column: str) -> np.ndarray:
     """Read a column of lists, all of one length, as an array (group, layer, neuron, item)."""
-    _, shape = dense_shape(table)
+    return shaped_lists(table, column, dense_shape(table)[1])
+
+
+def shaped_lists(table: pa.Table, column: str, shape: tuple[int, int, int]) -> np.ndarray:
+    """The same array of a table whose shape is known."""
     lists = table[column].combine_chunks()
     return lists.flatten().to_numpy().reshape(*shape, -1)
 
