@@ -1,19 +1,36 @@
-"""From neuron sets to the contexts that their passes run in, for one batch of samples."""
+"""From a step's config and neuron sets to the contexts that passes run in, for one batch of samples."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lode.intervention import SHAM, Intervention
+from lode.config import StepConfig
+from lode.grouping import Grouping
+from lode.intervention import SHAM, Intervention, from_config
 from lode.intervention._acting import switched
-from lode.intervention._reference import check_donors, token_means
+from lode.intervention._reference import check_donors, class_means, token_means
 from lode.model.adapter import Adapter
 from lode.model.switching import Switch
 from lode.neurons import NeuronSet
+from lode.table._owner import read_of
+from lode.table.importance import IMPORTANCE
+
+
+def ready(cfg: StepConfig, grouping: Grouping) -> Intervention:
+    """The intervention of a step, with the class means that it needs, from the importance table of the model.
+
+    Raises:
+        UserError: the intervention needs them, and the table is another model's.
+    """
+    intervention = from_config(cfg.intervention, grouping)
+    if "class_means" not in intervention.needs:
+        return intervention
+    means = class_means(read_of(cfg.io["importance"], IMPORTANCE, cfg.model.name), grouping)
+    return replace(intervention, class_means=means)
 
 
 def within_encoder(adapter: Adapter, neuron_set: NeuronSet) -> bool:
@@ -60,7 +77,7 @@ class Switches:
 def switches_of(
     adapter: Adapter,
     samples: Sequence[Mapping[str, Any]],
-    codes: Int[Tensor, "batch token"],
+    token_kinds: Int[Tensor, "batch token"],
     intervention: Intervention,
     donors: Sequence[Mapping[str, Any]],
 ) -> Switches:
@@ -69,7 +86,7 @@ def switches_of(
     Args:
         adapter: the model.
         samples: of the batch.
-        codes: what every token of their prompts is in the grouping.
+        token_kinds: of every token of their prompts.
         intervention: what is done.
         donors: another sample for each, where the intervention needs them.
 
@@ -78,6 +95,7 @@ def switches_of(
     """
     means = None
     if "donors" in intervention.needs:
-        means, held = token_means(adapter, donors, intervention.compared)
-        check_donors(samples, codes, held, intervention.compared)
+        grouping = intervention.compared
+        means, held = token_means(adapter, donors, grouping)
+        check_donors(samples, grouping.codes_of(token_kinds, samples), held, grouping)
     return Switches(adapter, samples, intervention, means)

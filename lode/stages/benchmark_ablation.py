@@ -10,37 +10,34 @@ every medium blank, tells what the medium is worth to the task at all.
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.grouping import grouping_of
-from lode.intervention import SHAM, Intervention, from_config
-from lode.intervention._acting import switched
-from lode.intervention._reference import check_donors, class_means, donors_of, token_means
+from lode.intervention import Intervention
+from lode.intervention._reference import donors_of
+from lode.intervention._switches import ready, switches_of, within_encoder
 from lode.media import blanked
 from lode.model.adapter import Adapter
 from lode.model.answering import Prepared, Reply, judge, prepare_batch, write
 from lode.model.batching import in_batches
 from lode.model.loading import load
-from lode.model.switching import Switch
+from lode.model.switching import Switch, untouched
 from lode.model.tower import encoders_once
 from lode.model.training_data import check_unseen
 from lode.neurons import NeuronSet, SetKey, sets_of
 from lode.scoring._diagnostics import begins
 from lode.table._owner import read_of
 from lode.table.dataset import DATASET
-from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
 from lode.table.predictions import PREDICTIONS
 
@@ -51,11 +48,6 @@ CLEAN, BLANKED = NeuronSet(SetKey("none", "clean")), NeuronSet(SetKey("blank", "
 def writes_replies(key: SetKey, num_written: int) -> bool:
     """Whether a set writes replies: what is no control does, and the first controls of each kind."""
     return key.kind != "control" or key.control_draw < num_written
-
-
-def within_encoder(adapter: Adapter, neuron_set: NeuronSet) -> bool:
-    """Whether neurons of the set lie within an encoder, which must run anew for it."""
-    return any(name in adapter.sites and adapter.sites[name].in_encoder for name in neuron_set.places)
 
 
 def predictions(
@@ -93,12 +85,6 @@ def _written(reply: Reply, sample: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def untouched(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
-    """No intervention."""
-    del tokens, rows
-    return nullcontext()
-
-
 @torch.inference_mode()
 def ablate_batch(
     adapter: Adapter,
@@ -111,30 +97,14 @@ def ablate_batch(
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of the predictions table, one list for each set; `donors` are the other samples, where they are needed."""
     batch = prepare_batch(adapter, samples, max_new_tokens)
-    means: list[Tensor] | None = None
-    if "donors" in intervention.needs:
-        grouping = intervention.compared
-        means, held = token_means(adapter, donors, grouping)
-        check_donors(samples, grouping.codes_of(batch.prompts.token_kind, samples), held, grouping)
-
-    def switch_of(neuron_set: NeuronSet) -> Switch:
-        if neuron_set is CLEAN:  # an intervention on no neuron may still act: the others of none are all
-            return untouched
-        act = SHAM if neuron_set.key.control_kind == "sham" else intervention
-
-        def switch(tokens: Tensor, rows: Sequence[int]) -> AbstractContextManager[None]:
-            some = means is not None and len(rows) < len(samples)
-            part = [layer[list(rows)] for layer in means or ()] if some else means
-            codes = intervention.compared.codes_of(tokens, [samples[row] for row in rows])
-            return switched(adapter, act, neuron_set.places, neuron_set.group, codes, part)
-
-        return switch
-
+    switches = switches_of(adapter, samples, batch.prompts.token_kind, intervention, donors)
     for anew, some in groupby(sets, partial(within_encoder, adapter)):
         with nullcontext() if anew else encoders_once(adapter):
             for neuron_set in some:
                 writes = writes_replies(neuron_set.key, num_written)
-                yield predictions(adapter, batch, neuron_set, switch_of(neuron_set), max_new_tokens, writes)
+                # An intervention on no neuron may still act: the others of none are all.
+                switch = untouched if neuron_set is CLEAN else switches.of(neuron_set)
+                yield predictions(adapter, batch, neuron_set, switch, max_new_tokens, writes)
 
 
 @torch.inference_mode()
@@ -166,11 +136,7 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
             "'test' samples; use fewer shards (ablation.shards) or more samples"
         )
     sets = [CLEAN, *sets_of(read_of(cfg.io["neurons"], NEURONS, cfg.model.name))]
-    grouping = grouping_of(cfg.grouping)
-    intervention = from_config(cfg.intervention, grouping)
-    if "class_means" in intervention.needs:
-        means = class_means(read_of(cfg.io["importance"], IMPORTANCE, cfg.model.name), grouping)
-        intervention = replace(intervention, class_means=means)
+    intervention = ready(cfg, grouping_of(cfg.grouping))
     donors = donors_of(rows_of_split, cfg.seed) if "donors" in intervention.needs else {}
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     limit = cfg.dataset.max_new_tokens

@@ -11,7 +11,7 @@ Writes `shifts` (means over samples, at every layer) and `sample_shifts` (of eve
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from tqdm import tqdm
 from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
-from lode.grouping import Grouping, grouping_of
-from lode.intervention import Intervention, from_config
-from lode.intervention._reference import class_means, donors_of
-from lode.intervention._switches import needs_one_sample, switches_of, within_encoder
+from lode.grouping import grouping_of
+from lode.intervention import Intervention
+from lode.intervention._reference import donors_of
+from lode.intervention._switches import needs_one_sample, ready, switches_of, within_encoder
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.loading import load
@@ -39,7 +39,6 @@ from lode.statistics.intervals import LEVEL, mean_intervals
 from lode.statistics.shift import parallel_frac
 from lode.table._owner import read_of
 from lode.table.dataset import DATASET
-from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
 from lode.table.sample_shifts import SAMPLE_SHIFTS
 from lode.table.shifts import SHIFTS
@@ -82,7 +81,7 @@ def measure_batch(
 ) -> Measured:
     """How far each set moves the states of one batch; `donors` are other samples, where they are needed."""
     prompts = prepare(adapter, samples, intervention.compared)
-    switches = switches_of(adapter, samples, prompts.codes, intervention, donors)
+    switches = switches_of(adapter, samples, prompts.batch.token_kind, intervention, donors)
     anew = [place for place, each in enumerate(sets) if within_encoder(adapter, each)]
     progress = tqdm(total=len(sets), unit="set", leave=False)
     moved: dict[int, Moved] = {}
@@ -185,15 +184,6 @@ def chosen_samples(cfg: StepConfig) -> tuple[list[Sample], list[Sample]]:
     if not tested:
         raise UserError(f"{cfg.dataset.name}: no sample in split 'test'; expected at least one: prepare more")
     return tested, evenly(tested, cfg.shift.max_samples)
-
-
-def ready(cfg: StepConfig, grouping: Grouping) -> Intervention:
-    """The intervention, with the class means that it needs."""
-    intervention = from_config(cfg.intervention, grouping)
-    if "class_means" not in intervention.needs:
-        return intervention
-    means = class_means(read_of(cfg.io["importance"], IMPORTANCE, cfg.model.name), grouping)
-    return replace(intervention, class_means=means)
 
 
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:

@@ -19,10 +19,10 @@ from lode.media import encode_image
 from lode.model.adapter import Adapter
 from lode.model.answering import Reply, generate, judge, judge_gold, option_tokens, prepare_batch, write
 from lode.model.encoding import encode
-from lode.model.switching import Switch
+from lode.model.switching import Switch, untouched
 from lode.neurons import NeuronSet, SetKey, at_gate
 from lode.scoring._diagnostics import begins
-from lode.stages.benchmark_ablation import CLEAN, ablate_batch, blanked_batch, untouched
+from lode.stages.benchmark_ablation import CLEAN, ablate_batch, blanked_batch
 from lode.table.predictions import PREDICTIONS
 from tests.plain_answers import MAX_NEW_TOKENS, PROMPTS, gold_tokens, plain_reply, slow_end, slow_likelihood
 from tests.switching import INTERVENTIONS, donors, intervention

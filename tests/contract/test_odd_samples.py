@@ -23,8 +23,9 @@ from lode.importance.miner import sample_importance
 from lode.media import Medium, encode_image, picture
 from lode.model.adapter import Adapter
 from lode.model.answering import prepare_batch
+from lode.model.switching import untouched
 from lode.neurons import LM_GATE
-from lode.stages.benchmark_ablation import CLEAN, predictions, untouched
+from lode.stages.benchmark_ablation import CLEAN, predictions
 from lode.stages.prepare_dataset import check_medium, check_sample, row
 from lode.table.dataset import DATASET
 from tests.recorded import MODALITY, capture
