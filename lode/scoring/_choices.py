@@ -1,7 +1,11 @@
 """Which of the choices of its sample a free reply names: by the last that it names, or by letter or name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
 
 from lode.scoring._diagnostics import canonical
 
@@ -48,3 +52,14 @@ def letter_or_name(reply: str, choices: Sequence[str]) -> int:
         return place
     named = [i for i, choice in enumerate(choices) if choice.strip() and re.search(_named(choice), canonical(said))]
     return named[0] if len(named) == 1 else NO_CHOICE
+
+
+def hits(places: Sequence[int], samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
+    """1 where the choice that is named is the right one, else 0; so where none is named, or none is right.
+
+    Args:
+        places: of the choice that each reply names.
+        samples: rows of the dataset table; `answer_index` is read.
+    """
+    pairs = zip(places, samples, strict=True)
+    return np.array([place == sample["answer_index"] != NO_CHOICE for place, sample in pairs], dtype=np.float64)

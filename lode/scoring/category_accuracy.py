@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lode.scoring._choices import letter_or_name
+from lode.scoring._choices import hits, letter_or_name
 
 COLUMN = "reply"
 UNIT = "score in [0, 1]"
@@ -39,5 +39,4 @@ def score(replies: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> Float
         replies: one reply per sample.
         samples: rows of the dataset table; `choices` and `answer_index` are read.
     """
-    places = zip(said(replies, samples), samples, strict=True)
-    return np.array([place >= 0 and place == sample["answer_index"] for place, sample in places], dtype=np.float64)
+    return hits(said(replies, samples), samples)
