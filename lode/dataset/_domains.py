@@ -6,13 +6,15 @@ image, so that 1,001 samples are 1,001 images; `one_per_image` does.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from typing import NamedTuple
 
+from lode.dataset import Sample
 from lode.dataset._splits import Draw, drawn_ids
 from lode.engine.errors import UserError
-from lode.hub.datasets import Record, Source, records, taken
+from lode.hub.datasets import Record, Source, commit_of, encoded, records, taken
 
 #: The form of a prompt for a short answer, as MMNeuron's code and LLaVA's have it.
 SHORT = "Question: {question}\nAnswer the question using a single word or phrase."
@@ -106,3 +108,77 @@ def drawn_images(
     known = {one.sample_id: one for one in found if one is not None}
     for name, record in taken(source, columns, names, wanted, nullable):
         yield known[name], record
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Questions on the hub about one image each.
+
+    Attributes:
+        subset: the publishers' split.
+        domain: that MMNeuron calls them.
+        keys: the columns that `identify` needs; never media.
+        columns: the columns of the records; `question` and `image` are among them.
+        identify: from number and keys of a record; None to leave it out.
+        answered: the sample of a record, from one without answers.
+        prompt: the form of the request where the options name none.
+        nullable: columns that may be null, of which `identify` leaves the record out.
+    """
+
+    subset: str
+    domain: str
+    keys: Sequence[str]
+    columns: Sequence[str]
+    identify: Callable[[int, Record], Identity | None]
+    answered: Callable[[Sample, Record], Sample]
+    prompt: str = SHORT
+    nullable: Sequence[str] = ()
+
+
+def samples_of_questions(asked: Questions) -> Callable[..., Iterator[Sample]]:
+    """`samples` of a plug-in of such questions."""
+
+    def samples(
+        split: str,
+        num_samples: int,
+        seed: int,
+        source: str,
+        revision: str | None = None,
+        prompt: str = asked.prompt,
+        one_per_image: bool = True,
+        first: int | None = None,
+        mine_frac: float = 0.5,
+    ) -> Iterator[Sample]:
+        """Yield a uniform draw of the split.
+
+        Args:
+            split: `mine` or `test`; a cluster is in one of them.
+            num_samples: at most this many.
+            seed: of the split and of the draw.
+            source: a hub id or a folder.
+            revision: of the hub dataset.
+            prompt: the form of the request, `{question}` where the question goes.
+            one_per_image: draw images, and one question of each.
+            first: only so many records are looked at; None: all.
+            mine_frac: share of the clusters that go to `mine`.
+        """
+        origin, draw = Source(source, revision, asked.subset), Draw(split, num_samples, seed, mine_frac)
+        drawn = drawn_images(
+            origin, asked.keys, asked.columns, asked.identify, draw, one_per_image, asked.nullable, first
+        )
+        for identity, record in drawn:
+            image = encoded("image", record["image"], identity.sample_id)
+            yield asked.answered(
+                Sample(
+                    sample_id=identity.sample_id,
+                    cluster_id=identity.cluster,
+                    split=split,
+                    prompt=worded(prompt, record["question"]),
+                    answers=(),
+                    media=(image,),
+                    meta={"revision": commit_of(origin), "domain": asked.domain},
+                ),
+                record,
+            )
+
+    return samples

@@ -6,7 +6,7 @@ prompts are not public, so these are our own.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
@@ -75,11 +75,17 @@ class Asking:
         with_answer: the prompt tells the right answer.
         think_first: the reply may reason before it answers.
         may_be_right: a solution may hold no error, and the prompt says so.
+        seed: of the order in which kinds of error are lettered.
     """
 
     with_answer: bool = True
     think_first: bool = False
     may_be_right: bool = False
+    seed: int = 0
+
+
+#: What is asked of a solution, and how.
+Question = Callable[[Solution, Asking], Sample]
 
 
 def situation(solution: Solution, asking: Asking) -> str:
@@ -135,10 +141,10 @@ def step_sample(solution: Solution, asking: Asking) -> Sample:
     )
 
 
-def category_sample(solution: Solution, asking: Asking, seed: int) -> Sample:
+def category_sample(solution: Solution, asking: Asking) -> Sample:
     """The question for the kind of error; the choices are the names of the kinds, in an order of the sample's own."""
     names = [*CATEGORIES.values(), *([NONE] if asking.may_be_right else [])]
-    random.Random(f"errorradar|{seed}|{solution.sample_id}").shuffle(names)
+    random.Random(f"errorradar|{asking.seed}|{solution.sample_id}").shuffle(names)
     gold = names.index(CATEGORIES.get(solution.category, NONE))
     kinds = (f"{letter}) {name}: {DEFINITIONS[name]}" for letter, name in zip(ascii_uppercase, names, strict=False))
     lines = ["Which kind of error is it?", *kinds, request("its letter", asking)]

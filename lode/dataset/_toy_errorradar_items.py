@@ -1,9 +1,10 @@
-"""Items of the made-up ErrorRadar: which kinds of error and of problem come when, and what they become."""
+"""Items of the made-up ErrorRadar: which kinds of error and of problem come when, and the samples that they become."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from lode.dataset._errorradar import CATEGORIES, NONE, Solution
+from lode.dataset import Sample
+from lode.dataset._errorradar import CATEGORIES, NONE, Asking, Question, Solution
 from lode.dataset._splits import split_of, word_of
 from lode.dataset._toy_errorradar import PLACES, PROBLEMS, draw, padded
 from lode.dataset._toy_errorradar_pictures import render
@@ -93,3 +94,36 @@ def items(split: str, num_samples: int, seed: int, proportions: str, none_frac: 
 def _endless(plan: Plan, split: str, rng: random.Random) -> Iterator[Solution]:
     while True:
         yield item(plan, split, rng)
+
+
+def samples_of_items(question: Question) -> Callable[..., Iterator[Sample]]:
+    """`samples` of a plug-in that asks one question of every item."""
+
+    def samples(
+        split: str,
+        num_samples: int,
+        seed: int,
+        proportions: str = "balanced",
+        none_frac: float = 0.0,
+        with_answer: bool = True,
+        think_first: bool = False,
+    ) -> Iterator[Sample]:
+        """Yield samples of the split; equal arguments give equal bytes on one machine.
+
+        Args:
+            split: `train`, `mine` or `test`; items are split by their pictures.
+            num_samples: how many.
+            seed: of the split, and of the order of the kinds of error.
+            proportions: of kinds of problems and of errors: `balanced`, or as in the `paper`.
+            none_frac: share of solutions without an error.
+            with_answer: the prompt tells the right answer.
+            think_first: the reply may reason before it answers; raise `max_new_tokens` with it.
+
+        Raises:
+            UserError: there are no such proportions, or no such share.
+        """
+        asking = Asking(with_answer, think_first, may_be_right=none_frac > 0, seed=seed)
+        for solution in items(split, num_samples, seed, proportions, none_frac):
+            yield question(solution, asking)
+
+    return samples

@@ -11,16 +11,14 @@ there twice, or without a right letter are left out.
 """
 
 import re
-from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 
 from lode.dataset import BY_LETTER, Sample
-from lode.dataset._domains import Identity, drawn_images, worded
-from lode.dataset._splits import Draw
-from lode.hub.datasets import Record, Source, commit_of, encoded
+from lode.dataset._domains import Identity, Questions, samples_of_questions
+from lode.hub.datasets import Record
 
 HELD_OUT = "clusters"
-DOMAIN = "medical"
 LETTERS = "ABCD"
 PROMPT = "Question: {question}\nOptions:\n{options}\nAnswer with the letter of the right option only."
 CHOICES = tuple(f"choice {letter.lower()}" for letter in LETTERS)
@@ -51,40 +49,20 @@ def _identity(number: int, record: Record) -> Identity | None:
     return Identity(f"pmc_vqa-{number:05d}", figure, figure)
 
 
-def samples(
-    split: str,
-    num_samples: int,
-    seed: int,
-    source: str,
-    revision: str | None = None,
-    prompt: str = PROMPT,
-    one_per_image: bool = True,
-    mine_frac: float = 0.5,
-) -> Iterator[Sample]:
-    """Yield a uniform draw of the split.
+def _answered(sample: Sample, record: Record) -> Sample:
+    choices, index = options(record), right(record)
+    lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=True))
+    return replace(
+        sample,
+        prompt=sample.prompt.replace("{options}", lines),
+        answers=(LETTERS[index],),
+        choices=choices,
+        answer_index=index,
+        meta={**sample.meta, **BY_LETTER},
+    )
 
-    Args:
-        split: `mine` or `test`; a figure is in one of them.
-        num_samples: at most this many.
-        seed: of the split and of the draw.
-        source: a hub id or a folder.
-        revision: of the hub dataset.
-        prompt: the form of the request, `{question}` and `{options}` where the question and the lettered options go.
-        one_per_image: draw figures, and one question of each.
-        mine_frac: share of the figures that go to `mine`.
-    """
-    origin, draw = Source(source, revision, "test"), Draw(split, num_samples, seed, mine_frac)
-    for identity, record in drawn_images(origin, KEYS, COLUMNS, _identity, draw, one_per_image, nullable=KEYS):
-        choices, index = options(record), right(record)
-        lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=True))
-        yield Sample(
-            sample_id=identity.sample_id,
-            cluster_id=identity.cluster,
-            split=split,
-            prompt=worded(prompt, record["question"]).replace("{options}", lines),
-            answers=(LETTERS[index],),
-            media=(encoded("image", record["image"], identity.sample_id),),
-            choices=choices,
-            answer_index=index,
-            meta={"revision": commit_of(origin), "domain": DOMAIN, **BY_LETTER},
-        )
+
+#: The options are those of `_domains.py` beside this file; in `prompt` the lettered options go where `{options}` is.
+samples = samples_of_questions(
+    Questions("test", "medical", KEYS, COLUMNS, _identity, _answered, prompt=PROMPT, nullable=KEYS)
+)

@@ -17,38 +17,10 @@ With `none_frac` some solutions hold no error. Beside the right answer they are 
 `with_answer: false` with it.
 """
 
-from collections.abc import Iterator
-
-from lode.dataset import Sample
-from lode.dataset._errorradar import Asking, step_sample
-from lode.dataset._toy_errorradar_items import items
+from lode.dataset._errorradar import step_sample
+from lode.dataset._toy_errorradar_items import samples_of_items
 
 HELD_OUT = "clusters"
 
-
-def samples(
-    split: str,
-    num_samples: int,
-    seed: int,
-    proportions: str = "balanced",
-    none_frac: float = 0.0,
-    with_answer: bool = True,
-    think_first: bool = False,
-) -> Iterator[Sample]:
-    """Yield samples of the split; equal arguments give equal bytes on one machine.
-
-    Args:
-        split: `train`, `mine` or `test`; items are split by their pictures.
-        num_samples: how many.
-        seed: of the split.
-        proportions: of kinds of problems and of errors: `balanced`, or as in the `paper`.
-        none_frac: share of solutions without an error.
-        with_answer: the prompt tells the right answer.
-        think_first: the reply may reason before it answers; raise `max_new_tokens` with it.
-
-    Raises:
-        UserError: there are no such proportions, or no such share.
-    """
-    asking = Asking(with_answer, think_first, may_be_right=none_frac > 0)
-    for solution in items(split, num_samples, seed, proportions, none_frac):
-        yield step_sample(solution, asking)
+#: The options are those of `_toy_errorradar_items.py` beside this file.
+samples = samples_of_items(step_sample)

@@ -9,15 +9,14 @@ stream: `first` stops after so many records, which are sorted by image.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from lode.dataset import Sample
-from lode.dataset._domains import SHORT, Identity, drawn_images, worded
-from lode.dataset._splits import Draw
-from lode.hub.datasets import Record, Source, commit_of, encoded
+from lode.dataset._domains import Identity, Questions, samples_of_questions
+from lode.hub.datasets import Record
 
 HELD_OUT = "clusters"
-DOMAIN = "common"
 KEYS = ("question_id", "image_id")
 COLUMNS = (*KEYS, "question", "question_type", "answer_type", "answers", "image")
 
@@ -33,44 +32,16 @@ def commonest_first(answers: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(answers, key=lambda answer: -counts[answer]))
 
 
-def samples(
-    split: str,
-    num_samples: int,
-    seed: int,
-    source: str,
-    revision: str | None = None,
-    prompt: str = SHORT,
-    one_per_image: bool = True,
-    first: int | None = None,
-    mine_frac: float = 0.5,
-) -> Iterator[Sample]:
-    """Yield a uniform draw of the split.
+def _answered(sample: Sample, record: Record) -> Sample:
+    given = record["answers"]
+    kept = {
+        "question_type": record["question_type"],
+        "answer_type": record["answer_type"],
+        "sure": sorted({one["answer"] for one in given if one["answer_confidence"] == "yes"}),
+    }
+    answers = commonest_first([one["answer"] for one in given])
+    return replace(sample, answers=answers, meta={**sample.meta, **kept})
 
-    Args:
-        split: `mine` or `test`; an image is in one of them.
-        num_samples: at most this many.
-        seed: of the split and of the draw.
-        source: a hub id or a folder.
-        revision: of the hub dataset.
-        prompt: the form of the request, `{question}` where the question goes.
-        one_per_image: draw images, and one question of each.
-        first: only so many records are looked at; None: all.
-        mine_frac: share of the images that go to `mine`.
-    """
-    origin, draw = Source(source, revision, "validation"), Draw(split, num_samples, seed, mine_frac)
-    for identity, record in drawn_images(origin, KEYS, COLUMNS, _identity, draw, one_per_image, first=first):
-        yield Sample(
-            sample_id=identity.sample_id,
-            cluster_id=identity.cluster,
-            split=split,
-            prompt=worded(prompt, record["question"]),
-            answers=commonest_first([given["answer"] for given in record["answers"]]),
-            media=(encoded("image", record["image"], identity.sample_id),),
-            meta={
-                "revision": commit_of(origin),
-                "domain": DOMAIN,
-                "question_type": record["question_type"],
-                "answer_type": record["answer_type"],
-                "sure": sorted({given["answer"] for given in record["answers"] if given["answer_confidence"] == "yes"}),
-            },
-        )
+
+#: The options are those of `_domains.py` beside this file.
+samples = samples_of_questions(Questions("validation", "common", KEYS, COLUMNS, _identity, _answered))
