@@ -17,8 +17,8 @@ from workflow.check import open_experiment, print_advice
 from workflow.verify import tell
 
 EXPERIMENTS = sorted(path.stem for path in (STUDY.config_dir / "experiment").glob("*.yaml"))
-#: Those whose verdicts are not read: a trial of all stages, ratings against known plants, how sets hold.
-FEWER_CONTROLS = ("scoreboard", "scoreboard_sites", "smoke", "stability")
+#: Those whose verdicts are not read: where sets sit, ratings against known plants, a trial of stages, how sets hold.
+FEWER_CONTROLS = ("miner_layers", "scoreboard", "scoreboard_sites", "smoke", "stability")
 
 
 @pytest.mark.parametrize("name", sorted({*EXPERIMENTS} - {*FEWER_CONTROLS}))
@@ -110,3 +110,12 @@ def test_few_blocks_are_named_where_they_are_dealt(figure: str, capsys: pytest.C
 @pytest.mark.parametrize("name", ["mmneuron", "mmneuron_7b"])
 def test_the_studies_of_domains_have_blocks_enough(name: str) -> None:
     assert not advise(compose([f"experiment={name}"]), {"set_nulls", "profiles"})
+
+
+def test_the_depth_of_the_sets_has_blocks_and_all_normalisations() -> None:
+    """Else intervals are too short, and no set could be called shallow or deep; selected as in `default`."""
+    cfg, usual = compose(["experiment=miner_layers"]), compose(["experiment=default"])
+    assert not [note for note in advise(cfg, {"profiles"}) if "capture.shards" in note]
+    assert cfg.capture.all_normalisations
+    for name in ("models", "mining_datasets", "selections"):
+        assert cfg[name] == usual[name], name
