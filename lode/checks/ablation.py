@@ -3,6 +3,7 @@
 from typing import Any
 
 from lode.checks.dataset import check_shards, check_tested_data
+from lode.checks.grouping import check_mixed_groups
 from lode.checks.intervention import check_intervention
 from lode.checks.names import check_plugin, check_positive
 
@@ -11,6 +12,7 @@ def check_ablation(cfg: Any) -> None:
     """Refuse an unknown intervention, what it could not work with, empty shards, batches and replies of no size."""
     check_plugin("intervention", cfg.intervention.plugin)
     check_intervention(cfg.intervention)
+    check_mixed_groups(cfg)
     check_positive("ablation.batch_size", cfg.ablation.batch_size)
     check_positive("ablation.shards", cfg.ablation.shards)
     check_shards(cfg, "ablation", "test")

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.colors import is_color_like
 from matplotlib.lines import Line2D
 
+from lode.checks.intervention import read_intervention
 from lode.checks.names import check_keywords, check_name, check_plugin
 from lode.engine.config_file import check_choice
 from lode.engine.errors import UserError
@@ -65,3 +66,20 @@ def check_looks(cfg: Any) -> None:
                 f"grouping.looks.{group}.marker = {look.marker!r}: expected a filled marker of matplotlib, one of "
                 f"{' '.join(Line2D.filled_markers)}"
             )
+
+
+def check_mixed_groups(cfg: Any) -> None:
+    """Refuse values of another sample where that may lack the group of a token: groups that are made of samples.
+
+    Args:
+        cfg: of a benchmark; its grouping, its dataset and its intervention are there.
+    """
+    _, needs = read_intervention(cfg.intervention.plugin)
+    grouping = grouping_of(cfg.grouping)
+    if "donors" in needs and grouping.mixed and len(grouping.held(cfg.dataset)) > 1:
+        raise UserError(
+            f"intervention {cfg.intervention.name} with grouping {cfg.grouping.name}: samples of {cfg.dataset.name} "
+            "are of different groups, and a token takes the mean of its own group in another sample, which may have "
+            "none; expected groups that every sample of a benchmark holds, such as grouping=modality, or another "
+            "intervention"
+        )

@@ -44,6 +44,7 @@ class Grouping:
         held: from the `dataset` section of a config to the parts that its samples hold: every one, or, where samples of
             one dataset are of different parts, some of them.
         datasets: those that the options name, which must be there.
+        mixed: whether samples of one dataset may be of different parts, as its `held` then says.
     """
 
     parts: tuple[str, ...]
@@ -52,6 +53,7 @@ class Grouping:
     codes: Callable[[Any, Sequence[Mapping[str, Any]]], Any]
     held: Callable[[Any], tuple[str, ...]]
     datasets: tuple[str, ...] = ()
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         for name in (*self.groups, *self.splits):

@@ -27,6 +27,7 @@ def by_name(
     name_of: Callable[[Sample], str | None],
     held: Callable[[Any], tuple[str, ...]],
     datasets: Sequence[str] = (),
+    mixed: bool = False,
 ) -> Grouping:
     """A grouping by the names of samples.
 
@@ -35,6 +36,7 @@ def by_name(
         name_of: from a sample to its name; what is none of the names is `rest`.
         held: as of the grouping.
         datasets: that the options name.
+        mixed: as of the grouping.
 
     Raises:
         UserError: no name, a name twice, or one that no group may have.
@@ -50,7 +52,7 @@ def by_name(
     members = {**{name: parts_of(name) for name in names}, **{part: (part,) for part in parts}, PROMPT: parts}
     splits = {"all": tuple(names), **{kind: tuple(f"{name}_{kind}" for name in names) for kind in KINDS}}
     codes = partial(codes_by_name, {name: place for place, name in enumerate(names)}, name_of)
-    return Grouping(parts, members, splits, codes, held, tuple(datasets))
+    return Grouping(parts, members, splits, codes, held, tuple(datasets), mixed)
 
 
 def codes_by_name(

@@ -30,7 +30,7 @@ def grouping(key: str, values: Sequence[str], datasets: Sequence[str] | None = N
         UserError: no value, one twice, or one that no group may be called.
     """
     names = tuple(map(str, values))
-    return by_name(names, partial(value_of, key), partial(held, names, datasets), datasets or ())
+    return by_name(names, partial(value_of, key), partial(held, names, datasets), datasets or (), mixed=True)
 
 
 def value_of(key: str, sample: Mapping[str, Any]) -> str | None:
