@@ -4,6 +4,7 @@ Needs neither torch nor Snakemake; what is compared is said in `lode/engine/veri
 """
 
 import argparse
+import re
 import sys
 
 from lode.engine.errors import UserError
@@ -11,6 +12,7 @@ from lode.engine.paths import ROOT
 from lode.engine.tables import read_table
 from lode.engine.verify import verify
 from lode.figure import Looks
+from lode.page.report.budget import shortfalls
 from lode.page.report.opening import conclusion
 from lode.study import STUDY
 from lode.table.verdicts import VERDICTS
@@ -28,6 +30,13 @@ def tell(folder: str, looks: Looks) -> None:
             print(f"{model}: {conclusion(rows, model, looks)}")
 
 
+def tell_budget(folder: str) -> None:
+    """Say which datasets have fewer tokens than `capture.token_budget` asks for: a line a model, dataset and site."""
+    tables = (ROOT / folder).glob(re.sub(r"{\w+}", "*", STUDY.pattern("statistics")))
+    for shortfall in shortfalls(sorted(map(str, tables))):
+        print(f"note: {shortfall}")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m workflow.verify", description=(__doc__ or "").split("\n")[0])
@@ -39,6 +48,8 @@ def main() -> None:
     if arguments.where:
         run = Experiment(asked)
         tell(run.root, Looks(run.cfg.grouping))
+        if run.cfg.capture.token_budget is not None:
+            tell_budget(run.root)
         return
     run = open_experiment(asked)
     try:

@@ -20,6 +20,7 @@ from lode.engine.seal import BLANK
 from lode.engine.tables import meaning, read_table, replacing
 from lode.figure import Looks, read_tables
 from lode.page import report
+from lode.page.report.budget import shortfalls
 from lode.page.report.clean import clean_scores
 from lode.page.report.datasets import cluster_sizes, dataset_facts
 from lode.page.report.numbers import interval, number, share_interval, spread
@@ -109,6 +110,7 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
         "steps": steps([*records, {**made_by, "kind": "report", "what": "this page"}]),
         "models": [json.loads(Path(path).read_text()) for path in cfg.io["manifest"]],
         "datasets": [dataset_facts(name, table, of_datasets[name]) for name, table in datasets.items()],
+        "shortfalls": shortfalls(paths_of(cfg.io["statistics"])),
         "records": records,
         "versions": versions([*records, made_by]),
     }

@@ -21,6 +21,7 @@ from lode.model.encoding import Batch
 from lode.model.sites import Site
 from lode.model.switching import untouched
 from lode.model.tokens import TOKEN_KINDS
+from lode.page.report.budget import shortfalls
 from lode.recording import Prompts, prepare, record_batch
 from lode.recording._quota import draw, quota_of
 from lode.recording._rows import find_parts, moments_of, real_rows, union_of
@@ -151,9 +152,10 @@ def test_a_budget_at_every_site(tiny: Adapter) -> None:
     assert "num_missing" not in whole.facts()
 
 
-def test_what_a_budget_lacks_is_recorded(tiny: Adapter) -> None:
+def test_what_a_budget_lacks_is_recorded_and_said(tiny: Adapter, tmp_path: Path) -> None:
     """Four samples with 9 rows each at the projector and 36 at the tower, of a quota of 80; a prompt may be shorter."""
-    facts: Any = capture(tiny, RECORDS, 1, sites=None, quota=80).facts()
+    kept = capture(tiny, RECORDS, 1, sites=None, quota=80)
+    facts: Any = kept.facts()
     lengths = [int((prepare(tiny, [sample], MODALITY).codes >= 0).sum()) for sample in RECORDS]
     assert facts["num_missing"] == {
         "lm_gate": sum(max(0, 80 - length) for length in lengths),
@@ -161,6 +163,13 @@ def test_what_a_budget_lacks_is_recorded(tiny: Adapter) -> None:
         "projector": 4 * 71,
     }
     assert min(lengths) < 80 < max(lengths)
+    path = tmp_path / "m" / "toy" / "0.parquet"
+    write_table(path, STATISTICS, with_nulls(kept.columns(), STATISTICS), {**MADE_BY, **facts})
+    assert [found[2:] for found in shortfalls([str(path)])] == [
+        ("lm_gate", facts["num_missing"]["lm_gate"], 80 * len(RECORDS)),
+        ("projector", 4 * 71, 4 * 80),
+        ("vision_tower", 4 * 44, 4 * 80),
+    ]
 
 
 # --- what cannot be ---------------------------------------------------------------------------------------------------
