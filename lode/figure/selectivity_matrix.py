@@ -23,7 +23,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from lode.figure import (
     CONTROL,
@@ -38,14 +38,15 @@ from lode.figure import (
     heading,
     outcome_rows,
 )
+from lode.figure._cells import COLOURS, LEAST_SHOWN, UNTOLD, finish, frame, hatch, ink, name_sets, short
 from lode.statistics.significance import smallest_holm_p
 
 Row = dict[str, Any]
 LEVEL = 0.05
-LEAST_SHOWN = 0.005  # what is written as 0.00 gets no dot
 #: By outcome: the column that a cell shows, and what it is.
 CELLS = {"content": ("share", "content lost [share]"), "stopping": ("drop", "stopping lost [nats]")}
-_COLOURS = "PuOr_r"  # orange for a loss: no pair relies on red against green
+#: Names of benchmarks that stand level side by side.
+_MOST_LEVEL = 4
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
@@ -103,12 +104,6 @@ def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     return float(np.floor(min([-0.1, *ends]) * 10) / 10), float(np.ceil(max([0.1, *ends]) * 10) / 10)
 
 
-def short(value: float) -> str:
-    """Two decimals, no zero before the point, a true minus sign."""
-    text = f"{round(value, 2) + 0.0:.2f}"
-    return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.995 else text.replace("-", "−")
-
-
 def _draw_cells(axes: Axes, names: list[str], rows: list[Row], outcome: str, norm: Normalize) -> None:
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     values = np.full((len(names), len(datasets)), np.nan)
@@ -117,32 +112,22 @@ def _draw_cells(axes: Axes, names: list[str], rows: list[Row], outcome: str, nor
         if row["measurable"]:
             values[place] = row[CELLS[outcome][0]]
         _draw_cell(axes, place, row, outcome, norm)
-    axes.imshow(values, cmap=_COLOURS, norm=norm, aspect="auto", zorder=0)
-    few = len(datasets) <= 4
-    axes.set_xticks(range(len(datasets)), datasets, rotation=0 if few else 25, rotation_mode="anchor",
-                    ha="center" if few else "right")  # fmt: skip
-    sizes = {row["set_name"]: row["num_neurons"] for row in rows}
-    axes.set_yticks(range(len(names)), [f"{name} ({sizes[name]})" for name in names])
-    axes.set_ylabel("set (unique neurons)")
+    finish(axes, values, norm, datasets, _MOST_LEVEL)
+    name_sets(axes, names, {row["set_name"]: row["num_neurons"] for row in rows})
     axes.set_title(CELLS[outcome][1], loc="left", pad=3)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def _draw_cell(axes: Axes, place: tuple[int, int], row: Row, outcome: str, norm: Normalize) -> None:
     """The drop and its interval in words, the frame of an own benchmark; hatched where there is nothing to lose."""
     y, x = place
     if row["own"]:
-        axes.add_patch(Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=INK, linewidth=1.3,
-                                 label="_own"))  # fmt: skip
+        frame(axes, x, y)
     if not row["measurable"]:
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor="#efefef", edgecolor=CONTROL, hatch="////",
-                                 linewidth=0, label="_unmeasurable"))  # fmt: skip
+        hatch(axes, x, y, "_unmeasurable")
         return
     column, full = CELLS[outcome][0], row["clean"] - row["chance"]
     unit = full if column == "share" else 1.0
-    shade = "white" if abs(row[column]) > 0.62 * norm.vmax else INK  # type: ignore[operator]
+    shade = ink(row[column], norm)
     size = 7.0 if len(short(row[column])) <= 5 else 6.5
     said = short(row[column]) + (mark(row) if abs(row[column]) >= LEAST_SHOWN else "")
     axes.text(x, y - 0.18, said, ha="center", va="center", fontsize=size + 1, color=shade)
@@ -159,7 +144,7 @@ def mark(row: Row) -> str:
 def _bar(part: SubFigure, cells: Axes, outcome: str, norm: Normalize) -> None:
     """The scale of the colours; pointed where shares pass its ends."""
     extend = "both" if CELLS[outcome][0] == "share" and norm.vmax == 1 else "neither"
-    part.colorbar(ScalarMappable(norm, _COLOURS), ax=cells, pad=0.02, aspect=18, extend=extend)
+    part.colorbar(ScalarMappable(norm, COLOURS), ax=cells, pad=0.02, aspect=18, extend=extend)
 
 
 def _draw_forest(axes: Axes, verdicts: dict[str, Row], limits: tuple[float, float], looks: Looks) -> None:
@@ -230,7 +215,7 @@ def _legend(stars: bool) -> list[Any]:
 
     return [
         Patch(facecolor="white", edgecolor=INK, linewidth=1.3, label="a benchmark of the set's own"),
-        Patch(facecolor="#efefef", edgecolor=CONTROL, hatch="////", linewidth=0, label="clean is not above chance"),
+        Patch(**UNTOLD, label="clean is not above chance"),
         dot(f"{LEAST_SHOWN} or more, and more than every control", marker="$\\bullet$", color=INK, markersize=5),
         *([dot(f"and p < {LEVEL:g} after Holm", marker="*", color=INK, markersize=7)] if stars else []),
         dot("specific", marker="o", color=MUTED, markersize=5),

@@ -21,10 +21,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from lode.figure import (
-    CONTROL,
     INK,
     MUTED,
     WIDTH,
@@ -36,6 +35,7 @@ from lode.figure import (
     heading,
     outcome_rows,
 )
+from lode.figure._cells import COLOURS, LEAST_SHOWN, UNTOLD, finish, frame, hatch, ink, name_sets, short
 from lode.statistics.shift import BEYOND, WITHIN
 
 Row = dict[str, Any]
@@ -43,9 +43,8 @@ Row = dict[str, Any]
 LOST = ("content", "stopping")
 #: The group of the last token, and what its column is called.
 LAST, LAST_TOKEN = "last", "last token"
-LEAST_SHOWN = 0.005  # what is written as 0.00 gets no dot
-_COLOURS = "PuOr_r"  # orange for what is more than that of the controls
-_UNTOLD: dict[str, Any] = {"facecolor": "#efefef", "edgecolor": CONTROL, "hatch": "////", "linewidth": 0}
+#: Names of columns that stand level side by side.
+_MOST_LEVEL = 6
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
@@ -66,8 +65,8 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
         left, right = part.subplots(1, 2, width_ratios=[max(3, len(groups)), len(LOST)])
         _draw_shifts(left, sets, groups, rows, shifts)
         _draw_lost(right, sets, drops[name], {row["set_name"] for row in rows if is_told(row)}, nats)
-        part.colorbar(ScalarMappable(shifts, _COLOURS), ax=left, pad=0.02, aspect=18, extend=_ends(shifts))
-        part.colorbar(ScalarMappable(nats, _COLOURS), ax=right, pad=0.05, aspect=18)
+        part.colorbar(ScalarMappable(shifts, COLOURS), ax=left, pad=0.02, aspect=18, extend=_ends(shifts))
+        part.colorbar(ScalarMappable(nats, COLOURS), ax=right, pad=0.05, aspect=18)
         part.supxlabel(_controls_of(rows), fontsize=7, color=MUTED, x=0.01, ha="left")
     return figure
 
@@ -125,28 +124,27 @@ def scale(values: Sequence[float], most: float = np.inf) -> Normalize:
     return Normalize(-end, end)
 
 
-def short(value: float) -> str:
-    """Two decimals, no zero before the point, a true minus sign."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1 if abs(value) < 0.995 else 0).replace("-", "−")
-
-
 def _draw_shifts(axes: Axes, sets: Sequence[str], groups: Sequence[str], rows: Sequence[Row], norm: Normalize) -> None:
     values = np.full((len(sets), len(groups)), np.nan)
     for row in rows:
         if row["group"] not in groups:
             continue
         y, x = sets.index(row["set_name"]), groups.index(row["group"])
-        _frame(axes, x, y, row)
-        if not is_told(row):
+        told = is_told(row)
+        if not told:
+            hatch(axes, x, y, "_untold")
+        if row["own"]:
+            frame(axes, x, y)
+        if not told:
             _write(axes, x, y, "–", _beside(row), MUTED)
             continue
         values[y, x] = excess(row)
         above = row["verdict"] == BEYOND and values[y, x] >= LEAST_SHOWN
-        _write(axes, x, y, short(values[y, x]) + (" •" if above else ""), _beside(row), _ink(values[y, x], norm))
+        _write(axes, x, y, short(values[y, x]) + (" •" if above else ""), _beside(row), ink(values[y, x], norm))
     sizes = {row["set_name"]: row["num_neurons"] for row in rows}
-    _finish(axes, values, norm, [LAST_TOKEN if group == LAST else group for group in groups], "tokens")
-    axes.set_yticks(range(len(sets)), [f"{name} ({sizes[name]})" for name in sets])
-    axes.set_ylabel("set (unique neurons)")
+    finish(axes, values, norm, [LAST_TOKEN if group == LAST else group for group in groups], _MOST_LEVEL)
+    axes.set_xlabel("tokens")
+    name_sets(axes, sets, sizes)
     axes.set_title("shift of the last states, less that of controls [share of length]", loc="left", pad=3)
 
 
@@ -157,27 +155,18 @@ def _draw_lost(
     for x, by_set in enumerate(drops):
         for y, name in enumerate(sets):
             if name not in told or name not in by_set:
-                axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, label="_untold", **_UNTOLD))
+                hatch(axes, x, y, "_untold")
             if name not in by_set:
                 continue
             row = by_set[name]
             counts = f"{row['num_beaten']} of {row['num_benchmarks']}"
             if name in told:
                 values[y, x] = row["excess"]
-            _write(axes, x, y, short(row["excess"]), counts, _ink(row["excess"], norm) if name in told else MUTED)
-    _finish(axes, values, norm, LOST, "lost")
+            _write(axes, x, y, short(row["excess"]), counts, ink(row["excess"], norm) if name in told else MUTED)
+    finish(axes, values, norm, LOST, _MOST_LEVEL)
+    axes.set_xlabel("lost")
     axes.set_yticks([])
     axes.set_title("lost beyond controls [nats]", loc="left", pad=3)
-
-
-def _frame(axes: Axes, x: int, y: int, row: Row) -> None:
-    """Hatched where nothing is told; a frame around the set's own group."""
-    if not is_told(row):
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, label="_untold", **_UNTOLD))
-    if row["own"]:
-        axes.add_patch(
-            Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=INK, linewidth=1.3, label="_own")
-        )
 
 
 def _beside(row: Row) -> str:
@@ -192,27 +181,10 @@ def _ends(norm: Normalize) -> str:
     return "max" if norm.vmax == 1 else "neither"
 
 
-def _ink(value: float, norm: Normalize) -> str:
-    """White on the ends of the scale."""
-    return "white" if abs(value) > 0.62 * norm.vmax else INK  # type: ignore[operator]
-
-
 def _write(axes: Axes, x: int, y: int, said: str, small: str, colour: str) -> None:
     box = {"facecolor": "#efefef", "edgecolor": "none", "pad": 0.6} if colour == MUTED else None
     axes.text(x, y - 0.17, said, ha="center", va="center", fontsize=8, color=colour, bbox=box)
     axes.text(x, y + 0.27, small, ha="center", va="center", fontsize=5.9, color=colour, bbox=box)
-
-
-def _finish(axes: Axes, values: np.ndarray, norm: Normalize, names: Sequence[str], what: str) -> None:
-    """The colours, and a frame of the house."""
-    axes.imshow(values, cmap=_COLOURS, norm=norm, aspect="auto", zorder=0)
-    few = len(names) <= 6
-    axes.set_xticks(range(len(names)), names, rotation=0 if few else 25, ha="center" if few else "right")
-    axes.set_xlabel(what)
-    axes.tick_params(length=0)
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def _controls_of(rows: Sequence[Row]) -> str:
@@ -232,5 +204,5 @@ def _legend() -> list[Any]:
     return [
         Patch(facecolor="white", edgecolor=INK, linewidth=1.3, label="the set's own group"),
         Line2D([], [], linestyle="", marker="$\\bullet$", color=INK, markersize=5, label="above every control"),
-        Patch(**_UNTOLD, label="controls write < 0.9 of the set, or are too few"),
+        Patch(**UNTOLD, label="controls write < 0.9 of the set, or are too few"),
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from lode.figure import house_style, selectivity_matrix
+from lode.figure import _cells, house_style, selectivity_matrix
 from tests.panels import KEYS, LOOKS, Drops, as_table, points_of
 from tests.tables import benchmark_rows, compared_rows, verdict_rows
 
@@ -120,4 +120,4 @@ def test_selectivity_matrix_says_whether_holm_can_be_passed(num_controls: int, s
     ("value", "expected"), [(0.126, ".13"), (-0.5, "−.50"), (-0.001, ".00"), (1.0, "1.00"), (-0.999, "−1.00")]
 )
 def test_short_numbers(value: float, expected: str) -> None:
-    assert selectivity_matrix.short(value) == expected
+    assert _cells.short(value) == expected

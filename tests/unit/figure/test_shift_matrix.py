@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from lode.figure import house_style, shift_matrix
+from lode.figure import _cells, house_style, shift_matrix
 from tests.panels import KEYS, LOOKS, as_table
 from tests.tables import benchmark_rows
 
@@ -94,6 +94,6 @@ def test_what_cannot_be_told_is_hatched_and_has_no_colour(further: dict[str, Any
 
 
 def test_numbers_are_short() -> None:
-    assert [shift_matrix.short(value) for value in (0.0, -0.004, 0.5, -0.25, 0.996, 1.2, -3.0, 10.02)] == [
+    assert [_cells.short(value) for value in (0.0, -0.004, 0.5, -0.25, 0.996, 1.2, -3.0, 10.02)] == [
         ".00", ".00", ".50", "−.25", "1.00", "1.20", "−3.00", "10.02"
     ]  # fmt: skip
