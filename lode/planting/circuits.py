@@ -32,8 +32,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lode.engine.errors import UserError
 from lode.planting.calibration import LayerTokens
+from lode.planting.hosts import LARGE, Hosts
 
 #: Below this a float32 SiLU is 0: its sigmoid underflows.
 _SILENT = -120.0
@@ -43,8 +43,6 @@ _MARGIN = 0.1
 _ROOM = 4.0
 #: Ordinary sizes lie between these quantiles of a layer's: well inside the middle half, which the proof asks for.
 _ORDINARY = (0.3, 0.7)
-#: How large a large neuron is on every modality, in third quartiles of the layer's sizes.
-_LARGE = 2.0
 
 
 @dataclass(frozen=True)
@@ -93,25 +91,10 @@ class Layer:
         self.down = mlp.down_proj.weight.detach().T
         self.width = self.gate.shape[1]
         activations = mlp.act_fn(tokens.inputs @ self.gate.T)
-        num_pool = max(1, round(host_frac * len(self.gate)))
         self.mean = {m: activations[tokens.members(m)].mean(0) for m in self.modalities}
-        self.pool = {m: mean.topk(num_pool).indices.tolist() for m, mean in self.mean.items()}
+        self.hosts = Hosts(self.mean, host_frac, rng)
         written = (activations * (tokens.inputs @ self.up.T)).abs() * self.down.norm(dim=1)
         self.size = {m: written[tokens.members(m)].mean(0) for m in self.modalities}
-        self.used: set[int] = set()
-
-    def pick(self, modality: str) -> int:
-        """A neuron that is active on the modality, each at most once.
-
-        Raises:
-            UserError: there is none left.
-        """
-        free = [neuron for neuron in self.pool[modality] if neuron not in self.used]
-        if not free:
-            raise UserError(f"planting.host_frac leaves too few neurons that are active on {modality}; raise it")
-        chosen = int(self.rng.choice(free))
-        self.used.add(chosen)
-        return chosen
 
     def ordinary_size(self, modality: str) -> float:
         """A size as the neurons of the layer have it on the modality."""
@@ -155,7 +138,7 @@ def share(layer: Layer, modality: str, host: int, size: float) -> Float[Tensor, 
 
 def add_planted(layer: Layer, design: Design, modality: str) -> None:
     """A neuron of ordinary size that writes c down_n times its gate on the modality, which its host n takes back."""
-    host = layer.pick(modality)
+    host = layer.hosts.pick(modality)
     up = share(layer, modality, host, layer.ordinary_size(modality))
     gate, down = layer.specific_gate(modality, host), layer.widened(layer.down[host])
     design.added.append(Neuron("planted", modality, gate, up, down))
@@ -164,15 +147,15 @@ def add_planted(layer: Layer, design: Design, modality: str) -> None:
 
 def add_mute(layer: Layer, design: Design, modality: str) -> None:
     """A neuron that looks planted and writes nothing."""
-    host = layer.pick(modality)
+    host = layer.hosts.pick(modality)
     gate, up = layer.specific_gate(modality, host), layer.widened(layer.up[host])
     design.added.append(Neuron("specific_mute", modality, gate, up, torch.zeros(2 * layer.width)))
 
 
 def add_unspecific(layer: Layer, design: Design, like: str) -> None:
     """A neuron that is larger than ordinary on every modality, which its host, active on one of them, takes back."""
-    host = layer.pick(like)
-    large = {m: _LARGE * float(size.quantile(0.75)) for m, size in layer.size.items()}
+    host = layer.hosts.pick(like)
+    large = {m: LARGE * float(size.quantile(0.75)) for m, size in layer.size.items()}
     up = torch.stack([share(layer, m, host, size) for m, size in large.items()]).sum(0)
     gate, down = layer.widened(layer.gate[host]), layer.widened(layer.down[host])
     design.added.append(Neuron("large_unspecific", "", gate, up, down))
@@ -181,7 +164,7 @@ def add_unspecific(layer: Layer, design: Design, like: str) -> None:
 
 def add_cancelling(layer: Layer, design: Design, pair: int) -> None:
     """Two neurons, more active on every modality than any of the layer, that write the opposite of each other."""
-    like = layer.pick(layer.modalities[pair % len(layer.modalities)])
+    like = layer.hosts.pick(layer.modalities[pair % len(layer.modalities)])
     level = torch.stack([3 * float(mean.max()) * layer.mark(m) for m, mean in layer.mean.items()]).sum(0)
     gate, up = layer.widened(layer.gate[like]) + level, layer.widened(layer.up[like])
     for sign in (1, -1):
@@ -203,7 +186,7 @@ def add_redundant(layer: Layer, design: Design, modality: str, pair: int, channe
 
     Beside it they write the opposite of each other, in the direction of a neuron that is there, to have its size.
     """
-    host = layer.pick(modality)
+    host = layer.hosts.pick(modality)
     inside, own = layer.tokens.members(modality), layer.own(modality)
     unit = layer.tokens.unit[inside]
     gate = redundant_gate(layer, modality, host)

@@ -28,6 +28,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lode.engine.errors import UserError
+from lode.planting.hosts import LARGE, Hosts
 from lode.planting.rows import Rows
 
 #: How much of the covariance within groups is that of the detector's own, which may be missed; the rest is the others'.
@@ -42,8 +43,6 @@ _FITTED = 0.75
 LEAST_FIRING = 0.05
 #: Ordinary sizes lie between these quantiles of a layer's; the proof asks for the middle half, on other samples.
 _ORDINARY = (0.45, 0.55)
-#: How large a large neuron is on every group, in third quartiles of the layer's sizes.
-_LARGE = 2.0
 
 
 @dataclass(frozen=True)
@@ -102,22 +101,7 @@ class RowLayer:
         inside = [rows.members(place) for place in range(len(self.groups))]
         self.mean = torch.stack([activations[of].mean(0) for of in inside])
         self.size = torch.stack([activations[of].abs().mean(0) for of in inside]) * self.down.norm(dim=1)
-        num_pool = max(1, round(host_frac * num_before))
-        self.pool = [mean.topk(num_pool).indices.tolist() for mean in self.mean]
-        self.used: set[int] = set()
-
-    def pick(self, place: int) -> int:
-        """A neuron that is active on a group, each at most once.
-
-        Raises:
-            UserError: there is none left.
-        """
-        free = [neuron for neuron in self.pool[place] if neuron not in self.used]
-        if not free:
-            raise UserError(f"planting.host_frac leaves too few neurons active on {self.groups[place]}; raise it")
-        chosen = int(self.rng.choice(free))
-        self.used.add(chosen)
-        return chosen
+        self.hosts = Hosts(dict(zip(self.groups, self.mean, strict=True)), host_frac, rng)
 
     def shown(self, gate: Float[Tensor, " feature"], bias: float, place: int) -> Float[Tensor, " row"]:
         """The activations of a neuron on the rows of a group."""
@@ -161,7 +145,7 @@ def add_detectors(layer: RowLayer, design: RowDesign, place: int, num_planted: i
         found = detector(layer, place)
         if found is None:
             continue
-        like = layer.pick(place)
+        like = layer.hosts.pick(layer.groups[place])
         size = float(layer.size[place].quantile(layer.rng.uniform(*_ORDINARY)))
         shown = float(layer.shown(*found, place).abs().mean())
         share = size / shown / float(layer.down[like].norm()) if role == "planted" else 0.0
@@ -170,8 +154,8 @@ def add_detectors(layer: RowLayer, design: RowDesign, place: int, num_planted: i
 
 def add_large(layer: RowLayer, design: RowDesign, place: int) -> None:
     """A neuron that is larger than ordinary on every group, which its host, active on one of them, takes back."""
-    host = layer.pick(place)
-    share = float((_LARGE * layer.size.quantile(0.75, dim=1) / layer.size[:, host]).max())
+    host = layer.hosts.pick(layer.groups[place])
+    share = float((LARGE * layer.size.quantile(0.75, dim=1) / layer.size[:, host]).max())
     taken = share * layer.down[host]
     design.added.append(RowNeuron("large_unspecific", "", layer.gate[host], float(layer.bias[host]), taken))
     design.hosts[host] = layer.down[host] - taken
@@ -179,7 +163,7 @@ def add_large(layer: RowLayer, design: RowDesign, place: int) -> None:
 
 def add_cancelling_rows(layer: RowLayer, design: RowDesign, pair: int) -> None:
     """Two neurons, more active on every group than any of the layer, that write the opposite of each other."""
-    like = layer.pick(pair % len(layer.groups))
+    like = layer.hosts.pick(layer.groups[pair % len(layer.groups)])
     bias = float(layer.bias[like]) + 3 * float(layer.mean.max())
     for sign in (1, -1):
         design.added.append(RowNeuron("cancelling", "", layer.gate[like], bias, sign * layer.down[like], pair))
