@@ -83,7 +83,7 @@ def plugins(groups: Sequence[str], cfg: Any) -> list[str]:
 
 def plugins_of_training(cfg: Any) -> Iterator[str]:
     """The recipe, its datasets and their scores."""
-    yield f"lode.training.{cfg.training.name}"
+    yield f"lode.training.{cfg.training.get('builder', cfg.training.name)}"
     for name, options in cfg.training.datasets.items():
         yield f"lode.dataset.{options.get('plugin', name)}"
         yield f"lode.scoring.{options.score}"
@@ -319,6 +319,14 @@ CARDS = (
         plugins=plugins_of_classes,
     ),
     Card(
+        "compare_strata",
+        "compare what a set costs two strata of samples, as declared, with what its controls cost",
+        over=("contrasted", *RUNS, "tested"),
+        sections=("dataset.name", "dataset.contrasts"),
+        reads=(DATASET, Read("sample_scores"), Read("neurons")),
+        writes={"contrasts": f"contrasts/{_RUN}/{{dataset}}.parquet"},
+    ),
+    Card(
         "measure_selectivity",
         "compare what a set costs on the benchmarks of its group with what it costs on others",
         over=RUNS,
@@ -407,6 +415,7 @@ CARDS = (
             Read("shift_tests"),
             Read("shift_selectivity"),
             Read("strata"),
+            Read("contrasts"),
             Read("classes"),
             Read("class_summary"),
         ),

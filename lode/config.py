@@ -71,6 +71,16 @@ class GroupingConfig:
 
 
 @dataclass
+class ContrastConfig:
+    """A difference between two strata that is declared before anything is seen."""
+
+    key: str = MISSING  # of `meta`
+    one: str = MISSING  # the value of the samples that should lose
+    other: str = MISSING  # and of those that should not
+    within: str | None = None  # a key of `meta`: compared within its equal values, of the same weight each
+
+
+@dataclass
 class DatasetConfig:
     """Which samples, what they hold, and how replies to them are scored."""
 
@@ -82,6 +92,7 @@ class DatasetConfig:
     scores: list[str] = field(default_factory=list)  # lode/scoring/<score>.py
     strata: list[str] = field(default_factory=list)  # keys of `meta` to score samples apart by; `a+b`: by both
     classes: list[str] = field(default_factory=list)  # scores by which a reply is read as a class: choices are classes
+    contrasts: dict[str, ContrastConfig] = field(default_factory=dict)  # by name: what a set should cost one, not other
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
     citation: str = ""
     licence: str = ""

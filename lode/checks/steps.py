@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lode.checks.ablation import check_ablation
-from lode.checks.benchmark import check_benchmarks, check_scores, check_strata
+from lode.checks.benchmark import check_benchmarks, check_contrasts, check_scores, check_strata
 from lode.checks.capture import check_capture, check_gradients
 from lode.checks.dataset import check_dataset, check_media
 from lode.checks.figure import check_figure
@@ -85,6 +85,7 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "measure_selectivity": (check_grouping, check_own, check_benchmarks),
     "plot_figures": (check_grouping, check_looks, check_figure),
     "score_strata": (check_strata,),
+    "compare_strata": (check_contrasts,),
 }
 
 
