@@ -39,6 +39,8 @@ Sample = Mapping[str, Any]
 NONE = SetKey("none", "clean")
 #: The samples as they are.
 CLEAN = "clean"
+#: And with the weights of the language model in another order.
+PERMUTED = "permuted_weights"
 
 
 class Traced(NamedTuple):

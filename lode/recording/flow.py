@@ -7,7 +7,9 @@ With A (head, token) the weights of the last token's attention, v_h the values a
     share               <c_g, o> / <o, o>, o the sum of all c_g                all groups sum to 1; may be below 0
 
 o is what the attention gives, but for a bias of W_O. Groups are the parts of the grouping, less the last token itself
-(`last`), and less `sink`: tokens whose residual state is longer than 5 times the median of the prompt at that layer.
+(`last`), and less `sink`: tokens whose residual state is longer than 5 times the median of the prompt at that layer,
+and of the tokens of their own group in it. (By the first alone all patches of a picture can be sinks: in the embedded
+Qwen2-VL, what enters the first layer is longer for every patch than 5 times what words are.)
 
 Sees attention with queries, keys and values, and residual states, whose lengths say what a sink is. Keeps a row a
 sample, group and layer. Costs one row of attention and as many projections as groups, 1 / tokens of what the layer
@@ -148,10 +150,15 @@ class Flow:
 def with_sinks(
     codes: Int[Tensor, "batch token"], lengths: Float[Tensor, "batch token"], last: int, num_groups: int
 ) -> Int[Tensor, "batch token"]:
-    """The group of every token, where those of long states are sinks, the last group; the last token never is."""
-    real = codes >= 0
-    median = lengths.masked_fill(~real, torch.nan).nanmedian(dim=1, keepdim=True).values
-    sink = real & (lengths > SINK_RATIO * median)
+    """The group of every token, where those of long states are sinks, the last group; the last token never is.
+
+    Medians are of real tokens; of an even number the lower one, so that a sink among two tokens is one.
+    """
+    groups = torch.arange(num_groups, device=codes.device)
+    own = lengths[:, None].masked_fill(codes[:, None] != groups[:, None], torch.nan).nanmedian(dim=2).values
+    whole = lengths.masked_fill(codes < 0, torch.nan).nanmedian(dim=1, keepdim=True).values
+    bound = torch.maximum(whole, own.gather(1, codes.clamp_min(0)))
+    sink = (codes >= 0) & (lengths > SINK_RATIO * bound)
     sink[:, last] = False
     return codes.masked_fill(sink, num_groups - 1)
 

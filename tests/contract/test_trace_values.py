@@ -130,13 +130,18 @@ def test_contributions_by_hand() -> None:
 
 
 def test_sinks_by_hand() -> None:
-    """Longer than 5 times the median 1 of the real tokens; padding does not count, and the last token never is one."""
-    codes = torch.tensor([[-1, -1, 0, 0, 1, 1, 2]])
-    lengths = torch.tensor([[99.0, 99.0, 5.5, 5.0, 1.0, 1.0, 9.0]])
-    lengths[0, 3], lengths[0, 4], lengths[0, 5] = 1.0, 1.0, 1.0
-    assert flow.with_sinks(codes, lengths, 6, 4).tolist() == [[-1, -1, 3, 0, 1, 1, 2]]
+    """Longer than 5 times the median of the real tokens and of their own group; never padding, nor the last token.
+
+    The whole median is 1. Of the first group (5.5, 1, 1) one is longer than 5; all of a long group (9, 9, 9) are alike.
+    """
+    codes = torch.tensor([[-1, -1, 0, 0, 0, 1, 1, 2]])
+    lengths = torch.tensor([[99.0, 99.0, 5.5, 1.0, 1.0, 1.0, 1.0, 9.0]])
+    assert flow.with_sinks(codes, lengths, 7, 4).tolist() == [[-1, -1, 3, 0, 0, 1, 1, 2]]
     lengths[0, 2] = 5.0
-    assert flow.with_sinks(codes, lengths, 6, 4).tolist() == [[-1, -1, 0, 0, 1, 1, 2]]
+    assert flow.with_sinks(codes, lengths, 7, 4).tolist() == codes.tolist()
+    codes = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 2]])
+    lengths = torch.tensor([[9.0, 9.0, 9.0, 1.0, 1.0, 1.0, 1.0, 1.0]])
+    assert flow.with_sinks(codes, lengths, 7, 4).tolist() == codes.tolist()
 
 
 def test_text_alone_takes_nothing_from_media(tiny: Adapter) -> None:
