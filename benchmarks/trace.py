@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--size", default="2b", choices=["2b", "7b"])
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600, 1300])
-    parser.add_argument("--tokens-per-group", type=int, default=16)
+    parser.add_argument("--tokens-per-group", type=int, default=8)
     parser.add_argument("--vocabulary", type=int, default=0)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", default="cpu")

@@ -213,13 +213,11 @@ class TraceConfig:
     max_samples: int = 100  # of each benchmark, at even distances
     batch_size: int = 10
     reservoir: int = 512  # tokens of each group whose states are kept
-    tokens_per_group: int = 16  # of each sample, that the logit lens reads
+    tokens_per_group: int = 8  # of each sample, that the logit lens reads
     # Beside `clean`: lode/media/altered.py, where it changes media of the benchmark, and permuted_weights.
     variants: list[str] = field(
         default_factory=lambda: ["blank", "noise", "shuffled", "silence", "reversed", "permuted_weights"]
     )
-    with_sets: bool = False  # also under every set, and its controls
-    num_controls: int | None = None  # of each kind and set, the first draws; null: all of them
 
 
 @dataclass

@@ -34,7 +34,7 @@ def sample_rows(names: tuple[str, ...], num_layers: int, seed: int = 0) -> list[
     return rows
 
 
-def write_trace(folder: Path) -> dict[str, list[Path]]:
+def write_trace(folder: Path) -> dict[str, list[str]]:
     """The five tables of one model and benchmark below a folder, by name."""
     place = "tiny_qwen2_vl/toy_textvqa.parquet"
     paths = {name: folder / f"{step}/{name}/{place}" for step, names in
@@ -43,7 +43,7 @@ def write_trace(folder: Path) -> dict[str, list[Path]]:
     write_table(paths["lens_samples"], LENS_SAMPLES, sample_rows(OF_LENS, NUM_STATES), {})
     write_table(paths["flow_samples"], FLOW_SAMPLES, sample_rows(OF_FLOW, NUM_STATES - 1), {})
     summarise(paths)
-    return {name: [path] for name, path in paths.items()}
+    return {name: [str(path)] for name, path in paths.items()}
 
 
 def summarise(paths: dict[str, Path]) -> None:

@@ -49,7 +49,7 @@ States = dict[int, Tensor]
 def recording(
     adapter: Adapter,
     grouping: Grouping,
-    tokens_per_group: int = 16,
+    tokens_per_group: int = 8,
     seed: int = 0,
     traced: Traced | None = None,
     others: Mapping[str, Sequence[str]] | None = None,
@@ -109,9 +109,11 @@ class Lens:
         of_place = np.array([index[place.row, place.group] for place in places])
         states = [seen[layer] for layer in sorted(seen)]
         tokens = np.bincount(of_place)
-        means = over_segments(token_measures(self.adapter, [h[: len(places)] for h in states]), of_place)
+        targets = torch.cat([torch.full((len(places),), -1, device=gold.targets.device), gold.targets])
+        found = token_measures(self.adapter, states, targets)
+        means = over_segments(found[: len(MEASURES), : len(places)], of_place)
         words = over_segments(word_ranks(self.adapter, prompts, places, states, self.others), of_place)
-        answers = answer_measures(self.adapter, [h[len(places) :] for h in states], gold, len(prompts.samples))
+        answers = answer_measures(found[len(MEASURES) :, len(places) :], gold, len(prompts.samples))
         rows: dict[str, list[Any]] = {name: [] for name in self.rows}
         for number, (row, group) in enumerate(segments):
             of_gold = answers[:, row] if group == LAST else np.full((2, len(states)), np.nan)
@@ -164,35 +166,49 @@ def distribution_measures(
     log_p: Float[Tensor, "place vocabulary"], final: Float[Tensor, "place vocabulary"]
 ) -> Float[Tensor, "measure place"]:
     """`MEASURES` of distributions, given those of the last layer, all as log-probabilities [nats]."""
-    entropy = torch.special.entr(log_p.exp()).sum(-1)
-    divergence = (final.exp() * (final - log_p)).sum(-1)
-    return torch.stack([entropy, log_p.amax(-1).exp(), divergence])
+    last = final.exp()
+    entropy = -torch.linalg.vecdot(log_p.exp(), log_p)
+    divergence = torch.linalg.vecdot(last, final) - torch.linalg.vecdot(last, log_p)
+    return torch.stack([entropy, log_p.amax(-1).exp(), divergence.clamp_min(0)])
 
 
 def token_measures(
-    adapter: Adapter, states: Sequence[Float[Tensor, "place hidden"]]
+    adapter: Adapter, states: Sequence[Float[Tensor, "place hidden"]], targets: Int[Tensor, " place"]
 ) -> Float64[np.ndarray, "measure place state"]:
-    """`MEASURES` of the states of tokens, by layer; the last layer is read first."""
-    found = np.empty((len(MEASURES), len(states[0]), len(states)))
+    """`MEASURES` of the states of tokens by layer, then log-probability and rank of a target; one head a state.
+
+    Args:
+        adapter: the model.
+        states: by layer.
+        targets: id of the token that is to follow; -1: none, and not a number.
+    """
+    found = np.full((len(MEASURES) + 2, len(targets), len(states)), np.nan)
     for some, final in lens_blocks(adapter, states[-1]):
+        asked = (targets[some] >= 0).nonzero()[:, 0].to(final.device)
+        places, ids = asked.cpu().numpy() + some.start, targets[some].to(final.device)[asked]
         for layer, of_layer in enumerate(states):
-            log_p = final if layer == len(states) - 1 else next(lens_blocks(adapter, of_layer[some]))[1]
-            found[:, some, layer] = distribution_measures(log_p.to(final.device), final).cpu().numpy()
+            log_p = (
+                final if layer == len(states) - 1 else next(lens_blocks(adapter, of_layer[some]))[1].to(final.device)
+            )
+            found[: len(MEASURES), some, layer] = distribution_measures(log_p, final).cpu().numpy()
+            own = log_p[asked].gather(-1, ids[:, None])[:, 0]
+            found[-2, places, layer] = own.cpu().numpy()
+            found[-1, places, layer] = rank_of(log_p[asked], own).cpu().numpy()
     return found
 
 
 def answer_measures(
-    adapter: Adapter, states: Sequence[Float[Tensor, "target hidden"]], gold: Gold, num_samples: int
+    measured: Float64[np.ndarray, "2 target state"], gold: Gold, num_samples: int
 ) -> Float64[np.ndarray, "2 sample state"]:
-    """`gold_logp` and `gold_rank` of every sample and layer; not a number where there is no gold answer."""
-    found = np.full((2, num_samples, len(states)), np.nan)
-    rows = np.array([row for row, _ in gold.places], dtype=np.int64)
-    if not len(rows):
-        return found
-    found[:, np.unique(rows)] = 0
-    for layer, of_layer in enumerate(states):
-        for some, log_p in lens_blocks(adapter, of_layer):
-            own = log_p.gather(-1, gold.targets[some].to(log_p.device)[:, None])[:, 0]
-            np.add.at(found[0, :, layer], rows[some], own.double().cpu().numpy())
-            np.maximum.at(found[1, :, layer], rows[some], rank_of(log_p, own).cpu().numpy().astype(np.float64))
+    """`gold_logp` and `gold_rank` of every sample and layer; not a number where there is no gold answer.
+
+    Args:
+        measured: log-probability and rank of each token of the answers.
+        gold: these tokens.
+        num_samples: of the batch.
+    """
+    found = np.full((2, num_samples, measured.shape[2]), np.nan)
+    for row in {row for row, _ in gold.places}:
+        own = [at for at, (of, _) in enumerate(gold.places) if of == row]
+        found[:, row] = measured[0, own].sum(0), measured[1, own].max(0)
     return found
