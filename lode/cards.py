@@ -94,6 +94,11 @@ def plugins_of_recording(name: str, cfg: Any) -> list[str]:
     return [*plugin("grouping", cfg), f"lode.recording.{name}"]
 
 
+def plugins_of_trace(cfg: Any) -> list[str]:
+    """The grouping, and what is recorded of a trace."""
+    return [*plugin("grouping", cfg), *(f"lode.recording.{name}" for name in ("lens", "flow", "states"))]
+
+
 def plugins_of_selection(cfg: Any) -> list[str]:
     """The grouping, the selection, and the kinds of its controls."""
     return [*plugins(("grouping", "selection"), cfg), *(f"lode.control.{kind}" for kind in cfg.controls.kinds)]
@@ -121,6 +126,7 @@ FIGURE_TABLES = (
     "shifts", "shift_tests", "shift_selectivity",
     "strata", "classes", "class_summary",
     "domains", "set_nulls", "profiles",
+    "lens", "stages", "flow",
 )  # fmt: skip
 
 CARDS = (
@@ -368,6 +374,33 @@ CARDS = (
         "say of each set whether it is specific, not shown to be, or cannot be told",
         reads=(Read("selectivity"), Read("neurons")),
         writes={"verdicts": "verdicts.parquet"},
+    ),
+    Card(
+        "trace_states",
+        "what every layer would say, what the last token takes from where, and states of a reservoir of tokens",
+        over=("traced", "tested"),
+        sections=(
+            "seed",
+            "model",
+            *GROUPING,
+            "dataset.name",
+            "trace.max_samples",
+            "trace.batch_size",
+            "trace.reservoir",
+            "trace.tokens_per_group",
+            "trace.variants",
+        ),
+        reads=(MANIFEST, DATASET),
+        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("lens_samples", "flow_samples", "states")},
+        resources="gpu",
+        plugins=plugins_of_trace,
+    ),
+    Card(
+        "summarise_trace",
+        "mean over samples what was traced, compare it with every null, and test the three stages",
+        over=("traced", "tested"),
+        reads=(Read("lens_samples"), Read("flow_samples")),
+        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("lens", "stages", "flow")},
     ),
     Card(
         "plot_figures",

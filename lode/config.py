@@ -217,6 +217,21 @@ class ShiftConfig:
 
 
 @dataclass
+class TraceConfig:
+    """What is seen inside the model on the benchmarks; traced where a figure shows it."""
+
+    enabled: bool = False  # trace without such a figure too
+    max_samples: int = 100  # of each benchmark, at even distances
+    batch_size: int = 10
+    reservoir: int = 512  # tokens of each group whose states are kept
+    tokens_per_group: int = 8  # of each sample, that the logit lens reads
+    # Beside `clean`: lode/media/altered.py, where it changes media of the benchmark, and permuted_weights.
+    variants: list[str] = field(
+        default_factory=lambda: ["blank", "noise", "shuffled", "silence", "reversed", "permuted_weights"]
+    )
+
+
+@dataclass
 class RuntimeConfig:
     """What does not change a result; never recorded."""
 
@@ -245,6 +260,7 @@ class Config:
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     shift: ShiftConfig = field(default_factory=ShiftConfig)
+    trace: TraceConfig = field(default_factory=TraceConfig)
     title: str = ""
     models: list[str] = field(default_factory=list)
     plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides

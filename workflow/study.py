@@ -21,6 +21,9 @@ from lode.model.tokens import MEDIA
 #: The tables for which shifts of hidden states are measured.
 SHIFTED = {"shifts", "shift_tests", "shift_selectivity"}
 
+#: The tables for which benchmarks are traced.
+TRACED = {"states", "lens_samples", "flow_samples", "lens", "stages", "flow"}
+
 
 class Experiment(engine.Experiment):
     """What the lists of an experiment stand for.
@@ -162,6 +165,7 @@ class Experiment(engine.Experiment):
             "measured": rows("selection", self.counted if measured else ()),
             "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
             "retested": [{}] if "retests" in drawn else [],
+            "traced": [{}] if cfg.trace.enabled or TRACED & drawn else [],
             "shifted": [{}] if cfg.shift.enabled or SHIFTED & drawn else [],
         }
 
