@@ -56,6 +56,7 @@ include: "workflow/rules/3_aggregate.smk"
 include: "workflow/rules/4_select.smk"
 include: "workflow/rules/5_ablate.smk"
 include: "workflow/rules/6_plot.smk"
+include: "workflow/rules/7_internals.smk"
 
 
 check_targets(run.root, sys.argv, list(workflow.rules))

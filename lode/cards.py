@@ -83,7 +83,7 @@ def plugins(groups: Sequence[str], cfg: Any) -> list[str]:
 
 def plugins_of_training(cfg: Any) -> Iterator[str]:
     """The recipe, its datasets and their scores."""
-    yield f"lode.training.{cfg.training.name}"
+    yield f"lode.training.{cfg.training.get('builder', cfg.training.name)}"
     for name, options in cfg.training.datasets.items():
         yield f"lode.dataset.{options.get('plugin', name)}"
         yield f"lode.scoring.{options.score}"
@@ -92,6 +92,11 @@ def plugins_of_training(cfg: Any) -> Iterator[str]:
 def plugins_of_recording(name: str, cfg: Any) -> list[str]:
     """The grouping, and what is recorded."""
     return [*plugin("grouping", cfg), f"lode.recording.{name}"]
+
+
+def plugins_of_trace(cfg: Any) -> list[str]:
+    """The grouping, and what is recorded of a trace."""
+    return [*plugin("grouping", cfg), *(f"lode.recording.{name}" for name in ("lens", "flow", "states"))]
 
 
 def plugins_of_selection(cfg: Any) -> list[str]:
@@ -119,8 +124,9 @@ MANIFEST, DATASET = Read("manifest"), Read("dataset")
 FIGURE_TABLES = (
     "importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts", "scoreboard", "retests",
     "shifts", "shift_tests", "shift_selectivity",
-    "strata", "classes", "class_summary",
+    "strata", "contrasts", "classes", "class_summary",
     "domains", "set_nulls", "profiles",
+    "lens", "stages", "flow",
 )  # fmt: skip
 
 CARDS = (
@@ -319,6 +325,14 @@ CARDS = (
         plugins=plugins_of_classes,
     ),
     Card(
+        "compare_strata",
+        "compare what a set costs two strata of samples, as declared, with what its controls cost",
+        over=("contrasted", *RUNS, "tested"),
+        sections=("dataset.name", "dataset.contrasts"),
+        reads=(DATASET, Read("sample_scores"), Read("neurons")),
+        writes={"contrasts": f"contrasts/{_RUN}/{{dataset}}.parquet"},
+    ),
+    Card(
         "measure_selectivity",
         "compare what a set costs on the benchmarks of its group with what it costs on others",
         over=RUNS,
@@ -360,6 +374,33 @@ CARDS = (
         "say of each set whether it is specific, not shown to be, or cannot be told",
         reads=(Read("selectivity"), Read("neurons")),
         writes={"verdicts": "verdicts.parquet"},
+    ),
+    Card(
+        "trace_states",
+        "what every layer would say, what the last token takes from where, and states of a reservoir of tokens",
+        over=("traced", "tested"),
+        sections=(
+            "seed",
+            "model",
+            *GROUPING,
+            "dataset.name",
+            "trace.max_samples",
+            "trace.batch_size",
+            "trace.reservoir",
+            "trace.tokens_per_group",
+            "trace.variants",
+        ),
+        reads=(MANIFEST, DATASET),
+        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("lens_samples", "flow_samples", "states")},
+        resources="gpu",
+        plugins=plugins_of_trace,
+    ),
+    Card(
+        "summarise_trace",
+        "mean over samples what was traced, compare it with every null, and test the three stages",
+        over=("traced", "tested"),
+        reads=(Read("lens_samples"), Read("flow_samples")),
+        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("lens", "stages", "flow")},
     ),
     Card(
         "plot_figures",
@@ -407,6 +448,7 @@ CARDS = (
             Read("shift_tests"),
             Read("shift_selectivity"),
             Read("strata"),
+            Read("contrasts"),
             Read("classes"),
             Read("class_summary"),
         ),

@@ -71,6 +71,16 @@ class GroupingConfig:
 
 
 @dataclass
+class ContrastConfig:
+    """A difference between two strata that is declared before anything is seen."""
+
+    key: str = MISSING  # of `meta`
+    one: str = MISSING  # the value of the samples that should lose
+    other: str = MISSING  # and of those that should not
+    within: str | None = None  # a key of `meta`: compared within its equal values, of the same weight each
+
+
+@dataclass
 class DatasetConfig:
     """Which samples, what they hold, and how replies to them are scored."""
 
@@ -82,6 +92,7 @@ class DatasetConfig:
     scores: list[str] = field(default_factory=list)  # lode/scoring/<score>.py
     strata: list[str] = field(default_factory=list)  # keys of `meta` to score samples apart by; `a+b`: by both
     classes: list[str] = field(default_factory=list)  # scores by which a reply is read as a class: choices are classes
+    contrasts: dict[str, ContrastConfig] = field(default_factory=dict)  # by name: what a set should cost one, not other
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the plug-in
     citation: str = ""
     licence: str = ""
@@ -206,6 +217,21 @@ class ShiftConfig:
 
 
 @dataclass
+class TraceConfig:
+    """What is seen inside the model on the benchmarks; traced where a figure shows it."""
+
+    enabled: bool = False  # trace without such a figure too
+    max_samples: int = 100  # of each benchmark, at even distances
+    batch_size: int = 10
+    reservoir: int = 512  # tokens of each group whose states are kept
+    tokens_per_group: int = 8  # of each sample, that the logit lens reads
+    # Beside `clean`: lode/media/altered.py, where it changes media of the benchmark, and permuted_weights.
+    variants: list[str] = field(
+        default_factory=lambda: ["blank", "noise", "shuffled", "silence", "reversed", "permuted_weights"]
+    )
+
+
+@dataclass
 class RuntimeConfig:
     """What does not change a result; never recorded."""
 
@@ -234,6 +260,7 @@ class Config:
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     shift: ShiftConfig = field(default_factory=ShiftConfig)
+    trace: TraceConfig = field(default_factory=TraceConfig)
     title: str = ""
     models: list[str] = field(default_factory=list)
     plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides

@@ -21,6 +21,9 @@ from lode.model.tokens import MEDIA
 #: The tables for which shifts of hidden states are measured.
 SHIFTED = {"shifts", "shift_tests", "shift_selectivity"}
 
+#: The tables for which benchmarks are traced.
+TRACED = {"states", "lens_samples", "flow_samples", "lens", "stages", "flow"}
+
 
 class Experiment(engine.Experiment):
     """What the lists of an experiment stand for.
@@ -93,6 +96,10 @@ class Experiment(engine.Experiment):
         section = self.compose(f"dataset={dataset}").dataset
         return bool(section.strata or section.classes)
 
+    def is_contrasted(self, dataset: str) -> bool:
+        """Whether differences between strata of a dataset are declared."""
+        return bool(self.compose(f"dataset={dataset}").dataset.contrasts)
+
     @cached_property
     def pairs(self) -> dict[str, list[tuple[str, str]]]:
         """By list of the experiment: every (model, dataset) that go together."""
@@ -143,6 +150,7 @@ class Experiment(engine.Experiment):
             "mined": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["mining_datasets"]],
             "tested": [{"model": model, "dataset": dataset} for model, dataset in self.pairs["benchmarks"]],
             "stratified": rows("dataset", [name for name in cfg.benchmarks if self.is_stratified(name)]),
+            "contrasted": rows("dataset", [name for name in cfg.benchmarks if self.is_contrasted(name)]),
             "selections": rows("selection", self.selections),
             "selecting": [{"model": model, "selection": name} for model, name in self.selecting],
             "rating": [{"planting": model, "selection": name} for model, name in self.selecting if model in planted],
@@ -157,6 +165,7 @@ class Experiment(engine.Experiment):
             "measured": rows("selection", self.counted if measured else ()),
             "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
             "retested": [{}] if "retests" in drawn else [],
+            "traced": [{}] if cfg.trace.enabled or TRACED & drawn else [],
             "shifted": [{}] if cfg.shift.enabled or SHIFTED & drawn else [],
         }
 

@@ -40,6 +40,18 @@ def check_strata(cfg: Any) -> None:
         check_name(f"score that reads replies as choices (dataset.classes of {cfg.dataset.name})", name, reading)
 
 
+def check_contrasts(cfg: Any) -> None:
+    """Refuse a contrast of a value with itself, or within the key that it divides by."""
+    for name, contrast in cfg.dataset.contrasts.items():
+        what = f"dataset.contrasts.{name} of {cfg.dataset.name}"
+        if contrast.one == contrast.other:
+            raise UserError(f"{what}: one and other are both {contrast.one!r}; expected two values of {contrast.key!r}")
+        if contrast.within == contrast.key:
+            raise UserError(
+                f"{what}: within is {contrast.within!r}, its own key; expected another key of `meta`, or null"
+            )
+
+
 def check_benchmarks(cfg: Any) -> None:
     """Refuse a comparison of no benchmark, and unknown parts."""
     if not cfg.benchmark_parts:

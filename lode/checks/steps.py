@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lode.checks.ablation import check_ablation
-from lode.checks.benchmark import check_benchmarks, check_scores, check_strata
+from lode.checks.benchmark import check_benchmarks, check_contrasts, check_scores, check_strata
 from lode.checks.capture import check_capture, check_gradients
 from lode.checks.dataset import check_dataset, check_media
 from lode.checks.figure import check_figure
@@ -19,6 +19,7 @@ from lode.checks.planting import check_planting
 from lode.checks.seeds import check_seed, check_split, check_split_seed
 from lode.checks.selection import check_selection
 from lode.checks.shift import check_shift
+from lode.checks.trace import check_trace
 from lode.checks.training import check_training
 
 #: The checks of the steps that have any.
@@ -81,10 +82,21 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_runtime,
     ),
     "compare_shifts": (check_grouping,),
+    "trace_states": (
+        check_seed,
+        check_split,
+        check_model,
+        check_dataset,
+        check_media,
+        check_grouping,
+        check_trace,
+        check_runtime,
+    ),
     "score_ablation": (check_scores,),
     "measure_selectivity": (check_grouping, check_own, check_benchmarks),
     "plot_figures": (check_grouping, check_looks, check_figure),
     "score_strata": (check_strata,),
+    "compare_strata": (check_contrasts,),
 }
 
 

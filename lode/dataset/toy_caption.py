@@ -56,7 +56,8 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
         image = encode_image(render(first, second, relation, random.Random(content)))
         name = f"toy_caption-{drawing:012x}"
         answers = _references(" ".join(first), " ".join(second), relation)
-        yield content, Sample(name, name, split, PROMPT, answers, (image,))
+        meta: dict[str, object] = {"objects": [*first, *second]}
+        yield content, Sample(name, name, split, PROMPT, answers, (image,), meta=meta)
 
 
 def samples(split: str, num_samples: int, seed: int) -> Iterator[Sample]:

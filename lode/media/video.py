@@ -236,17 +236,33 @@ def decode_video(data: bytes, sampling: Sampling) -> Clip:
 
 def blank_video(data: bytes) -> Medium:
     """Black frames, as large and at the same times, in QuickTime, which keeps times and the last duration exactly."""
-    buffer, (unit, found) = BytesIO(), stamps(data)
+    unit, found = stamps(data)
     height, width, _ = pixels_of(data, [found[0][1]])[0].shape
+    black = av.VideoFrame.from_ndarray(np.zeros((height, width), dtype=np.uint8), format="gray")
+    return at_times(unit, found, [black] * len(found))
+
+
+def changed_video(
+    data: bytes, change: Callable[[UInt8[np.ndarray, "height width 3"]], UInt8[np.ndarray, "height width 3"]]
+) -> Medium:
+    """Changed frames, as large and at the same times as those of a video."""
+    unit, found = stamps(data)
+    clip = pixels_of(data, [number for _, number, _ in found])
+    frames = [av.VideoFrame.from_ndarray(np.ascontiguousarray(change(frame)), format="rgb24") for frame in clip]
+    return at_times(unit, found, frames)
+
+
+def at_times(unit: Fraction, found: Sequence[tuple[int, int, int]], frames: Sequence[av.VideoFrame]) -> Medium:
+    """Frames of one size and format at the times of `stamps`, without loss."""
+    buffer = BytesIO()
     options = {"video_track_timescale": str(unit.denominator), "fflags": "+bitexact"}
     with av.open(buffer, "w", format="mov", options=options) as container:
         stream = container.add_stream("png", options={"flags": "+bitexact", "threads": "1"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "gray"
+        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, frames[0].format.name
         stream.codec_context.time_base = stream.time_base = unit
-        black = av.VideoFrame.from_ndarray(np.zeros((height, width), dtype=np.uint8), format="gray")
-        for stamp, _, duration in found:
-            black.pts, black.time_base = stamp, unit
-            for packet in stream.encode(black):  # a picture a packet: none is held back
+        for (stamp, _, duration), frame in zip(found, frames, strict=True):
+            frame.pts, frame.time_base = stamp, unit
+            for packet in stream.encode(frame):  # a picture a packet: none is held back
                 packet.duration = duration
                 container.mux(packet)
     return Medium("video", buffer.getvalue(), "video/quicktime")

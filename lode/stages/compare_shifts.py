@@ -12,18 +12,18 @@ sets a report names is decided over all of its sets and runs (`lode/statistics/s
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lode.config import StepConfig
-from lode.control import headline_first, smallest_ratio
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.grouping import PROMPT, Grouping, grouping_of
-from lode.statistics.shift import Cell, contrast, contrast_value, p_value, selectivity_weights, verdict
+from lode.statistics.ranked import Ranked, compared, ranked_sets
+from lode.statistics.shift import Cell, contrast_value, selectivity_weights
 from lode.table.sample_shifts import SAMPLE_SHIFTS
 from lode.table.shift_selectivity import SHIFT_SELECTIVITY
 from lode.table.shift_tests import SHIFT_TESTS
@@ -33,17 +33,6 @@ Row = dict[str, Any]
 Cells = Mapping[tuple[str, str], Cell]
 #: What identifies a set.
 _KEY = ("set_name", "kind", "control_of", "control_kind", "control_draw", "num_neurons")
-
-
-class Ranked(NamedTuple):
-    """A set and its controls of one kind, by name, in the order of draws; what these write beside it, and at least."""
-
-    set_name: str
-    num_neurons: int
-    kind: str
-    controls: list[str]
-    magnitudes: list[float] | None
-    size_ratio: float | None
 
 
 def cells_of(table: pa.Table, dataset: str) -> Cells:
@@ -64,48 +53,6 @@ def cells_of(table: pa.Table, dataset: str) -> Cells:
         clusters = np.asarray(part["cluster_id"].to_pylist())[: values.shape[1]]
         found[group, dataset] = Cell(dict(zip(names.tolist(), values, strict=True)), clusters)
     return found
-
-
-def ranked_sets(keys: Sequence[Row], facts: Mapping[str, Any]) -> list[Ranked]:
-    """Every set of the method with each kind of its controls, the headline kind first.
-
-    Args:
-        keys: of all sets.
-        facts: the provenance of the neurons table: what each control writes over what the set writes.
-    """
-    found = []
-    for key in (key for key in keys if key["kind"] == "method"):
-        name, own = key["set_name"], [other for other in keys if other["control_of"] == key["set_name"]]
-        for kind in headline_first({other["control_kind"] for other in own} or {""}):
-            draws = sorted((o for o in own if o["control_kind"] == kind), key=lambda other: other["control_draw"])
-            ratios, by_site = (
-                facts.get(fact, {}).get(kind, {}).get(name) for fact in ("magnitude_ratios", "site_magnitude_ratios")
-            )
-            controls, ratio = [draw["set_name"] for draw in draws], smallest_ratio(by_site, len(draws))
-            of_draws = ratios[: len(draws)] if ratios else None
-            found.append(Ranked(name, key["num_neurons"], kind, controls, of_draws, ratio))
-    return found
-
-
-def compared(ranked: Ranked, cells: Sequence[Cell], weights: Sequence[float]) -> tuple[Row, list[float]]:
-    """A weighted sum of shifts of a set beside those of its controls: what rows say of it, and the controls' own."""
-    value, low, high = contrast(cells, weights, ranked.set_name)
-    controls = [contrast_value(cells, weights, name) for name in ranked.controls]
-    rank = p_value(value, controls, ranked.magnitudes)
-    row = {
-        "set_name": ranked.set_name,
-        "num_neurons": ranked.num_neurons,
-        "interval_low": low,
-        "interval_high": high,
-        "control_kind": ranked.kind,
-        "num_controls": len(controls),
-        "control_mean": float(np.mean(controls)) if controls else None,
-        "control_max": max(controls, default=None),
-        "p_value": rank,
-        "size_ratio": ranked.size_ratio,
-        "verdict": verdict(rank, len(controls), ranked.size_ratio),
-    }
-    return {"value": value, **row}, controls
 
 
 def test_rows(ranked: Ranked, cells: Cells) -> list[Row]:

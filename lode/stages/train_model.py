@@ -227,8 +227,8 @@ def describe_media(samples: Sequence[Sample]) -> str:
 
 
 def build(recipe: DictConfig, corpus: Iterable[str]) -> tuple[Any, Any]:
-    """A fresh model and its processor, by the recipe's builder `lode/training/<name>.py`."""
-    builder = import_module(f"lode.training.{recipe.name}")
+    """A fresh model and its processor, by `lode/training/<builder>.py`: of the recipe's name unless it says another."""
+    builder = import_module(f"lode.training.{recipe.get('builder', recipe.name)}")
     processor = builder.build_processor(corpus, recipe)
     return builder.build_model(processor, recipe), processor
 

@@ -12,14 +12,14 @@ a little less. So the rank among controls is the largest p over `GROWTHS`, as th
 which sets a report may name is corrected over all of its sets and runs (`corrected`): 5 % of null reports name one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from lode.control import UNMATCHABLE
-from lode.statistics.intervals import LEVEL, mean_intervals
+from lode.statistics.intervals import LEVEL, Series, mean_intervals
 from lode.statistics.selectivity import selectivity_intervals
 from lode.statistics.significance import rank_p_value
 from lode.statistics.verdict import SMALLEST, corrected_p_values, per_magnitude
@@ -27,6 +27,10 @@ from lode.statistics.verdict import SMALLEST, corrected_p_values, per_magnitude
 BEYOND, WITHIN = "beyond_controls", "within_controls"
 #: The largest p that counts.
 LARGEST_P = 0.05
+
+
+#: Intervals of means, as those of `lode/statistics/intervals.py`.
+Intervals = Callable[..., tuple[Series, Series]]
 
 
 class Cell(NamedTuple):
@@ -49,13 +53,16 @@ class Contrast(NamedTuple):
     high: float | None
 
 
-def contrast(cells: Sequence[Cell], weights: Sequence[float], set_name: str) -> Contrast:
+def contrast(
+    cells: Sequence[Cell], weights: Sequence[float], set_name: str, intervals: Intervals = mean_intervals
+) -> Contrast:
     """The weighted sum of the mean shifts of a set, with its 95 % interval.
 
     Args:
         cells: at least one.
         weights: of each.
         set_name: whose shifts.
+        intervals: of the mean of a cell: `drop_intervals` where values lie in [-1, 1].
     """
     value = contrast_value(cells, weights, set_name)
     if min(len(np.unique(cell.clusters)) for cell in cells) < 2:
@@ -64,7 +71,7 @@ def contrast(cells: Sequence[Cell], weights: Sequence[float], set_name: str) -> 
         [cell.values[set_name][None] for cell in cells],
         [cell.clusters for cell in cells],
         np.asarray(weights, dtype=np.float64),
-        [mean_intervals] * len(cells),
+        [intervals] * len(cells),
         LEVEL,
     )
     return Contrast(value, float(found.low[0]), float(found.high[0]))

@@ -24,7 +24,9 @@ from lode.stages.prepare_dataset import check_samples
 from lode.study import GROUPS, STUDY, compose, restrict
 from tests.null_tables import write_profiles, write_set_nulls
 from tests.shift_run import write_shifts
+from tests.strata_run import write_strata
 from tests.tables import GROUPING, write_retests, write_run, write_scoreboard
+from tests.trace_run import write_trace
 from workflow.check import open_experiment
 
 #: Group -> plug-in functions and their parameters that the workflow gives; the others are options.
@@ -281,7 +283,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     run = write_run(folder)
     further = {"scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
     further |= {"set_nulls": write_set_nulls(folder), "profiles": write_profiles(folder)}
-    return {**run, **further, **write_shifts(folder, run["effects"])}
+    return {**run, **further, **write_shifts(folder, run["effects"]), **write_strata(folder), **write_trace(folder)}
 
 
 @pytest.mark.parametrize("name", choices("figure"))

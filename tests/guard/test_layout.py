@@ -48,7 +48,7 @@ def test_the_guard_sees_the_project() -> None:
     assert len(CODE) > 50
     assert len(SCRIPTS) >= 10
     assert len(STAGES) >= 10
-    assert len(RULE_FILES) == 6
+    assert len(RULE_FILES) == 7
 
 
 @each_script

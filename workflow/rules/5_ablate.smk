@@ -3,6 +3,7 @@
 benchmark_ablation    model, dataset, neurons; importance where needed  -> predictions
 score_ablation        dataset, predictions of all shards                -> scores, effects, sample_scores
 score_strata          dataset, sample_scores, predictions               -> strata, classes, class_summary
+compare_strata        dataset, sample_scores, neurons                   -> contrasts
 measure_selectivity   effects, sample_scores of all benchmarks          -> comparisons, selectivity
 measure_shift         model, dataset, neurons; importance where needed  -> shifts, sample_shifts
 compare_shifts        sample_shifts of all benchmarks, neurons          -> shift_tests, shift_selectivity
@@ -107,6 +108,25 @@ rule measure_shift:
         **run.resources("measure_shift"),
     params:
         **run.params("measure_shift"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule compare_strata:
+    input:
+        unpack(run.inputs("compare_strata")),
+    output:
+        contrasts=run.pattern("contrasts"),
+    log:
+        "<logs>/compare_strata/{model}/{selection}/{intervention}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/compare_strata/{model}/{selection}/{intervention}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("compare_strata"),
+    params:
+        **run.params("compare_strata"),
     shell:
         "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 

@@ -1,0 +1,31 @@
+"""Refuse settings under which nothing could be traced."""
+
+from typing import Any
+
+from lode.checks.dataset import check_tested_data
+from lode.checks.names import check_name, check_positive
+from lode.engine.errors import UserError
+from lode.grouping import grouping_of
+from lode.media.altered import CHANGES
+
+#: What the weights of the language model are under the variant that shows media as they are.
+PERMUTED = "permuted_weights"
+#: What is no group here but what these tables call the last token, and tokens of large states.
+TAKEN = {"last", "sink"}
+
+
+def check_trace(cfg: Any) -> None:
+    """Refuse counts below 1, unknown variants or one twice, names of groups that are taken, and samples of training."""
+    for name in ("max_samples", "batch_size", "reservoir", "tokens_per_group"):
+        check_positive(f"trace.{name}", cfg.trace[name])
+    for variant in cfg.trace.variants:
+        check_name("variant of trace.variants", variant, [*CHANGES, PERMUTED])
+    if len(set(cfg.trace.variants)) < len(cfg.trace.variants):
+        raise UserError(f"trace.variants: {', '.join(cfg.trace.variants)}; expected each once")
+    taken = TAKEN & set(grouping_of(cfg.grouping).names)
+    if taken:
+        raise UserError(
+            f"the grouping has a group {', '.join(sorted(taken))}, which is what a trace calls the last token of a "
+            "prompt, or tokens of large states; expected another name: call it otherwise in the grouping"
+        )
+    check_tested_data(cfg)

@@ -1,0 +1,71 @@
+"""Do the tokens of a group go through three stages of entropy, and more so than under the nulls?
+
+A row a group of tokens of a benchmark, a panel a contrast (docs/methods.md 7.2); the mark is its mean with its 95 %
+interval, in grey that under every null. Under each contrast whether what is claimed of it holds beside 0, and of the
+fall whether it is larger than that of each null (a cross: it is not); right, all together. It does not tell why.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table
+from lode.figure._traced import groups_of
+
+Row = Mapping[str, Any]
+#: What is claimed of each contrast.
+CLAIMS = {
+    "first": "first step\n(above the middle's)",
+    "middle": "middle, a layer\n(below 0, below nulls)",
+    "last": "last step\n(above 0)",
+    "rise": "end less lowest\n(above 0)",
+}
+NONE, ALL = "none", "three_stages"
+#: Whether a null's fall is exceeded.
+MARKS = {"yes": "o", "no": "x", "cannot_be_told": "s", "not_asked": "o"}
+
+
+def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
+    """One row of panels for every stages table."""
+    parts = [(" · ".join(table.keys.values()), table.data.to_pylist()) for table in tables["stages"]]
+    heights = [0.75 + 0.38 * len(groups_of(rows, looks)) for _, rows in parts]
+    figure = Figure(figsize=(WIDTH, 0.3 + sum(heights)), layout="constrained")
+    grid = figure.subplots(len(parts), len(CLAIMS), squeeze=False, height_ratios=heights)
+    for of_row, (title, rows) in zip(grid, parts, strict=True):
+        names = groups_of(rows, looks)
+        for axes, contrast in zip(of_row, CLAIMS, strict=True):
+            _draw_panel(axes, rows, names, contrast, looks)
+            axes.set_title(f"{title if contrast == 'first' else ''}\n{CLAIMS[contrast]}", loc="left", fontsize=7)
+        of_row[0].set_yticks(range(len(names)), [f"{name}\nthree stages: {_said(rows, name)}" for name in names])
+    figure.supxlabel("entropy [nats]; grey: under nulls, a cross where the fall is not larger than theirs", fontsize=8)
+    return figure
+
+
+def _said(rows: Sequence[Row], group: str) -> str:
+    (verdict,) = (row["verdict"] for row in rows if (row["group"], row["contrast"]) == (group, ALL))
+    return str(verdict).replace("_", " ")
+
+
+def _draw_panel(axes: Axes, rows: Sequence[Row], names: Sequence[str], contrast: str, looks: Looks) -> None:
+    axes.axvline(0, color=MUTED, linewidth=0.6)
+    for place, name in enumerate(names):
+        own = [row for row in rows if (row["group"], row["contrast"]) == (name, contrast)]
+        nulls = [row for row in own if row["null_name"] != NONE]
+        for height, row in zip(np.linspace(-0.3, 0.3, max(len(nulls), 1)), nulls, strict=False):
+            axes.plot(row["null_value"], place + height, MARKS[row["verdict"]], color=CONTROL, markersize=3.5, zorder=2)
+        (clean,) = (row for row in own if row["null_name"] == NONE)
+        if clean["interval_low"] is not None:
+            ends = [clean["interval_low"], clean["interval_high"]]
+            axes.plot(ends, [place] * 2, color=looks.colour(name), linewidth=1.6, zorder=3)
+        axes.plot(clean["value"], place, looks.marker(name), color=looks.colour(name), markersize=5, zorder=4)
+        axes.annotate(
+            clean["verdict"].replace("_", " "), (1, place), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            fontsize=6.5, color=INK,
+        )  # fmt: skip
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0, labelleft=contrast == "first")
+    if contrast != "first":
+        axes.set_yticks([])

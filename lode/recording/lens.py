@@ -1,0 +1,214 @@
+"""What every layer would say: the logit lens on a few tokens of each group, and on the gold answer.
+
+With z = U norm(h) the logits that a residual state h would give as the last one, p = softmax(z) and p_L that of the
+last layer::
+
+    entropy    -sum p ln p                        in [0, ln V]  [nats]
+    top1       max p                              in (0, 1]
+    kl_final   sum p_L (ln p_L - ln p)            >= 0; 0 at the last layer  [nats]
+    gold_logp  sum over the gold answer's tokens of ln p at the place before each   <= 0  [nats]
+    gold_rank  the largest of their ranks: 1 where greedy decoding by this layer would say the answer
+    object_rank, other_rank  the best rank of a word of the sample's objects (`meta.objects`), and of another sample's
+
+Sees the residual states of the pass that all share. Keeps a row a sample, group and layer: means over at most
+`tokens_per_group` tokens that a seed draws, so that a long picture costs no more than a short one. Costs 2 d V
+multiplications a token looked at and layer, and holds the states of these tokens of one batch. Source: logit lens
+(nostalgebraist 2020); docs/methods.md 7.1.
+
+What it does not tell: what a layer means to later ones; a state that the head cannot read may hold all of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from lode.grouping import Grouping
+from lode.model.adapter import Adapter
+from lode.model.lens import lens_blocks, prove_lens, rank_of
+from lode.recording import Draft, Prompts, Views
+from lode.recording._objects import word_ranks
+from lode.recording._shift import LAST
+from lode.recording._traced import Gold, Place, Traced, gather, gold_of, places_of
+from lode.table.lens_samples import LENS_SAMPLES
+
+TABLE = LENS_SAMPLES
+
+#: What is taken of every token, in this order.
+MEASURES = ("entropy", "top1", "kl_final")
+#: What a row says, in this order.
+VALUES = (*MEASURES, "gold_logp", "gold_rank", "object_rank", "other_rank")
+#: By layer.
+States = dict[int, Tensor]
+
+
+def recording(
+    adapter: Adapter,
+    grouping: Grouping,
+    tokens_per_group: int = 8,
+    seed: int = 0,
+    traced: Traced | None = None,
+    others: Mapping[str, Sequence[str]] | None = None,
+) -> "Lens":
+    """An empty recording.
+
+    Args:
+        adapter: the model.
+        grouping: what tokens are told apart.
+        tokens_per_group: tokens of each part that are looked at in a sample, at most.
+        seed: of which.
+        traced: what the rows are of.
+        others: by `sample_id`, words of objects that the sample does not show: those of `other_rank`.
+
+    Raises:
+        UserError: the lens of the last states is not the model's logits.
+    """
+    prove_lens(adapter)
+    return Lens(adapter, grouping, tokens_per_group, seed, traced or Traced(), others or {})
+
+
+class Lens:
+    """The rows so far; arguments are those of `recording`."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        grouping: Grouping,
+        tokens_per_group: int,
+        seed: int,
+        traced: Traced,
+        others: Mapping[str, Sequence[str]],
+    ) -> None:
+        self.adapter, self.grouping, self.traced, self.others = adapter, grouping, traced, others
+        self.tokens_per_group, self.seed = tokens_per_group, seed
+        self.rows: dict[str, list[Any]] = {name: [] for name in TABLE.schema.names if name not in traced.columns(0)}
+
+    def begin(self, prompts: Prompts) -> Draft:
+        """Keep the states of the tokens that are looked at; read them after the pass."""
+        places, gold = places_of(prompts, self.grouping, self.tokens_per_group, self.seed), gold_of(prompts)
+        seen: States = {}
+        found: dict[str, list[Any]] = {}
+
+        def see(layer: int, states: Tensor) -> None:
+            seen[layer] = gather(states, [*[(place.row, place.at) for place in places], *gold.places])
+
+        @torch.inference_mode()
+        def finish() -> None:
+            found.update(self.read(prompts, places, gold, seen))
+
+        return Draft(partial(self.add, found), Views(states=see), finish)
+
+    def read(self, prompts: Prompts, places: Sequence[Place], gold: Gold, seen: States) -> dict[str, list[Any]]:
+        """The rows of a batch."""
+        segments = list(dict.fromkeys((place.row, place.group) for place in places))
+        index = {segment: number for number, segment in enumerate(segments)}
+        of_place = np.array([index[place.row, place.group] for place in places])
+        states = [seen[layer] for layer in sorted(seen)]
+        tokens = np.bincount(of_place)
+        targets = torch.cat([torch.full((len(places),), -1, device=gold.targets.device), gold.targets])
+        found = token_measures(self.adapter, states, targets)
+        means = over_segments(found[: len(MEASURES), : len(places)], of_place)
+        words = over_segments(word_ranks(self.adapter, prompts, places, states, self.others), of_place)
+        answers = answer_measures(found[len(MEASURES) :, len(places) :], gold, len(prompts.samples))
+        rows: dict[str, list[Any]] = {name: [] for name in self.rows}
+        for number, (row, group) in enumerate(segments):
+            of_gold = answers[:, row] if group == LAST else np.full((2, len(states)), np.nan)
+            values = np.concatenate([means[:, number], of_gold, words[:, number]])
+            extend_rows(rows, prompts.samples[row], group, int(tokens[number]), values)
+        return rows
+
+    def add(self, found: dict[str, list[Any]]) -> None:
+        """Add the rows of a batch."""
+        for name, values in found.items():
+            self.rows[name] += values
+
+    def columns(self) -> dict[str, Any]:
+        """Of all samples."""
+        return {**self.traced.columns(len(self.rows["layer"])), **self.rows}
+
+    def facts(self) -> dict[str, int]:
+        """How many tokens of a group are looked at, at most."""
+        return {"tokens_per_group": self.tokens_per_group}
+
+
+def extend_rows(
+    rows: dict[str, list[Any]],
+    sample: Mapping[str, Any],
+    group: str,
+    num_tokens: int,
+    values: Float64[np.ndarray, "value state"],
+) -> None:
+    """Add the rows of a group of a sample, a layer each; what is not a number is null."""
+    said = {"sample_id": sample["sample_id"], "cluster_id": sample["cluster_id"], "group": group}
+    for layer, of_layer in enumerate(values.T.tolist()):
+        told = (None if np.isnan(value) else value for value in of_layer)
+        row = {**said, "layer": layer, "num_tokens": num_tokens, **dict(zip(VALUES, told, strict=True))}
+        for name, value in row.items():
+            rows[name].append(value)
+
+
+def over_segments(
+    values: Float64[np.ndarray, "measure place state"], of_place: Int[np.ndarray, " place"]
+) -> Float64[np.ndarray, "measure segment state"]:
+    """Means over the places of each segment; not a number where one is not."""
+    count = int(of_place.max()) + 1
+    sums = np.zeros((len(values), count, values.shape[2]))
+    for measure, of_measure in zip(sums, values, strict=True):
+        np.add.at(measure, of_place, of_measure)
+    return sums / np.bincount(of_place, minlength=count)[:, None]
+
+
+def distribution_measures(
+    log_p: Float[Tensor, "place vocabulary"], final: Float[Tensor, "place vocabulary"]
+) -> Float[Tensor, "measure place"]:
+    """`MEASURES` of distributions, given those of the last layer, all as log-probabilities [nats]."""
+    last = final.exp()
+    entropy = -torch.linalg.vecdot(log_p.exp(), log_p)
+    divergence = torch.linalg.vecdot(last, final) - torch.linalg.vecdot(last, log_p)
+    return torch.stack([entropy, log_p.amax(-1).exp(), divergence.clamp_min(0)])
+
+
+def token_measures(
+    adapter: Adapter, states: Sequence[Float[Tensor, "place hidden"]], targets: Int[Tensor, " place"]
+) -> Float64[np.ndarray, "measure place state"]:
+    """`MEASURES` of the states of tokens by layer, then log-probability and rank of a target; one head a state.
+
+    Args:
+        adapter: the model.
+        states: by layer.
+        targets: id of the token that is to follow; -1: none, and not a number.
+    """
+    found = np.full((len(MEASURES) + 2, len(targets), len(states)), np.nan)
+    for some, final in lens_blocks(adapter, states[-1]):
+        asked = (targets[some] >= 0).nonzero()[:, 0].to(final.device)
+        places, ids = asked.cpu().numpy() + some.start, targets[some].to(final.device)[asked]
+        for layer, of_layer in enumerate(states):
+            log_p = (
+                final if layer == len(states) - 1 else next(lens_blocks(adapter, of_layer[some]))[1].to(final.device)
+            )
+            found[: len(MEASURES), some, layer] = distribution_measures(log_p, final).cpu().numpy()
+            own = log_p[asked].gather(-1, ids[:, None])[:, 0]
+            found[-2, places, layer] = own.cpu().numpy()
+            found[-1, places, layer] = rank_of(log_p[asked], own).cpu().numpy()
+    return found
+
+
+def answer_measures(
+    measured: Float64[np.ndarray, "2 target state"], gold: Gold, num_samples: int
+) -> Float64[np.ndarray, "2 sample state"]:
+    """`gold_logp` and `gold_rank` of every sample and layer; not a number where there is no gold answer.
+
+    Args:
+        measured: log-probability and rank of each token of the answers.
+        gold: these tokens.
+        num_samples: of the batch.
+    """
+    found = np.full((2, num_samples, measured.shape[2]), np.nan)
+    for row in {row for row, _ in gold.places}:
+        own = [at for at, (of, _) in enumerate(gold.places) if of == row]
+        found[:, row] = measured[0, own].sum(0), measured[1, own].max(0)
+    return found

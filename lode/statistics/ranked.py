@@ -1,0 +1,70 @@
+"""A weighted sum of means of a set beside those of its controls: what rows of a table say of it.
+
+The sum is of cells (`lode/statistics/shift.py`): a shift, a selectivity, a difference of drops between strata.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lode.control import headline_first, smallest_ratio
+from lode.statistics.intervals import mean_intervals
+from lode.statistics.shift import Cell, Intervals, contrast, contrast_value, p_value, verdict
+
+Row = dict[str, Any]
+
+
+class Ranked(NamedTuple):
+    """A set and its controls of one kind, by name, in the order of draws; what these write beside it, and at least."""
+
+    set_name: str
+    num_neurons: int
+    kind: str
+    controls: list[str]
+    magnitudes: list[float] | None
+    size_ratio: float | None
+
+
+def ranked_sets(keys: Sequence[Row], facts: Mapping[str, Any]) -> list[Ranked]:
+    """Every set of the method with each kind of its controls, the headline kind first.
+
+    Args:
+        keys: of all sets.
+        facts: the provenance of the neurons table: what each control writes over what the set writes.
+    """
+    found = []
+    for key in (key for key in keys if key["kind"] == "method"):
+        name, own = key["set_name"], [other for other in keys if other["control_of"] == key["set_name"]]
+        for kind in headline_first({other["control_kind"] for other in own} or {""}):
+            draws = sorted((o for o in own if o["control_kind"] == kind), key=lambda other: other["control_draw"])
+            ratios, by_site = (
+                facts.get(fact, {}).get(kind, {}).get(name) for fact in ("magnitude_ratios", "site_magnitude_ratios")
+            )
+            controls, ratio = [draw["set_name"] for draw in draws], smallest_ratio(by_site, len(draws))
+            of_draws = ratios[: len(draws)] if ratios else None
+            found.append(Ranked(name, key["num_neurons"], kind, controls, of_draws, ratio))
+    return found
+
+
+def compared(
+    ranked: Ranked, cells: Sequence[Cell], weights: Sequence[float], intervals: Intervals = mean_intervals
+) -> tuple[Row, list[float]]:
+    """A weighted sum of shifts of a set beside those of its controls: what rows say of it, and the controls' own."""
+    value, low, high = contrast(cells, weights, ranked.set_name, intervals)
+    controls = [contrast_value(cells, weights, name) for name in ranked.controls]
+    rank = p_value(value, controls, ranked.magnitudes)
+    row = {
+        "set_name": ranked.set_name,
+        "num_neurons": ranked.num_neurons,
+        "interval_low": low,
+        "interval_high": high,
+        "control_kind": ranked.kind,
+        "num_controls": len(controls),
+        "control_mean": float(np.mean(controls)) if controls else None,
+        "control_max": max(controls, default=None),
+        "p_value": rank,
+        "size_ratio": ranked.size_ratio,
+        "verdict": verdict(rank, len(controls), ranked.size_ratio),
+    }
+    return {"value": value, **row}, controls

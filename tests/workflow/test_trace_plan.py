@@ -1,0 +1,42 @@
+"""Benchmarks are traced when a figure, or `trace.enabled`, asks for it; nothing else runs again by it."""
+
+import pytest
+
+from workflow.check import open_experiment
+
+NEW = {"trace_states", "summarise_trace"}
+DRAWN = "figures=[lens_entropy]"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "planned"),
+    [([], set()), (["trace.enabled=true"], NEW), ([DRAWN], NEW), (["trace.max_samples=3"], set())],
+)
+def test_who_asks_for_traces(overrides: list[str], planned: set[str]) -> None:
+    plan = open_experiment({"experiment": "smoke", "overrides": overrides}).plan
+    assert {step for step in NEW if plan.jobs(step)} == planned
+    assert {product.card.name for product in plan.products()} & NEW == planned
+
+
+def test_what_traces_read() -> None:
+    run = open_experiment({"experiment": "smoke", "overrides": [DRAWN]})
+    job = {"model": "tiny_qwen2_vl", "dataset": "toy_caption"}
+    assert set(run.plan.reads("trace_states", job)) == {"manifest", "dataset"}
+    place = f"{run.root}/trace_states"
+    read = run.plan.reads("summarise_trace", job)
+    assert read == {
+        name: f"{place}/{name}/tiny_qwen2_vl/toy_caption.parquet" for name in ("lens_samples", "flow_samples")
+    }
+
+
+@pytest.mark.parametrize("value", ["trace.max_samples=3", "trace.tokens_per_group=2", "trace.variants=[noise]"])
+def test_a_value_traces_alone_again(value: str) -> None:
+    before, after = (
+        open_experiment({"experiment": "smoke", "overrides": [DRAWN, *more]}).plan for more in ([], [value])
+    )
+    changed = {
+        product.card.name
+        for product in before.products()
+        if before.semantic(product.card.name, product.wildcards) != after.semantic(product.card.name, product.wildcards)
+    }
+    assert changed == {"trace_states"}
