@@ -1,7 +1,7 @@
 """Cut edges of the language model's attention: some queries may not see some keys any more.
 
-An edge goes from a key S to a query R that sees it. Cut means that its weight is 0 and the weights of the query's other
-keys sum to 1 again. A token's edge to itself is never cut, so that each query keeps one key. What the mask of a layer is
+An edge goes from a key S to a query R that sees it. Cut means that its weight is 0, and those of the query's other keys
+sum to 1 again. A token's edge to itself is never cut, so that each query keeps one key. What the mask of a layer is
 (None, booleans, or what is added to the products) depends on the implementation of attention; flash attention takes
 none of one's own. Source: docs/methods.md 7.5.
 

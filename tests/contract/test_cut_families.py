@@ -84,7 +84,7 @@ def test_edges_that_nobody_sees_change_nothing(family: Adapter, prompts: Prompts
 
 
 def test_what_is_cut_has_no_mass(family: Adapter, prompts: Prompts) -> None:
-    """Exactly 0 from media to the last token, at every layer, whichever context is entered first; the rest sums to 1."""
+    """Exactly 0 from media to the last token, at every layer, whichever context comes first; the rest sums to 1."""
     edges, last = edges_of(prompts, "media", "last"), last_place(prompts)
     sources = tokens_of("media", prompts.batch.token_kind, prompts.samples, GROUPING)
     clean: list[Tensor] = []
