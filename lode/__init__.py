@@ -1,8 +1,8 @@
 """Lode finds the neurons of a multimodal language model that serve one modality, and proves whether they do.
 
 What a stage does, a notebook can (docs/library.md): `lode.load`, `lode.open`, `lode.switched`, `lode.answer`,
-`lode.lens`, `lode.flow`, `lode.cut`, `lode.export`, `lode.read_neurons`, `lode.write_neurons`. Each is imported when it is
-first asked for: `import lode` alone imports no torch, and no step of the workflow depends on them.
+`lode.lens`, `lode.flow`, `lode.cut`, `lode.export`, `lode.read_neurons`, `lode.write_neurons`. Each is imported when
+it is first asked for: `import lode` alone imports no torch, and no step of the workflow depends on them.
 """
 
 from importlib import import_module

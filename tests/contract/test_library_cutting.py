@@ -14,10 +14,8 @@ from tests.tiny_model import NUM_LAYERS
 def shares(model: Model, picture: Image.Image) -> list[list[float]]:
     """By layer the mass of image and of text."""
     rows = lode.flow(model, PROMPT, picture).to_pylist()
-    return [
-        [sum(row["mass"] for row in rows if (row["group"], row["layer"]) == (group, layer)) for group in ("image", "text")]
-        for layer in range(NUM_LAYERS)
-    ]  # fmt: skip
+    mass = {(row["group"], row["layer"]): row["mass"] for row in rows}
+    return [[mass[group, layer] for group in ("image", "text")] for layer in range(NUM_LAYERS)]
 
 
 def test_what_is_hidden_has_no_share(model: Model, picture: Image.Image) -> None:
