@@ -241,15 +241,10 @@ class CutConfig:
     # (source, target): groups of the grouping, media, before (all of the prompt); as target also last, with the answer.
     pairs: list[list[str]] = field(
         default_factory=lambda: [
-            ["media", "last"],
-            ["text", "last"],
-            ["special", "last"],
-            ["before", "last"],
-            ["media", "text"],
-            ["media", "special"],
-            ["text", "special"],
+            ["media", "last"], ["text", "last"], ["special", "last"], ["before", "last"],
+            ["media", "text"], ["media", "special"], ["text", "special"],
         ]
-    )
+    )  # fmt: skip
     windows: list[str] = field(default_factory=lambda: ["one", "some", "all"])  # of layers: 1, max(3, 0.28 L), L
     num_controls: int = 20  # draws of as many random edges, of each pair cut in all layers
     num_window_controls: int = 3  # of each pair cut in fewer

@@ -26,8 +26,10 @@ def cut_row(cut: Cut, sample: int, rng: np.random.Generator) -> dict[str, Any]:
     shared = 10 if cut.draw < 0 else 8 if cut.source == "before" else 3
     return {
         **said, "kind": "cut" if cut.draw < 0 else "control", "control_draw": cut.draw, "sample_id": f"s{sample}",
-        "cluster_id": f"c{sample}", "num_edges": 10, "num_shared": shared, "content": -0.1 - cost, "clean_content": -0.1,
-        "stopping": -0.2, "clean_stopping": -0.2, "right": sample != 0,
+        "cluster_id": f"c{sample}", "num_edges": 10, "num_shared": shared,
+        "content": -0.1 - cost, "clean_content": -0.1,
+        "stopping": -0.2,
+        "clean_stopping": -0.2, "right": sample != 0,
     }  # fmt: skip
 
 

@@ -108,11 +108,11 @@ def _draw_pair(axes: Axes, rows: Sequence[Row], looks: Looks) -> None:
 def _draw_band(axes: Axes, middles: np.ndarray, rows: Sequence[Row], colour: str) -> None:
     """The range of the controls, and the interval."""
     if all(row["num_controls"] for row in rows):
-        ends = [[row[name] for row in rows] for name in ("control_min", "control_max")]
-        axes.fill_between(middles, *ends, color=CONTROL, alpha=0.45, linewidth=0.8, edgecolor=CONTROL, zorder=1)
+        low, high = ([row[name] for row in rows] for name in ("control_min", "control_max"))
+        axes.fill_between(middles, low, high, color=CONTROL, alpha=0.45, linewidth=0.8, edgecolor=CONTROL, zorder=1)
     if all(row["interval_low"] is not None for row in rows):
-        ends = [[row[name] for row in rows] for name in ("interval_low", "interval_high")]
-        axes.fill_between(middles, *ends, color=colour, alpha=0.2, linewidth=0, zorder=2)
+        low, high = ([row[name] for row in rows] for name in ("interval_low", "interval_high"))
+        axes.fill_between(middles, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
 
 
 def _draw_whole(axes: Axes, place: float, row: Row, colour: str) -> None:

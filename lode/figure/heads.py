@@ -52,12 +52,13 @@ def grid_of(rows: Sequence[Row], column: str) -> np.ndarray:
 
 def _draw_deltas(axes: Axes, rows: Sequence[Row]) -> None:
     values = grid_of(rows, "delta")
-    norm = Normalize(*(np.array([-1, 1]) * max(0.1, float(np.nanmax(np.abs(values))))))
+    most = max(0.1, float(np.nanmax(np.abs(values))))
+    norm = Normalize(-most, most)
     _draw_grid(axes, values, norm, _COLOURS)
     axes.figure.colorbar(ScalarMappable(norm, _COLOURS), ax=axes, pad=0.02, aspect=14)
     for layer, head, label in {(row["layer"], row["head"], row["label"]) for row in rows if row["label"]}:
         axes.add_patch(Rectangle((head - 0.5, layer - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.3))
-        ink = "white" if abs(values[layer, head]) > 0.6 * norm.vmax else INK
+        ink = "white" if abs(values[layer, head]) > 0.6 * most else INK
         axes.text(head, layer, label[:LETTERS], ha="center", va="center", fontsize=6, color=ink)
     axes.set_title("without it [nats]", loc="left", fontsize=7.5, pad=3)
     axes.set_ylabel("layer")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from lode.config import StepConfig
 from lode.engine.tables import read_table, write_table
@@ -36,7 +36,7 @@ def cuts_of(table: pa.Table) -> dict[tuple[Any, ...], list[pa.Table]]:
     return found
 
 
-def deltas(rows: pa.Table, outcome: str, kept: Float64[np.ndarray, " sample"]) -> Float64[np.ndarray, " sample"]:
+def deltas(rows: pa.Table, outcome: str, kept: Bool[np.ndarray, " sample"]) -> Float64[np.ndarray, " kept"]:
     """Cut less clean of the samples that are kept."""
     found = rows[outcome].to_numpy() - rows[f"clean_{outcome}"].to_numpy()
     return np.asarray(found[kept])

@@ -69,10 +69,9 @@ def cut_batch(
     """The rows of one batch, one a cut and sample."""
     batch = prepare_batch(adapter, samples)
     kinds = batch.gold_tokens
-    pairs = {
-        pair: edges_between(*(tokens_of(name, kinds, samples, grouping) for name in pair), kinds)
-        for pair in dict.fromkeys((cut.source, cut.target) for cut in cuts)
-    }
+    names = {name for cut in cuts for name in (cut.source, cut.target)}
+    groups = {name: tokens_of(name, kinds, samples, grouping) for name in names}
+    pairs = {(cut.source, cut.target): edges_between(groups[cut.source], groups[cut.target], kinds) for cut in cuts}
     rows: list[Row] = []
     with encoders_once(adapter), tqdm(total=1 + len(cuts), unit="pass", leave=False) as progress:
         clean = judge_cut(adapter, batch, no_edges(kinds), range(adapter.num_layers))
