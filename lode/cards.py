@@ -124,7 +124,7 @@ MANIFEST, DATASET = Read("manifest"), Read("dataset")
 FIGURE_TABLES = (
     "importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts", "scoreboard", "retests",
     "shifts", "shift_tests", "shift_selectivity",
-    "strata", "classes", "class_summary",
+    "strata", "contrasts", "classes", "class_summary",
     "domains", "set_nulls", "profiles",
     "lens", "stages", "flow",
     "cuts", "heads", "attention_maps",

@@ -15,6 +15,7 @@ SMALL = {
     "kept_memory.py": ["--samples=2", "--sets=1", "--repeats=1"],
     "plan.py": ["--selections=1"],
     "selection.py": ["--layers=2", "--neurons=64", "--bins=8", "--repeats=1"],
+    "trace.py": ["--layers=1", "--tokens", "60", "--repeats=1"],
 }
 #: How many lines each prints, run so; with plug-ins of one's own, more.
 LINES = {
@@ -25,6 +26,7 @@ LINES = {
     "kept_memory.py": 4,
     "plan.py": 2,
     "selection.py": 19,
+    "trace.py": 2,
 }
 #: What others share.
 PARTS = {"layers.py"}

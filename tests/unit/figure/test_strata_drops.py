@@ -16,6 +16,7 @@ from lode.study import compose
 from lode.table.contrasts import CONTRASTS
 from lode.table.strata import STRATA
 from tests.unit.stages.test_compare_strata import BLANK, DECLARED, ITEMS, SETS, by_hand, ranked_of, samples, scored
+from workflow.check import open_experiment
 
 RUN = {"model": "m", "selection": "s", "intervention": "zero"}
 
@@ -47,3 +48,10 @@ def test_controls_are_drawn_beside_their_set(drawn: Figure) -> None:
     grey = [line for line in right.lines if len(line.get_xdata()) == 20]
     assert [max(line.get_ydata()) for line in grey] == [pytest.approx(0.25)]
     assert sum(len(line.get_xdata()) == 20 for line in left.lines) == 3
+
+
+def test_a_run_can_draw_it_from_both_tables() -> None:
+    overrides = ["benchmarks=[toy_textvqa,toy_errorradar_step]", "figures=[strata_drops]"]
+    plan = open_experiment({"experiment": "smoke", "overrides": overrides}).plan
+    read = {name for name, paths in plan.reads("plot_figures", {"figure": "strata_drops"}).items() if paths}
+    assert {"strata", "contrasts"} <= read
