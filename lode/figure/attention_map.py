@@ -1,7 +1,7 @@
 """Which tokens does the last token of a prompt look at? A strip of tokens by layer, and the same with blank media.
 
-A pair of strips a sample: above the sample as it is, below in grey its null, media that show nothing (of a sample
-without media there is none). Darker: more attention, mean over heads, on one scale a sample; the bar on top says which
+A pair of strips a sample: above the sample as it is, below its null, media that show nothing (of a sample without media
+there is none). Darker: more attention, mean over heads, in one colour and on one scale; the bar on top says which
 group a token is of. Where both strips are alike, what is looked at is the place and not what is shown there. Two
 samples are an illustration: `heads` and `flow_shares` say what holds over all. Attention is not use.
 """
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table
+from lode.figure import INK, MUTED, WIDTH, Looks, Table
 from lode.figure._traced import groups_of
 
 Row = dict[str, Any]
@@ -61,8 +61,7 @@ def map_of(rows: Sequence[Row]) -> np.ndarray:
 
 def _draw_strip(axes: Axes, rows: Sequence[Row], most: float, variant: str, looks: Looks) -> None:
     values = map_of(rows)
-    ink = INK if variant == CLEAN else CONTROL
-    colours = LinearSegmentedColormap.from_list("", ["white", ink])
+    colours = LinearSegmentedColormap.from_list("", ["white", INK])
     shares = np.clip(values / most, 0, 1) ** _SHARE
     axes.imshow(shares, cmap=colours, norm=Normalize(0, 1), aspect="auto", origin="lower", interpolation="nearest")
     first = [row for row in rows if row["layer"] == 0]

@@ -4,9 +4,10 @@ A block a benchmark. In each panel the change of the gold answer's log-likelihoo
 edges are cut in one layer (thin, no marks) and in a window of some (marked, at its middle, with its 95 % interval); in
 grey the range of as many random edges into the same tokens in such a window. Right in a panel, past the line, the cut
 in all layers: a mark, and its controls as a grey bar; filled where more is lost than under every draw, hollow where
-less is, a cross where neither holds or nothing can be told. First the same as arrows from group to group, their width
-by what is lost in all layers, grey what the controls lose on average. Over all samples. It does not tell which way what
-is lost would have gone: edges in other layers, and other tokens, may take over what one window no longer carries.
+less is, a cross where neither holds or nothing can be told. Scales differ from panel to panel, but end at 0.1 or more.
+First the same as arrows from group to group, their width by what is lost in all layers, grey what the controls lose on
+average. Over all samples. It does not tell which way what is lost would have gone: edges in other layers, and other
+tokens, may take over what one window no longer carries.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ COLUMNS = 4
 MARKS = {BEYOND: ("o", True), BELOW: ("o", False)}
 #: Where groups stand beside each other that lead to `last`, and the widest arrow [points].
 LAST, BEFORE, WIDEST = "last", "before", 9.0
+#: No panel is drawn larger than so that this fills it: what is less than 0.01 would look like something [nats].
+LEAST_SHOWN = 0.1
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
@@ -85,7 +88,7 @@ def _draw_pair(axes: Axes, rows: Sequence[Row], looks: Looks) -> None:
         middles = np.array([row["layer"] + (width - 1) / 2 for row in own])
         thin = width != widths[-1]
         if not thin:
-            _draw_band(axes, middles, own, colour)
+            _draw_beside(axes, middles, own, colour)
         axes.plot(
             middles,
             [row["delta"] for row in own],
@@ -103,16 +106,18 @@ def _draw_pair(axes: Axes, rows: Sequence[Row], looks: Looks) -> None:
     axes.set_xlim(-0.6, num_layers + 1.3)
     axes.set_title(f"{whole['source']} → {whole['target']}", loc="left", fontsize=7.5, pad=3)
     axes.grid(axis="y")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -LEAST_SHOWN), max(high, LEAST_SHOWN / 5))
 
 
-def _draw_band(axes: Axes, middles: np.ndarray, rows: Sequence[Row], colour: str) -> None:
-    """The range of the controls, and the interval."""
+def _draw_beside(axes: Axes, middles: np.ndarray, rows: Sequence[Row], colour: str) -> None:
+    """The range of the controls as a band, and intervals as bars: a band of ink would look like one of controls."""
     if all(row["num_controls"] for row in rows):
         low, high = ([row[name] for row in rows] for name in ("control_min", "control_max"))
         axes.fill_between(middles, low, high, color=CONTROL, alpha=0.45, linewidth=0.8, edgecolor=CONTROL, zorder=1)
     if all(row["interval_low"] is not None for row in rows):
         low, high = ([row[name] for row in rows] for name in ("interval_low", "interval_high"))
-        axes.fill_between(middles, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
+        axes.vlines(middles, low, high, color=colour, linewidth=0.8, zorder=2)
 
 
 def _draw_whole(axes: Axes, place: float, row: Row, colour: str) -> None:
@@ -157,5 +162,6 @@ def _draw_arrows(axes: Axes, rows: Sequence[Row], pairs: Sequence[Pair], looks: 
                 )
             )
     for name, (x, y) in places.items():
-        axes.text(x, y, name, ha="center", va="center", fontsize=7.5, color=colour_of(name, looks))
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        axes.text(x, y, name, ha="center", va="center", fontsize=7.5, color=colour_of(name, looks), bbox=box)
     axes.set_title("lost in all layers", loc="left", fontsize=7.5, pad=3)

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 #: Orange for what is lost.
 _COLOURS = "PuOr"
 #: How much of a group's name a frame says.
-LETTERS = 3
+LETTERS = 4
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:

@@ -34,7 +34,7 @@ from lode.model.tower import encoders_once
 from lode.model.watching import watching
 from lode.recording._heads import Seen, codes_of, groups_of, places_of
 from lode.recording._traced import CLEAN, tested_samples
-from lode.statistics.cuts import interval
+from lode.statistics.cuts import SMALLEST, interval
 from lode.table.attention_maps import ATTENTION_MAPS
 from lode.table.heads import HEADS
 
@@ -158,7 +158,7 @@ def label_of(row: Row, mass: Mapping[str, float]) -> str:
         row: `delta`, `delta_high`, `others_min` of the head.
         mass: of each group.
     """
-    lost = row["delta_high"] is not None and row["delta_high"] < 0
+    lost = row["delta_high"] is not None and row["delta_high"] < 0 and row["delta"] <= -SMALLEST
     if not lost or (row["others_min"] is not None and row["delta"] >= row["others_min"]):
         return ""
     return next((group for group, share in mass.items() if share > MOST), "")

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64
 
 from lode.config import StepConfig
 from lode.engine.tables import read_table, write_table
-from lode.statistics.cuts import UNMATCHABLE, corrected, interval, verdict
+from lode.statistics.cuts import NOTHING, UNMATCHABLE, corrected, interval, verdict
 from lode.statistics.significance import rank_p_value
 from lode.table.cut_samples import CUT_SAMPLES
 from lode.table.cuts import CUTS
@@ -86,7 +86,8 @@ def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
 def correct(rows: Sequence[Row]) -> None:
     """Write into rows of one outcome and choice of samples what holds for the best of all pairs cut in all layers."""
     widest = max((row["window"] for row in rows), default=0)
-    tests = [row for row in rows if row["window"] == widest and row["controls"] and row["verdict"] != UNMATCHABLE]
+    told = [row for row in rows if row["window"] == widest and row["controls"]]
+    tests = [row for row in told if row["verdict"] not in (UNMATCHABLE, NOTHING)]
     found = corrected([row["delta"] for row in tests], [row["controls"] for row in tests])
     for row, p in zip(tests, found, strict=True):
         row["p_corrected"] = p

@@ -5,7 +5,8 @@ control the same over the same samples, draw by draw. Two ranks: more lost than 
 every one, which is a result as well: those edges are spared. Each holds by chance in 1 of 1 + R rows where the group's
 tokens are like any others. Over the pairs of a benchmark the first is corrected from the controls themselves
 (`report_p_values`), as Holm's correction of ranks among 20 could never call one of seven. Draws that are more than half
-the pair itself tell nothing. Source: docs/methods.md 7.5, 4.7, 4.10.
+the pair itself tell nothing; nor does a rank where neither the pair nor any draw loses `SMALLEST`, which is asked of
+both alike, so that leaving such pairs out keeps the ranks exact. Source: docs/methods.md 7.5, 4.7, 4.10.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from lode.statistics.significance import rank_p_value, report_p_values
 
 BEYOND, BELOW, WITHIN = "beyond_controls", "below_controls", "within_controls"
 UNMATCHABLE, TOO_FEW, NO_CONTROLS = "unmatchable", "too_few_controls", "no_controls"
+NOTHING = "nothing_lost"
+#: The least that counts as lost, or as spared [nats].
+SMALLEST = 0.01
 #: Spreads of controls below it hardly count in the correction [nats].
 FUDGE = 0.01
 
@@ -46,12 +50,19 @@ def verdict(delta: float, controls: Sequence[float], shared_frac: float | None) 
         return NO_CONTROLS
     if shared_frac is not None and shared_frac > MOST_SHARED:
         return UNMATCHABLE
+    if not at_stake(delta, controls):
+        return NOTHING
     smallest = 1 / (1 + len(controls))
     if smallest >= LARGEST_P:
         return TOO_FEW
     if rank_p_value(-delta, [-control for control in controls]) < smallest * 1.001:
         return BEYOND
-    return BELOW if rank_p_value(delta, controls) < smallest * 1.001 else WITHIN
+    return BELOW if delta - max(controls) >= SMALLEST else WITHIN
+
+
+def at_stake(delta: float, controls: Sequence[float]) -> bool:
+    """Whether the pair, or any of its controls, loses `SMALLEST`."""
+    return bool(min(delta, *controls) <= -SMALLEST)
 
 
 def corrected(deltas: Sequence[float], controls: Sequence[Sequence[float]]) -> list[float]:

@@ -31,7 +31,7 @@ CUTS = Table(
                 "p_corrected",
                 pa.float64(),
                 "p",
-                "the same for the best of all pairs of the benchmark; null: not cut in all layers, or `unmatchable`",
+                "the same for the best of all pairs that can be told; null: another pair, or not cut in all layers",
                 True,
             ),
             field(
@@ -39,7 +39,8 @@ CUTS = Table(
                 pa.string(),
                 "name",
                 "of this row alone: `beyond_controls` (more is lost than under every one), `below_controls` (less), "
-                "`within_controls`, `too_few_controls`, `no_controls`, `unmatchable` (they are half the pair itself)",
+                "`within_controls`, `nothing_lost` (under none 0.01 nats), `too_few_controls`, `no_controls`, "
+                "`unmatchable` (they are more than half the pair itself)",
             ),
         ]
     ),

@@ -34,8 +34,8 @@ HEADS = Table(
                 "label",
                 pa.string(),
                 "name",
-                "the group with more than half of the head's mass, if the interval of delta is below 0 and delta below "
-                "that of every other head of the layer; else empty",
+                "the group with more than half of the head's mass, if delta is below -0.01, its interval below 0, "
+                "and no other head of the layer loses as much; else empty",
             ),
         ]
     ),

@@ -169,7 +169,7 @@ def test_what_is_compared(cut_samples: tuple[Path, pa.Table], tiny_manifest: Pat
     assert row["control_min"] == pytest.approx(min(means))
     assert row["control_mean"] == pytest.approx(np.mean(means))
     assert row["p_value"] == pytest.approx((1 + sum(-mean >= -row["delta"] - 1e-9 for mean in means)) / 3)
-    assert (row["p_corrected"] is None) == (row["verdict"] == "unmatchable")
+    assert (row["p_corrected"] is None) == (row["verdict"] in ("unmatchable", "nothing_lost"))
     narrow = found.filter(pc.field("window") == 1)
     assert set(narrow["p_corrected"].to_pylist()) == {None}
 
@@ -249,6 +249,7 @@ def test_labels_by_hand() -> None:
     row = {"delta": -1.0, "delta_high": -0.2, "others_min": -0.5}
     assert ablate_heads.label_of(row, {"text": 0.3, "image": 0.6}) == "image"
     assert ablate_heads.label_of(row, {"text": 0.5, "image": 0.5}) == ""
+    assert ablate_heads.label_of({"delta": -0.009, "delta_high": -0.008, "others_min": 0.0}, {"image": 0.6}) == ""
     assert ablate_heads.label_of({**row, "delta_high": 0.1}, {"image": 0.6}) == ""
     assert ablate_heads.label_of({**row, "others_min": -1.0}, {"image": 0.6}) == ""
     assert ablate_heads.label_of({**row, "others_min": None}, {"image": 0.6}) == "image"

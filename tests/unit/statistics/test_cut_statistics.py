@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from lode.statistics.cuts import BELOW, BEYOND, NO_CONTROLS, TOO_FEW, UNMATCHABLE, WITHIN, corrected, interval, verdict
+from lode.statistics.cuts import (
+    BELOW,
+    BEYOND,
+    NO_CONTROLS,
+    NOTHING,
+    TOO_FEW,
+    UNMATCHABLE,
+    WITHIN,
+    corrected,
+    interval,
+    verdict,
+)
 
 NUM_CONTROLS, NUM_PAIRS, NUM_REPORTS = 20, 7, 400
 
@@ -14,6 +25,9 @@ NUM_CONTROLS, NUM_PAIRS, NUM_REPORTS = 20, 7, 400
         (-9.0, [-1.0] * 20, 0.2, BEYOND),
         (0.0, [-1.0] * 20, 0.2, BELOW),
         (-1.0, [-1.0] * 20, 0.2, WITHIN),
+        (-0.995, [-1.0] * 20, 0.2, WITHIN),
+        (-0.009, [-0.001] * 20, 0.2, NOTHING),
+        (0.5, [0.0] * 20, 0.2, NOTHING),
         (-1.5, [-1.0] * 19 + [-2.0], 0.2, WITHIN),
         (-9.0, [-1.0] * 20, 0.6, UNMATCHABLE),
         (-9.0, [-1.0] * 3, 0.2, TOO_FEW),
