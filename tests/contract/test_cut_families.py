@@ -12,7 +12,14 @@ from lode.media.altered import CHANGES, altered
 from lode.model.adapter import Adapter
 from lode.model.attention import Attention, observed
 from lode.model.cutting import Edges, cut_attention, edges_between, matched_edges, no_edges, tokens_of
-from lode.model.heads import last_weights, projection_of
+from lode.model.heads import (
+    head_outputs,
+    last_weights,
+    num_heads,
+    projection_of,
+    replaced_head,
+    seen_heads,
+)
 from lode.model.tokens import MEDIA, TOKEN_KINDS
 from lode.recording import Prompts, flow
 from lode.recording._traced import answered_prompts, last_place
@@ -159,7 +166,7 @@ def test_a_cut_acts_from_its_layer_on_and_for_its_queries_alone(family: Adapter,
 
 
 def test_controls_are_matched(family: Adapter, prompts: Prompts) -> None:
-    """As many edges into every query, none from itself, the future, or the answer; and eager attention agrees."""
+    """As many edges into every query, none from itself, the future, or the answer."""
     kinds = prompts.batch.token_kind
     for source, target in (("media", "last"), ("special", "last"), ("media", "text")):
         edges = edges_of(prompts, source, target)
@@ -170,6 +177,23 @@ def test_controls_are_matched(family: Adapter, prompts: Prompts) -> None:
         assert not (draw.cut & (kinds < 0)[:, None]).any()
         other = matched_edges(edges, kinds, range(9, 9 + len(kinds)))
         assert not torch.equal(draw.cut, other.cut) or torch.equal(draw.cut, edges.cut)
+
+
+def test_heads_sum_to_the_output_of_the_attention(family: Adapter, prompts: Prompts) -> None:
+    """Within 1e-5 of its length, W_O's bias aside; a head replaced by 0 everywhere takes its own part away."""
+    seen: dict[int, Tensor] = {}
+    with seen_heads(family, lambda layer, outputs: seen.__setitem__(layer, outputs.clone())):
+        _, _, outputs = plain_pass(family, prompts.batch.inputs)
+    places, last = torch.zeros_like(prompts.batch.token_kind), family.num_layers - 1
+    for layer, output in enumerate(outputs):
+        parts, bias = head_outputs(family, layer, seen[layer]), projection_of(family, layer).bias
+        assert parts.shape[-2] == num_heads(family) > 1
+        expected = output - (0 if bias is None else bias)
+        assert float((parts.sum(-2) - expected).norm() / expected.norm()) < 1e-5, layer
+    with replaced_head(family, last, 1, places, torch.zeros_like(seen[last][0, :1])):
+        _, _, without = plain_pass(family, prompts.batch.inputs)
+    gone = head_outputs(family, last, seen[last])[..., 1, :]
+    torch.testing.assert_close(outputs[last] - without[last], gone, rtol=1e-3, atol=1e-5)
 
 
 def test_media_are_told_by_what_the_samples_hold(prompts: Prompts) -> None:

@@ -1,6 +1,7 @@
 """Cut attention and ablated heads: the slow plain way, from a table of samples to tables, whatever the batches."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
@@ -16,7 +18,7 @@ from lode.grouping.modality import grouping
 from lode.model.adapter import Adapter
 from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.attention import Attention, observed
-from lode.model.cutting import cut_attention, edges_between, tokens_of
+from lode.model.cutting import cut_attention, edges_between, no_edges, tokens_of
 from lode.model.encoding import encode
 from lode.model.heads import head_outputs, num_heads, projection_of, replaced_head, seen_heads
 from lode.stages import ablate_heads, compare_cuts
@@ -27,7 +29,7 @@ from lode.table.cut_samples import CUT_SAMPLES
 from lode.table.cuts import CUTS
 from lode.table.dataset import DATASET
 from lode.table.heads import HEADS
-from tests.tiny_model import NUM_LAYERS, PREPARED, RECORDS
+from tests.tiny_model import NUM_LAYERS, PREPARED, RECORDS, load_tiny
 from tests.traced import plain_pass
 
 GROUPING = grouping()
@@ -77,6 +79,26 @@ def test_attention_is_the_slow_plain_way(tiny: Adapter) -> None:
                 mixed.append(products.softmax(0) @ value[head // repeats, left])
             expected = torch.cat(mixed) @ projection_of(tiny, layer).weight.double().T
             torch.testing.assert_close(outputs[layer][0, at].double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_eager_attention_is_cut_alike(tiny: Adapter, tiny_manifest: Path) -> None:
+    """There the mask is what is added to the products; flash attention takes none of one's own."""
+    batch = prepare_batch(tiny, RECORDS[:2])
+    kinds = batch.gold_tokens
+    edges = edges_between(*(tokens_of(name, kinds, RECORDS[:2], GROUPING) for name in ("media", "last")), kinds)
+    found = []
+    for adapter in (tiny, load_tiny(tiny_manifest, "model.attn_implementation=eager")):
+        clean = plain_pass(adapter, batch.with_gold)[0]
+        with cut_attention(adapter, edges, [0, 2]):
+            found.append(plain_pass(adapter, batch.with_gold)[0])
+        assert not torch.allclose(found[-1][kinds != -1], clean[kinds != -1], atol=1e-3)
+        with cut_attention(adapter, no_edges(kinds), range(NUM_LAYERS)):
+            kept = plain_pass(adapter, batch.with_gold)[0]
+        assert torch.equal(kept[kinds != -1], clean[kinds != -1])
+    torch.testing.assert_close(found[0][kinds != -1], found[1][kinds != -1], rtol=1e-4, atol=1e-4)
+    flash = replace(tiny, config=OmegaConf.merge(tiny.config, {"attn_implementation": "flash_attention_2"}))
+    with pytest.raises(UserError, match="attn_implementation = flash_attention_2"), cut_attention(flash, edges, [0]):
+        pass
 
 
 def test_replies_are_those_of_passes_without_a_cache(tiny: Adapter) -> None:
