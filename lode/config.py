@@ -232,6 +232,35 @@ class TraceConfig:
 
 
 @dataclass
+class CutConfig:
+    """Where attention is cut on the benchmarks; cut where a figure shows it. Passes: lode/model/windows.py."""
+
+    enabled: bool = False  # cut without such a figure too
+    max_samples: int = 40  # of each benchmark, at even distances
+    batch_size: int = 20
+    # (source, target): groups of the grouping, media, before (all of the prompt); as target also last, with the answer.
+    pairs: list[list[str]] = field(
+        default_factory=lambda: [
+            ["media", "last"], ["text", "last"], ["special", "last"], ["before", "last"],
+            ["media", "text"], ["media", "special"], ["text", "special"],
+        ]
+    )  # fmt: skip
+    windows: list[str] = field(default_factory=lambda: ["one", "some", "all"])  # of layers: 1, max(3, 0.28 L), L
+    num_controls: int = 20  # draws of as many random edges, of each pair cut in all layers
+    num_window_controls: int = 3  # of each pair cut in fewer
+
+
+@dataclass
+class HeadsConfig:
+    """How heads of attention are ablated on the benchmarks; where a figure shows it."""
+
+    enabled: bool = False  # without such a figure too
+    max_samples: int = 40  # of each benchmark, at even distances
+    batch_size: int = 20
+    num_maps: int = 2  # samples whose attention is kept token by token
+
+
+@dataclass
 class RuntimeConfig:
     """What does not change a result; never recorded."""
 
@@ -261,6 +290,8 @@ class Config:
     ablation: AblationConfig = field(default_factory=AblationConfig)
     shift: ShiftConfig = field(default_factory=ShiftConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
+    cut: CutConfig = field(default_factory=CutConfig)
+    heads: HeadsConfig = field(default_factory=HeadsConfig)
     title: str = ""
     models: list[str] = field(default_factory=list)
     plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides

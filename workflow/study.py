@@ -24,6 +24,12 @@ SHIFTED = {"shifts", "shift_tests", "shift_selectivity"}
 #: The tables for which benchmarks are traced.
 TRACED = {"states", "lens_samples", "flow_samples", "lens", "stages", "flow"}
 
+#: Those for which attention is cut.
+CUT = {"cut_samples", "cuts"}
+
+#: Those for which heads are ablated.
+HEADED = {"heads", "attention_maps"}
+
 
 class Experiment(engine.Experiment):
     """What the lists of an experiment stand for.
@@ -166,6 +172,8 @@ class Experiment(engine.Experiment):
             "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
             "retested": [{}] if "retests" in drawn else [],
             "traced": [{}] if cfg.trace.enabled or TRACED & drawn else [],
+            "cut": [{}] if cfg.cut.enabled or CUT & drawn else [],
+            "headed": [{}] if cfg.heads.enabled or HEADED & drawn else [],
             "shifted": [{}] if cfg.shift.enabled or SHIFTED & drawn else [],
         }
 

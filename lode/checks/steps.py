@@ -10,6 +10,7 @@ from typing import Any
 from lode.checks.ablation import check_ablation
 from lode.checks.benchmark import check_benchmarks, check_contrasts, check_scores, check_strata
 from lode.checks.capture import check_capture, check_gradients
+from lode.checks.cut import check_cut, check_heads
 from lode.checks.dataset import check_dataset, check_media
 from lode.checks.figure import check_figure
 from lode.checks.grouping import check_grouping, check_looks, check_own
@@ -90,6 +91,26 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_media,
         check_grouping,
         check_trace,
+        check_runtime,
+    ),
+    "cut_attention": (
+        check_seed,
+        check_split,
+        check_model,
+        check_dataset,
+        check_media,
+        check_grouping,
+        check_cut,
+        check_runtime,
+    ),
+    "ablate_heads": (
+        check_seed,
+        check_split,
+        check_model,
+        check_dataset,
+        check_media,
+        check_grouping,
+        check_heads,
         check_runtime,
     ),
     "score_ablation": (check_scores,),

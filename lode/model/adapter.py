@@ -1,6 +1,6 @@
 """A loaded model and the places in it that Lode reads or changes: a table of facts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +16,15 @@ from lode.neurons import LM_GATE
 
 @dataclass
 class Contexts:
-    """How many contexts are entered that keep the answers of encoders, and that need encoders to run."""
+    """How many contexts are entered that keep the answers of encoders, and that need encoders to run.
+
+    Attributes:
+        maskers: what changes the masks of the language model's attention, the outermost first.
+    """
 
     keeping: int = 0
     running: int = 0
+    maskers: list[Callable[..., Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ class Attention(NamedTuple):
 #: Called with a layer and its attention.
 Observer = Callable[[int, Attention], None]
 
+#: Called with a layer, the mask of its attention, queries, keys and the sliding window; gives another mask.
+Masker = Callable[[int, Tensor | None, Tensor, Tensor, int | None], Tensor | None]
+
 #: What changes the weights of attention between products and softmax, or in it.
 OTHER_WEIGHTS = ("softcap", "s_aux")
 
@@ -55,6 +58,8 @@ def attention_function(module: Any) -> Callable[..., Any]:
 def observed(adapter: Adapter, observer: Observer) -> Iterator[None]:
     """Run `observer` at every language-model layer; the attention itself is computed as before.
 
+    Contexts may be nested. Edges that are cut (`lode/model/cutting.py`) are cut before anybody observes.
+
     Raises:
         UserError: the weights of attention are not the softmax of scaled products.
     """
@@ -65,13 +70,17 @@ def observed(adapter: Adapter, observer: Observer) -> Iterator[None]:
 
     def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **options: Any) -> Any:
         refuse_other_weights(adapter, options)
-        visible = visible_keys(attention_mask, query, options.get("sliding_window"))
-        observer(layer_of[id(module)], Attention(query, key, value, options["scaling"], visible))
+        layer, window = layer_of[id(module)], options.get("sliding_window")
+        for masker in adapter.contexts.maskers:
+            attention_mask = masker(layer, attention_mask, query, key, window)
+        visible = visible_keys(attention_mask, query, window, key.shape[2])
+        observer(layer, Attention(query, key, value, options["scaling"], visible))
         return compute(module, query, key, value, attention_mask, **options)
 
-    AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS[original])
-    config._attn_implementation = NAME
+    name = f"{original}_within" if original.startswith(NAME) else NAME
+    AttentionInterface.register(name, attention)
+    AttentionMaskInterface.register(name, ALL_MASK_ATTENTION_FUNCTIONS[original])
+    config._attn_implementation = name
     try:
         yield
     finally:
@@ -93,23 +102,25 @@ def refuse_other_weights(adapter: Adapter, options: Mapping[str, Any]) -> None:
 
 
 def visible_keys(
-    mask: Tensor | None, query: Float[Tensor, "batch head query dim"], window: int | None
+    mask: Tensor | None, query: Float[Tensor, "batch head query dim"], window: int | None, num_keys: int | None = None
 ) -> Bool[Tensor, "#batch 1 query key"]:
-    """Which keys a query of a prompt sees, by the mask that the model's attention is given.
+    """Which keys a query sees, by the mask that the model's attention is given.
 
     Sliding windows and image tokens that see each other are in the mask; its form depends on the implementation.
 
     Args:
         mask: sdpa: booleans (batch, 1, query, key); eager: what is added to the products, 0 for a visible key; flash
             attention: which tokens are no padding (batch, key), the rest is causal within the window; None: causal.
-        query: of a prompt, so the keys are as many.
+        query: of the last tokens.
         window: how many keys a query sees where `mask` does not say, itself among them; None: all before it.
+        num_keys: of all tokens so far; None: those of the queries, as in a pass over a prompt.
     """
     if mask is not None and mask.ndim == 4:
         return mask if mask.dtype == torch.bool else mask >= 0
-    num_tokens = query.shape[2]
+    num_queries = query.shape[2]
+    num_tokens = num_keys or num_queries
     places = torch.arange(num_tokens, device=query.device)
-    distance = places[:, None] - places
+    distance = places[num_tokens - num_queries :, None] - places
     visible = ((distance >= 0) & (distance < (window or num_tokens)))[None, None]
     return visible if mask is None else visible & mask.bool()[:, None, None, :]
 

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from lode.engine.errors import UserError
 from lode.grouping import Grouping
 from lode.model.adapter import Adapter
 from lode.model.attention import Attention
+from lode.model.heads import last_weights, projection_of
 from lode.recording import Draft, Prompts, Views
 from lode.recording._shift import LAST
 from lode.recording._traced import Traced, last_place
@@ -57,22 +57,6 @@ def recording(adapter: Adapter, grouping: Grouping, traced: Traced | None = None
     for layer in range(adapter.num_layers):
         projection_of(adapter, layer)
     return Flow(adapter, grouping, traced or Traced())
-
-
-def projection_of(adapter: Adapter, layer: int) -> nn.Linear:
-    """W_O of a layer.
-
-    Raises:
-        UserError: the module has none of this name.
-    """
-    found = dict(adapter.attention[layer].named_children()).get("o_proj")
-    if not isinstance(found, nn.Linear):
-        names = ", ".join(name for name, _ in adapter.attention[layer].named_children())
-        raise UserError(
-            f"model {adapter.config.name}: the attention of layer {layer} holds {names}; expected a linear map "
-            "`o_proj`, by which contributions to its output are taken. Choose another model"
-        )
-    return found
 
 
 @dataclass
@@ -161,15 +145,6 @@ def with_sinks(
     sink = (codes >= 0) & (lengths > SINK_RATIO * bound)
     sink[:, last] = False
     return codes.masked_fill(sink, num_groups - 1)
-
-
-def last_weights(attention: Attention, last: int) -> Float[Tensor, "batch head token"]:
-    """The weights that the last token of each prompt gives to every token, in single precision."""
-    query, key = attention.query[:, :, last].float(), attention.key.float()
-    grouped = query.unflatten(1, (key.shape[1], -1)) * attention.scaling
-    logits = torch.einsum("bkrd,bktd->bkrt", grouped, key).flatten(1, 2)
-    seen = attention.visible[:, :, last if attention.visible.shape[2] > 1 else 0]
-    return logits.masked_fill(~seen, -torch.inf).softmax(-1)
 
 
 def contributions(

@@ -22,6 +22,7 @@ from lode.scoring import UNITS
 from lode.stages import plot_figures
 from lode.stages.prepare_dataset import check_samples
 from lode.study import GROUPS, STUDY, compose, restrict
+from tests.cut_run import write_cuts
 from tests.null_tables import write_profiles, write_set_nulls
 from tests.shift_run import write_shifts
 from tests.strata_run import write_strata
@@ -283,7 +284,8 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     run = write_run(folder)
     further = {"scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
     further |= {"set_nulls": write_set_nulls(folder), "profiles": write_profiles(folder)}
-    return {**run, **further, **write_shifts(folder, run["effects"]), **write_strata(folder), **write_trace(folder)}
+    further |= {**write_strata(folder), **write_trace(folder), **write_cuts(folder)}
+    return {**run, **further, **write_shifts(folder, run["effects"])}
 
 
 @pytest.mark.parametrize("name", choices("figure"))

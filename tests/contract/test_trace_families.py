@@ -11,6 +11,7 @@ from lode.grouping.modality import grouping
 from lode.model.adapter import Adapter
 from lode.model.attention import Attention, observed
 from lode.model.encoding import encode
+from lode.model.heads import last_weights, projection_of
 from lode.model.lens import final_norm, lens_logits, prove_lens
 from lode.recording import flow, lens, record_batch, states
 from lode.recording._traced import answered_prompts, last_place
@@ -65,8 +66,8 @@ def test_contributions_sum_to_the_output_of_the_attention(family: Adapter, sampl
 
     def see(layer: int, attention: Attention) -> None:
         groups = prompts.batch.token_kind >= 0
-        projection = flow.projection_of(family, layer)
-        weights = flow.last_weights(attention, last)
+        projection = projection_of(family, layer)
+        weights = last_weights(attention, last)
         found[layer] = flow.contributions(weights, attention.value, groups[:, None], projection.weight)[:, 0]
         found[layer] = found[layer] + (0 if projection.bias is None else projection.bias)
 

@@ -33,6 +33,7 @@ ALLOWED = {
     "intervention/_reference.py": {"LM_GATE": "no means are known elsewhere"},
     "intervention/_acting.py": {"LM_GATE": "no means are known elsewhere"},
     "library/answering.py": {"prompt": "a column of the dataset table"},
+    "library/cutting.py": {"gate": "refuses at the site that every pass goes through"},
     "library/neuron_lists.py": {"LM_GATE": "a list without sites is of the site that every model has"},
     "library/shown.py": {
         "image": "a kind of medium: the endings of its files",

@@ -2,6 +2,9 @@
 
 trace_states      model, dataset              -> lens_samples, flow_samples, states
 summarise_trace   lens_samples, flow_samples  -> lens, stages, flow
+cut_attention     model, dataset              -> cut_samples
+compare_cuts      cut_samples                 -> cuts
+ablate_heads      model, dataset              -> heads, attention_maps
 """
 
 
@@ -43,5 +46,63 @@ rule summarise_trace:
         **run.resources("summarise_trace"),
     params:
         **run.params("summarise_trace"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule cut_attention:
+    input:
+        unpack(run.inputs("cut_attention")),
+    output:
+        cut_samples=run.pattern("cut_samples"),
+    log:
+        "<logs>/cut_attention/{model}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/cut_attention/{model}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("cut_attention"),
+    params:
+        **run.params("cut_attention"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule compare_cuts:
+    input:
+        unpack(run.inputs("compare_cuts")),
+    output:
+        cuts=run.pattern("cuts"),
+    log:
+        "<logs>/compare_cuts/{model}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/compare_cuts/{model}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("compare_cuts"),
+    params:
+        **run.params("compare_cuts"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule ablate_heads:
+    input:
+        unpack(run.inputs("ablate_heads")),
+    output:
+        heads=run.pattern("heads"),
+        attention_maps=run.pattern("attention_maps"),
+    log:
+        "<logs>/ablate_heads/{model}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/ablate_heads/{model}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("ablate_heads"),
+    params:
+        **run.params("ablate_heads"),
     shell:
         "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -1,0 +1,79 @@
+"""Does cutting the edges between two groups of tokens cost more than cutting as many random edges of the same queries?
+
+Of a pair, ``delta`` is the mean over samples of the log-likelihood with the edges cut less that with nothing cut; of a
+control the same over the same samples, draw by draw. Two ranks: more lost than under every draw, or less than under
+every one, which is a result as well: those edges are spared. Each holds by chance in 1 of 1 + R rows where the group's
+tokens are like any others. Over the pairs of a benchmark the first is corrected from the controls themselves
+(`report_p_values`), as Holm's correction of ranks among 20 could never call one of seven. Draws that are more than half
+the pair itself tell nothing; nor does a rank where neither the pair nor any draw loses `SMALLEST`, which is asked of
+both alike, so that leaving such pairs out keeps the ranks exact. Source: docs/methods.md 7.5, 4.7, 4.10.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from lode.control import MOST_SHARED
+from lode.statistics.intervals import LEVEL, mean_intervals
+from lode.statistics.shift import LARGEST_P
+from lode.statistics.significance import rank_p_value, report_p_values
+
+BEYOND, BELOW, WITHIN = "beyond_controls", "below_controls", "within_controls"
+UNMATCHABLE, TOO_FEW, NO_CONTROLS = "unmatchable", "too_few_controls", "no_controls"
+NOTHING = "nothing_lost"
+#: The least that counts as lost, or as spared [nats].
+SMALLEST = 0.01
+#: Spreads of controls below it hardly count in the correction [nats].
+FUDGE = 0.01
+
+
+def interval(
+    deltas: Float[np.ndarray, " sample"], clusters: Shaped[np.ndarray, " sample"]
+) -> tuple[float | None, float | None]:
+    """The 95 % interval of a mean over samples; None where there is one cluster only."""
+    if len(np.unique(clusters)) < 2:
+        return None, None
+    low, high = mean_intervals(deltas[None], clusters, LEVEL)
+    return float(low[0]), float(high[0])
+
+
+def verdict(delta: float, controls: Sequence[float], shared_frac: float | None) -> str:
+    """What is said of a delta beside those of its controls, by itself.
+
+    Args:
+        delta: of the pair; below 0, something is lost.
+        controls: of each draw.
+        shared_frac: of the edges of the draws, the share that the pair itself has.
+    """
+    if not controls:
+        return NO_CONTROLS
+    if shared_frac is not None and shared_frac > MOST_SHARED:
+        return UNMATCHABLE
+    if not at_stake(delta, controls):
+        return NOTHING
+    smallest = 1 / (1 + len(controls))
+    if smallest >= LARGEST_P:
+        return TOO_FEW
+    if rank_p_value(-delta, [-control for control in controls]) < smallest * 1.001:
+        return BEYOND
+    return BELOW if delta - max(controls) >= SMALLEST else WITHIN
+
+
+def at_stake(delta: float, controls: Sequence[float]) -> bool:
+    """Whether the pair, or any of its controls, loses `SMALLEST`."""
+    return bool(min(delta, *controls) <= -SMALLEST)
+
+
+def corrected(deltas: Sequence[float], controls: Sequence[Sequence[float]]) -> list[float]:
+    """P-values of what is lost, for the best of several pairs; none where there are no pairs.
+
+    Args:
+        deltas: of each pair.
+        controls: of each pair, in the order of draws.
+    """
+    if not deltas:
+        return []
+    losses = [[-control for control in of] for of in controls]
+    found = report_p_values([-delta for delta in deltas], losses, FUDGE)
+    return [max(float(p), rank_p_value(-d, of)) for p, d, of in zip(found, deltas, losses, strict=True)]
