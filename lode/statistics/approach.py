@@ -40,7 +40,8 @@ def difference(here: Estimate, start: Estimate) -> Difference:
     pseudo = here.pseudo - start.pseudo
     if not np.isfinite(pseudo).all():
         return Difference(float("nan"), float("nan"), float("nan"))
-    return Difference(here.value - start.value, *jackknife_interval(pseudo))
+    value = here.value - start.value
+    return Difference(value, *jackknife_interval(value, pseudo))
 
 
 def says(change: Difference, measure: str) -> int:

@@ -25,6 +25,8 @@ Clusters = Int[np.ndarray, " token"]
 MEASURES = {"cosine": 1, "energy": -1, "probe": -1, "neighbours": 1}
 NUM_NEIGHBOURS = 10
 NUM_FOLDS = 5
+#: The penalty of the probe, a token.
+RIDGE = 0.1
 
 
 class Cloud(NamedTuple):
@@ -102,26 +104,29 @@ def energy_distance(cloud: Cloud) -> Estimate:
     return estimate(energy_of(*parts))
 
 
-def held_out_scores(cloud: Cloud, use_states: bool = True) -> tuple[Float[np.ndarray, " token"], Clusters]:
-    """What a logistic probe gives every token, trained on other clusters, and in which fold; positions are taken out.
+def held_out_scores(
+    cloud: Cloud, labels: Float[np.ndarray, "token draw"], use_states: bool = True
+) -> tuple[Float[np.ndarray, "token draw"], Clusters]:
+    """What a ridge probe gives every token, trained on other clusters, and in which fold; positions are taken out.
 
     Args:
         cloud: the tokens; at least `NUM_FOLDS` clusters.
+        labels: what is to be told, a column a probe: 1 for the second group, else 0.
         use_states: else of positions alone, by their place and its square.
     """
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import Ridge
     from sklearn.model_selection import GroupKFold
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     places = np.stack([np.ones(len(cloud.states)), cloud.positions], axis=1)
     alone = np.stack([cloud.positions, cloud.positions.astype(float) ** 2], axis=1)
-    scores, folds = np.empty(len(places)), np.empty(len(places), dtype=int)
+    scores, folds = np.empty(labels.shape), np.empty(len(places), dtype=int)
     for fold, (train, test) in enumerate(GroupKFold(NUM_FOLDS).split(places, groups=cloud.clusters)):
         fit = np.linalg.lstsq(places[train], cloud.states[train], rcond=None)[0]
+        scaler = StandardScaler()
         values = cloud.states - places @ fit if use_states else alone
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
-        scores[test] = probe.fit(values[train], cloud.second[train]).decision_function(values[test])
+        probe = Ridge(alpha=RIDGE * len(train)).fit(scaler.fit_transform(values[train]), labels[train])
+        scores[test] = probe.predict(scaler.transform(values[test])).reshape(len(test), -1)
         folds[test] = fold
     return scores, folds
 
@@ -141,16 +146,22 @@ def probe_area(cloud: Cloud, use_states: bool = True) -> Estimate:
 
     The interval does not hold what another training set would change.
     """
-    return estimate(area(*held_out_scores(cloud, use_states), cloud.second, cloud.clusters))
+    scores, folds = held_out_scores(cloud, cloud.second[:, None].astype(float), use_states)
+    return estimate(area(scores[:, 0], folds, cloud.second, cloud.clusters))
 
 
-def nearest(cloud: Cloud, count: int = NUM_NEIGHBOURS) -> Bool[np.ndarray, "token token"]:
+def nearest(cloud: Cloud) -> Bool[np.ndarray, "token token"]:
     """Which tokens are the nearest of each, by Euclidean distance, among those of other clusters."""
     distances = cdist(cloud.states, cloud.states)
     distances[np.equal.outer(cloud.clusters, cloud.clusters)] = np.inf
-    order = np.argsort(distances, axis=1, kind="stable")[:, :count]
-    found = np.zeros_like(distances, dtype=bool)
-    np.put_along_axis(found, order, True, axis=1)
+    return first_of(distances)
+
+
+def first_of(distances: Float[np.ndarray, "token token"]) -> Bool[np.ndarray, "token token"]:
+    """The `NUM_NEIGHBOURS` of least distance in every row, fewer where others are not finite."""
+    found = np.zeros(distances.shape, dtype=bool)
+    count = min(NUM_NEIGHBOURS, len(distances))
+    np.put_along_axis(found, np.argpartition(distances, count - 1, axis=1)[:, :count], True, axis=1)
     return found & np.isfinite(distances)
 
 
@@ -163,14 +174,15 @@ def mixing(near: Bool[np.ndarray, "token token"], second: Labels, clusters: Clus
 
 
 def neighbour_mixing(cloud: Cloud) -> Estimate:
-    """Mean of `mixing`, >= 0, 1 where groups are mixed; groups should be of one size.
-
-    Without a cluster, its tokens are not asked; they stay neighbours of others.
-    """
-    values, count = mixing(nearest(cloud), cloud.second, cloud.clusters), int(cloud.clusters.max()) + 1
-    sums, sizes = np.bincount(cloud.clusters, values, count), np.bincount(cloud.clusters, minlength=count)
-    left = (sums.sum() - sums) / (sizes.sum() - sizes)
-    return estimate(np.append(values.mean(), left))
+    """Mean of `mixing`, >= 0, 1 where groups are mixed; groups should be of one size."""
+    distances = cdist(cloud.states, cloud.states)
+    distances[np.equal.outer(cloud.clusters, cloud.clusters)] = np.inf
+    values = [mixing(first_of(distances), cloud.second, cloud.clusters).mean()]
+    for left in range(int(cloud.clusters.max()) + 1):
+        keep = cloud.clusters != left
+        near = first_of(distances[np.ix_(keep, keep)])
+        values.append(mixing(near, cloud.second[keep], cloud.clusters[keep]).mean())
+    return estimate(np.array(values))
 
 
 PANEL: dict[str, Callable[[Cloud], Estimate]] = {

@@ -1,7 +1,8 @@
 """Intervals of what is no mean over samples, such as a cosine of centroids: the delete-one-cluster jackknife.
 
-Of G clusters, the estimate t and those without one cluster t(-g): pseudo-values G t - (G - 1) t(-g), whose mean and
-Student's t interval of G - 1 degrees are those of the estimate. No seed and no draws. Source: Tukey 1958, Miller 1974;
+Of G clusters, the estimate t and those without one cluster t(-g): pseudo-values G t - (G - 1) t(-g), whose interval as
+a mean (`mean_intervals`), moved to t, is that of the estimate. Moved, as their mean is t less G - 1 times what a
+smaller sample changes, which of neighbours is mostly noise. No seed and no draws. Source: Tukey 1958, Miller 1974;
 docs/methods.md 7.11.
 """
 
@@ -22,11 +23,12 @@ def pseudo_values(estimate: float, without: Float[np.ndarray, " cluster"]) -> Fl
     return np.asarray(count * estimate - (count - 1) * without)
 
 
-def jackknife_interval(pseudo: Float[np.ndarray, " cluster"]) -> tuple[float, float]:
-    """The 95 % interval of an estimate, or of the difference of two, from (the difference of) their pseudo-values.
+def jackknife_interval(value: float, pseudo: Float[np.ndarray, " cluster"]) -> tuple[float, float]:
+    """The 95 % interval of an estimate, or of the difference of two.
 
     Args:
-        pseudo: at least two, in the unit of the estimate.
+        value: the estimate, or the difference of two.
+        pseudo: its pseudo-values, or the differences of these; at least two.
     """
-    low, high = mean_intervals(pseudo[None], np.arange(len(pseudo)), LEVEL)
-    return float(low[0]), float(high[0])
+    low, high = mean_intervals((pseudo - pseudo.mean())[None], np.arange(len(pseudo)), LEVEL)
+    return value + float(low[0]), value + float(high[0])

@@ -30,10 +30,7 @@ def holds_both(second: Labels, clusters: Clusters) -> int:
 
 
 def panel_nulls(cloud: Cloud, draws: Bool[np.ndarray, "draw token"]) -> dict[str, Float[np.ndarray, " draw"]]:
-    """The measures of the panel under other labels.
-
-    The probe is not trained again: its held-out scores are compared under the permuted labels.
-    """
+    """The measures of the panel under other labels; the probe is trained again for each."""
     signs = draws.astype(float)
     near = nearest(cloud)
     return {
@@ -64,8 +61,13 @@ def _energies(cloud: Cloud, signs: Float[np.ndarray, "draw token"]) -> np.ndarra
 
 
 def _areas(cloud: Cloud, signs: Float[np.ndarray, "draw token"]) -> np.ndarray:
-    scores, folds = held_out_scores(cloud)
+    scores, folds = held_out_scores(cloud, signs.T)
     apart = np.equal.outer(folds, folds) & np.not_equal.outer(cloud.clusters, cloud.clusters)
-    higher = (np.greater.outer(scores, scores) + 0.5 * np.equal.outer(scores, scores)).T
-    won, pairs = _between(higher * apart, signs)[:, 0, 1], _between(apart.astype(float), signs)[:, 0, 1]
-    return np.asarray(won / pairs)
+    return np.array([_area(of, apart, sign > 0) for of, sign in zip(scores.T, signs, strict=True)])
+
+
+def _area(scores: Float[np.ndarray, " token"], apart: Bool[np.ndarray, "token token"], second: Labels) -> float:
+    """Area under the ROC curve over pairs that count."""
+    pairs = apart[np.ix_(second, ~second)]
+    ahead = np.sign(np.subtract.outer(scores[second], scores[~second]))
+    return float(0.5 + (ahead * pairs).sum() / (2 * pairs.sum()))

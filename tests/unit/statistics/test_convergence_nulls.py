@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lode.statistics.approach import CONVERGE, DIVERGE, approach
+from lode.statistics.approach import CONVERGE, DIVERGE, approach, difference, says
 from lode.statistics.convergence import PANEL, Cloud, Estimate
 from lode.statistics.label_nulls import panel_nulls, permuted_labels
 
@@ -29,6 +29,15 @@ def panel(clouds: list[Cloud]) -> dict[str, list[Estimate]]:
 def test_groups_that_stay_apart_are_seldom_called_to_converge() -> None:
     verdicts = [approach(panel(layers(seed, [2.0, 2.0]))).verdict for seed in range(NUM_STUDIES)]
     assert np.mean([verdict in (CONVERGE, DIVERGE) for verdict in verdicts]) <= 0.05
+
+
+def test_the_interval_of_each_measure_holds_its_level() -> None:
+    """Of differences between two layers that do not differ 5 % exclude 0, but for chance."""
+    told = dict.fromkeys(PANEL, 0)
+    for seed in range(NUM_STUDIES):
+        for name, (start, here) in panel(layers(seed, [2.0, 2.0])).items():
+            told[name] += bool(says(difference(here, start), name))
+    assert max(told.values()) <= 0.1 * NUM_STUDIES, told
 
 
 def test_groups_that_approach_are_found() -> None:

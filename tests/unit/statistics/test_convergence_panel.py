@@ -21,6 +21,7 @@ from lode.statistics.convergence import (
     neighbour_mixing,
     probe_area,
 )
+from lode.statistics.intervals import LEVEL, mean_intervals
 from lode.statistics.jackknife import jackknife_interval, pseudo_values
 from lode.statistics.label_nulls import holds_both, panel_nulls, permuted_labels
 
@@ -102,7 +103,8 @@ def test_the_probe_area_by_folds_of_one_cluster_a_token() -> None:
     rng = np.random.default_rng(3)
     cloud = cloud_of(rng.normal(size=(30, 4)).tolist(), rng.normal(0.7, size=(30, 4)).tolist())
     cloud = cloud._replace(positions=rng.integers(20, size=60))
-    scores, folds = held_out_scores(cloud)
+    both, folds = held_out_scores(cloud, cloud.second[:, None].astype(float))
+    scores = both[:, 0]
     areas, weights = [], []
     for fold in range(5):
         of = folds == fold
@@ -111,7 +113,7 @@ def test_the_probe_area_by_folds_of_one_cluster_a_token() -> None:
     assert probe_area(cloud).value == pytest.approx(np.average(areas, weights=weights))
 
 
-@pytest.mark.parametrize("measure", [centroid_cosine, energy_distance])
+@pytest.mark.parametrize("measure", [centroid_cosine, energy_distance, neighbour_mixing])
 def test_estimates_without_a_cluster_are_those_of_the_rest(measure: object) -> None:
     cloud = random_cloud(4, 1.0, samples=7)
     assert callable(measure)
@@ -123,8 +125,10 @@ def test_estimates_without_a_cluster_are_those_of_the_rest(measure: object) -> N
 def test_the_jackknife_of_a_mean() -> None:
     """Pseudo-values of a mean are the values: 2, 4 and 9 have the mean 5, and without each 6.5, 5.5 and 3."""
     np.testing.assert_allclose(pseudo_values(5.0, np.array([6.5, 5.5, 3])), [2, 4, 9])
-    low, high = jackknife_interval(np.array([2.0, 4.0, 9.0]))
-    assert low < 5 < high
+    values = np.array([2.0, 4.0, 9.0])
+    ends = [float(end[0]) for end in mean_intervals(values[None], np.arange(3), LEVEL)]
+    assert jackknife_interval(5.0, values) == pytest.approx(ends)
+    assert jackknife_interval(1.0, values) == pytest.approx([end - 4 for end in ends])
 
 
 def test_positions_are_taken_out_of_states() -> None:
@@ -183,7 +187,7 @@ def test_measures_under_labels_are_those_of_clouds_with_these() -> None:
     for name, measure in PANEL.items():
         assert nulls[name][0] == pytest.approx(measure(cloud).value), name
     for place, draw in enumerate(draws, 1):
-        for name in ("cosine", "energy", "neighbours"):
+        for name in PANEL:
             assert nulls[name][place] == pytest.approx(PANEL[name](cloud._replace(second=draw)).value)
 
 
