@@ -1,6 +1,6 @@
 """The typed config: Hydra composes `config/`, and these dataclasses refuse wrong keys and types.
 
-Which sections a step may read is on its card (`lode/cards.py`). A field without a default must be set in a YAML.
+Which sections a step may read is on its card (`lode/cards/`). A field without a default must be set in a YAML.
 """
 
 from dataclasses import dataclass, field

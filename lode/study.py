@@ -8,7 +8,8 @@ from typing import Any
 from huggingface_hub.constants import HF_HUB_CACHE
 from omegaconf import DictConfig
 
-from lode.cards import CARDS, PLANTED, is_planted
+from lode.cards import CARDS, PLANTED
+from lode.cards.facts import is_planted
 from lode.checks.steps import validate
 from lode.config import Config
 from lode.engine import compose as engine

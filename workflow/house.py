@@ -84,7 +84,7 @@ def head(height: int) -> Iterator[str]:
     )
     yield f'<rect width="{WIDTH}" height="{height}" fill="white"/>'
     told = (
-        "lode/cards.py  →  workflow/rules/*.smk  →  scripts/<step>.py  →  lode/stages/<step>.py",
+        "lode/cards/  →  workflow/rules/*.smk  →  scripts/<step>.py  →  lode/stages/<step>.py",
         "lode/engine/ plans, records and verifies the steps, and knows none of them. Shaded: on a GPU",
         "In a box: what the step writes, and what it reads. A line: one step reads what its neighbour writes",
     )

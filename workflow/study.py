@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 import lode.study
-from lode.cards import needs_gradients
+from lode.cards.facts import needs_gradients
 from lode.engine import plan as engine
 from lode.engine.errors import unknown_name
 from lode.engine.names import check_experiment_name, chosen_experiment

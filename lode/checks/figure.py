@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lode.cards import FIGURE_TABLES
+from lode.cards.facts import FIGURE_TABLES
 from lode.checks.names import check_name, check_plugin
 
 

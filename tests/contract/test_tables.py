@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lode.cards import CARDS, FIGURE_TABLES
+from lode.cards import CARDS
+from lode.cards.facts import FIGURE_TABLES
 from lode.engine.errors import UserError
 from lode.engine.fingerprint import ROOT, module_file, parsed
 from lode.engine.study import Card, wildcards_of

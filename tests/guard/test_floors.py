@@ -34,8 +34,8 @@ FLOORS = (
 HEIGHT = {package: height for height, floor in enumerate(FLOORS) for package in floor}
 #: Imports that go up, by file and what it imports, and why.
 UPWARDS = {
-    ("lode/cards.py", "lode.checks.intervention.read_intervention"): "a card's tables depend on the intervention",
-    ("lode/cards.py", "lode.model.manifest.files_of"): "a card's inputs are the files that a manifest lists",
+    ("lode/cards/facts.py", "lode.checks.intervention.read_intervention"): "a card's tables depend on the intervention",
+    ("lode/cards/facts.py", "lode.model.manifest.files_of"): "a card's inputs are the files that a manifest lists",
     ("lode/grouping/_named.py", "lode.model.tokens"): "constants: which kinds of token count",
     ("lode/grouping/modality.py", "lode.model.tokens"): "constants: the kinds of tokens are the groups",
     ("lode/hub/datasets.py", "lode.dataset._splits"): "what is drawn must be known before it is downloaded",

@@ -20,7 +20,7 @@ MOST = 90
 LINES = 300
 #: Files of more lines, and why.
 LONG_FILES = {
-    "lode/cards.py": "one page: each step is a few lines of facts",
+    "lode/cards/__init__.py": "one page: each step is a few lines of facts",
     "lode/config.py": "one page: each section is a few lines of defaults",
 }
 MEASURED = [path for path in CODE if path.relative_to(ROOT).parts[0] in ("lode", "workflow", "scripts")]

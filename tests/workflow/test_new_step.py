@@ -87,7 +87,7 @@ def tree(finished: Path, tmp_path: Path) -> Path:
     """A finished run, and the project with one more step."""
     tree = tmp_path / "tree"
     shutil.copytree(finished, tree)
-    put(tree / "lode/cards.py", '    Card(\n        "plot_figures",', CARD)
+    put(tree / "lode/cards/__init__.py", '    Card(\n        "plot_figures",', CARD)
     put(tree / "lode/config.py", "@dataclass\nclass Config:", CONFIG)
     put(tree / "lode/config.py", "    title: str", FIELD)
     rules = tree / "workflow/rules/4_select.smk"

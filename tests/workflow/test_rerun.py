@@ -148,7 +148,8 @@ CASES: dict[str, tuple[Edit, dict[str, int]]] = {
     "engine: plan": (append("lode/engine/plan.py", CODE), {}),
     "engine: what is recorded": (append("lode/engine/recorded.py", CODE), {}),
     "lode/config.py": (append("lode/config.py", CODE), {}),
-    "lode/cards.py": (append("lode/cards.py", CODE), {}),
+    "lode/cards/__init__.py": (append("lode/cards/__init__.py", CODE), {}),
+    "lode/cards/facts.py": (append("lode/cards/facts.py", CODE), {}),
     "lode/checks/steps.py": (append("lode/checks/steps.py", CODE), {}),
     # config values
     "seed": (setting("seed: 7"), after("select_neurons", plot_figures=2)),
