@@ -5,11 +5,9 @@ prompt, from which the reply is made, is a group `last` of its own besides. Whic
 on the seed, the id of the sample and the part alone: not on the batch, nor on what the media show.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,20 +16,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lode.config import StepConfig
-from lode.engine.errors import UserError
-from lode.engine.tables import read_provenance, read_table
 from lode.grouping import Grouping
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, append_replies, append_tokens
 from lode.model.gold import encode_gold
 from lode.model.switching import Switch, untouched
 from lode.model.tokens import PADDING, REPLY
-from lode.model.training_data import check_unseen
 from lode.neurons import SetKey
 from lode.recording import Prompts, prepare
 from lode.recording._shift import LAST
-from lode.table.dataset import DATASET
 
 Sample = Mapping[str, Any]
 
@@ -135,28 +128,3 @@ def gold_of(prompts: Prompts) -> Gold:
 def first_place(prompts: Prompts) -> list[int]:
     """Where the prompt of each sample begins in the padded batch."""
     return (prompts.batch.token_kind != PADDING).int().argmax(1).tolist()
-
-
-def evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """So many of the samples, or all where there are fewer, at even distances in their order."""
-    kept = min(count, len(samples))
-    return [samples[place * len(samples) // kept] for place in range(kept)]
-
-
-def tested_samples(cfg: StepConfig, max_samples: int) -> list[Sample]:
-    """Those of the `test` split that are traced.
-
-    Args:
-        cfg: with `model.name`, `dataset.name`, `io.manifest` and `io.dataset`.
-        max_samples: at most so many, at even distances.
-
-    Raises:
-        UserError: the model was trained on them, or there is none.
-    """
-    trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
-    prepared = read_provenance(cfg.io["dataset"])["config"]
-    check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
-    tested = [row for row in read_table(cfg.io["dataset"], DATASET).to_pylist() if row["split"] == "test"]
-    if not tested:
-        raise UserError(f"{cfg.dataset.name}: no sample in split 'test'; expected at least one: prepare more")
-    return evenly(tested, max_samples)

@@ -30,10 +30,11 @@ from lode.model.batching import in_batches
 from lode.model.cutting import last_of_prompt
 from lode.model.heads import num_heads, projection_of, replaced_head, seen_heads
 from lode.model.loading import load
+from lode.model.tested import evenly, tested_samples
 from lode.model.tower import encoders_once
 from lode.model.watching import watching
 from lode.recording._heads import Seen, codes_of, groups_of, places_of
-from lode.recording._traced import CLEAN, tested_samples
+from lode.recording._traced import CLEAN
 from lode.statistics.cuts import SMALLEST, interval
 from lode.table.attention_maps import ATTENTION_MAPS
 from lode.table.heads import HEADS
@@ -179,7 +180,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     Raises:
         UserError: the model was trained on these samples, there is none, or its attention has no `o_proj`.
     """
-    samples, grouping = tested_samples(cfg, cfg.heads.max_samples), grouping_of(cfg.grouping)
+    samples, grouping = evenly(tested_samples(cfg), cfg.heads.max_samples), grouping_of(cfg.grouping)
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     for layer in range(adapter.num_layers):
         projection_of(adapter, layer)

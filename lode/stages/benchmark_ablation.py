@@ -7,13 +7,11 @@ after it (stopping): one pass. Greedy replies are written by the clean model, by
 every medium blank, tells what the medium is worth to the task at all.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +19,7 @@ from tqdm import tqdm
 
 from lode.config import StepConfig
 from lode.engine.errors import UserError
-from lode.engine.tables import read_provenance, read_table, write_table
+from lode.engine.tables import write_table
 from lode.grouping import grouping_of
 from lode.intervention import Intervention
 from lode.intervention._reference import donors_of
@@ -32,12 +30,11 @@ from lode.model.answering import Prepared, Reply, judge, prepare_batch, write
 from lode.model.batching import in_batches
 from lode.model.loading import load
 from lode.model.switching import Switch, untouched
+from lode.model.tested import tested_samples
 from lode.model.tower import encoders_once
-from lode.model.training_data import check_unseen
 from lode.neurons import NeuronSet, SetKey, sets_of
 from lode.scoring._diagnostics import begins
 from lode.table._owner import read_of
-from lode.table.dataset import DATASET
 from lode.table.neurons import NEURONS
 from lode.table.predictions import PREDICTIONS
 
@@ -124,20 +121,17 @@ def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     Raises:
         UserError: the model was trained on these samples, the shard holds none, or the neurons are another model's.
     """
-    trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
-    prepared = read_provenance(cfg.io["dataset"])["config"]
-    check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
-    rows_of_split = [row for row in read_table(cfg.io["dataset"], DATASET).to_pylist() if row["split"] == "test"]
+    tested = tested_samples(cfg)
     shard = int(cfg.io["shard"])
-    samples = rows_of_split[shard :: cfg.ablation.shards]
+    samples = tested[shard :: cfg.ablation.shards]
     if not samples:
         raise UserError(
-            f"{cfg.dataset.name}: shard {shard} of {cfg.ablation.shards} has none of the {len(rows_of_split)} "
+            f"{cfg.dataset.name}: shard {shard} of {cfg.ablation.shards} has none of the {len(tested)} "
             "'test' samples; use fewer shards (ablation.shards) or more samples"
         )
     sets = [CLEAN, *sets_of(read_of(cfg.io["neurons"], NEURONS, cfg.model.name))]
     intervention = ready(cfg, grouping_of(cfg.grouping))
-    donors = donors_of(rows_of_split, cfg.seed) if "donors" in intervention.needs else {}
+    donors = donors_of(tested, cfg.seed) if "donors" in intervention.needs else {}
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     limit = cfg.dataset.max_new_tokens
 

@@ -30,9 +30,9 @@ from lode.model.answering import Judgement, Prepared, judge, prepare_batch
 from lode.model.batching import in_batches
 from lode.model.cutting import Edges, cut_attention, edges_between, matched_edges, no_edges, refuse_flash, tokens_of
 from lode.model.loading import load
+from lode.model.tested import evenly, tested_samples
 from lode.model.tower import encoders_once
 from lode.model.windows import Cut, cuts_of, windows_of
-from lode.recording._traced import tested_samples
 from lode.table.cut_samples import CUT_SAMPLES
 
 Row = dict[str, Any]
@@ -126,7 +126,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         UserError: the model was trained on these samples, there is none, none has edges of any pair, or the attention
             takes no mask.
     """
-    samples, grouping = tested_samples(cfg, cfg.cut.max_samples), grouping_of(cfg.grouping)
+    samples, grouping = evenly(tested_samples(cfg), cfg.cut.max_samples), grouping_of(cfg.grouping)
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     refuse_flash(adapter)
     cuts = planned_cuts(adapter, cfg)

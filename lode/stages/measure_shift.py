@@ -9,10 +9,8 @@ Writes `shifts` (means over samples, at every layer) and `sample_shifts` (of eve
 `compare_shifts` sets beside the controls.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +19,7 @@ from jaxtyping import Float64, Int
 from tqdm import tqdm
 
 from lode.config import StepConfig
-from lode.engine.errors import UserError
-from lode.engine.tables import read_provenance, read_table, write_table
+from lode.engine.tables import write_table
 from lode.grouping import grouping_of
 from lode.intervention import Intervention
 from lode.intervention._reference import donors_of
@@ -30,15 +27,14 @@ from lode.intervention._switches import needs_one_sample, ready, switches_of, wi
 from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.loading import load
+from lode.model.tested import evenly, tested_samples
 from lode.model.tower import encoders_once
-from lode.model.training_data import check_unseen
 from lode.neurons import NeuronSet, sets_of
 from lode.recording import prepare
 from lode.recording._shift import MEASURES, Moved, clean_states, groups_of, moved_states, num_tokens
 from lode.statistics.intervals import LEVEL, mean_intervals
 from lode.statistics.shift import parallel_frac
 from lode.table._owner import read_of
-from lode.table.dataset import DATASET
 from lode.table.neurons import NEURONS
 from lode.table.sample_shifts import SAMPLE_SHIFTS
 from lode.table.shifts import SHIFTS
@@ -58,12 +54,6 @@ class Measured:
 
     moved: Sequence[Float64[np.ndarray, "measure sample group state"]]
     tokens: Int[np.ndarray, "sample group"]
-
-
-def evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """So many of the samples, or all where there are fewer, at even distances in their order."""
-    kept = min(count, len(samples))
-    return [samples[place * len(samples) // kept] for place in range(kept)]
 
 
 def first_draws(sets: Sequence[NeuronSet], num_controls: int | None) -> list[NeuronSet]:
@@ -171,21 +161,6 @@ def key_of(neuron_set: NeuronSet) -> Row:
     return {**neuron_set.key._asdict(), "num_neurons": neuron_set.num_neurons}
 
 
-def chosen_samples(cfg: StepConfig) -> tuple[list[Sample], list[Sample]]:
-    """Those of the `test` split, and those of them that are measured.
-
-    Raises:
-        UserError: the model was trained on them, or there is none.
-    """
-    trained_on = json.loads(Path(cfg.io["manifest"]).read_text())["trained_on"]
-    prepared = read_provenance(cfg.io["dataset"])["config"]
-    check_unseen(cfg.model.name, trained_on, cfg.dataset.name, prepared["dataset"]["plugin"], prepared["split_seed"])
-    tested = [row for row in read_table(cfg.io["dataset"], DATASET).to_pylist() if row["split"] == "test"]
-    if not tested:
-        raise UserError(f"{cfg.dataset.name}: no sample in split 'test'; expected at least one: prepare more")
-    return tested, evenly(tested, cfg.shift.max_samples)
-
-
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     """Measure one benchmark under every set of a neurons table; write `io.shifts` and `io.sample_shifts`.
 
@@ -196,7 +171,8 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     Raises:
         UserError: the model was trained on these samples, there is none, or the neurons are another model's.
     """
-    tested, samples = chosen_samples(cfg)
+    tested = tested_samples(cfg)
+    samples = evenly(tested, cfg.shift.max_samples)
     sets = first_draws(sets_of(read_of(cfg.io["neurons"], NEURONS, cfg.model.name)), cfg.shift.num_controls)
     grouping = grouping_of(cfg.grouping)
     groups, intervention = groups_of(grouping), ready(cfg, grouping)

@@ -22,9 +22,10 @@ from lode.model.adapter import Adapter
 from lode.model.batching import in_batches
 from lode.model.loading import load
 from lode.model.permuted import permuted_weights
+from lode.model.tested import evenly, tested_samples
 from lode.recording import Recording, flow, lens, record_batch, states
 from lode.recording._objects import other_objects
-from lode.recording._traced import CLEAN, PERMUTED, Sample, Traced, answered_prompts, tested_samples
+from lode.recording._traced import CLEAN, PERMUTED, Sample, Traced, answered_prompts
 from lode.table.flow_samples import FLOW_SAMPLES
 from lode.table.lens_samples import LENS_SAMPLES
 from lode.table.states import STATES
@@ -90,7 +91,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         UserError: the model was trained on these samples, there is none, one has no gold answer that can be read, or
             the model is one that a recording cannot watch.
     """
-    samples, grouping = tested_samples(cfg, cfg.trace.max_samples), grouping_of(cfg.grouping)
+    samples, grouping = evenly(tested_samples(cfg), cfg.trace.max_samples), grouping_of(cfg.grouping)
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     found = list(trace(adapter, cfg, grouping, samples))
     record = {**made_by, "batch_size": min(size for _, size in found)}

@@ -16,6 +16,7 @@ from lode.intervention._acting import switched
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.sites import module_at
+from lode.model.tested import evenly
 from lode.neurons import NeuronSet, Places, SetKey, at_gate, unique_pairs
 from lode.recording import prepare
 from lode.recording._shift import MEASURES, Clean, groups_of, members_of, over_groups, token_shifts
@@ -206,8 +207,8 @@ def test_states_without_length_are_refused(tiny: Adapter) -> None:
 
 
 def test_even_samples_and_first_draws() -> None:
-    assert [sample["sample_id"] for sample in measure_shift.evenly(RECORDS, 3)] == ["a", "c", "e"]
-    assert measure_shift.evenly(RECORDS[:2], 3) == RECORDS[:2]
+    assert [sample["sample_id"] for sample in evenly(RECORDS, 3)] == ["a", "c", "e"]
+    assert evenly(RECORDS[:2], 3) == RECORDS[:2]
     sets = [NeuronSet(SetKey("image", "method"))]
     sets += [NeuronSet(SetKey(f"c{draw}", "control", "image", "uniform", draw)) for draw in range(3)]
     assert [each.key.set_name for each in measure_shift.first_draws(sets, 1)] == ["image", "c0"]
