@@ -19,8 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from layers import build, records
+from layers import build, records, timed
 from torch import Tensor
 
 from lode.grouping.modality import grouping
@@ -121,17 +119,6 @@ def check_equal(adapter: Adapter, prompts: Prompts, seen: dict[int, list[Tensor]
     for layer, (scores,) in seen.items():
         sums = torch.stack([totals.sites[LM_GATE].totals[layer][f"{metric}_score_sum"] for metric in METRICS], dim=1)
         torch.testing.assert_close(sums.float(), scores, atol=1e-3, rtol=0)
-
-
-def timed(device: str, work: Callable[[], None]) -> float:
-    """Seconds."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def peak_of(args: argparse.Namespace, side: str) -> int:

@@ -5,6 +5,8 @@ embedded model's, so the vocabulary is small, and the vision tower is narrow. Wh
 so that these cost all sides the same.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,3 +86,14 @@ def records(num_tokens: list[int]) -> list[dict[str, Any]]:
         texts = {"prompt": "which word does the sign show?", "answers": ["ab"], "choices": [], "answer_index": -1}
         found.append({"sample_id": str(index), "cluster_id": str(index), "split": "mine", "media": media, **texts})
     return found
+
+
+def timed(device: str, work: Callable[[], None]) -> float:
+    """Seconds that work takes, all that a GPU was given among it."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

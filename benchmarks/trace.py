@@ -11,13 +11,11 @@ layers is read, so a ratio of 2 layers is larger than that of 28.
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-from layers import build, records
+from layers import build, records, timed
 from torch import nn
 
 from lode.grouping.modality import grouping
@@ -34,17 +32,6 @@ def plain(adapter: Adapter, batch: Batch) -> None:
     """The forward pass that a trace needs anyway."""
     with torch.inference_mode(), last_positions(adapter, 1):
         adapter.model(**batch.inputs, use_cache=False)
-
-
-def timed(device: str, work: Callable[[], None]) -> float:
-    """Seconds."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def widen(adapter: Adapter, size: int) -> None:

@@ -101,3 +101,23 @@ def legend(figure: Figure, nulls: Sequence[str], colour: str = MUTED) -> None:
     handles = [axes.plot([], [], color=colour, linestyle=DASHES[name], linewidth=1.1)[0] for name in nulls]
     names = [name.replace("_", " ") for name in nulls]
     figure.legend(handles, names, loc="outside lower center", ncols=max(1, len(nulls)), title=None)
+
+
+def rows_by_layer(
+    tables: Sequence[Table], looks: Looks, draw: Callable[[Axes, Sequence[Row], str], None], axis: str, label: str
+) -> Figure:
+    """A row of panels for every table, a panel a group, with the nulls of all of them told below.
+
+    Args:
+        tables: one or more, each of a model and a benchmark.
+        looks: in which order groups come.
+        draw: what is drawn for a group.
+        axis: what the layer axis of each panel is called.
+        label: what is drawn, with its unit.
+    """
+    figure, shown = panels(tables, lambda rows: groups_of(rows, looks), draw)
+    for axes in shown:
+        axes.set_xlabel(axis)
+    figure.supylabel(label, fontsize=8)
+    legend(figure, list(dict.fromkeys(name for table in tables for name in nulls_of(table.data.to_pylist()))))
+    return figure

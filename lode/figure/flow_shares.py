@@ -11,14 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lode.figure import MUTED, Looks, Table
-from lode.figure._traced import CLEAN, Row, draw_clean, draw_nulls, groups_of, legend, line, nulls_of, panels
+from lode.figure._traced import CLEAN, Row, draw_clean, draw_nulls, line, nulls_of, rows_by_layer
 
 SHARE = ("share", "interval_low", "interval_high")
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One row of panels for every flow table."""
-    nulls = dict.fromkeys(name for table in tables["flow"] for name in nulls_of(table.data.to_pylist()))
 
     def panel(axes: Axes, rows: Sequence[Row], group: str) -> None:
         axes.axhline(0, color=MUTED, linewidth=0.6)
@@ -26,9 +25,4 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
         axes.plot(*line(rows, group, CLEAN, "mass"), color=looks.colour(group), linewidth=0.7, zorder=2)
         draw_clean(axes, rows, group, SHARE, looks.colour(group), looks.marker(group))
 
-    figure, shown = panels(tables["flow"], lambda rows: groups_of(rows, looks), panel)
-    for axes in shown:
-        axes.set_xlabel("layer")
-    figure.supylabel("share of output (thin: mass)", fontsize=8)
-    legend(figure, list(nulls))
-    return figure
+    return rows_by_layer(tables["flow"], looks, panel, "layer", "share of output (thin: mass)")

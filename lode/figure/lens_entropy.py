@@ -11,23 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lode.figure import Looks, Table
-from lode.figure._traced import Row, draw_clean, draw_nulls, groups_of, legend, nulls_of, panels
+from lode.figure._traced import Row, draw_clean, draw_nulls, nulls_of, rows_by_layer
 
 ENTROPY = ("entropy", "interval_low", "interval_high")
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One row of panels for every lens table."""
-    nulls = dict.fromkeys(name for table in tables["lens"] for name in nulls_of(table.data.to_pylist()))
 
     def panel(axes: Axes, rows: Sequence[Row], group: str) -> None:
         draw_nulls(axes, rows, group, "entropy", nulls_of(rows))
         draw_clean(axes, rows, group, ENTROPY, looks.colour(group), looks.marker(group))
         axes.set_ylim(bottom=0)
 
-    figure, shown = panels(tables["lens"], lambda rows: groups_of(rows, looks), panel)
-    for axes in shown:
-        axes.set_xlabel("state")
-    figure.supylabel("entropy of the next token [nats]", fontsize=8)
-    legend(figure, list(nulls))
-    return figure
+    return rows_by_layer(tables["lens"], looks, panel, "state", "entropy of the next token [nats]")
