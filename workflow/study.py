@@ -18,18 +18,6 @@ from lode.engine.recorded import composed
 from lode.grouping import grouping_of
 from lode.model.tokens import MEDIA
 
-#: The tables for which shifts of hidden states are measured.
-SHIFTED = {"shifts", "shift_tests", "shift_selectivity"}
-
-#: The tables for which benchmarks are traced.
-TRACED = {"states", "lens_samples", "flow_samples", "lens", "stages", "flow"}
-
-#: Those for which attention is cut.
-CUT = {"cut_samples", "cuts"}
-
-#: Those for which heads are ablated.
-HEADED = {"heads", "attention_maps"}
-
 
 class Experiment(engine.Experiment):
     """What the lists of an experiment stand for.
@@ -139,6 +127,17 @@ class Experiment(engine.Experiment):
         """The tables that the experiment's figures are drawn from."""
         return {table for name in self.cfg.figures for table in self.compose(f"figure={name}").figure.tables}
 
+    @property
+    def on_demand(self) -> list[str]:
+        """The sections of which the steps run where a figure shows them: a card over a section that has `enabled`."""
+        names = dict.fromkeys(name for card in self.study.cards for name in card.over or ())
+        return [name for name in names if name in self.cfg and "enabled" in self.cfg[name]]
+
+    def is_asked(self, section: str) -> bool:
+        """Whether a figure is drawn from a table of such steps, or the config says that they are to run anyway."""
+        made = {table for card in self.study.cards if section in (card.over or ()) for table in card.writes}
+        return bool(self.cfg[section].enabled or made & self.drawn())
+
     # --- what the engine asks -----------------------------------------------------------------------------------------
 
     @cached_property
@@ -171,10 +170,7 @@ class Experiment(engine.Experiment):
             "measured": rows("selection", self.counted if measured else ()),
             "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
             "retested": [{}] if "retests" in drawn else [],
-            "traced": [{}] if cfg.trace.enabled or TRACED & drawn else [],
-            "cut": [{}] if cfg.cut.enabled or CUT & drawn else [],
-            "headed": [{}] if cfg.heads.enabled or HEADED & drawn else [],
-            "shifted": [{}] if cfg.shift.enabled or SHIFTED & drawn else [],
+            **{name: [{}] if self.is_asked(name) else [] for name in self.on_demand},
         }
 
     def choices(self, wildcards: Row) -> tuple[str, ...]:

@@ -260,7 +260,7 @@ CARDS = (
     Card(
         "measure_shift",
         "measure how far each set, and each control, moves the hidden states of prompts",
-        over=("shifted", *RUNS, "tested"),
+        over=("shift", *RUNS, "tested"),
         sections=(
             "seed",
             "model",
@@ -279,7 +279,7 @@ CARDS = (
     Card(
         "compare_shifts",
         "compare what a set moves with what its controls move, and its own group with others",
-        over=("shifted", *RUNS),
+        over=("shift", *RUNS),
         sections=GROUPING,
         reads=(Read("sample_shifts"), Read("neurons")),
         writes={name: f"{name}/{_RUN}.parquet" for name in ("shift_tests", "shift_selectivity")},
@@ -294,7 +294,7 @@ CARDS = (
     Card(
         "trace_states",
         "what every layer would say, what the last token takes from where, and states of a reservoir of tokens",
-        over=("traced", "tested"),
+        over=("trace", "tested"),
         sections=(
             "seed",
             "model",
@@ -314,7 +314,7 @@ CARDS = (
     Card(
         "summarise_trace",
         "mean over samples what was traced, compare it with every null, and test the three stages",
-        over=("traced", "tested"),
+        over=("trace", "tested"),
         reads=(Read("lens_samples"), Read("flow_samples")),
         writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("lens", "stages", "flow")},
     ),
@@ -349,7 +349,7 @@ CARDS = (
     Card(
         "ablate_heads",
         "replace each head of attention by its mean, and see what it looked at from the last token",
-        over=("headed", "tested"),
+        over=("heads", "tested"),
         sections=(
             "seed",
             "model",
