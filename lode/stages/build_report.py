@@ -6,7 +6,7 @@ section of the page is found by `lode/page/report/`, which holds the templates t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from omegaconf import OmegaConf
 from lode.config import StepConfig
 from lode.engine.paths import paths_of
 from lode.engine.seal import BLANK
+from lode.engine.tables import Table as Kind
 from lode.engine.tables import meaning, read_table, replacing
-from lode.figure import Looks, read_tables
+from lode.figure import Looks, Table, read_tables
 from lode.page import report
 from lode.page.report.budget import shortfalls
 from lode.page.report.clean import clean_scores
+from lode.page.report.contrasts import contrast_runs
 from lode.page.report.datasets import cluster_sizes, dataset_facts
 from lode.page.report.numbers import interval, number, share_interval, spread
 from lode.page.report.opening import VERDICT_NAMES, openings
@@ -32,6 +34,7 @@ from lode.page.report.shifts import SHIFT_VERDICTS, shift_runs
 from lode.statistics.intervals import smallest_visible_drop
 from lode.table._keys import keys_of, tables_of
 from lode.table.comparisons import COMPARISONS
+from lode.table.contrasts import CONTRASTS
 from lode.table.dataset import DATASET
 from lode.table.effects import EFFECTS
 from lode.table.neurons import NEURONS
@@ -44,9 +47,9 @@ from lode.table.verdicts import VERDICTS
 #: The tables whose rows are on the page; of others it shows the provenance.
 READ = (NEURONS, EFFECTS, SCORES, COMPARISONS, SELECTIVITY, VERDICTS)
 #: Those that only some runs have.
-READ_IF_MADE = (SHIFT_TESTS, SHIFT_SELECTIVITY)
-#: What the page shows first, and what in the section of shifts.
-LEAD_FIGURE, SHIFT_FIGURE = "selectivity_matrix", "shift_matrix"
+OF_SHIFTS, OF_CONTRASTS = (SHIFT_TESTS, SHIFT_SELECTIVITY), (CONTRASTS,)
+#: What the page shows first, and what in the sections of shifts and of contrasts.
+LEAD_FIGURE, SHIFT_FIGURE, CONTRAST_FIGURE = "selectivity_matrix", "shift_matrix", "strata_drops"
 #: Of the intervals on the page.
 LEVEL = 0.95
 #: The split that effects are measured on.
@@ -93,10 +96,12 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
     clean = clean_scores(tables["scores"], visible)
     looks = Looks(cfg.grouping)
     found = runs(tables, looks)
-    made = [table for table in READ_IF_MADE if paths_of(cfg.io[table.name])]
+    shifts, contrasts = (made(cfg, of) for of in (OF_SHIFTS, OF_CONTRASTS))
     return {
-        "shifts": shift_runs(read_tables(cfg.io, made), looks) if made else [],
-        "shift_figures": [figure for figure in figures if made and figure["name"] == SHIFT_FIGURE],
+        "shifts": shift_runs(shifts, looks) if shifts else [],
+        "shift_figures": [figure for figure in figures if shifts and figure["name"] == SHIFT_FIGURE],
+        "contrasts": contrast_runs(contrasts["contrasts"], looks) if contrasts else [],
+        "contrast_figures": [figure for figure in figures if contrasts and figure["name"] == CONTRAST_FIGURE],
         "runs": found,
         "openings": openings(found, looks),
         "lead_figures": [figure for figure in figures if figure["name"] == LEAD_FIGURE],
@@ -116,6 +121,11 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
     }
 
 
+def made(cfg: StepConfig, kinds: Sequence[Kind]) -> dict[str, list[Table]]:
+    """The tables of a section that only some runs have, by their names; none where the run has none of them."""
+    return read_tables(cfg.io, kinds) if any(paths_of(cfg.io[kind.name]) for kind in kinds) else {}
+
+
 def _template() -> jinja2.Template:
     """The page; everything that is put into it is escaped, and a misspelt name raises."""
     environment = jinja2.Environment(
@@ -129,6 +139,6 @@ def _template() -> jinja2.Template:
     environment.filters.update(number=number, interval=interval, share_interval=share_interval, spread=spread)
     environment.globals["verdict_names"] = VERDICT_NAMES
     environment.globals["shift_verdicts"] = SHIFT_VERDICTS
-    by_name = {table.name: table for table in (*READ, *READ_IF_MADE)}
+    by_name = {table.name: table for table in (*READ, *OF_SHIFTS, *OF_CONTRASTS)}
     environment.globals["meaning"] = lambda name, column: meaning(by_name[name], column)
     return environment.get_template("page.html.jinja")
