@@ -69,14 +69,14 @@ def chosen(study: Study, choices: tuple[str, ...]) -> DictConfig:
 
 
 @cache
-def chosen_fixed(study: Study, choices: tuple[str, ...]) -> dict[str, Any]:
+def chosen_fixed(study: Study, choices: tuple[str, ...]) -> frozenset[str]:
     """The fixed sections of `chosen`."""
     return fixed(chosen(study, choices))
 
 
-def fixed(cfg: DictConfig) -> dict[str, Any]:
+def fixed(cfg: DictConfig) -> frozenset[str]:
     """The sections of a config without interpolations: they say the same whatever becomes of the others."""
-    return {key: node for key, node in hydra_private.nodes(cfg).items() if "${" not in str(node)}
+    return frozenset(key for key, node in hydra_private.nodes(cfg).items() if "${" not in str(node))
 
 
 def copied(study: Study, choices: tuple[str, ...], touched: set[str]) -> DictConfig:
@@ -84,8 +84,7 @@ def copied(study: Study, choices: tuple[str, ...], touched: set[str]) -> DictCon
 
     So a plan does not copy the overrides of all its selections for each of them.
     """
-    shared = {key: node for key, node in chosen_fixed(study, choices).items() if key not in touched}
-    cfg = hydra_private.copy_with(chosen(study, choices), shared)
+    cfg = hydra_private.copy_with(chosen(study, choices), chosen_fixed(study, choices) - touched)
     OmegaConf.set_readonly(cfg, None)
     return cfg
 

@@ -4,7 +4,7 @@
 where one of them behaves differently.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -36,6 +36,16 @@ def nodes(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): cfg._get_node(key) for key in cfg}
 
 
-def copy_with(cfg: DictConfig, sections: Mapping[str, Any]) -> DictConfig:
-    """A copy of a config with nodes that are not copied: its own, or those of another config, by section."""
-    return deepcopy(cfg, {id(node): sections[key] for key, node in nodes(cfg).items() if key in sections})
+def copy_with(cfg: DictConfig, shared: Collection[str], taken: Mapping[str, Any] | None = None) -> DictConfig:
+    """A copy of a config that shares some of its sections, and has others from another config.
+
+    What is taken is copied: a node resolves its interpolations in the config that holds it, and can be in one only.
+
+    Args:
+        cfg: what is copied.
+        shared: sections that are not copied: without interpolations, and never changed.
+        taken: sections of other configs.
+    """
+    copies = {key: deepcopy(node) for key, node in (taken or {}).items()}
+    kept = {id(node): copies.get(key, node) for key, node in nodes(cfg).items() if key in {*shared, *copies}}
+    return deepcopy(cfg, kept)

@@ -36,7 +36,7 @@ def composed(study: Study, overrides: tuple[str, ...]) -> DictConfig:
     if len(apart) < 2:
         return composed_whole(study, (*rest, *chain(*apart.values())))
     of_group = {group: composed_whole(study, (*rest, *own))[group] for group, own in apart.items()}
-    return hydra_private.copy_with(composed_whole(study, rest), {**whole_fixed(study, rest), **of_group})
+    return hydra_private.copy_with(composed_whole(study, rest), whole_fixed(study, rest), of_group)
 
 
 @cache
@@ -46,7 +46,7 @@ def composed_whole(study: Study, overrides: tuple[str, ...]) -> DictConfig:
 
 
 @cache
-def whole_fixed(study: Study, overrides: tuple[str, ...]) -> dict[str, Any]:
+def whole_fixed(study: Study, overrides: tuple[str, ...]) -> frozenset[str]:
     """Its sections without interpolations."""
     return fixed(composed_whole(study, overrides))
 

@@ -12,7 +12,7 @@ from omegaconf.errors import ReadonlyConfigError
 from lode.engine.compose import chosen_fixed
 from lode.engine.errors import UserError
 from lode.engine.fingerprint import digest
-from lode.engine.recorded import recorded, touching
+from lode.engine.recorded import composed, recorded, touching
 from lode.study import GROUPS, STUDY, compose
 from workflow.check import open_experiment
 
@@ -93,6 +93,14 @@ def test_copies_share_what_no_override_can_change() -> None:
 def test_what_hydra_refuses_is_refused(override: str) -> None:
     with pytest.raises(UserError):
         compose([override])
+
+
+def test_a_plan_of_another_combination_changes_none_before() -> None:
+    """A model's section that refers to the dataset: composed for one, then for another, then asked again."""
+    own = ("model=tiny_qwen2_vl", "+model.processor.name=${dataset.name}")
+    names = [composed(STUDY, (*own, f"dataset={name}")).model.processor.name for name in ("toy_caption", "toy_textvqa")]
+    again = composed(STUDY, (*own, "dataset=toy_caption")).model.processor.name
+    assert [*names, again] == ["toy_caption", "toy_textvqa", "toy_caption"]
 
 
 def test_no_group_refers_to_another() -> None:

@@ -44,7 +44,7 @@ def test_nodes_keep_their_interpolations() -> None:
 
 def test_a_copy_shares_what_it_is_told_to() -> None:
     cfg = OmegaConf.create({"a": {"b": 1}, "c": {"d": 2}})
-    copy = copy_with(cfg, {"a": nodes(cfg)["a"]})
+    copy = copy_with(cfg, {"a"})
     assert copy == cfg
     assert copy.a is cfg.a
     assert copy.c is not cfg.c
@@ -53,6 +53,13 @@ def test_a_copy_shares_what_it_is_told_to() -> None:
 def test_a_copy_takes_a_section_of_another_config() -> None:
     cfg = OmegaConf.create({"a": {"b": 1}, "c": {"d": "${a.b}"}})
     other = OmegaConf.create({"a": {"b": 5}})
-    copy = copy_with(cfg, {"a": other.a})
+    copy = copy_with(cfg, (), {"a": other.a})
     assert OmegaConf.to_container(copy, resolve=True) == {"a": {"b": 5}, "c": {"d": 5}}
     assert OmegaConf.to_container(cfg, resolve=True) == {"a": {"b": 1}, "c": {"d": 1}}
+
+
+def test_a_section_that_is_taken_goes_on_resolving_in_its_own_config() -> None:
+    """Taken by two configs after each other, with an interpolation into another section."""
+    own = OmegaConf.create({"a": {"b": "${c.d}"}, "c": {"d": 0}})
+    first, second = (copy_with(OmegaConf.create({"a": {}, "c": {"d": d}}), (), {"a": own.a}) for d in (1, 2))
+    assert [cfg.a.b for cfg in (first, second, own)] == [1, 2, 0]
