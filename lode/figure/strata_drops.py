@@ -2,14 +2,16 @@
 
 A row a run and score; left, a column a stratum of `dataset.contrasts`' key: the drop of each set against the clean
 model, with its 95 % interval by clusters; grey, its controls; a cross, the run with every medium blank, which says what
-the medium is worth to each kind. Right, the declared contrast: the drop of the one less that of the other, within equal
-values of another key; grey, those of the controls. A dot is filled where the contrast is above that of every control,
-also per magnitude. Drops on the left are exploratory: strata differ in more than their name.
+the medium is worth to each kind. Right, the declared contrast: the share of what there was to lose that the one loses,
+less that of the other, within equal values of another key; grey, those of the controls. A dot is filled where the
+contrast is above that of every control, also per magnitude, and its interval above 0. Drops on the left are
+exploratory: strata differ in more than their name.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -74,20 +76,21 @@ def _draw_contrasts(axes: Axes, rows: Sequence[Row], sets: Sequence[str], looks:
         headline.setdefault(row["set_name"], row)
     for x, name in enumerate(name for name in names if name in headline):
         row = headline[name]
-        axes.plot([x] * row["num_controls"], row["control_values"], "o", color=CONTROL, markersize=2, alpha=0.6)
+        axes.plot([x] * len(row["control_values"]), row["control_values"], "o", color=CONTROL, markersize=2, alpha=0.6)
         if name == BLANK:
-            axes.plot(x, row["contrast"], "x", color=INK, markersize=5)
+            axes.plot(x, np.nan if row["contrast"] is None else row["contrast"], "x", color=INK, markersize=5)
         _mark(axes, float(x), row["contrast"], row["interval_low"], row["interval_high"], looks, name, _is_beyond(row))
     told = [name for name in names if name in headline]
     labels = [f"{name}\np {headline[name]['p_value']:.2f}" if headline[name]["num_controls"] else name for name in told]
     axes.set_xticks(range(len(told)), labels)
     one = rows[0]
     within = f", within {one['within']} {', '.join(one['parts'])}" if one["within"] else ""
+    axes.set_ylabel("contrast [share]")
     axes.set_title(f"{one['one']} less {one['other']}{within} (n = {one['num_one']}, {one['num_other']})", color=MUTED)
 
 
 def _is_beyond(row: Row) -> bool:
-    return bool(row["verdict"] == BEYOND)
+    return bool(row["verdict"] == BEYOND and (row["interval_low"] or 0) > 0)
 
 
 def _drop_of(rows: Sequence[Row], set_name: str) -> float:
@@ -95,9 +98,17 @@ def _drop_of(rows: Sequence[Row], set_name: str) -> float:
 
 
 def _mark(
-    axes: Axes, x: float, value: float, low: float | None, high: float | None, looks: Looks, name: str, filled: bool
+    axes: Axes,
+    x: float,
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    looks: Looks,
+    name: str,
+    filled: bool,
 ) -> None:
-    """A value with its interval; of a blank run the interval alone."""
+    """A value with its interval, where it is known; of a blank run the interval alone."""
+    value = float("nan") if value is None else value
     colour = INK if name == BLANK else looks.colour(name)
     if low is not None and high is not None:
         axes.plot([x, x], [low, high], color=colour, linewidth=1)
@@ -112,7 +123,7 @@ def _legend() -> list[Line2D]:
 
     return [
         mark("o", "set, with its 95 % interval", markersize=5),
-        mark("o", "contrast not above every control", markersize=5, markerfacecolor="white"),
+        mark("o", "contrast not above every control and 0", markersize=5, markerfacecolor="white"),
         mark("o", "its controls", CONTROL, markersize=3),
         mark("x", "every medium blank", markersize=5),
     ]

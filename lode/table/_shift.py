@@ -31,6 +31,7 @@ RANK = (
         pa.string(),
         "name",
         "of this row alone, `beyond_controls`: above every one, also per magnitude; `within_controls`; `unmatchable`: "
-        "they write below 0.9 of what it does; `too_few_controls`: fewer than 20; `no_controls`",
+        "they write below 0.9 of what it does; `too_few_controls`: fewer than 20; `no_controls`; of contrasts "
+        "`nothing_to_lose`: the clean model is not above chance on a side",
     ),
 )

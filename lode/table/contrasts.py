@@ -10,7 +10,7 @@ from lode.table._method_set import METHOD_SET
 from lode.table._run import INTERVENTION, MODEL, SELECTION
 from lode.table._shift import RANK
 
-_UNIT = "score, or nats"
+_UNIT, _SHARE = "score, or nats", "share of what there was to lose"
 CONTRASTS = Table(
     "contrasts",
     pa.schema(
@@ -27,13 +27,17 @@ CONTRASTS = Table(
             *METHOD_SET,
             field("drop_one", pa.float64(), _UNIT, "mean over parts of the mean drop of the one"),
             field("drop_other", pa.float64(), _UNIT, "the same of the other"),
-            field("contrast", pa.float64(), _UNIT, "drop_one - drop_other"),
-            field("interval_low", pa.float64(), _UNIT, "lower end of its 95 % interval", True),
-            field("interval_high", pa.float64(), _UNIT, "upper end of that interval", True),
+            field("to_lose_one", pa.float64(), _UNIT, "mean over parts of clean - chance of the one; null: none", True),
+            field("to_lose_other", pa.float64(), _UNIT, "the same of the other", True),
+            field(
+                "contrast", pa.float64(), _SHARE, "drop / to_lose of the one, less that of the other; null: none", True
+            ),
+            field("interval_low", pa.float64(), _SHARE, "lower end of its 95 % interval", True),
+            field("interval_high", pa.float64(), _SHARE, "upper end of that interval", True),
             *CONTROLS,
-            field("control_values", pa.list_(pa.float64()), _UNIT, "the contrast of each control, by draw"),
-            field("control_mean", pa.float64(), _UNIT, "their mean", True),
-            field("control_max", pa.float64(), _UNIT, "the largest of them", True),
+            field("control_values", pa.list_(pa.float64()), _SHARE, "the contrast of each control, by draw"),
+            field("control_mean", pa.float64(), _SHARE, "their mean", True),
+            field("control_max", pa.float64(), _SHARE, "the largest of them", True),
             *RANK,
         ]
     ),

@@ -15,6 +15,7 @@ SHIFT_VERDICTS = {
     "unmatchable": "unmatchable: its controls write too little",
     "too_few_controls": "too few controls: 20 are needed",
     "no_controls": "no controls",
+    "nothing_to_lose": "nothing to lose on a side: not above chance",
 }
 
 

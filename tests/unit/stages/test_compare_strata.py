@@ -28,8 +28,10 @@ from workflow.check import open_experiment
 
 DECLARED = ContrastConfig(key="category", one="VIS", other="CAL", within="gold_step")
 CLEAN, BLANK, IMAGE = SetKey("none", "clean"), SetKey("blank", "blanked"), SetKey("image", "method")
+#: The chance level: 0 here, unless a test says more.
+CHANCE = SetKey("constant", "constant")
 CONTROLS = [SetKey(f"image~c{draw}", "control", "image", "layer_matched", draw) for draw in range(20)]
-SETS = [CLEAN, BLANK, IMAGE, *CONTROLS]
+SETS = [CLEAN, BLANK, IMAGE, *CONTROLS, CHANCE]
 #: Category and gold step of each sample; step 2 has no CAL and counts nowhere.
 ITEMS = [("VIS", 5), ("VIS", 5), ("CAL", 5), ("CAL", 5), ("VIS", 6), ("VIS", 6), ("VIS", 6), ("CAL", 6), ("CAL", 6)]
 ITEMS += [("VIS", 2), ("VIS", 2), ("KNOW", 2)]
@@ -52,9 +54,16 @@ def ranked_of(sets: list[SetKey]) -> list[Ranked]:
     return ranked_sets([{**key._asdict(), "num_neurons": 7} for key in sets], {})
 
 
+def all_right(num_samples: int) -> np.ndarray:
+    """Of every set, and no constant answer."""
+    values = np.ones((len(SETS), num_samples))
+    values[-1] = 0
+    return values
+
+
 def by_hand() -> np.ndarray:
     """All right when clean; the image set fails both VIS of step 5, one of three of step 6, one CAL of step 6."""
-    values = np.ones((len(SETS), len(ITEMS)))
+    values = all_right(len(ITEMS))
     values[2, [0, 1, 4, 8, 9, 10, 11]] = 0
     values[3, 0] = 0  # one control fails one VIS of step 5
     return values
@@ -77,7 +86,7 @@ def test_by_hand() -> None:
 def test_a_habit_of_one_step_is_no_need() -> None:
     """A broken model that always says 5: right in all of step 5, whatever the kind; VIS are mostly of step 5."""
     items = [("VIS", 5)] * 8 + [("VIS", 6)] * 2 + [("CAL", 5)] * 2 + [("CAL", 6)] * 8
-    values = np.ones((len(SETS), len(items)))
+    values = all_right(len(items))
     values[2] = [step == 5 for _, step in items]
     without = ContrastConfig(key="category", one="VIS", other="CAL")
     for declared, expected in ((DECLARED, 0.0), (without, -0.6)):
@@ -89,6 +98,7 @@ def test_equal_shares_within_each_step_are_the_plain_difference() -> None:
     rng = np.random.default_rng(0)
     items = list(product(("VIS", "CAL"), (5, 6))) * 10
     values = rng.random((len(SETS), len(items)))
+    values[0], values[-1] = 1, 0
     rows = [
         next(iter(contrast_rows(scored(values), samples(items), "need", declared, ranked_of(SETS))))
         for declared in (DECLARED, ContrastConfig(key="category", one="VIS", other="CAL"))
@@ -105,15 +115,51 @@ def test_a_planted_need_is_found_and_none_is_not(loss: float, least: float, most
     for run in range(200):
         rng = np.random.default_rng([7, run])
         values = (rng.random((len(SETS), len(items))) < 0.8).astype(float)
-        values[0] = 1
+        values[0], values[-1] = 1, 0
         values[2] = np.where(see & (rng.random(len(items)) < loss), 0, values[2])
         (row,) = contrast_rows(scored(values), samples(items), "need", DECLARED, ranked_of(SETS))
         found += row["verdict"] == "beyond_controls" and row["interval_low"] > 0
     assert least <= found / 200 <= most
 
 
+def test_shares_by_hand() -> None:
+    """VIS all right, a tenth of the constant answers too; CAL half right: the set takes .3 of .9, and .2 of .5."""
+    items = [("VIS", 5)] * 10 + [("CAL", 5)] * 10
+    values = all_right(20)
+    values[0, 15:] = values[1:, 15:] = 0
+    values[2, :3] = values[2, 10:12] = 0
+    values[-1, 0] = 1
+    (row,) = contrast_rows(scored(values), samples(items), "need", DECLARED, ranked_of(SETS))
+    assert (row["to_lose_one"], row["to_lose_other"]) == (pytest.approx(0.9), pytest.approx(0.5))
+    assert (row["drop_one"], row["drop_other"]) == (pytest.approx(0.3), pytest.approx(0.2))
+    assert row["contrast"] == pytest.approx(0.3 / 0.9 - 0.2 / 0.5)
+
+
+def test_where_nothing_is_right_there_is_no_contrast() -> None:
+    values = by_hand()
+    values[:, [2, 3, 7, 8]] = 0  # no CAL is right
+    (row,) = contrast_rows(scored(values), samples(ITEMS), "need", DECLARED, ranked_of(SETS))
+    assert (row["to_lose_other"], row["contrast"], row["verdict"]) == (None, None, "nothing_to_lose")
+
+
+def test_what_breaks_all_answers_alike_is_no_need() -> None:
+    """200 runs: nine tenths of VIS and half of CAL are right; the set breaks half of all, its controls a twentieth."""
+    items = list(product(("VIS", "CAL"), (5, 6))) * 20
+    right = np.where([category == "VIS" for category, _ in items], 0.9, 0.5)
+    found = 0
+    for run in range(200):
+        rng = np.random.default_rng([11, run])
+        values = np.tile((rng.random(len(items)) < right).astype(float), (len(SETS), 1))
+        values[2] *= rng.random(len(items)) >= 0.5
+        values[3:-1] *= rng.random((20, len(items))) >= 0.05
+        values[-1] = 0
+        (row,) = contrast_rows(scored(values), samples(items), "need", DECLARED, ranked_of(SETS))
+        found += row["verdict"] == "beyond_controls" and row["interval_low"] > 0
+    assert found / 200 <= 0.07
+
+
 def test_nothing_to_compare_is_refused() -> None:
-    values = np.ones((len(SETS), 4))
+    values = all_right(4)
     items = [("VIS", 5), ("VIS", 5), ("CAL", 6), ("CAL", 6)]
     with pytest.raises(UserError, match=r"dataset\.contrasts\.need: no value of 'gold_step' has samples of two clust"):
         list(contrast_rows(scored(values), samples(items), "need", DECLARED, ranked_of(SETS)))
