@@ -43,7 +43,8 @@ def head_rows(rng: np.random.Generator) -> list[dict[str, Any]]:
         beside = {"delta": delta, "delta_low": delta - 0.1, "delta_high": delta + 0.05, "stopping_delta": 0.0,
                   "others_min": -0.3, "others_max": 0.0, "label": "image" if own else ""}  # fmt: skip
         rows += [
-            {"layer": layer, "head": head, "group": group, "num_samples": NUM_SAMPLES, "mass": float(share),
+            {"layer": layer, "head": head, "group": group, "num_samples": NUM_SAMPLES,
+             "num_holding": NUM_SAMPLES, "mass": float(share),
              "mass_low": float(share) - 0.01, "mass_high": float(share) + 0.01, **beside}
             for group, share in zip(GROUPS, mass, strict=True)
         ]  # fmt: skip
@@ -73,7 +74,7 @@ def write_cuts(folder: Path) -> dict[str, list[str]]:
     }
     planned = cuts_of(cfg.pairs, windows_of(cfg.windows, NUM_LAYERS), NUM_LAYERS, cfg.num_controls, 3)
     rows = [cut_row(cut, sample, rng) for cut in planned for sample in range(NUM_SAMPLES)]
-    write_table(paths["cut_samples"], CUT_SAMPLES, rows, {})
+    write_table(paths["cut_samples"], CUT_SAMPLES, rows, {"num_layers": NUM_LAYERS})
     given = [f"io.{name}={paths[name]}" for name in ("cut_samples", "cuts")]
     compare(restrict(compose(given), "compare_cuts", ("io",)), {})
     write_table(paths["heads"], HEADS, head_rows(rng), {})

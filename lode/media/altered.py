@@ -3,7 +3,7 @@
 ``blank``     images and videos: black
 ``noise``     images and videos: every value of every pixel uniform; sounds: normal, of the same root mean square
 ``shuffled``  images and videos: blocks of 28 x 28 pixels change places, of a video those of all frames alike; what is
-              left at the right and below stays
+              left at the right and below stays; a picture of less than two blocks stays as it is
 ``silence``   sounds: silent
 ``reversed``  sounds: from end to beginning
 
@@ -39,14 +39,22 @@ def noise_pixels(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def shuffled_pixels(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """The same blocks, each in the place of another or its own."""
+    """The same blocks in another order, so that two at least have changed places; of one block there is no other."""
     rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
     whole = pixels[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, 3)
     blocks = whole.swapaxes(1, 2).reshape(rows * columns, BLOCK, BLOCK, 3)
-    moved = blocks[rng.permutation(len(blocks))].reshape(rows, columns, BLOCK, BLOCK, 3).swapaxes(1, 2)
+    moved = blocks[other_order(len(blocks), rng)].reshape(rows, columns, BLOCK, BLOCK, 3).swapaxes(1, 2)
     changed = pixels.copy()
     changed[: rows * BLOCK, : columns * BLOCK] = moved.reshape(rows * BLOCK, columns * BLOCK, 3)
     return changed
+
+
+def other_order(count: int, rng: np.random.Generator) -> np.ndarray:
+    """A random order of so many things that is not the one that they have; of one or none it is."""
+    order = rng.permutation(count)
+    while count > 1 and (order == np.arange(count)).all():
+        order = rng.permutation(count)
+    return order
 
 
 def changed_image(

@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lode.engine.errors import UserError
 from lode.grouping import Grouping
 from lode.model.adapter import Adapter
 from lode.model.attention import Attention
@@ -112,6 +113,11 @@ class Flow:
         layers = sorted(batch.found)
         values = torch.stack([batch.found[layer].cpu() for layer in layers], dim=-1).double().numpy()
         codes = batch.codes.cpu().numpy()
+        if not np.isfinite(values).all():
+            raise UserError(
+                "the attention of the last token writes nothing, or no finite number, at some layer; expected a finite "
+                "output other than 0, as of nothing there are no shares"
+            )
         for row, sample in enumerate(prompts.samples):
             held = sorted({*np.unique(codes[row][codes[row] >= 0]).tolist(), self.groups.index(SINK)})
             for place in held:

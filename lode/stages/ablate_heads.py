@@ -129,7 +129,8 @@ def head_rows(
         groups: of the last axis of `found`.
     """
     deltas, rows = losses.mean(1), []
-    held = [place for place in range(len(groups)) if found[..., place].any()]
+    holds = np.any(found > 0, axis=(1, 2))  # a softmax gives some mass to every token that there is
+    held = [place for place in range(len(groups)) if holds[:, place].any()]
     for layer, head in np.ndindex(found.shape[1:3]):
         others = np.delete(deltas[0, layer], head).tolist()
         low, high = interval(losses[0, :, layer, head], clusters)
@@ -145,10 +146,13 @@ def head_rows(
             "others_max": max(others, default=None),
         }
         mass = found[:, layer, head].mean(0)
-        known["label"] = label_of(known, dict(zip(groups, mass.tolist(), strict=True)))
+        within = {groups[place]: float(found[holds[:, place], layer, head, place].mean()) for place in held}
+        known["label"] = label_of(known, within)
         for place in held:
             ends = dict(zip(("mass_low", "mass_high"), interval(found[:, layer, head, place], clusters), strict=True))
-            rows.append({**known, "group": groups[place], "mass": float(mass[place]), **ends})
+            num_holding = int(holds[:, place].sum())
+            own = {"group": groups[place], "num_holding": num_holding, "mass": float(mass[place])}
+            rows.append({**known, **own, **ends})
     return rows
 
 
@@ -157,7 +161,7 @@ def label_of(row: Row, mass: Mapping[str, float]) -> str:
 
     Args:
         row: `delta`, `delta_high`, `others_min` of the head.
-        mass: of each group.
+        mass: of each group, over the samples that hold it.
     """
     lost = row["delta_high"] is not None and row["delta_high"] < 0 and row["delta"] <= -SMALLEST
     if not lost or (row["others_min"] is not None and row["delta"] >= row["others_min"]):

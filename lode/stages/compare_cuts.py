@@ -12,7 +12,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float64
 
 from lode.config import StepConfig
-from lode.engine.tables import read_table, write_table
+from lode.engine.tables import read_provenance, read_table, write_table
 from lode.statistics.cuts import NOTHING, UNMATCHABLE, corrected, interval, verdict
 from lode.statistics.significance import rank_p_value
 from lode.table.cut_samples import CUT_SAMPLES
@@ -83,10 +83,9 @@ def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
     }
 
 
-def correct(rows: Sequence[Row]) -> None:
+def correct(rows: Sequence[Row], num_layers: int) -> None:
     """Write into rows of one outcome and choice of samples what holds for the best of all pairs cut in all layers."""
-    widest = max((row["window"] for row in rows), default=0)
-    told = [row for row in rows if row["window"] == widest and row["controls"]]
+    told = [row for row in rows if row["window"] == num_layers and row["controls"]]
     tests = [row for row in told if row["verdict"] not in (UNMATCHABLE, NOTHING)]
     found = corrected([row["delta"] for row in tests], [row["controls"] for row in tests])
     for row, p in zip(tests, found, strict=True):
@@ -101,11 +100,12 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         made_by: the provenance to record.
     """
     found = cuts_of(read_table(cfg.io["cut_samples"], CUT_SAMPLES))
+    num_layers = int(read_provenance(cfg.io["cut_samples"])["num_layers"])
     rows: list[Row] = []
     for outcome in OUTCOMES:
         for items in ITEMS:
             cells = [(key, cut_row(draws, outcome, items)) for key, draws in found.items()]
             family = [{**dict(zip(EDGES, key, strict=True)), **cell} for key, cell in cells if cell is not None]
-            correct(family)
+            correct(family, num_layers)
             rows += family
     write_table(cfg.io["cuts"], CUTS, [{name: row[name] for name in CUTS.schema.names} for row in rows], made_by)

@@ -138,5 +138,5 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     if not rows:
         pairs = ", ".join(f"{source} to {target}" for source, target in cfg.cut.pairs)
         raise UserError(f"{cfg.dataset.name}: no sample has edges from {pairs}; expected other pairs: set cut.pairs")
-    record = {**made_by, "batch_size": batch_size, "passes_per_sample": passes}
+    record = {**made_by, "batch_size": batch_size, "passes_per_sample": passes, "num_layers": adapter.num_layers}
     write_table(cfg.io["cut_samples"], CUT_SAMPLES, rows, record)

@@ -25,6 +25,8 @@ from lode.table.lens_samples import LENS_SAMPLES
 from lode.table.stages import STAGES
 
 Row = dict[str, Any]
+#: Layers that stages need.
+LEAST_LAYERS = 3
 #: The samples as they are, and no null.
 CLEAN, NONE = "clean", "none"
 OF_LENS = ("entropy", "top1", "kl_final", "gold_logp", "gold_rank", "object_rank", "other_rank", "num_tokens")
@@ -60,13 +62,17 @@ def cells_of(table: pa.Table, names: Sequence[str]) -> Cells:
         UserError: a sample lacks layers, or variants differ in their samples.
     """
     found: Cells = {}
+    seen: dict[str, list[str]] = {}
     keys = table.group_by(["variant", "group"], use_threads=False).aggregate([])
-    for variant, group in zip(keys["variant"].to_pylist(), keys["group"].to_pylist(), strict=True):
+    pairs = list(zip(keys["variant"].to_pylist(), keys["group"].to_pylist(), strict=True))
+    for variant, group in sorted(
+        pairs, key=lambda pair: pair[0] != CLEAN
+    ):  # clean first: the others are compared with it
         part = table.filter((pc.field("variant") == variant) & (pc.field("group") == group))
         part = part.sort_by([("sample_id", "ascending"), ("layer", "ascending")])
         ids, count = part["sample_id"].to_pylist(), pc.max(part["layer"]).as_py() + 1
-        clean = found.get((CLEAN, group))
-        if len(ids) % count or (clean is not None and len(clean.clusters) * count != len(ids)):
+        clean = seen.setdefault(group, ids) if variant == CLEAN else seen.get(group)
+        if len(ids) % count or clean != ids:
             raise UserError(f"group {group}, variant {variant}: samples differ in layers or from `clean`; trace again")
         values = {name: part[name].cast(pa.float64()).to_numpy().reshape(-1, count) for name in names}
         found[variant, group] = Cell(np.array(part["cluster_id"].to_pylist()[::count]), values)
@@ -135,7 +141,12 @@ def flow_rows(cells: Cells) -> list[Row]:
 
 
 def stage_rows(group: str, clean: Cell, nulls: Mapping[str, Cell]) -> list[Row]:
-    """Rows of `stages` of a group: every contrast beside 0, beside each null, and all of them together."""
+    """Rows of `stages` of a group: every contrast beside 0, beside each null, and all of them together.
+
+    None of a model of less than three layers, where the middle and the last step are one.
+    """
+    if clean.values["entropy"].shape[1] <= LEAST_LAYERS:
+        return []
     own = contrasts(clean.values["entropy"], clean.clusters)
     means = {name: mean_of(values, clean.clusters) for name, values in own.items()}
     said, rows, verdicts = claims(means), list[Row](), list[str]()

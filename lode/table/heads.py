@@ -15,7 +15,10 @@ HEADS = Table(
             field("head", pa.int16(), "index", "within the layer"),
             TRACED_GROUP,
             field("num_samples", pa.int32(), "samples", "all"),
-            field("mass", pa.float64(), "share", "of the head's attention from the prompt's last token to the group"),
+            field("num_holding", pa.int32(), "samples", "those that hold the group"),
+            field(
+                "mass", pa.float64(), "share", "of its attention from the prompt's last token; mean over all samples"
+            ),
             field("mass_low", pa.float64(), "share", "lower end of its 95 % interval; null: one cluster", True),
             field("mass_high", pa.float64(), "share", "upper end of that interval", True),
             field(
@@ -34,8 +37,8 @@ HEADS = Table(
                 "label",
                 pa.string(),
                 "name",
-                "the group with more than half of the head's mass, if delta is below -0.01, its interval below 0, "
-                "and no other head of the layer loses as much; else empty",
+                "the group with more than half of the head's mass over the samples that hold it, if delta is below "
+                "-0.01, its interval below 0, and no other head of the layer loses as much; else empty",
             ),
         ]
     ),

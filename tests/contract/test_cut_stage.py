@@ -267,6 +267,21 @@ def test_tables_of_heads(tmp_path: Path, tiny_manifest: Path, tiny: Adapter) -> 
     assert pc.count_distinct(by_variant["blank"]["sample_id"]).as_py() == len(shown)
 
 
+def test_a_label_is_of_the_samples_that_hold_its_group() -> None:
+    """A head gives 0.8 to the picture of two samples; two others have none. It alone loses something."""
+    found = np.zeros((4, 1, 2, 2))
+    found[:2, 0, :, 0], found[..., 1] = 0.8, 0.2
+    found[2:, 0, :, 1] = 1
+    losses = np.zeros((2, 4, 1, 2))
+    losses[0, :, 0, 1] = [-0.4, -0.5, -0.5, -0.6]
+    rows = ablate_heads.head_rows(found, losses, np.array(["a", "b", "c", "d"]), ["image", "text"])
+    assert [(row["head"], row["group"], row["num_holding"]) for row in rows] == [
+        (head, group, count) for head in (0, 1) for group, count in (("image", 2), ("text", 4))
+    ]
+    assert [row["mass"] for row in rows] == pytest.approx([0.4, 0.6] * 2)
+    assert [row["label"] for row in rows] == ["", "", "image", "image"]
+
+
 def test_labels_by_hand() -> None:
     row = {"delta": -1.0, "delta_high": -0.2, "others_min": -0.5}
     assert ablate_heads.label_of(row, {"text": 0.3, "image": 0.6}) == "image"

@@ -72,3 +72,11 @@ def test_what_has_no_change_stays() -> None:
     assert changes("noise", ["audio"])
     assert not changes("shuffled", ["audio"])
     assert not changes("silence", ["image", "video"])
+
+
+def test_shuffled_blocks_are_never_as_they_were() -> None:
+    """Of two blocks there is one other order; of one there is none."""
+    two = np.concatenate([np.zeros((28, 28, 3)), np.ones((28, 28, 3))], axis=1).astype(np.uint8)
+    for seed in range(20):
+        assert (shuffled_pixels(two, np.random.default_rng(seed)) == two[:, ::-1]).all()
+    assert (shuffled_pixels(two[:, :40], np.random.default_rng(0)) == two[:, :40]).all()
