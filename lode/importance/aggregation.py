@@ -65,12 +65,11 @@ def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.nda
         raise UserError(f"shards of one model differ in shape: {sorted(shapes)}; delete the activations and run again")
     columns, (groups, shape) = captured(shards), next(iter(shapes))
     numbers = [name for name in columns if name not in (*LISTS, *SCORE_LISTS)]
-    total = np.sum([shaped(shard, numbers, shape) for shard in shards], axis=0)
-    merged = dict(zip(numbers, total, strict=True))
+    merged = dict(zip(numbers, added(shaped(shard, numbers, shape) for shard in shards), strict=True))
     merged |= dict(zip(FIXED, shaped(shards[0], FIXED, shape), strict=True))
     for name in LISTS:
         if name in columns:
-            merged[name] = add_histograms(shaped_lists(shard, name, shape) for shard in shards)
+            merged[name] = added(shaped_lists(shard, name, shape) for shard in shards)
     for name in SCORE_LISTS:
         if name in columns:
             merged[name] = sum(shaped_lists(shard, name, shape) for shard in shards)
@@ -91,11 +90,11 @@ def captured(shards: Sequence[pa.Table]) -> list[str]:
     return [name for name, flags in held.items() if all(flags)]
 
 
-def add_histograms(parts: Iterable[np.ndarray]) -> np.ndarray:
-    """Add histograms one by one, as they are large.
+def added(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of arrays, one by one, as they are large.
 
     Raises:
-        UserError: their numbers of bins differ.
+        UserError: histograms differ in their numbers of bins.
     """
     total: np.ndarray | None = None
     for part in parts:
@@ -166,7 +165,7 @@ def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dic
         columns[by_normalisation(metric)] = list_column(np.moveaxis(importance_of(lists), 0, -1))
     for name in statistics[0]:
         if name in LISTS:
-            columns[name] = list_column(add_histograms(values[name] for values in statistics))
+            columns[name] = list_column(added(values[name] for values in statistics))
         elif name in FIXED:
             columns[name] = statistics[0][name].ravel()
         else:

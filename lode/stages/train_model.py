@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,14 +57,23 @@ def collate(examples: Sequence[Encoded], pad_token_id: int) -> Encoded:
     return batch
 
 
+def shares(recipe: DictConfig, step: int) -> dict[str, float]:
+    """What part of a batch each dataset is; in the first `first.steps` those of `first.datasets` alone."""
+    all_shares = {name: float(options.share) for name, options in recipe.datasets.items()}
+    if step >= recipe.get("first", {}).get("steps", 0):
+        return all_shares
+    whole = sum(all_shares[name] for name in recipe.first.datasets)
+    return {name: all_shares[name] / whole for name in recipe.first.datasets}
+
+
 def batches(pools: Mapping[str, list[Encoded]], recipe: DictConfig, seed: int) -> Iterator[list[tuple[str, Encoded]]]:
     """Endless batches of (dataset, example) with each dataset's share, sorted by length."""
     rng = random.Random(f"batches|{seed}")
     orders: dict[str, list[int]] = {name: [] for name in pools}
-    while True:
+    for step in count():
         batch = []
-        for name, options in recipe.datasets.items():
-            for _ in range(round(options.share * recipe.batch_size)):
+        for name, share in shares(recipe, step).items():
+            for _ in range(round(share * recipe.batch_size)):
                 if not orders[name]:
                     orders[name] = rng.sample(range(len(pools[name])), len(pools[name]))
                 batch.append((name, pools[name][orders[name].pop()]))

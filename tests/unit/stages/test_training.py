@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lode.media import Sampling
-from lode.stages.train_model import batches, collate, draw, encode, learning_rate, train
+from lode.stages.train_model import batches, collate, draw, encode, learning_rate, shares, train
 from lode.study import compose
 
 
@@ -101,3 +102,22 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert learning_rate(9, recipe) == pytest.approx(1.0)
     assert learning_rate(60, recipe) == pytest.approx(0.5)
     assert learning_rate(110, recipe) == pytest.approx(0.0)
+
+
+def test_some_datasets_come_first_alone_in_their_proportions() -> None:
+    recipe = OmegaConf.create(
+        {
+            "batch_size": 10,
+            "first": {"steps": 2, "datasets": ["b", "c"]},
+            "datasets": {"a": {"share": 0.5}, "b": {"share": 0.3}, "c": {"share": 0.2}},
+        }
+    )
+    assert [shares(recipe, step) for step in (0, 1)] == [{"b": 0.6, "c": 0.4}] * 2
+    assert shares(recipe, 2) == {"a": 0.5, "b": 0.3, "c": 0.2}
+    pools = {name: [{"input_ids": torch.zeros(1, 3)}] * 4 for name in "abc"}
+    seen = [Counter(name for name, _ in batch) for _, batch in zip(range(3), batches(pools, recipe, 1), strict=False)]
+    assert seen == [{"b": 6, "c": 4}, {"b": 6, "c": 4}, {"a": 5, "b": 3, "c": 2}]
+
+
+def test_without_a_first_phase_shares_are_those_of_the_recipe(recipe: DictConfig) -> None:
+    assert shares(recipe, 0) == dict.fromkeys(recipe.datasets, 0.25)
