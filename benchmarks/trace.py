@@ -1,16 +1,19 @@
-"""What a trace costs beyond the forward pass it needs; one run, one model.
+"""What a trace costs beyond the forward pass it needs, in time and memory; one run, one model.
 
     python benchmarks/trace.py [--size 2b] [--layers 2] [--tokens 300 600 1300] [--vocabulary 0] [--device cpu]
 
-Sides, on the same samples one batch each, alternating: one prefill forward pass, nothing looked at; and the recordings
-`lens`, `flow` and `states` in the pass over the prompts with their gold answers, as `trace_states` runs them. Times are
-the best of the repeats and the median of the paired ratios. `--vocabulary` widens the language head to the real one's
-(151,936), which the lens pays for: the embedded tokenizer's is small. Of a model with few layers a state more than
-layers is read, so a ratio of 2 layers is larger than that of 28.
+Sides, on the same samples one batch each, alternating: one prefill forward pass, nothing looked at; and in the pass
+over the prompts with their gold answers each recording alone, and `lens`, `flow`, `states` and `words` together, as
+`trace_states` runs them on clean samples. Times are the best of the repeats, ratios the median of the paired ones,
+memory the most that this process has held after each side, without what it held before. `--vocabulary` widens the
+language head to the real one's (151,936), which the lens pays for: the embedded tokenizer's is small. Of a model with
+few layers a state more than layers is read, so a ratio of 2 layers is larger than that of 28.
 """
 
 import argparse
+import resource
 import statistics
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,7 +25,7 @@ from lode.grouping.modality import grouping
 from lode.model.adapter import Adapter
 from lode.model.encoding import Batch, encode
 from lode.model.head import last_positions
-from lode.recording import Recording, flow, lens, record_batch, states
+from lode.recording import Recording, flow, lens, record_batch, states, words
 from lode.recording._traced import answered_prompts
 
 MODALITY = grouping()
@@ -41,20 +44,42 @@ def widen(adapter: Adapter, size: int) -> None:
     adapter.model.set_output_embeddings(wide.requires_grad_(False))
 
 
-def ratio_of(adapter: Adapter, samples: list[dict[str, Any]], args: argparse.Namespace) -> tuple[float, float, float]:
-    """Best times of both sides [s], and the median of the paired ratios."""
+def sides_of(
+    adapter: Adapter, samples: list[dict[str, Any]], tokens_per_group: int, per_sample: int
+) -> dict[str, Callable[[], None]]:
+    """What is timed, by name; the first is the plain pass."""
     batch, prompts = encode(adapter, samples), answered_prompts(adapter, samples, MODALITY)
-    kept: list[Recording] = [
-        lens.recording(adapter, MODALITY, args.tokens_per_group),
-        flow.recording(adapter, MODALITY),
-        states.recording(adapter, MODALITY),
-    ]
-    works = partial(plain, adapter, batch), partial(record_batch, adapter, prompts, kept)
-    for work in works:
+    kept: dict[str, Recording] = {
+        "lens": lens.recording(adapter, MODALITY, tokens_per_group),
+        "flow": flow.recording(adapter, MODALITY),
+        "states": states.recording(adapter, MODALITY),
+        "words": words.recording(adapter, MODALITY, per_sample),
+    }
+    alone = {name: partial(record_batch, adapter, prompts, [one]) for name, one in kept.items()}
+    together = {"trace": partial(record_batch, adapter, prompts, list(kept.values()))}
+    return {"plain": partial(plain, adapter, batch), **alone, **together}
+
+
+def held(device: str) -> float:
+    """The most memory that was held so far [GB]."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kilobytes, on Linux
+
+
+def measured(adapter: Adapter, samples: list[dict[str, Any]], args: argparse.Namespace) -> str:
+    """Best times [s], median ratios to the plain pass, and what memory each side took beyond those before it [GB]."""
+    sides = sides_of(adapter, samples, args.tokens_per_group, args.per_sample)
+    before, memory = held(args.device), {}
+    for name, work in sides.items():
         work()
-    pairs = [[timed(args.device, work) for work in works] for _ in range(args.repeats)]
-    best = [min(side) for side in zip(*pairs, strict=True)]
-    return best[0], best[1], statistics.median(other / one for one, other in pairs)
+        memory[name] = held(args.device) - before
+    rounds = [{name: timed(args.device, work) for name, work in sides.items()} for _ in range(args.repeats)]
+    found = [f"plain {min(each['plain'] for each in rounds):.3f} s, {memory['plain']:.2f} GB"]
+    for name in list(sides)[1:]:
+        ratio = statistics.median(each[name] / each["plain"] for each in rounds)
+        found.append(f"{name} {min(each[name] for each in rounds):.3f} s, ratio {ratio:.2f}, {memory[name]:.2f} GB")
+    return "; ".join(found)
 
 
 def main() -> None:
@@ -64,6 +89,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600, 1300])
     parser.add_argument("--tokens-per-group", type=int, default=8)
+    parser.add_argument("--per-sample", type=int, default=2)
     parser.add_argument("--vocabulary", type=int, default=0)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -78,8 +104,7 @@ def main() -> None:
     print(f"Qwen2-VL {args.size}, {adapter.num_layers} layers, {args.dtype} on {args.device}")
     for count in args.tokens:
         samples = [{**sample, "answers": ["a red cross"]} for sample in records([count] * args.batch)]
-        one, other, ratio = ratio_of(adapter, samples, args)
-        print(f"{count} tokens: plain {one:.3f} s, trace {other:.3f} s, ratio {ratio:.2f}")
+        print(f"{count} tokens: {measured(adapter, samples, args)}")
 
 
 if __name__ == "__main__":

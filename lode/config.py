@@ -225,10 +225,23 @@ class TraceConfig:
     batch_size: int = 10
     reservoir: int = 512  # tokens of each group whose states are kept
     tokens_per_group: int = 8  # of each sample, that the logit lens reads
+    num_listed: int = 200  # tokens of each group whose likeliest words are listed
+    num_grids: int = 1  # pictures of which every patch is
     # Beside `clean`: lode/media/altered.py, where it changes media of the benchmark, and permuted_weights.
     variants: list[str] = field(
         default_factory=lambda: ["blank", "noise", "shuffled", "silence", "reversed", "permuted_weights"]
     )
+
+
+@dataclass
+class TraceSetsConfig:
+    """What sets change inside the model on the benchmarks; traced where a figure shows it."""
+
+    enabled: bool = False  # trace without such a figure too
+    max_samples: int = 40  # of each benchmark, at even distances
+    num_controls: int | None = None  # of each kind and set, the first draws; null: all of them
+    batch_size: int = 10
+    tokens_per_group: int = 4  # of each sample, that the logit lens reads
 
 
 @dataclass
@@ -290,6 +303,7 @@ class Config:
     ablation: AblationConfig = field(default_factory=AblationConfig)
     shift: ShiftConfig = field(default_factory=ShiftConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
+    trace_sets: TraceSetsConfig = field(default_factory=TraceSetsConfig)
     cut: CutConfig = field(default_factory=CutConfig)
     heads: HeadsConfig = field(default_factory=HeadsConfig)
     title: str = ""

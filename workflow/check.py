@@ -22,6 +22,7 @@ from lode.engine.content import content_of, refuse_same
 from lode.engine.errors import UserError, writing
 from lode.engine.overrides import refuse_overruled, refuse_relabelling
 from lode.grouping import grouping_of
+from workflow.passes import passes_told
 from workflow.study import Experiment
 
 #: Tables that compare with nulls; of selections from statistics alone; from parts of the samples.
@@ -167,10 +168,10 @@ def check_targets(root: str, command: Sequence[str], rules: Sequence[Any]) -> No
 
 
 def print_advice(run: Experiment) -> None:
-    """Say, before anything runs, what the experiment cannot tell."""
+    """Say, before anything runs, what the experiment cannot tell, and how many passes looking inside a model takes."""
     held = grouping_of(run.cfg.grouping).held
     parts = {name: held(run.compose(f"dataset={name}").dataset) for name in run.cfg.benchmarks}
-    for note in (*advise(run.cfg, run.drawn()), *advise_unnamed(run.cfg.grouping, parts)):
+    for note in (*advise(run.cfg, run.drawn()), *advise_unnamed(run.cfg.grouping, parts), *passes_told(run)):
         print(f"note: {note}", file=sys.stderr)
 
 

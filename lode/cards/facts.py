@@ -16,7 +16,7 @@ FIGURE_TABLES = (
     "shifts", "shift_tests", "shift_selectivity",
     "strata", "contrasts", "classes", "class_summary",
     "domains", "set_nulls", "profiles",
-    "lens", "stages", "flow",
+    "lens", "stages", "flow", "change_points", "lens_tokens", "contextual", "trace_tests",
     "cuts", "heads", "attention_maps",
 )  # fmt: skip
 #: The tables that the page is made of, beside the figures.
@@ -93,7 +93,12 @@ def plugins_of_recording(name: str, cfg: Any) -> list[str]:
 
 def plugins_of_trace(cfg: Any) -> list[str]:
     """The grouping, and what is recorded of a trace."""
-    return [*plugin("grouping", cfg), *(f"lode.recording.{name}" for name in ("lens", "flow", "states"))]
+    return [*plugin("grouping", cfg), *(f"lode.recording.{name}" for name in ("lens", "flow", "states", "words"))]
+
+
+def plugins_of_traced_sets(cfg: Any) -> list[str]:
+    """The grouping, the intervention, and what is recorded of a trace under a set."""
+    return [*plugins(("grouping", "intervention"), cfg), *(f"lode.recording.{name}" for name in ("lens", "flow"))]
 
 
 def plugins_of_selection(cfg: Any) -> list[str]:

@@ -20,7 +20,7 @@ from lode.checks.planting import check_planting
 from lode.checks.seeds import check_seed, check_split, check_split_seed
 from lode.checks.selection import check_selection
 from lode.checks.shift import check_shift
-from lode.checks.trace import check_trace
+from lode.checks.trace import check_trace, check_trace_sets
 from lode.checks.training import check_training
 
 #: The checks of the steps that have any.
@@ -91,6 +91,16 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_media,
         check_grouping,
         check_trace,
+        check_runtime,
+    ),
+    "trace_sets": (
+        check_seed,
+        check_split,
+        check_model,
+        check_dataset,
+        check_media,
+        check_grouping,
+        check_trace_sets,
         check_runtime,
     ),
     "cut_attention": (

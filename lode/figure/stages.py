@@ -2,7 +2,8 @@
 
 A row a group of tokens of a benchmark, a panel a contrast (docs/methods.md 7.2); the mark is its mean with its 95 %
 interval, in grey that under every null. Under each contrast whether what is claimed of it holds beside 0, and of the
-fall whether it is larger than that of each null (a cross: it is not); right, all together. It does not tell why.
+fall whether it is larger than that of each null (a cross: it is not). The last panel shows the two states where the
+mean curve bends with their 95 % intervals, hollow where a straight line does as well. It does not tell why.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table
-from lode.figure._traced import groups_of
+from lode.figure._traced import CLEAN, groups_of
+from lode.statistics.change_points import TWO_BREAKS
 
 Row = Mapping[str, Any]
 #: What is claimed of each contrast.
@@ -31,17 +34,40 @@ MARKS = {"yes": "o", "no": "x", "cannot_be_told": "s", "not_asked": "o"}
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One row of panels for every stages table."""
     parts = [(" · ".join(table.keys.values()), table.data.to_pylist()) for table in tables["stages"]]
+    bends = {" · ".join(table.keys.values()): table.data.to_pylist() for table in tables["change_points"]}
     heights = [0.75 + 0.38 * len(groups_of(rows, looks)) for _, rows in parts]
     figure = Figure(figsize=(WIDTH, 0.3 + sum(heights)), layout="constrained")
-    grid = figure.subplots(len(parts), len(CLAIMS), squeeze=False, height_ratios=heights)
+    grid = figure.subplots(len(parts), len(CLAIMS) + 1, squeeze=False, height_ratios=heights)
     for of_row, (title, rows) in zip(grid, parts, strict=True):
         names = groups_of(rows, looks)
-        for axes, contrast in zip(of_row, CLAIMS, strict=True):
+        for axes, contrast in zip(of_row, CLAIMS, strict=False):
             _draw_panel(axes, rows, names, contrast, looks)
             axes.set_title(f"{title if contrast == 'first' else ''}\n{CLAIMS[contrast]}", loc="left", fontsize=7)
+        _draw_bends(of_row[-1], bends[title], names, looks)
         of_row[0].set_yticks(range(len(names)), [f"{name}\nthree stages: {_said(rows, name)}" for name in names])
     figure.supxlabel("entropy [nats]; grey: under nulls, a cross where the fall is not larger than theirs", fontsize=8)
     return figure
+
+
+def _draw_bends(axes: Axes, rows: Sequence[Row], names: Sequence[str], looks: Looks) -> None:
+    """Where mean curves bend, a row a group; nothing where it cannot be told."""
+    variants = list(dict.fromkeys(row["variant"] for row in rows if row["variant"] != CLEAN))
+    heights = dict(zip(variants, np.linspace(-0.3, 0.3, max(len(variants), 1)), strict=False))
+    for row in rows:
+        if row["first_break"] is None:
+            continue
+        clean, place = row["variant"] == CLEAN, names.index(row["group"]) + heights.get(row["variant"], 0.0)
+        colour = looks.colour(row["group"]) if clean else CONTROL
+        face = colour if row["verdict"] == TWO_BREAKS else "white"
+        for which, beside in (("first", -0.06), ("second", 0.06)):
+            at, ends = row[f"{which}_break"], [row[f"{which}_low"], row[f"{which}_high"]]
+            marker = looks.marker(row["group"]) if clean else "o"
+            axes.plot(ends, [place + beside] * 2, color=colour, linewidth=1.6 if clean else 0.6, zorder=2 + clean)
+            axes.plot(at, place + beside, marker, color=colour, markerfacecolor=face, markersize=5 if clean else 3,
+                      zorder=3 + clean)  # fmt: skip
+    axes.set(ylim=(len(names) - 0.45, -0.55), yticks=[], xlim=(0, max(row["num_states"] for row in rows) - 1))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.set_title("\nbends at state\n(hollow: a line does)", loc="left", fontsize=7)
 
 
 def _said(rows: Sequence[Row], group: str) -> str:

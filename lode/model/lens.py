@@ -4,7 +4,7 @@ Source: docs/methods.md 7.1. The final norm is the child `norm` of the parent of
 that Lode has a YAML for; that it is, and that nothing comes between it and the logits, is proved by `prove_lens`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -49,6 +49,11 @@ def lens_blocks(adapter: Adapter, states: Float[Tensor, "place hidden"]) -> Iter
 def rank_of(log_p: Float[Tensor, "place vocabulary"], own: Float[Tensor, " place"]) -> Int[Tensor, " place"]:
     """Ranks of log-probabilities within their distributions: 1 is the likeliest."""
     return (log_p > own[:, None]).sum(-1) + 1
+
+
+def best_ranks(log_p: Float[Tensor, "place vocabulary"], tokens: Sequence[int]) -> Int[Tensor, " place"]:
+    """The rank of the likeliest of some tokens, by place."""
+    return rank_of(log_p, log_p[:, list(tokens)].amax(-1))
 
 
 @torch.inference_mode()

@@ -29,9 +29,9 @@ from torch import Tensor
 
 from lode.grouping import Grouping
 from lode.model.adapter import Adapter
-from lode.model.lens import lens_blocks, prove_lens, rank_of
+from lode.model.lens import best_ranks, lens_blocks, prove_lens, rank_of
 from lode.recording import Draft, Prompts, Views
-from lode.recording._objects import word_ranks
+from lode.recording._objects import SIDES, Asked, asked_words
 from lode.recording._shift import LAST
 from lode.recording._traced import Gold, Place, Traced, gather, gold_of, places_of
 from lode.table.lens_samples import LENS_SAMPLES
@@ -42,6 +42,8 @@ TABLE = LENS_SAMPLES
 MEASURES = ("entropy", "top1", "kl_final")
 #: What a row says, in this order.
 VALUES = (*MEASURES, "gold_logp", "gold_rank", "object_rank", "other_rank")
+#: Where those of a target are, which are of the gold answer.
+OF_TARGET = slice(len(MEASURES), len(MEASURES) + 2)
 #: By layer.
 States = dict[int, Tensor]
 
@@ -62,13 +64,14 @@ def recording(
         tokens_per_group: tokens of each part that are looked at in a sample, at most.
         seed: of which.
         traced: what the rows are of.
-        others: by `sample_id`, words of objects that the sample does not show: those of `other_rank`.
+        others: by `sample_id`, words of objects that the sample does not show: those of `other_rank`; None: no words
+            are ranked.
 
     Raises:
         UserError: the lens of the last states is not the model's logits.
     """
     prove_lens(adapter)
-    return Lens(adapter, grouping, tokens_per_group, seed, traced or Traced(), others or {})
+    return Lens(adapter, grouping, tokens_per_group, seed, traced or Traced(), others)
 
 
 class Lens:
@@ -81,7 +84,7 @@ class Lens:
         tokens_per_group: int,
         seed: int,
         traced: Traced,
-        others: Mapping[str, Sequence[str]],
+        others: Mapping[str, Sequence[str]] | None,
     ) -> None:
         self.adapter, self.grouping, self.traced, self.others = adapter, grouping, traced, others
         self.tokens_per_group, self.seed = tokens_per_group, seed
@@ -110,10 +113,11 @@ class Lens:
         states = [seen[layer] for layer in sorted(seen)]
         tokens = np.bincount(of_place)
         targets = torch.cat([torch.full((len(places),), -1, device=gold.targets.device), gold.targets])
-        found = token_measures(self.adapter, states, targets)
+        asked = [] if self.others is None else asked_words(self.adapter, prompts, places, self.others)
+        found = token_measures(self.adapter, states, targets, asked)
         means = over_segments(found[: len(MEASURES), : len(places)], of_place)
-        words = over_segments(word_ranks(self.adapter, prompts, places, states, self.others), of_place)
-        answers = answer_measures(found[len(MEASURES) :, len(places) :], gold, len(prompts.samples))
+        answers = answer_measures(found[OF_TARGET, len(places) :], gold, len(prompts.samples))
+        words = over_segments(found[-len(SIDES) :, : len(places)], of_place)
         rows: dict[str, list[Any]] = {name: [] for name in self.rows}
         for number, (row, group) in enumerate(segments):
             of_gold = answers[:, row] if group == LAST else np.full((2, len(states)), np.nan)
@@ -173,27 +177,37 @@ def distribution_measures(
 
 
 def token_measures(
-    adapter: Adapter, states: Sequence[Float[Tensor, "place hidden"]], targets: Int[Tensor, " place"]
+    adapter: Adapter,
+    states: Sequence[Float[Tensor, "place hidden"]],
+    targets: Int[Tensor, " place"],
+    asked: Sequence[Asked] = (),
 ) -> Float64[np.ndarray, "measure place state"]:
-    """`MEASURES` of the states of tokens by layer, then log-probability and rank of a target; one head a state.
+    """`MEASURES` of the states of tokens by layer, log-probability and rank of a target, best ranks of words.
+
+    One head a state, whatever is taken of it.
 
     Args:
         adapter: the model.
         states: by layer.
         targets: id of the token that is to follow; -1: none, and not a number.
+        asked: which words at which tokens; not a number elsewhere.
     """
-    found = np.full((len(MEASURES) + 2, len(targets), len(states)), np.nan)
+    found = np.full((len(MEASURES) + 2 + len(SIDES), len(targets), len(states)), np.nan)
     for some, final in lens_blocks(adapter, states[-1]):
-        asked = (targets[some] >= 0).nonzero()[:, 0].to(final.device)
-        places, ids = asked.cpu().numpy() + some.start, targets[some].to(final.device)[asked]
+        followed = (targets[some] >= 0).nonzero()[:, 0].to(final.device)
+        places, ids = followed.cpu().numpy() + some.start, targets[some].to(final.device)[followed]
         for layer, of_layer in enumerate(states):
             log_p = (
                 final if layer == len(states) - 1 else next(lens_blocks(adapter, of_layer[some]))[1].to(final.device)
             )
             found[: len(MEASURES), some, layer] = distribution_measures(log_p, final).cpu().numpy()
-            own = log_p[asked].gather(-1, ids[:, None])[:, 0]
-            found[-2, places, layer] = own.cpu().numpy()
-            found[-1, places, layer] = rank_of(log_p[asked], own).cpu().numpy()
+            own = log_p[followed].gather(-1, ids[:, None])[:, 0]
+            found[len(MEASURES), places, layer] = own.cpu().numpy()
+            found[len(MEASURES) + 1, places, layer] = rank_of(log_p[followed], own).cpu().numpy()
+            for side, wanted, tokens in asked:
+                within = [at for at in wanted if some.start <= at < some.start + len(log_p)]
+                rows = log_p[[at - some.start for at in within]]
+                found[side - len(SIDES), within, layer] = best_ranks(rows, tokens).cpu().numpy()
     return found
 
 

@@ -1,8 +1,9 @@
 """Stage 7b: means over samples of what was traced, each beside the same samples under every variant, and three stages.
 
-Reads `lens_samples` and `flow_samples` of one benchmark; writes `lens`, `flow` and `stages`. Intervals go by clusters
-(docs/methods.md 4.6); differences from a variant are those of the same samples. Stages (`lode/statistics/stages.py`)
-are asked of every group of tokens alike: where words have them as well, they are not about the medium.
+Reads `lens_samples` and `flow_samples` of one benchmark; writes `lens`, `flow`, `stages` and `change_points`. Intervals
+go by clusters (docs/methods.md 4.6); differences from a variant are those of the same samples. Stages
+(`lode/statistics/stages.py`) and where the mean curve bends (`lode/statistics/change_points.py`) are asked of every
+group of tokens alike: where words have them as well, they are not about the medium.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,9 @@ from jaxtyping import Float64, Shaped
 from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
+from lode.statistics.change_points import UNTOLD, change_points
 from lode.statistics.stages import CONTRASTS, Mean, against_null, all_of, claims, contrasts, mean_of
+from lode.table.change_points import CHANGE_POINTS
 from lode.table.flow import FLOW
 from lode.table.flow_samples import FLOW_SAMPLES
 from lode.table.lens import LENS
@@ -166,8 +169,24 @@ def stage_rows(group: str, clean: Cell, nulls: Mapping[str, Cell]) -> list[Row]:
     return [*rows, {**key, "contrast": "three_stages", "null_name": NONE, "verdict": all_of(verdicts)}]
 
 
+def change_row(variant: str, group: str, cell: Cell) -> Row:
+    """The row of `change_points` of a group under a variant."""
+    entropy = cell.values["entropy"]
+    key = {"variant": variant, "group": group, "num_samples": len(cell.clusters), "num_states": entropy.shape[1]}
+    found = change_points(entropy, cell.clusters)
+    if found is None:
+        return {**key, "verdict": UNTOLD}
+    ends_of = {
+        f"{name}_{column}": values[at]
+        for column, values in (("break", found.breaks), ("low", found.low), ("high", found.high))
+        for at, name in enumerate(("first", "second"))
+    }
+    slopes = dict(zip(("slope_before", "slope_between", "slope_after"), found.slopes, strict=True))
+    return {**key, **ends_of, **slopes, **{n: getattr(found, n) for n in ("bic_gain", "p_value", "verdict")}}
+
+
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
-    """Read `io.lens_samples` and `io.flow_samples`; write `io.lens`, `io.flow` and `io.stages`.
+    """Read `io.lens_samples` and `io.flow_samples`; write `io.lens`, `io.flow`, `io.stages` and `io.change_points`.
 
     Args:
         cfg: io.
@@ -187,3 +206,5 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         nulls = {name: lens[name, group] for name in variants}
         rows += stage_rows(group, lens[CLEAN, group], nulls)
     write_table(cfg.io["stages"], STAGES, rows, made_by)
+    bends = [change_row(variant, group, cell) for (variant, group), cell in lens.items()]
+    write_table(cfg.io["change_points"], CHANGE_POINTS, bends, made_by)

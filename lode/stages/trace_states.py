@@ -1,7 +1,7 @@
 """Stage 7a: what every layer would say, what the last token takes from where, and states of a seeded reservoir.
 
-One pass over each sample of the `test` split with its gold answer appended, in which the recordings `lens`, `flow` and
-`states` share what they see; the same again for every variant: media that lose what they show
+One pass over each sample of the `test` split with its gold answer appended, in which the recordings `lens`, `flow`,
+`states` and `words` share what they see; the same again for every variant: media that lose what they show
 (`lode/media/altered.py`; those that change nothing in the benchmark are left out), and permuted weights, of the media
 as they are. A prompt has the same tokens under all variants, and the same of them are looked at.
 
@@ -15,23 +15,25 @@ from typing import Any
 import pyarrow as pa
 
 from lode.config import StepConfig
+from lode.dataset._objects import other_objects
 from lode.engine.tables import write_table
 from lode.grouping import Grouping, grouping_of
 from lode.media.altered import CHANGES, altered, changes
-from lode.model.adapter import Adapter
+from lode.model.adapter import Adapter, token_id
 from lode.model.batching import in_batches
 from lode.model.loading import load
 from lode.model.permuted import permuted_weights
 from lode.model.tested import evenly, tested_samples
-from lode.recording import Recording, flow, lens, record_batch, states
-from lode.recording._objects import other_objects
+from lode.recording import Recording, flow, lens, record_batch, states, words
 from lode.recording._traced import CLEAN, PERMUTED, Sample, Traced, answered_prompts
 from lode.table.flow_samples import FLOW_SAMPLES
 from lode.table.lens_samples import LENS_SAMPLES
+from lode.table.lens_tokens import LENS_TOKENS
 from lode.table.states import STATES
+from lode.table.vocabulary import VOCABULARY
 
 #: What is written, in the order of the recordings.
-TABLES = (LENS_SAMPLES, FLOW_SAMPLES, STATES)
+TABLES = (LENS_SAMPLES, FLOW_SAMPLES, STATES, LENS_TOKENS)
 
 
 def variants_of(names: Sequence[str], samples: Sequence[Sample]) -> list[str]:
@@ -54,11 +56,23 @@ def trace_variant(
     adapter: Adapter, cfg: StepConfig, grouping: Grouping, samples: Sequence[Sample], variant: str
 ) -> tuple[list[Recording], int]:
     """All samples under one variant: the recordings of `TABLES`, and the batch size in the end."""
-    traced = Traced(variant)
+    traced, others = Traced(variant), other_objects(samples)
+    some = evenly(samples, cfg.trace.num_listed) if variant == CLEAN else []
+    grids = [sample["sample_id"] for sample in samples if words.shows_one_picture(sample)][: cfg.trace.num_grids]
     recordings: list[Recording] = [
-        lens.recording(adapter, grouping, cfg.trace.tokens_per_group, cfg.seed, traced, other_objects(samples)),
+        lens.recording(adapter, grouping, cfg.trace.tokens_per_group, cfg.seed, traced, others),
         flow.recording(adapter, grouping, traced),
         states.recording(adapter, grouping, cfg.trace.reservoir, cfg.seed, traced),
+        words.recording(
+            adapter,
+            grouping,
+            cfg.trace.num_listed // max(1, len(some)),
+            cfg.seed,
+            {sample["sample_id"] for sample in some},
+            grids,
+            traced,
+            others,
+        ),
     ]
 
     def work(part: Sequence[Sample]) -> None:
@@ -80,8 +94,16 @@ def trace(
         yield tables, batch_size
 
 
+def vocabulary_rows(adapter: Adapter, kept: pa.Table) -> list[dict[str, Any]]:
+    """Rows of `vocabulary`: every token of `states` that is not of a medium."""
+    ids = sorted(token for token in kept["token_id"].unique().to_pylist() if token >= 0)
+    tokenizer = adapter.processor.tokenizer
+    special = {token_id(adapter, name) for name in adapter.config.special_tokens}
+    return [{"token_id": at, "token": tokenizer.decode([at]), "is_word": at not in special} for at in ids]
+
+
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
-    """Trace a benchmark; write `io.lens_samples`, `io.flow_samples` and `io.states`.
+    """Trace a benchmark; write the tables of `TABLES`, and `io.vocabulary`.
 
     Args:
         cfg: seed, model, grouping, dataset.name, trace, io.
@@ -98,3 +120,5 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     for place, table in enumerate(TABLES):
         whole = pa.concat_tables([tables[place] for tables, _ in found])
         write_table(cfg.io[table.name], table, dict(zip(whole.column_names, whole.columns, strict=True)), record)
+        if table is STATES:
+            write_table(cfg.io["vocabulary"], VOCABULARY, vocabulary_rows(adapter, whole), record)

@@ -29,6 +29,7 @@ ON_THE_WAY = {
     "capture_nulls": {"statistics"},
     "measure_domains": {"importance"},
     "profile_layers": {"importance"},
+    "trace_sets": {"lens_samples", "flow_samples"},
 }
 
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from lode.dataset._objects import other_objects
 from lode.grouping.modality import grouping
 from lode.model.adapter import Adapter
 from lode.model.lens import final_norm, lens_blocks, rank_of
 from lode.model.permuted import permuted_weights
 from lode.model.tokens import TOKEN_KINDS
 from lode.recording import flow, lens, record, record_batch, states
-from lode.recording._objects import other_objects, word_ranks
+from lode.recording._objects import SIDES, asked_words
 from lode.recording._traced import Place, answered_prompts, last_place, places_of
 from tests.tiny_model import NUM_LAYERS, RECORDS
 from tests.traced import plain_pass, rows_of
@@ -102,7 +103,8 @@ def test_objects(tiny: Adapter) -> None:
     image = (prompts.batch.token_kind[0] == TOKEN_KINDS.index("image")).nonzero()[0, 0].item()
     h = torch.randn((2, 32), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        found = word_ranks(tiny, prompts, [Place(0, image, "image"), Place(0, image + 99, "last")], [h], others)
+        asked = asked_words(tiny, prompts, [Place(0, image, "image"), Place(0, image + 99, "last")], others)
+        found = lens.token_measures(tiny, [h], torch.full((2,), -1), asked)[-len(SIDES) :]
         logits = tiny.model.get_output_embeddings()(final_norm(tiny)(h))[0].tolist()
     ranks = []
     for words in (" a", " b"), (" c", " d"):

@@ -50,6 +50,7 @@ ALLOWED = {
         "Gate": "the one site that is weighed by attention",
         "LM_GATE": "the one site that is weighed by attention",
     },
+    "recording/words.py": {"image": "a kind of medium: the one that has patches beside and below each other"},
     "recording/gradients.py": {
         "LM_GATE": "gradients are of the gate: other sites have no tokens",
         "see_gate": "gradients are of the gate: other sites have no tokens",
