@@ -274,6 +274,25 @@ class HeadsConfig:
 
 
 @dataclass
+class CompareStatesConfig:
+    """How the states of groups of tokens are compared; where a figure shows it."""
+
+    enabled: bool = False  # without such a figure too
+    max_tokens: int = 256  # of each of two groups
+    num_permutations: int = 199  # of labels within clusters, of each pair of groups, layer and space
+    bank: str | None = "text"  # the group whose tokens others reach for; null: no phenomena
+    num_draws: int = 999  # of tokens of the bank that are matched to those of a group
+
+
+@dataclass
+class AlignStatesConfig:
+    """How the states of the same contents in two forms are compared; where a figure shows it."""
+
+    enabled: bool = False  # without such a figure too
+    num_permutations: int = 999  # of partners within templates
+
+
+@dataclass
 class RuntimeConfig:
     """What does not change a result; never recorded."""
 
@@ -306,6 +325,8 @@ class Config:
     trace_sets: TraceSetsConfig = field(default_factory=TraceSetsConfig)
     cut: CutConfig = field(default_factory=CutConfig)
     heads: HeadsConfig = field(default_factory=HeadsConfig)
+    compare_states: CompareStatesConfig = field(default_factory=CompareStatesConfig)
+    align_states: AlignStatesConfig = field(default_factory=AlignStatesConfig)
     title: str = ""
     models: list[str] = field(default_factory=list)
     plantings: dict[str, list[str]] = field(default_factory=dict)  # name of a planted model -> Hydra overrides

@@ -134,9 +134,12 @@ class Experiment(engine.Experiment):
         return [name for name in names if name in self.cfg and "enabled" in self.cfg[name]]
 
     def is_asked(self, section: str) -> bool:
-        """Whether a figure is drawn from a table of such steps, or the config says that they are to run anyway."""
-        made = {table for card in self.study.cards if section in (card.over or ()) for table in card.writes}
-        return bool(self.cfg[section].enabled or made & self.drawn())
+        """Whether the config says that such steps are to run, or a figure or other steps that run read their tables."""
+        own = [card for card in self.study.cards if section in (card.over or ())]
+        made = {table for card in own for table in card.writes}
+        reading = [card for card in self.study.cards if card not in own and made & {read.table for read in card.reads}]
+        others = {name for card in reading for name in card.over or () if name in self.on_demand}
+        return bool(self.cfg[section].enabled or made & self.drawn() or any(map(self.is_asked, others)))
 
     # --- what the engine asks -----------------------------------------------------------------------------------------
 

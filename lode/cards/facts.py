@@ -18,12 +18,14 @@ FIGURE_TABLES = (
     "domains", "set_nulls", "profiles",
     "lens", "stages", "flow", "change_points", "lens_tokens", "contextual", "trace_tests",
     "cuts", "heads", "attention_maps",
+    "states", "convergence", "phenomena", "alignment",
 )  # fmt: skip
 #: The tables that the page is made of, beside the figures.
 REPORTED = (
     "statistics", "gradients", "predictions", "sample_scores", "importance", "neurons", "scores", "effects",
     "comparisons", "selectivity", "verdicts", "shifts", "shift_tests", "shift_selectivity",
     "strata", "contrasts", "classes", "class_summary",
+    "convergence", "phenomena", "alignment",
 )  # fmt: skip
 
 

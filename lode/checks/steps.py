@@ -20,6 +20,7 @@ from lode.checks.planting import check_planting
 from lode.checks.seeds import check_seed, check_split, check_split_seed
 from lode.checks.selection import check_selection
 from lode.checks.shift import check_shift
+from lode.checks.states import check_align_states, check_compare_states
 from lode.checks.trace import check_trace, check_trace_sets
 from lode.checks.training import check_training
 
@@ -123,6 +124,8 @@ CHECKS: dict[str, tuple[Callable[[Any], None], ...]] = {
         check_heads,
         check_runtime,
     ),
+    "compare_states": (check_seed, check_grouping, check_compare_states),
+    "align_states": (check_seed, check_align_states),
     "score_ablation": (check_scores,),
     "measure_selectivity": (check_grouping, check_own, check_benchmarks),
     "plot_figures": (check_grouping, check_looks, check_figure),

@@ -31,13 +31,17 @@ from lode.page.report.record import read_figure, steps, table_record, versions
 from lode.page.report.runs import runs
 from lode.page.report.sets import few_at, num_asked, set_sizes
 from lode.page.report.shifts import SHIFT_VERDICTS, shift_runs
+from lode.page.report.states import state_rows
 from lode.statistics.intervals import smallest_visible_drop
 from lode.table._keys import keys_of, tables_of
+from lode.table.alignment import ALIGNMENT
 from lode.table.comparisons import COMPARISONS
 from lode.table.contrasts import CONTRASTS
+from lode.table.convergence import CONVERGENCE
 from lode.table.dataset import DATASET
 from lode.table.effects import EFFECTS
 from lode.table.neurons import NEURONS
+from lode.table.phenomena import PHENOMENA
 from lode.table.scores import SCORES
 from lode.table.selectivity import SELECTIVITY
 from lode.table.shift_selectivity import SHIFT_SELECTIVITY
@@ -48,8 +52,10 @@ from lode.table.verdicts import VERDICTS
 READ = (NEURONS, EFFECTS, SCORES, COMPARISONS, SELECTIVITY, VERDICTS)
 #: Those that only some runs have.
 OF_SHIFTS, OF_CONTRASTS = (SHIFT_TESTS, SHIFT_SELECTIVITY), (CONTRASTS,)
+OF_STATES = (CONVERGENCE, PHENOMENA, ALIGNMENT)
 #: What the page shows first, and what in the sections of shifts and of contrasts.
 LEAD_FIGURE, SHIFT_FIGURE, CONTRAST_FIGURE = "selectivity_matrix", "shift_matrix", "strata_drops"
+STATE_FIGURES = tuple(table.name for table in OF_STATES)
 #: Of the intervals on the page.
 LEVEL = 0.95
 #: The split that effects are measured on.
@@ -97,7 +103,10 @@ def content(cfg: StepConfig, made_by: Mapping[str, Any]) -> Row:
     looks = Looks(cfg.grouping)
     found = runs(tables, looks)
     shifts, contrasts = (made(cfg, of) for of in (OF_SHIFTS, OF_CONTRASTS))
+    states = [made(cfg, (kind,)) for kind in OF_STATES]
     return {
+        "states": state_rows({name: of for each in states for name, of in each.items()}),
+        "state_figures": [figure for figure in figures if figure["name"] in STATE_FIGURES],
         "shifts": shift_runs(shifts, looks) if shifts else [],
         "shift_figures": [figure for figure in figures if shifts and figure["name"] == SHIFT_FIGURE],
         "contrasts": contrast_runs(contrasts["contrasts"], looks) if contrasts else [],
@@ -139,6 +148,6 @@ def _template() -> jinja2.Template:
     environment.filters.update(number=number, interval=interval, share_interval=share_interval, spread=spread)
     environment.globals["verdict_names"] = VERDICT_NAMES
     environment.globals["shift_verdicts"] = SHIFT_VERDICTS
-    by_name = {table.name: table for table in (*READ, *OF_SHIFTS, *OF_CONTRASTS)}
+    by_name = {table.name: table for table in (*READ, *OF_SHIFTS, *OF_CONTRASTS, *OF_STATES)}
     environment.globals["meaning"] = lambda name, column: meaning(by_name[name], column)
     return environment.get_template("page.html.jinja")

@@ -9,12 +9,15 @@ their form, has the same content. Source: Song et al. 2012, Nguyen et al. 2021; 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
+
+from lode.statistics.significance import rank_p_value
 
 States = Float[np.ndarray, "pair value"]
 #: The other form, which may be of another width.
 Other = Float[np.ndarray, "pair other"]
 Kernel = Float[np.ndarray, "pair pair"]
+Partners = Int[np.ndarray, "draw pair"]
 #: Below this variance over mean square, states are all one but for rounding: nothing is defined.
 LEAST_VARIANCE = 1e-6
 FEWEST_PAIRS = 4
@@ -67,10 +70,14 @@ def retrieval(x: States, y: Other, contents: Shaped[np.ndarray, " pair"]) -> tup
         x, y: partners in two forms.
         contents: what is the same in both; several pairs may share it.
     """
-    units = [_unit(states - states.mean(0)) for states in (x, y)]
-    found = (units[0] @ units[1].T).argmax(1)
     same = np.equal.outer(contents, contents)
-    return float((contents == contents[found]).mean()), float(same.mean())
+    return float((contents == contents[nearest_partner(x, y)]).mean()), float(same.mean())
+
+
+def nearest_partner(x: States, y: Other) -> Int[np.ndarray, " pair"]:
+    """Of each X the Y of the largest cosine, each form less its mean."""
+    units = [_unit(states - states.mean(0)) for states in (x, y)]
+    return np.asarray((units[0] @ units[1].T).argmax(1))
 
 
 def _unit(states: States) -> States:
@@ -78,20 +85,41 @@ def _unit(states: States) -> States:
     return np.asarray(states / np.where(lengths > 0, lengths, 1))
 
 
-def cka_null(x: States, y: Other, blocks: Shaped[np.ndarray, " pair"], count: int, seed: int) -> Null:
-    """CKA with partners permuted within blocks, so that only content pairs.
+def permuted_partners(blocks: Shaped[np.ndarray, " pair"], count: int, seed: int) -> Partners:
+    """Of each X another Y of its block, such as those of one template, so that only content pairs.
 
     Args:
-        x, y: partners; both defined.
-        blocks: what a permutation keeps, such as a template.
+        blocks: of each pair; of one pair alone nothing is permuted.
         count: permutations.
         seed: of these.
     """
+    rng, order = np.random.default_rng(seed), np.argsort(blocks, kind="stable")
+    found = np.empty((count, len(blocks)), dtype=int)
+    for draw in found:
+        draw[order] = np.lexsort((rng.random(len(blocks)), blocks))
+    return found
+
+
+def cka_null(x: States, y: Other, partners: Partners) -> Null:
+    """CKA with permuted partners.
+
+    Args:
+        x, y: partners; both defined.
+        partners: of each draw, the Y of each X.
+    """
     first, second = kernel(x), kernel(y)
-    seen, rng, order = kernel_cka(first, second), np.random.default_rng(seed), np.argsort(blocks, kind="stable")
-    draws = np.empty(count)
-    for place in range(count):
-        partner = np.empty(len(x), dtype=int)
-        partner[order] = np.lexsort((rng.random(len(x)), blocks))
-        draws[place] = kernel_cka(first, second[np.ix_(partner, partner)])
-    return Null(float(np.quantile(draws, 0.95)), float((1 + (draws >= seen).sum()) / (1 + count)))
+    length = np.sqrt(unbiased_hsic(first, first) * unbiased_hsic(second, second))
+    draws = [unbiased_hsic(first, second[np.ix_(draw, draw)]) / length for draw in partners]
+    return beside(kernel_cka(first, second), np.array(draws))
+
+
+def retrieval_null(x: States, y: Other, contents: Shaped[np.ndarray, " pair"], partners: Partners) -> Null:
+    """Retrieval with permuted partners: what templates, which stay together, retrieve of contents by themselves."""
+    found, told = nearest_partner(x, y), np.empty_like(partners)
+    np.put_along_axis(told, partners, np.arange(len(contents))[None], axis=1)  # the X of each Y
+    return beside(retrieval(x, y, contents)[0], (contents[told[:, found]] == contents).mean(1))
+
+
+def beside(seen: float, draws: Float[np.ndarray, " draw"]) -> Null:
+    """What was seen beside its draws."""
+    return Null(float(np.quantile(draws, 0.95)), rank_p_value(seen, draws))

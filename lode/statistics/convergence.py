@@ -150,38 +150,70 @@ def probe_area(cloud: Cloud, use_states: bool = True) -> Estimate:
     return estimate(area(scores[:, 0], folds, cloud.second, cloud.clusters))
 
 
-def nearest(cloud: Cloud) -> Bool[np.ndarray, "token token"]:
-    """Which tokens are the nearest of each, by Euclidean distance, among those of other clusters."""
+class Near(NamedTuple):
+    """The nearest tokens of each, the nearest first.
+
+    Attributes:
+        tokens: which they are.
+        known: whether there is one; of few clusters there are not that many.
+    """
+
+    tokens: Int[np.ndarray, "token place"]
+    known: Bool[np.ndarray, "token place"]
+
+
+def nearest(cloud: Cloud, count: int = NUM_NEIGHBOURS) -> Near:
+    """The nearest tokens of each, by Euclidean distance, among those of other clusters."""
     distances = cdist(cloud.states, cloud.states)
     distances[np.equal.outer(cloud.clusters, cloud.clusters)] = np.inf
-    return first_of(distances)
+    count = min(count, len(distances))
+    found = np.argpartition(distances, count - 1, axis=1)[:, :count]
+    apart = np.take_along_axis(distances, found, axis=1)
+    order = np.argsort(apart, axis=1, kind="stable")
+    return Near(np.take_along_axis(found, order, axis=1), np.isfinite(np.take_along_axis(apart, order, axis=1)))
 
 
-def first_of(distances: Float[np.ndarray, "token token"]) -> Bool[np.ndarray, "token token"]:
-    """The `NUM_NEIGHBOURS` of least distance in every row, fewer where others are not finite."""
-    found = np.zeros(distances.shape, dtype=bool)
-    count = min(NUM_NEIGHBOURS, len(distances))
-    np.put_along_axis(found, np.argpartition(distances, count - 1, axis=1)[:, :count], True, axis=1)
-    return found & np.isfinite(distances)
+def held(second: Labels, clusters: Clusters) -> Int[np.ndarray, "cluster group"]:
+    """How many tokens of either group each cluster holds."""
+    cells = 2 * clusters + second
+    return np.bincount(cells, minlength=2 * (int(clusters.max()) + 1)).reshape(-1, 2)
 
 
-def mixing(near: Bool[np.ndarray, "token token"], second: Labels, clusters: Clusters) -> Float[np.ndarray, " token"]:
-    """Of each token the share of its neighbours in the other group, over the share of these among all it could have."""
-    other = np.not_equal.outer(second, second)
-    apart = np.not_equal.outer(clusters, clusters)
-    chance = (other & apart).sum(1) / apart.sum(1)
-    return np.asarray((near & other).sum(1) / near.sum(1) / chance)
+def chances(
+    counts: Int[np.ndarray, "cluster group"], left: Int[np.ndarray, " group"] | int = 0
+) -> Float[np.ndarray, "cluster group"]:
+    """Of a token of each cluster and group the share of the other group among all tokens of other clusters.
+
+    Args:
+        counts: tokens of each cluster and group.
+        left: tokens of either group that are left out besides, of another cluster.
+    """
+    outside = counts.sum(0) - counts - left
+    return share(outside[:, ::-1], outside.sum(1, keepdims=True))
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """One over the other, NaN of nothing."""
+    return np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan), where=whole > 0)
 
 
 def neighbour_mixing(cloud: Cloud) -> Estimate:
-    """Mean of `mixing`, >= 0, 1 where groups are mixed; groups should be of one size."""
-    distances = cdist(cloud.states, cloud.states)
-    distances[np.equal.outer(cloud.clusters, cloud.clusters)] = np.inf
-    values = [mixing(first_of(distances), cloud.second, cloud.clusters).mean()]
-    for left in range(int(cloud.clusters.max()) + 1):
-        keep = cloud.clusters != left
-        near = first_of(distances[np.ix_(keep, keep)])
-        values.append(mixing(near, cloud.second[keep], cloud.clusters[keep]).mean())
+    """Mean over tokens of the share of neighbours in the other group, over the share of it among all it could have.
+
+    >= 0, 1 where groups are mixed; groups should be of one size. Without a cluster the next neighbours take the places
+    of those that it held.
+    """
+    second, clusters = cloud.second.astype(int), cloud.clusters
+    counts = held(cloud.second, clusters)
+    near = nearest(cloud, NUM_NEIGHBOURS + int(counts.sum(1).max()))
+    other, theirs = second[near.tokens] != second[:, None], clusters[near.tokens]
+    values = []
+    for left in range(-1, len(counts)):  # -1: none
+        able = near.known & (theirs != left)
+        able &= able.cumsum(1) <= NUM_NEIGHBOURS
+        chance = chances(counts, counts[left] if left >= 0 else 0)[clusters, second]
+        mixed = share(share((able & other).sum(1), able.sum(1)), chance)
+        values.append(mixed[clusters != left].mean())
     return estimate(np.array(values))
 
 

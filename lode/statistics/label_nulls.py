@@ -7,10 +7,19 @@ Source: docs/methods.md 7.11.
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
 
-from lode.statistics.convergence import Cloud, Clusters, Labels, energy_of, held_out_scores, mixing, nearest
-
-NUM_PERMUTATIONS = 999
+from lode.statistics.convergence import (
+    Cloud,
+    Clusters,
+    Labels,
+    chances,
+    energy_of,
+    held,
+    held_out_scores,
+    nearest,
+    share,
+)
 
 
 def permuted_labels(second: Labels, clusters: Clusters, count: int, seed: int) -> Bool[np.ndarray, "draw token"]:
@@ -30,44 +39,72 @@ def holds_both(second: Labels, clusters: Clusters) -> int:
 
 
 def panel_nulls(cloud: Cloud, draws: Bool[np.ndarray, "draw token"]) -> dict[str, Float[np.ndarray, " draw"]]:
-    """The measures of the panel under other labels; the probe is trained again for each."""
+    """The measures of the panel under other labels; the probe is trained again for each.
+
+    Args:
+        cloud: the tokens.
+        draws: labels under which every cluster holds as many tokens of either group as under those of the cloud.
+    """
     signs = draws.astype(float)
-    near = nearest(cloud)
     return {
         "cosine": _cosines(cloud.states, signs),
         "energy": _energies(cloud, signs),
         "probe": _areas(cloud, signs),
-        "neighbours": np.array([mixing(near, draw, cloud.clusters).mean() for draw in draws]),
+        "neighbours": _mixings(cloud, draws),
     }
 
 
 def _cosines(states: Float[np.ndarray, "token value"], signs: Float[np.ndarray, "draw token"]) -> np.ndarray:
-    second, first = signs @ states, (1 - signs) @ states
+    second = signs @ states
+    first = states.sum(0) - second
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return np.asarray((first * second).sum(1) / lengths)
+    return np.divide((first * second).sum(1), lengths, out=np.full_like(lengths, np.nan), where=lengths > 0)
 
 
 def _between(matrix: Float[np.ndarray, "token token"], signs: Float[np.ndarray, "draw token"]) -> np.ndarray:
-    """Sums of a matrix over pairs of groups: (draw, 2, 2)."""
-    parts = [1 - signs, signs]
-    products = [part @ matrix for part in parts]
-    return np.stack([np.stack([(a * b).sum(1) for b in parts], axis=1) for a in products], axis=1)
+    """Sums of a symmetric matrix over pairs of groups: (draw, 2, 2)."""
+    rows = signs @ matrix
+    within = (rows * signs).sum(1)
+    across = rows.sum(1) - within
+    first = matrix.sum() - 2 * across - within
+    return np.stack([np.stack([first, across], axis=1), np.stack([across, within], axis=1)], axis=1)
 
 
 def _energies(cloud: Cloud, signs: Float[np.ndarray, "draw token"]) -> np.ndarray:
     apart = np.not_equal.outer(cloud.clusters, cloud.clusters).astype(float)
     distances = cdist(cloud.states, cloud.states) * apart
-    return energy_of(_between(distances, signs), _between(apart, signs))
+    pairs = _between(apart, cloud.second[None].astype(float))  # the same under all labels
+    sums = _between(distances, signs)
+    return energy_of(sums, np.broadcast_to(pairs, sums.shape))
+
+
+def _mixings(cloud: Cloud, draws: Bool[np.ndarray, "draw token"]) -> np.ndarray:
+    near = nearest(cloud)
+    chance = chances(held(cloud.second, cloud.clusters))[cloud.clusters]
+    found = np.empty(len(draws))
+    for place, draw in enumerate(draws):
+        other = (draw[near.tokens] != draw[:, None]) & near.known
+        mixed = share(other.sum(1), near.known.sum(1))
+        found[place] = share(mixed, np.where(draw, chance[:, 1], chance[:, 0])).mean()
+    return found
 
 
 def _areas(cloud: Cloud, signs: Float[np.ndarray, "draw token"]) -> np.ndarray:
+    """By ranks: the pairs of one fold less those of one cluster, which is in one fold."""
     scores, folds = held_out_scores(cloud, signs.T)
-    apart = np.equal.outer(folds, folds) & np.not_equal.outer(cloud.clusters, cloud.clusters)
-    return np.array([_area(of, apart, sign > 0) for of, sign in zip(scores.T, signs, strict=True)])
+    won = [_won(scores, signs.T, blocks) for blocks in (folds, cloud.clusters)]
+    second, first = (np.bincount(folds, of) for of in (cloud.second, ~cloud.second))
+    pairs = second @ first - held(cloud.second, cloud.clusters).prod(1).sum()
+    return np.asarray((won[0] - won[1]) / pairs) if pairs else np.full(len(signs), np.nan)
 
 
-def _area(scores: Float[np.ndarray, " token"], apart: Bool[np.ndarray, "token token"], second: Labels) -> float:
-    """Area under the ROC curve over pairs that count."""
-    pairs = apart[np.ix_(second, ~second)]
-    ahead = np.sign(np.subtract.outer(scores[second], scores[~second]))
-    return float(0.5 + (ahead * pairs).sum() / (2 * pairs.sum()))
+def _won(
+    scores: Float[np.ndarray, "token draw"], signs: Float[np.ndarray, "token draw"], blocks: Clusters
+) -> np.ndarray:
+    """Of every draw the pairs of a block that the second group wins, a tie half (Mann & Whitney 1947)."""
+    total = np.zeros(scores.shape[1])
+    for block in range(int(blocks.max()) + 1):
+        of = blocks == block
+        count = signs[of].sum(0)
+        total += (rankdata(scores[of], axis=0) * signs[of]).sum(0) - count * (count + 1) / 2
+    return total

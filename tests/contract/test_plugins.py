@@ -26,6 +26,7 @@ from tests.cut_run import write_cuts
 from tests.null_tables import write_profiles, write_set_nulls
 from tests.set_trace_run import write_set_traces
 from tests.shift_run import write_shifts
+from tests.states_run import write_states
 from tests.strata_run import write_strata
 from tests.tables import GROUPING, write_retests, write_run, write_scoreboard
 from tests.trace_run import write_trace
@@ -285,7 +286,8 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     run = write_run(folder)
     further = {"scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
     further |= {"set_nulls": write_set_nulls(folder), "profiles": write_profiles(folder)}
-    further |= {**write_strata(folder), **write_trace(folder), **write_cuts(folder), **write_set_traces(folder)}
+    further |= {**write_strata(folder), **write_trace(folder), **write_cuts(folder)}
+    further |= {**write_set_traces(folder), **write_states(folder)}
     return {**run, **further, **write_shifts(folder, run["effects"])}
 
 

@@ -56,6 +56,7 @@ ALLOWED = {
         "see_gate": "gradients are of the gate: other sites have no tokens",
         "gate": "gradients are of the gate: other sites have no tokens",
     },
+    "stages/align_states.py": {"prompt": "a column of the dataset table"},
     "stages/capture_nulls.py": {"prompt": "a column of the dataset table"},
     "selection/_sites.py": {"LM_GATE": "what is drawn there goes by the seed itself, as when it was the only site"},
     "stages/compare_selectors.py": {"text": "the page beside the table: `io.text`"},

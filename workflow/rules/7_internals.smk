@@ -8,6 +8,8 @@ compare_traces    set_lens_samples, set_flow_samples, neurons  -> trace_tests
 cut_attention     model, dataset              -> cut_samples
 compare_cuts      cut_samples                 -> cuts
 ablate_heads      model, dataset              -> heads, attention_maps
+compare_states    states                      -> convergence, phenomena
+align_states      states, dataset             -> alignment
 """
 
 
@@ -168,5 +170,44 @@ rule ablate_heads:
         **run.resources("ablate_heads"),
     params:
         **run.params("ablate_heads"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule compare_states:
+    input:
+        unpack(run.inputs("compare_states")),
+    output:
+        convergence=run.pattern("convergence"),
+        phenomena=run.pattern("phenomena"),
+    log:
+        "<logs>/compare_states/{model}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/compare_states/{model}/{dataset}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("compare_states"),
+    params:
+        **run.params("compare_states"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule align_states:
+    input:
+        unpack(run.inputs("align_states")),
+    output:
+        alignment=run.pattern("alignment"),
+    log:
+        "<logs>/align_states/{model}.log",
+    benchmark:
+        "<benchmarks>/align_states/{model}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("align_states"),
+    params:
+        **run.params("align_states"),
     shell:
         "python {params.script:q} {params.args:q} > {log:q} 2>&1"

@@ -5,7 +5,17 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from lode.statistics.alignment import cka_null, is_defined, kernel, kernel_cka, retrieval, unbiased_cka, unbiased_hsic
+from lode.statistics.alignment import (
+    cka_null,
+    is_defined,
+    kernel,
+    kernel_cka,
+    permuted_partners,
+    retrieval,
+    retrieval_null,
+    unbiased_cka,
+    unbiased_hsic,
+)
 from lode.statistics.reach import Tokens, longest_run, matched_draws, reach
 
 
@@ -68,7 +78,7 @@ def test_permuted_partners_hold_their_level_and_find_content() -> None:
             rng = np.random.default_rng(seed)
             template, content = rng.normal(size=(4, 6))[blocks], rng.normal(size=(40, 6))
             x, y = (2 * template + share * content + rng.normal(size=(40, 6)) for _ in range(2))
-            found.append(cka_null(x, y, blocks, 99, seed).p_value)
+            found.append(cka_null(x, y, permuted_partners(blocks, 99, seed)).p_value)
     assert np.mean(np.array(p_values[0.0]) <= 0.05) <= 0.1
     assert np.mean(np.array(p_values[1.0]) <= 0.05) >= 0.9
 
@@ -76,10 +86,42 @@ def test_permuted_partners_hold_their_level_and_find_content() -> None:
 def test_a_null_is_made_of_permuted_partners() -> None:
     """Of one block of pairs, the p-value of equal forms is the smallest there is."""
     x = np.random.default_rng(4).normal(size=(20, 5))
-    null = cka_null(x, x, np.zeros(20), 99, 0)
+    null = cka_null(x, x, permuted_partners(np.zeros(20), 99, 0))
     assert null.p_value == 0.01
     assert null.high < 0.5
     assert kernel_cka(kernel(x), kernel(x)) == pytest.approx(1)
+
+
+def test_permuted_partners_stay_in_their_block() -> None:
+    blocks = np.array(["b", "a", "b", "a", "a", "c"])
+    partners = permuted_partners(blocks, 200, 1)
+    np.testing.assert_array_equal(np.sort(partners, axis=1), np.tile(np.arange(6), (200, 1)))
+    assert (blocks[partners] == blocks).all()
+    assert len(np.unique(partners, axis=0)) == 2 * 6
+
+
+def test_a_null_of_cka_and_of_retrieval_by_slow_versions() -> None:
+    rng = np.random.default_rng(5)
+    blocks, contents = np.repeat(["p", "q"], 6), np.array(list("abcabcddefgh"))
+    x = rng.normal(size=(12, 4))
+    y = x + rng.normal(size=(12, 4))
+    partners = permuted_partners(blocks, 19, 2)
+    ckas = [unbiased_cka(x, y[draw]) for draw in partners]
+    shares = [retrieval(x, y[draw], contents)[0] for draw in partners]
+    for null, seen, draws in (
+        (cka_null(x, y, partners), unbiased_cka(x, y), ckas),
+        (retrieval_null(x, y, contents, partners), retrieval(x, y, contents)[0], shares),
+    ):
+        assert null.high == pytest.approx(np.quantile(draws, 0.95))
+        assert null.p_value == pytest.approx((1 + sum(draw >= seen - 1e-9 for draw in draws)) / 20)
+
+
+def test_what_templates_retrieve_is_no_content() -> None:
+    """States of four templates with a word each: all partners are found, and as many with words exchanged."""
+    words, blocks = np.array(list("abcd") * 5), np.array(list("abcd") * 5)
+    states = np.eye(4)[np.tile(np.arange(4), 5)]
+    assert retrieval(states, states, words)[0] == 1
+    assert retrieval_null(states, states, words, permuted_partners(blocks, 19, 0)).p_value == 1
 
 
 def tokens(states: list[list[float]], clusters: list[str], ids: list[int]) -> Tokens:

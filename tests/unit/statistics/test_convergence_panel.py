@@ -14,9 +14,10 @@ from lode.statistics.convergence import (
     Cloud,
     Estimate,
     centroid_cosine,
+    chances,
     energy_distance,
+    held,
     held_out_scores,
-    mixing,
     nearest,
     neighbour_mixing,
     probe_area,
@@ -162,12 +163,32 @@ def test_groups_that_do_not_differ_and_groups_that_do() -> None:
     assert neighbour_mixing(other).value < 0.5
 
 
-def test_neighbours_are_of_other_clusters() -> None:
+def test_neighbours_are_of_other_clusters_and_the_nearest_first() -> None:
     cloud = random_cloud(8)
     near = nearest(cloud)
-    assert not near[np.equal.outer(cloud.clusters, cloud.clusters)].any()
-    assert (near.sum(1) == 10).all()
-    assert mixing(near, cloud.second, cloud.clusters).shape == (len(cloud.second),)
+    assert near.tokens.shape == (len(cloud.second), 10)
+    assert near.known.all()
+    assert (cloud.clusters[near.tokens] != cloud.clusters[:, None]).all()
+    apart = np.linalg.norm(cloud.states[near.tokens] - cloud.states[:, None], axis=2)
+    assert (np.diff(apart, axis=1) >= 0).all()
+
+
+def test_of_few_clusters_there_are_fewer_neighbours() -> None:
+    """Two clusters of four tokens: each has the four of the other one."""
+    cloud = random_cloud(11, samples=2)
+    near = nearest(cloud)
+    assert (near.known.sum(1) == 4).all()
+    other = cloud.second[near.tokens] != cloud.second[:, None]
+    assert neighbour_mixing(cloud).value == pytest.approx((other & near.known).sum(1).mean() / 4 / 0.5)
+
+
+def test_chances_by_hand() -> None:
+    """Clusters of 1 + 2, 3 + 0 and 2 + 2 tokens: of those outside the first, 5 of 7 are of the first group."""
+    counts = np.array([[1, 2], [3, 0], [2, 2]])
+    np.testing.assert_allclose(chances(counts)[0], [2 / 7, 5 / 7])
+    np.testing.assert_allclose(chances(counts, counts[1])[0], [2 / 4, 2 / 4])
+    second = np.repeat([False, True, False, False, True], [1, 2, 3, 2, 2])
+    np.testing.assert_array_equal(held(second, np.repeat([0, 1, 2], [3, 3, 4])), counts)
 
 
 def test_permuted_labels_stay_in_their_cluster() -> None:

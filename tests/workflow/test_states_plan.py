@@ -1,0 +1,85 @@
+"""States are compared when a figure, or `enabled`, asks for it, and traced then; nothing else runs again by it."""
+
+import pytest
+
+from lode.checks.states import check_align_states, check_compare_states
+from lode.engine.errors import UserError
+from lode.study import compose
+from workflow.check import open_experiment
+
+TRACED, COMPARED, ALIGNED = {"trace_states", "summarise_trace"}, {"compare_states"}, {"align_states"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "planned"),
+    [
+        ([], set()),
+        (["trace.enabled=true"], TRACED),
+        (["figures=[state_picture]"], TRACED),
+        (["figures=[convergence]"], TRACED | COMPARED),
+        (["compare_states.enabled=true"], TRACED | COMPARED),
+        (["figures=[alignment]"], TRACED | ALIGNED),
+        (["align_states.enabled=true"], TRACED | ALIGNED),
+        (["compare_states.max_tokens=30"], set()),
+    ],
+)
+def test_who_asks(overrides: list[str], planned: set[str]) -> None:
+    plan = open_experiment({"experiment": "same_content", "overrides": overrides}).plan
+    assert {step for step in TRACED | COMPARED | ALIGNED if plan.jobs(step)} == planned
+
+
+def test_a_model_is_aligned_by_the_states_of_all_its_benchmarks() -> None:
+    run = open_experiment({"experiment": "same_content", "overrides": ["figures=[alignment,convergence]"]})
+    forms = {"tiny_qwen2_vl": ["text", "image"], "tiny_qwen2_audio": ["text", "speech"]}
+    assert [row["model"] for row in run.plan.jobs("align_states").values()] == list(forms)
+    for model, names in forms.items():
+        read = run.plan.reads("align_states", {"model": model})
+        states = [f"{run.root}/trace_states/states/{model}/same_content_{name}.parquet" for name in names]
+        datasets = [f"{run.root}/prepare_dataset/same_content_{name}.parquet" for name in names]
+        assert read == {"states": states, "dataset": datasets}
+    job = {"model": "tiny_qwen2_vl", "dataset": "same_content_image"}
+    assert run.plan.reads("compare_states", job) == {
+        "states": f"{run.root}/trace_states/states/tiny_qwen2_vl/same_content_image.parquet"
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "again"),
+    [
+        ("compare_states.num_permutations=3", {"compare_states"}),
+        ("compare_states.bank=special", {"compare_states"}),
+        ("align_states.num_permutations=3", {"align_states"}),
+    ],
+)
+def test_a_value_runs_its_step_alone_again(value: str, again: set[str]) -> None:
+    drawn = "figures=[alignment,convergence,phenomena]"
+    before, after = (
+        open_experiment({"experiment": "same_content", "overrides": [drawn, *more]}).plan for more in ([], [value])
+    )
+    changed = {
+        product.card.name
+        for product in before.products()
+        if before.semantic(product.card.name, product.wildcards) != after.semantic(product.card.name, product.wildcards)
+    }
+    assert changed == again
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("compare_states.bank=txt", "compare_states.bank 'txt'"),
+        ("compare_states.max_tokens=0", "compare_states.max_tokens = 0"),
+        ("compare_states.num_permutations=0", "compare_states.num_permutations = 0"),
+        ("align_states.num_permutations=0", "align_states.num_permutations = 0"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_runs(value: str, said: str) -> None:
+    check = check_align_states if value.startswith("align") else check_compare_states
+    with pytest.raises(UserError, match=said):
+        check(compose([value]))
+
+
+def test_a_grouping_without_words_needs_no_bank() -> None:
+    with pytest.raises(UserError, match="With null no phenomena are looked for"):
+        check_compare_states(compose(["grouping=domain"]))
+    check_compare_states(compose(["grouping=domain", "compare_states.bank=null"]))
