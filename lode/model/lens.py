@@ -50,6 +50,30 @@ def lens_blocks(adapter: Adapter, states: Float[Tensor, "place hidden"]) -> Iter
         yield some, lens_logits(adapter, states[some]).float().log_softmax(-1)
 
 
+def logits_by_layer(
+    adapter: Adapter, states: Sequence[Float[Tensor, "place hidden"]]
+) -> Iterator[tuple[slice, slice, Float[Tensor, "layer place vocabulary"], Float[Tensor, "place vocabulary"]]]:
+    """Logits of states in single precision, block by block: which places and layers, theirs, and the last layer's.
+
+    Several layers go through the head at once, as it is slow with few rows.
+
+    Args:
+        adapter: the model.
+        states: by layer.
+    """
+    most, last = rows_at_once(adapter), len(states) - 1
+    width = max(1, most // 8)
+    for start in range(0, len(states[0]), width):
+        some = slice(start, start + width)
+        final = lens_logits(adapter, states[last][some]).float()
+        deep = max(1, most // len(final))
+        for first in range(0, last, deep):
+            layers = slice(first, min(first + deep, last))
+            stacked = torch.stack([state[some].to(final.device) for state in states[layers]])
+            yield some, layers, lens_logits(adapter, stacked).float(), final
+        yield some, slice(last, last + 1), final[None], final
+
+
 def rank_of(logits: Float[Tensor, "*place vocabulary"], own: Float[Tensor, "*place"]) -> Int[Tensor, "*place"]:
     """Ranks of logits, or log-probabilities, among those of their places: 1 is the likeliest."""
     return (logits > own[..., None]).sum(-1) + 1

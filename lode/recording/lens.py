@@ -18,7 +18,7 @@ multiplications a token looked at and layer, and holds the states of these token
 What it does not tell: what a layer means to later ones; a state that the head cannot read may hold all of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from torch import Tensor
 
 from lode.grouping import Grouping
 from lode.model.adapter import Adapter
-from lode.model.lens import best_ranks, lens_logits, prove_lens, rank_of, rows_at_once
+from lode.model.lens import best_ranks, logits_by_layer, prove_lens, rank_of
 from lode.recording import Draft, Prompts, Views
 from lode.recording._objects import SIDES, Asked, asked_words
 from lode.recording._shift import LAST
@@ -215,23 +215,6 @@ def token_measures(
             ranks = best_ranks(logits[:, [at - some.start for at in within]], tokens)
             found[side - len(SIDES), within, layers] = ranks.T.cpu().numpy()
     return found
-
-
-def logits_by_layer(
-    adapter: Adapter, states: Sequence[Float[Tensor, "place hidden"]]
-) -> Iterator[tuple[slice, slice, Float[Tensor, "layer place vocabulary"], Float[Tensor, "place vocabulary"]]]:
-    """Logits of states in single precision, block by block: which places and layers, theirs, and the last layer's."""
-    most, last = rows_at_once(adapter), len(states) - 1
-    width = max(1, most // 8)
-    for start in range(0, len(states[0]), width):
-        some = slice(start, start + width)
-        final = lens_logits(adapter, states[last][some]).float()
-        deep = max(1, most // len(final))
-        for first in range(0, last, deep):
-            layers = slice(first, min(first + deep, last))
-            stacked = torch.stack([state[some].to(final.device) for state in states[layers]])
-            yield some, layers, lens_logits(adapter, stacked).float(), final
-        yield some, slice(last, last + 1), final[None], final
 
 
 def answer_measures(

@@ -84,7 +84,7 @@ def test_blocks_of_logits_change_nothing(tiny: Adapter, monkeypatch: pytest.Monk
     asked = [Asked(0, [0, 4, 10], [2, 5]), Asked(1, [0, 4], [7])]
     with torch.inference_mode():
         whole = lens.token_measures(tiny, hidden, targets, asked)
-        monkeypatch.setattr(lens, "rows_at_once", lambda _adapter: rows)
+        monkeypatch.setattr("lode.model.lens.rows_at_once", lambda _adapter: rows)
         parts = lens.token_measures(tiny, hidden, targets, asked)
         plain = [tiny.model.get_output_embeddings()(final_norm(tiny)(each)).double().log_softmax(-1) for each in hidden]
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
