@@ -48,6 +48,7 @@ rule all:
     default_target: True
     input:
         run.pattern("report"),
+        experiment.demanded,
 
 
 include: "workflow/rules/1_inputs.smk"

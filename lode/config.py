@@ -224,7 +224,7 @@ class TraceConfig:
     max_samples: int = 100  # of each benchmark, at even distances
     batch_size: int = 10
     reservoir: int = 512  # tokens of each group whose states are kept
-    tokens_per_group: int = 8  # of each sample, that the logit lens reads
+    tokens_per_group: int = 4  # of each sample, that the logit lens reads: what that costs, benchmarks/trace.py
     num_listed: int = 200  # tokens of each group whose likeliest words are listed
     num_grids: int = 1  # pictures of which every patch is
     # Beside `clean`: lode/media/altered.py, where it changes media of the benchmark, and permuted_weights.

@@ -67,7 +67,7 @@ def token_rows(num_states: int = NUM_STATES, seed: int = 0) -> list[dict[str, An
                 rank = int(10 ** (3 * (1 - (layer / num_states) * (variant == "clean")) * rng.uniform(0.6, 1)))
                 said = {"sample_id": "s0", "cluster_id": "c0", "group": "image", "position": 4 + place}
                 grid = {"grid_row": place // 4, "grid_column": place % 4, "token": "<|image_pad|>"}
-                words = [" red", " the", "$x", "\n", " something"]
+                words = [" red", " the", "$x\x1b", "字", " something"]
                 words = words[place % 5 :] + words[: place % 5]
                 found = {"words": words, "probabilities": [0.5, 0.2, 0.1, 0.05, 0.01], "layer": layer}
                 rows.append({"variant": variant, **said, **grid, **found, "object_rank": rank, "other_rank": 90})

@@ -6,7 +6,7 @@ markers. A guard test compares them with the cards.
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -18,6 +18,8 @@ PICTURE = ROOT / "docs" / "house.svg"
 README = ROOT / "README.md"
 START, END = "<!-- steps: python -m workflow.house -->", "<!-- end of steps -->"
 
+#: Steps beside each other.
+COLUMNS = 4
 #: Sizes in pixels.
 WIDTH, BOX, HEIGHT, GAP, ROW, TOP, LEFT = 1010, 196, 84, 20, 116, 118, 126
 INK, MUTED, LINE, GPU, PAPER = "#222222", "#6b6b6b", "#9bb7cc", "#fdf0dc", "#f4f6f8"
@@ -61,19 +63,25 @@ def with_table(readme: str) -> str:
 
 
 def picture() -> str:
-    """The steps as a drawing, a row a stage."""
+    """The steps as a drawing, a row a stage; of more steps than fit beside each other further rows."""
     rows = list(stages().items())
-    places = {
-        card.name: (LEFT + column * (BOX + GAP), TOP + row * ROW)
-        for row, (_, cards) in enumerate(rows)
-        for column, card in enumerate(cards)
-    }
-    height = TOP + len(rows) * ROW
-    parts = [*head(height), *lines(places)]
-    for row, (stage, cards) in enumerate(rows):
-        parts.append(text(16, TOP + row * ROW + 20, stage, 15, INK, "bold"))
+    places, starts, count = placed([cards for _, cards in rows])
+    parts = [*head(TOP + count * ROW), *lines(places)]
+    for start, (stage, cards) in zip(starts, rows, strict=True):
+        parts.append(text(16, TOP + start * ROW + 20, stage, 15, INK, "bold"))
         parts += [part for card in cards for part in box(card, *places[card.name])]
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def placed(stages: Sequence[Sequence[Card]]) -> tuple[dict[str, tuple[int, int]], list[int], int]:
+    """Where the box of each step is, by name; the first row of each stage; and how many rows there are."""
+    places, starts, count = dict[str, tuple[int, int]](), [], 0
+    for cards in stages:
+        starts.append(count)
+        for at, card in enumerate(cards):
+            places[card.name] = LEFT + at % COLUMNS * (BOX + GAP), TOP + (count + at // COLUMNS) * ROW
+        count += -(-len(cards) // COLUMNS)
+    return places, starts, count
 
 
 def head(height: int) -> Iterator[str]:

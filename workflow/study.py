@@ -141,6 +141,13 @@ class Experiment(engine.Experiment):
         others = {name for card in reading for name in card.over or () if name in self.on_demand}
         return bool(self.cfg[section].enabled or made & self.drawn() or any(map(self.is_asked, others)))
 
+    @property
+    def demanded(self) -> list[str]:
+        """The files of the steps on demand, of which a figure needs some at most."""
+        sections = set(self.on_demand)
+        names = [name for card in self.study.cards if sections & set(card.over or ()) for name in card.writes]
+        return [path for name in names for path in self.plan.files(name)]
+
     # --- what the engine asks -----------------------------------------------------------------------------------------
 
     @cached_property

@@ -8,6 +8,7 @@ holds over all. Of grids of more than six columns words are left out, as nobody 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from math import log10
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from lode.engine.errors import UserError
 from lode.figure import CONTROL, INK, WIDTH, Looks, Table, blocks
@@ -25,6 +28,8 @@ Row = dict[str, Any]
 NULLS, COLUMNS = ("shuffled", "blank"), 5
 #: Of more columns than this words are not written; and how long they may be.
 WIDEST, LONGEST = 6, 5
+#: What stands for a character that the font has not.
+UNKNOWN = "·"
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
@@ -41,7 +46,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
             "or more; take out the figure lens_grid, or add such a model"
         )
     heights = [0.35 + sum(height_of(rows) for _ in variants_of(rows)) for _, rows in shown]
-    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, sum(heights)), layout=ConstrainedLayoutEngine(rect=(0.02, 0, 0.98, 1)))
     for part, (_, rows) in zip(blocks(figure, [title for title, _ in shown], heights), shown, strict=True):
         _draw_picture(part, rows, looks)
     return figure
@@ -78,6 +83,12 @@ def height_of(rows: Sequence[Row]) -> float:
     return 0.2 + 1.05 * min(2.0, height / width)
 
 
+@cache
+def letters() -> frozenset[int]:
+    """The characters that the font of all figures has: words of a vocabulary may be of any script."""
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
 def _draw_picture(part: SubFigure, rows: Sequence[Row], looks: Looks) -> None:
     variants, layers = variants_of(rows), layers_of(rows)
     known = any(row["object_rank"] is not None for row in rows)
@@ -108,7 +119,15 @@ def _draw_grid(axes: Axes, rows: Sequence[Row], known: bool, shades: LinearSegme
     if values.shape[1] > WIDEST:
         return
     for row in rows:
-        word = row["words"][0].strip().replace("$", r"\$")
+        word = "".join(letter if ord(letter) in letters() else UNKNOWN for letter in row["words"][0].strip())
         said = word if len(word) <= LONGEST else f"{word[: LONGEST - 1]}…"
         size = min(6.0, 24 / values.shape[1])
-        axes.text(row["grid_column"], row["grid_row"], said, ha="center", va="center", fontsize=size, color=INK)
+        axes.text(
+            row["grid_column"],
+            row["grid_row"],
+            said.replace("$", r"\$"),
+            ha="center",
+            va="center",
+            fontsize=size,
+            color=INK,
+        )

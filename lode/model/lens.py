@@ -18,7 +18,7 @@ from lode.model.sites import module_at
 from lode.model.watching import watching
 
 #: Logits of as many states at once as fit into these bytes, in single precision.
-_BLOCK_BYTES = 2**26
+_BLOCK_BYTES = 2**27
 
 
 def final_norm(adapter: Adapter) -> nn.Module:
@@ -37,23 +37,51 @@ def lens_logits(adapter: Adapter, states: Float[Tensor, "*place hidden"]) -> Flo
     return logits
 
 
+def rows_at_once(adapter: Adapter) -> int:
+    """Of how many states logits are made at once."""
+    return max(1, _BLOCK_BYTES // (4 * adapter.model.get_output_embeddings().weight.shape[0]))
+
+
 def lens_blocks(adapter: Adapter, states: Float[Tensor, "place hidden"]) -> Iterator[tuple[slice, Tensor]]:
     """Log-probabilities (place, vocabulary) of states, block by block in single precision, with the places of each."""
-    vocabulary = adapter.model.get_output_embeddings().weight.shape[0]
-    step = max(1, _BLOCK_BYTES // (4 * vocabulary))
+    step = rows_at_once(adapter)
     for start in range(0, len(states), step):
         some = slice(start, start + step)
         yield some, lens_logits(adapter, states[some]).float().log_softmax(-1)
 
 
-def rank_of(log_p: Float[Tensor, "place vocabulary"], own: Float[Tensor, " place"]) -> Int[Tensor, " place"]:
-    """Ranks of log-probabilities within their distributions: 1 is the likeliest."""
-    return (log_p > own[:, None]).sum(-1) + 1
+def logits_by_layer(
+    adapter: Adapter, states: Sequence[Float[Tensor, "place hidden"]]
+) -> Iterator[tuple[slice, slice, Float[Tensor, "layer place vocabulary"], Float[Tensor, "place vocabulary"]]]:
+    """Logits of states in single precision, block by block: which places and layers, theirs, and the last layer's.
+
+    Several layers go through the head at once, as it is slow with few rows.
+
+    Args:
+        adapter: the model.
+        states: by layer.
+    """
+    most, last = rows_at_once(adapter), len(states) - 1
+    width = max(1, most // 8)
+    for start in range(0, len(states[0]), width):
+        some = slice(start, start + width)
+        final = lens_logits(adapter, states[last][some]).float()
+        deep = max(1, most // len(final))
+        for first in range(0, last, deep):
+            layers = slice(first, min(first + deep, last))
+            stacked = torch.stack([state[some].to(final.device) for state in states[layers]])
+            yield some, layers, lens_logits(adapter, stacked).float(), final
+        yield some, slice(last, last + 1), final[None], final
 
 
-def best_ranks(log_p: Float[Tensor, "place vocabulary"], tokens: Sequence[int]) -> Int[Tensor, " place"]:
+def rank_of(logits: Float[Tensor, "*place vocabulary"], own: Float[Tensor, "*place"]) -> Int[Tensor, "*place"]:
+    """Ranks of logits, or log-probabilities, among those of their places: 1 is the likeliest."""
+    return (logits > own[..., None]).sum(-1) + 1
+
+
+def best_ranks(logits: Float[Tensor, "*place vocabulary"], tokens: Sequence[int]) -> Int[Tensor, "*place"]:
     """The rank of the likeliest of some tokens, by place."""
-    return rank_of(log_p, log_p[:, list(tokens)].amax(-1))
+    return rank_of(logits, logits[..., list(tokens)].amax(-1))
 
 
 @torch.inference_mode()

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from lode.grouping import Grouping
 from lode.model.adapter import Adapter
-from lode.model.lens import best_ranks, lens_blocks, prove_lens, rank_of
+from lode.model.lens import best_ranks, logits_by_layer, prove_lens, rank_of
 from lode.recording import Draft, Prompts, Views
 from lode.recording._objects import SIDES, Asked, asked_words
 from lode.recording._shift import LAST
@@ -167,13 +167,19 @@ def over_segments(
 
 
 def distribution_measures(
-    log_p: Float[Tensor, "place vocabulary"], final: Float[Tensor, "place vocabulary"]
-) -> Float[Tensor, "measure place"]:
-    """`MEASURES` of distributions, given those of the last layer, all as log-probabilities [nats]."""
-    last = final.exp()
-    entropy = -torch.linalg.vecdot(log_p.exp(), log_p)
-    divergence = torch.linalg.vecdot(last, final) - torch.linalg.vecdot(last, log_p)
-    return torch.stack([entropy, log_p.amax(-1).exp(), divergence.clamp_min(0)])
+    logits: Float[Tensor, "*layer place vocabulary"], final: Float[Tensor, "place vocabulary"]
+) -> Float[Tensor, "measure *layer place"]:
+    """`MEASURES` of the distributions of logits, given the logits of the last layer, in single precision [nats].
+
+    With z the logits and s their log-sum-exp, the entropy is s - sum p z, and the divergence that of p_L less
+    sum p_L (z - s): neither ln p nor p_L ln p is ever held.
+    """
+    last = final.softmax(-1)
+    known = torch.linalg.vecdot(last, final) - final.logsumexp(-1)
+    total = logits.logsumexp(-1)
+    entropy = total - torch.linalg.vecdot(logits.softmax(-1), logits)
+    divergence = known - (torch.linalg.vecdot(last, logits) - total)
+    return torch.stack([entropy, (logits.amax(-1) - total).exp(), divergence.clamp_min(0)])
 
 
 def token_measures(
@@ -184,7 +190,7 @@ def token_measures(
 ) -> Float64[np.ndarray, "measure place state"]:
     """`MEASURES` of the states of tokens by layer, log-probability and rank of a target, best ranks of words.
 
-    One head a state, whatever is taken of it.
+    One head a state, whatever is taken of it, and of several layers at once, as it is slow with few rows.
 
     Args:
         adapter: the model.
@@ -193,21 +199,21 @@ def token_measures(
         asked: which words at which tokens; not a number elsewhere.
     """
     found = np.full((len(MEASURES) + 2 + len(SIDES), len(targets), len(states)), np.nan)
-    for some, final in lens_blocks(adapter, states[-1]):
-        followed = (targets[some] >= 0).nonzero()[:, 0].to(final.device)
-        places, ids = followed.cpu().numpy() + some.start, targets[some].to(final.device)[followed]
-        for layer, of_layer in enumerate(states):
-            log_p = (
-                final if layer == len(states) - 1 else next(lens_blocks(adapter, of_layer[some]))[1].to(final.device)
-            )
-            found[: len(MEASURES), some, layer] = distribution_measures(log_p, final).cpu().numpy()
-            own = log_p[followed].gather(-1, ids[:, None])[:, 0]
-            found[len(MEASURES), places, layer] = own.cpu().numpy()
-            found[len(MEASURES) + 1, places, layer] = rank_of(log_p[followed], own).cpu().numpy()
-            for side, wanted, tokens in asked:
-                within = [at for at in wanted if some.start <= at < some.start + len(log_p)]
-                rows = log_p[[at - some.start for at in within]]
-                found[side - len(SIDES), within, layer] = best_ranks(rows, tokens).cpu().numpy()
+    for some, layers, logits, final in logits_by_layer(adapter, states):
+        measured = distribution_measures(logits, final)
+        found[: len(MEASURES), some, layers] = measured.transpose(1, 2).cpu().numpy()
+        followed = (targets[some] >= 0).nonzero()[:, 0].to(logits.device)
+        if len(followed):
+            ids, of_targets = targets[some].to(logits.device)[followed], logits[:, followed]
+            own = of_targets.gather(-1, ids.expand(len(logits), -1)[..., None])[..., 0]
+            places = followed.cpu().numpy() + some.start
+            chance, ranks = own - of_targets.logsumexp(-1), rank_of(of_targets, own)
+            found[len(MEASURES), places, layers] = chance.T.cpu().numpy()
+            found[len(MEASURES) + 1, places, layers] = ranks.T.cpu().numpy()
+        for side, wanted, tokens in asked:
+            within = [at for at in wanted if some.start <= at < some.start + logits.shape[1]]
+            ranks = best_ranks(logits[:, [at - some.start for at in within]], tokens)
+            found[side - len(SIDES), within, layers] = ranks.T.cpu().numpy()
     return found
 
 

@@ -18,12 +18,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lode.grouping import Grouping
 from lode.model.adapter import Adapter
-from lode.model.lens import best_ranks, lens_blocks, prove_lens
+from lode.model.lens import best_ranks, logits_by_layer, prove_lens
 from lode.model.tokens import TOKEN_KINDS
 from lode.recording import Draft, Prompts, Views
 from lode.recording._objects import SIDES, Asked, asked_words
@@ -43,11 +43,11 @@ Patch = tuple[int, int]
 
 
 class Words(NamedTuple):
-    """The likeliest words of tokens at one layer, and ranks of words that are looked for; 0: none are."""
+    """The likeliest words of tokens by layer, and ranks of words that are looked for; 0: none are."""
 
-    ids: Int[Tensor, "place word"]
-    probabilities: Tensor
-    ranks: Int[Tensor, "side place"]
+    ids: Int[Tensor, "layer place word"]
+    probabilities: Float[Tensor, "layer place word"]
+    ranks: Int[Tensor, "side layer place"]
 
 
 def recording(
@@ -117,7 +117,7 @@ class Listed:
         @torch.inference_mode()
         def finish() -> None:
             asked = asked_words(self.adapter, prompts, places, self.others)
-            words = {layer: words_of(self.adapter, seen[layer], asked) for layer in sorted(seen)}
+            words = words_of(self.adapter, [seen[layer] for layer in sorted(seen)], asked)
             found.extend(self.read(prompts, places, patches, words))
 
         return Draft(partial(self.add, found), Views(states=see), finish) if places else Draft(partial(self.add, []))
@@ -131,7 +131,7 @@ class Listed:
         prompts: Prompts,
         places: Sequence[Place],
         patches: Mapping[tuple[int, int], Patch],
-        words: Mapping[int, Words],
+        words: Words,
     ) -> list[dict[str, Any]]:
         """The rows of a batch, token by token and layer by layer."""
         tokenizer, first = self.adapter.processor.tokenizer, first_place(prompts)
@@ -144,10 +144,10 @@ class Listed:
                 **{"token": tokenizer.decode([ids[place.row][place.at]])},
                 **dict(zip(("grid_row", "grid_column"), patch, strict=True)),
             }
-            for layer, of_layer in words.items():
-                ranks = (int(rank) or None for rank in of_layer.ranks[:, at])
-                row = {"layer": layer, "words": [tokenizer.decode([token]) for token in of_layer.ids[at].tolist()]}
-                row |= {"probabilities": of_layer.probabilities[at].tolist()}
+            for layer, tokens in enumerate(words.ids[:, at].tolist()):
+                ranks = (int(rank) or None for rank in words.ranks[:, layer, at])
+                row = {"layer": layer, "words": [tokenizer.decode([token]) for token in tokens]}
+                row |= {"probabilities": words.probabilities[layer, at].tolist()}
                 rows.append({**said, **row, **dict(zip(("object_rank", "other_rank"), ranks, strict=True))})
         return rows
 
@@ -166,18 +166,20 @@ class Listed:
         return {"per_sample": self.per_sample}
 
 
-def words_of(adapter: Adapter, states: Tensor, asked: Sequence[Asked]) -> Words:
-    """The likeliest words of states of one layer, and the ranks of words that are looked for."""
-    ids, chances = [], []
-    ranks = torch.zeros((len(SIDES), len(states)), dtype=torch.int64)
-    for some, log_p in lens_blocks(adapter, states):
-        top = log_p.topk(NUM_WORDS, dim=-1)
-        ids.append(top.indices.cpu())
-        chances.append(top.values.exp().cpu())
+def words_of(adapter: Adapter, states: Sequence[Tensor], asked: Sequence[Asked]) -> Words:
+    """The likeliest words of states by layer, and the ranks of words that are looked for."""
+    shape = len(states), len(states[0])
+    ids, chances = torch.zeros((*shape, NUM_WORDS), dtype=torch.int64), torch.zeros((*shape, NUM_WORDS))
+    ranks = torch.zeros((len(SIDES), *shape), dtype=torch.int64)
+    for some, layers, logits, _ in logits_by_layer(adapter, states):
+        top = logits.topk(NUM_WORDS, dim=-1)
+        ids[layers, some] = top.indices.cpu()
+        chances[layers, some] = (top.values - logits.logsumexp(-1, keepdim=True)).exp().cpu()
         for side, wanted, tokens in asked:
-            within = [at for at in wanted if some.start <= at < some.start + len(log_p)]
-            ranks[side, within] = best_ranks(log_p[[at - some.start for at in within]], tokens).cpu()
-    return Words(torch.cat(ids), torch.cat(chances), ranks)
+            within = [at for at in wanted if some.start <= at < some.start + logits.shape[1]]
+            found = best_ranks(logits[:, [at - some.start for at in within]], tokens)
+            ranks[side, layers, within] = found.cpu()
+    return Words(ids, chances, ranks)
 
 
 def shows_one_picture(sample: Mapping[str, Any]) -> bool:

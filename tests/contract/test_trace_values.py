@@ -14,7 +14,7 @@ from lode.model.lens import final_norm, lens_blocks, rank_of
 from lode.model.permuted import permuted_weights
 from lode.model.tokens import TOKEN_KINDS
 from lode.recording import flow, lens, record, record_batch, states
-from lode.recording._objects import SIDES, asked_words
+from lode.recording._objects import SIDES, Asked, asked_words
 from lode.recording._traced import Place, answered_prompts, last_place, places_of
 from tests.tiny_model import NUM_LAYERS, RECORDS
 from tests.traced import plain_pass, rows_of
@@ -73,6 +73,30 @@ def test_the_lens_is_the_slow_plain_way(tiny: Adapter) -> None:
                 assert row["kl_final"] == pytest.approx(np.mean(gaps), abs=1e-4)
                 gold = [log_p[at - 1, ids[at]] for at, kind in enumerate(kinds) if kind == -2]
                 assert row["gold_logp"] == (pytest.approx(sum(gold), abs=1e-3) if group == "last" else None)
+
+
+@pytest.mark.parametrize("rows", [1, 9, 40, 1000])
+def test_blocks_of_logits_change_nothing(tiny: Adapter, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """One token and layer at a time, few of both, and all at once."""
+    rng = torch.Generator().manual_seed(0)
+    hidden = [torch.randn((11, 32), generator=rng) for _ in range(5)]
+    targets = torch.tensor([-1, 3, -1, 7, 9, -1, -1, 0, 5, -1, 6])
+    asked = [Asked(0, [0, 4, 10], [2, 5]), Asked(1, [0, 4], [7])]
+    with torch.inference_mode():
+        whole = lens.token_measures(tiny, hidden, targets, asked)
+        monkeypatch.setattr("lode.model.lens.rows_at_once", lambda _adapter: rows)
+        parts = lens.token_measures(tiny, hidden, targets, asked)
+        plain = [tiny.model.get_output_embeddings()(final_norm(tiny)(each)).double().log_softmax(-1) for each in hidden]
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+    assert np.isnan(whole[3]).sum() == 5 * 5
+    for layer, log_p in enumerate(plain):
+        for place in (1, 3, 4, 7, 8, 10):
+            own = float(log_p[place, targets[place]])
+            assert whole[3, place, layer] == pytest.approx(own, abs=1e-4)
+            assert whole[4, place, layer] == 1 + int((log_p[place] > own + 1e-6).sum())
+        best = max(float(log_p[4, token]) for token in (2, 5))
+        assert whole[5, 4, layer] == 1 + int((log_p[4] > best + 1e-6).sum())
+    assert not whole[2, :, -1].any()
 
 
 def test_a_prompt_without_an_answer_has_no_gold(tiny: Adapter) -> None:

@@ -131,6 +131,14 @@ def test_the_picture_and_the_table_of_the_house_are_those_of_the_cards() -> None
     assert house.with_table(readme) == readme, "python -m workflow.house"
 
 
+def test_every_box_of_the_house_lies_within_the_picture() -> None:
+    places, _, count = house.placed(list(house.stages().values()))
+    assert set(places) == set(STUDY.steps)
+    assert len(set(places.values())) == len(places)
+    assert max(x for x, _ in places.values()) + house.BOX <= house.WIDTH
+    assert max(y for _, y in places.values()) + house.HEIGHT <= house.TOP + count * house.ROW
+
+
 @pytest.mark.parametrize("path", RULE_FILES, ids=name_of)
 def test_rule_files_say_what_they_read_and_write(path: Path) -> None:
     text = path.read_text()

@@ -4,7 +4,7 @@ import pytest
 
 from workflow.check import open_experiment
 
-NEW = {"trace_states", "summarise_trace"}
+NEW = {"trace_states", "summarise_trace", "match_contexts"}
 DRAWN = "figures=[lens_entropy]"
 
 
@@ -40,3 +40,13 @@ def test_a_value_traces_alone_again(value: str) -> None:
         if before.semantic(product.card.name, product.wildcards) != after.semantic(product.card.name, product.wildcards)
     }
     assert changed == {"trace_states"}
+
+
+@pytest.mark.parametrize("overrides", [[], ["trace.enabled=true"], [DRAWN], ["cut.enabled=true", "heads.enabled=true"]])
+def test_what_is_asked_for_is_made(overrides: list[str]) -> None:
+    """`rule all` asks for every file of the steps on demand, so that what `make verify` looks for is there."""
+    run = open_experiment({"experiment": "smoke", "overrides": overrides})
+    sections = set(run.on_demand)
+    found = [each.path for each in run.plan.products() if sections & set(each.card.over or ())]
+    assert sorted(run.demanded) == sorted(found)
+    assert bool(found) == bool(overrides)
