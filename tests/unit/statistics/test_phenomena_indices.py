@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 
 from lode.statistics.approach import Difference
+from lode.statistics.convergence import Estimate
 from lode.statistics.jackknife import pseudo_values
-from lode.statistics.phenomena import Reached, matched, means, persistence, probing, stands_out, telomere
+from lode.statistics.phenomena import (
+    Matched,
+    Reached,
+    leads,
+    matched,
+    means,
+    persistence,
+    probing,
+    stands_out,
+    telomere,
+)
 
 
 def test_indices_by_hand() -> None:
@@ -45,6 +56,22 @@ def test_matched_draws_hold_their_level_and_find_what_is_nearer() -> None:
             found.append(null.p_values[0])
     assert np.mean(np.array(p_values[0.0]) <= 0.05) <= 0.1
     assert max(p_values[0.3]) == 0.01
+
+
+def test_a_telomere_lies_above_0_and_above_its_draws() -> None:
+    """Draws of words that reach less than words do may all lie below 0: to be above them is not enough."""
+    index = [Estimate(value, np.zeros(2)) for value in (-0.1, 0.1, 0.1, 0.3)]
+    null = Matched(np.array([-0.4, -0.4, 0.0, 0.0]), np.array([-0.2, -0.2, 0.2, 0.2]), [0.01] * 4)
+    assert leads(index, null).tolist() == [False, True, False, True]
+
+
+def test_the_range_of_draws_by_hand() -> None:
+    """Draws of 101 equal words each, of reach 0, 1, ..., 100: their means less 50, the 6th and the 96th."""
+    bank = Reached(np.arange(101.0)[:, None], np.arange(101))
+    draws = np.repeat(np.arange(101)[:, None], 3, axis=1)
+    null = matched([Estimate(47.5, np.zeros(2))], bank, draws)
+    assert (null.low[0], null.high[0]) == (-45, 45)
+    assert null.p_values == [pytest.approx(4 / 102)]
 
 
 def test_an_index_stands_out_above_0_and_every_variant() -> None:
