@@ -6,6 +6,7 @@ import pytest
 from lode.statistics.approach import Difference
 from lode.statistics.convergence import Estimate
 from lode.statistics.jackknife import pseudo_values
+from lode.statistics.panel import ends
 from lode.statistics.phenomena import (
     Matched,
     Reached,
@@ -56,6 +57,23 @@ def test_matched_draws_hold_their_level_and_find_what_is_nearer() -> None:
             found.append(null.p_values[0])
     assert np.mean(np.array(p_values[0.0]) <= 0.05) <= 0.1
     assert max(p_values[0.3]) == 0.01
+
+
+def test_intervals_of_indices_hold_their_level_and_find_a_rise() -> None:
+    """Of 200 groups that neither rise nor lead 5 % have an interval without 0, but for chance; of others all."""
+    told: dict[float, list[list[bool]]] = {0.0: [], 0.1: []}
+    for rise, found in told.items():
+        for seed in range(200):
+            rng = np.random.default_rng(seed)
+            clusters = np.repeat(np.arange(20), 3)
+            own = 0.5 + 0.05 * rng.normal(size=20)[clusters]
+            values = [np.stack([own, own], axis=1) + 0.05 * rng.normal(size=(60, 2)) for _ in range(2)]
+            values[0][:, 1] += rise
+            group, bank = (Reached(of, clusters) for of in values)
+            intervals = [ends(probing(group, 20)[1]), ends(telomere(group, bank, 20)[1])]
+            found.append([low is not None and not low <= 0 <= (high or 0) for low, high in intervals])
+    assert (np.mean(told[0.0], axis=0) <= 0.09).all()
+    assert np.mean(told[0.1]) == 1
 
 
 def test_a_telomere_lies_above_0_and_above_its_draws() -> None:
