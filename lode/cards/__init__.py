@@ -407,7 +407,7 @@ CARDS = (
     ),
     Card(
         "compare_states",
-        "do groups of tokens come nearer to each other over layers, and how near do they come to words?",
+        "compare the states of groups of tokens, layer by layer, with each other, and with those of words",
         over=("compare_states", "tested"),
         sections=(
             "seed",
@@ -422,7 +422,7 @@ CARDS = (
     ),
     Card(
         "align_states",
-        "are the states of the same contents alike in two forms?",
+        "compare the states of the same contents in two forms with those of exchanged contents",
         over=("align_states", "models"),
         sections=("seed", "align_states.num_permutations"),
         reads=(Read("states"), Read("dataset", among=("tested",))),

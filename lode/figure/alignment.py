@@ -3,8 +3,10 @@
 A block a pair of forms of a model, a column a place (the last token of the prompt, or the means over the tokens of a
 group in either form), above CKA and below retrieval (docs/methods.md 7.12): in ink, filled where the rank of the value
 among permuted partners has p <= 0.05, of this row alone. In grey up to the 95 % point of partners permuted within
-templates, and the same under every variant: media without content, other weights. Where all states of a form are equal
-nothing is drawn. It does not tell what the two forms share, or that it is used.
+templates, and the same under every variant: media without content, other weights. Which tokens of a group the reservoir
+kept goes by the id of a sample, alike in both forms; so means have something in common that is no content, and that
+these lines show too. Where all states of a form are equal nothing is drawn. It does not tell what the two forms share,
+or that it is used.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +107,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], column: str, bar: str, p: str) 
     axes.plot(layers, own, color=INK, linewidth=1.3, zorder=3)
     axes.plot(layers[told], own[told], "o", color=INK, markersize=3.5, zorder=4)
     axes.plot(layers[~told], own[~told], "o", color=INK, markerfacecolor="white", markersize=3.5, zorder=4)
-    axes.set_ylim(top=1.05)
+    axes.set_ylim(min(-0.08, axes.get_ylim()[0]), 1.05)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y")
 

@@ -44,7 +44,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
         )
     figure = Figure(figsize=(WIDTH, 4.6 * len(parts) + 0.3), layout="constrained")
     for part, (_, rows) in zip(blocks(figure, [title for title, _ in parts], [1] * len(parts)), parts, strict=True):
-        _draw_block(part, rows)
+        _draw_block(part, rows, max(2, *(len(pairs_of(each)) for _, each in parts)))
     _legend(figure, [row for _, rows in parts for row in rows])
     return figure
 
@@ -63,10 +63,12 @@ def line(rows: Iterable[Row], column: str, **said: str) -> tuple[np.ndarray, np.
     return np.array([row["layer"] for row in own]), np.array(values, dtype=np.float64)
 
 
-def _draw_block(part: SubFigure, rows: Sequence[Row]) -> None:
+def _draw_block(part: SubFigure, rows: Sequence[Row], width: int) -> None:
     pairs = pairs_of(rows)
-    grid = part.subplots(len(MEASURES), len(pairs), squeeze=False, sharex=True, sharey="row")
-    for column, pair in zip(grid.T, pairs, strict=True):
+    grid = part.subplots(len(MEASURES), width, squeeze=False, sharex=True, sharey="row")
+    for unused in grid[:, len(pairs) :].flat:
+        unused.set_visible(False)
+    for column, pair in zip(grid.T, pairs, strict=False):
         column[0].set_title(f"{pair[0]} – {pair[1]}\n{_said(rows, pair)}", loc="left", fontsize=7)
         for axes, measure in zip(column, MEASURES, strict=True):
             _draw_panel(axes, [row for row in rows if row["measure"] == measure], pair)

@@ -3,8 +3,8 @@
 Names and definitions are ours (docs/methods.md 7.13). A block a benchmark, a column a group. Above (probing) its mean
 reach by layer, the largest cosine to a word of another sample and another token, with the interval of its rise over the
 input, beside that of words themselves, and in grey its own under every variant. Below (telomere) the reach less that of
-words; the grey band is as many words, matched by position and frequency: above it a group sits nearer to words than
-words do. It does not tell why, or that anything reads it.
+words; the grey band is as many words, matched by position and frequency: above it and above 0 a group sits nearer to
+words than words do. It does not tell why, or that anything reads it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ def _persistence(rows: Iterable[Row], group: str) -> int:
 
 
 def _layers(count: int) -> str:
-    return f"at {count} states in a row" if count else "nowhere"
+    return f"at {count} state{'s in a row' * (count > 1)}" if count else "nowhere"
 
 
 def _draw_probing(axes: Axes, rows: Sequence[Row], group: str, bank: str, looks: Looks) -> None:
@@ -92,7 +92,7 @@ def rows_at(rows: Iterable[Row], group: str, column: str) -> float:
 def _draw_telomere(axes: Axes, rows: Sequence[Row], group: str, looks: Looks) -> None:
     axes.axhline(0, color=MUTED, linewidth=0.6)
     layers, high = line(rows, group, CLEAN, "null_high")
-    axes.fill_between(layers, 0, high, color=CONTROL, alpha=0.45, linewidth=0)
+    axes.fill_between(layers, line(rows, group, CLEAN, "null_low")[1], high, color=CONTROL, alpha=0.45, linewidth=0)
     draw_nulls(axes, rows, group, "index", nulls_of(rows))
     low, top = (line(rows, group, CLEAN, end)[1] for end in ("interval_low", "interval_high"))
     axes.fill_between(layers, low, top, color=looks.colour(group), alpha=0.2, linewidth=0, zorder=2)

@@ -26,6 +26,7 @@ from lode.statistics.phenomena import (
     Matched,
     Reached,
     differences,
+    leads,
     matched,
     persistence,
     probing,
@@ -175,7 +176,7 @@ def phenomena_rows(cells: Cells, draws: Mapping[str, np.ndarray], bank: str) -> 
             beside = differences(index, [each.indices[name] for each in nulls])
             flags = stands_out([ends(here) for here in index], beside)
             if null is not None:
-                flags = np.array([here.value for here in index]) > null.high
+                flags = leads(index, null)
             key: Row = {"variant": variant, "phenomenon": name, "group": group, "bank": bank}
             key |= {"persistence": persistence(flags), "num_tokens": len(cell.group.values)}
             yield from index_rows(key, cell, index, None if clean is None else clean.indices[name], null)
@@ -196,7 +197,8 @@ def index_rows(
             names = ("difference", "difference_low", "difference_high")
             row |= dict(zip(names, map(defined, less), strict=True))
         if null is not None:
-            row |= {"null_high": float(null.high[layer]), "p_value": null.p_values[layer]}
+            row |= {"null_low": float(null.low[layer]), "null_high": float(null.high[layer])}
+            row |= {"p_value": null.p_values[layer]}
         yield row
 
 

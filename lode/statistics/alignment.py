@@ -21,6 +21,8 @@ Partners = Int[np.ndarray, "draw pair"]
 #: Below this variance over mean square, states are all one but for rounding: nothing is defined.
 LEAST_VARIANCE = 1e-6
 FEWEST_PAIRS = 4
+#: Two CKAs this near are equal: where forms differ by their templates alone, draws differ by the rounding of states.
+ROUNDING = 1e-6
 
 
 class Null(NamedTuple):
@@ -122,4 +124,4 @@ def retrieval_null(x: States, y: Other, contents: Shaped[np.ndarray, " pair"], p
 
 def beside(seen: float, draws: Float[np.ndarray, " draw"]) -> Null:
     """What was seen beside its draws."""
-    return Null(float(np.quantile(draws, 0.95)), rank_p_value(seen, draws))
+    return Null(float(np.quantile(draws, 0.95)), rank_p_value(seen - ROUNDING, draws))

@@ -23,8 +23,8 @@ from lode.statistics.significance import rank_p_value
 PROBING, TELOMERE = "probing", "telomere"
 #: The point of the distribution over tokens that is told beside the mean.
 TAIL = 0.95
-#: The share of matched draws that lie below the bar.
-BAR = 0.95
+#: The points of matched draws that bound their range; an index above the second is one of few.
+RANGE = (0.05, 0.95)
 
 
 class Reached(NamedTuple):
@@ -42,6 +42,7 @@ class Reached(NamedTuple):
 class Matched(NamedTuple):
     """An index beside that of tokens of the bank which are matched to those of the group, layer by layer."""
 
+    low: Float[np.ndarray, " layer"]
     high: Float[np.ndarray, " layer"]
     p_values: list[float]
 
@@ -80,7 +81,13 @@ def matched(index: Sequence[Estimate], bank: Reached, draws: Int[np.ndarray, "dr
     """A telomere index beside that of draws of as many tokens of the bank (`matched_draws`)."""
     nulls = bank.values[draws].mean(1) - bank.values.mean(0)
     p_values = [rank_p_value(here.value, null) for here, null in zip(index, nulls.T, strict=True)]
-    return Matched(np.quantile(nulls, BAR, axis=0), p_values)
+    low, high = np.quantile(nulls, RANGE, axis=0)
+    return Matched(low, high, p_values)
+
+
+def leads(index: Sequence[Estimate], null: Matched) -> Bool[np.ndarray, " layer"]:
+    """At which layers a telomere index lies above 0, and above the range of its draws: those may lie below 0."""
+    return np.array([here.value for here in index]) > np.maximum(null.high, 0)
 
 
 def differences(clean: Sequence[Estimate], variants: Sequence[Sequence[Estimate]]) -> list[list[Difference]]:

@@ -24,11 +24,12 @@ PHENOMENA = Table(
             field("index", pa.float64(), "cosine", "probing: reach less that at layer 0; telomere: less the baseline"),
             *INTERVAL,
             *VARIANT_DIFFERENCE,
+            field("null_low", pa.float64(), "cosine", "5 % point of the same draws as the next", True),
             field("null_high", pa.float64(), "cosine", "95 % point of as many tokens of the bank, matched by position "
                   "and frequency; null: probing", True),
             field("p_value", pa.float64(), "p", "rank of the index among these; null: probing", True),
-            field("persistence", pa.int16(), "layers", "most in a row at which the index stands out: telomere, above "
-                  "`null_high`; probing, above 0 and, of clean samples, every variant, by whole intervals"),
+            field("persistence", pa.int16(), "layers", "most in a row at which the index stands out: telomere, above 0 "
+                  "and `null_high`; probing, above 0 and, of clean samples, every variant, by whole intervals"),
         ]
     ),
     keys=(MODEL, DATASET_NAME),

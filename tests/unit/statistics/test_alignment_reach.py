@@ -124,6 +124,17 @@ def test_what_templates_retrieve_is_no_content() -> None:
     assert retrieval_null(states, states, words, permuted_partners(blocks, 19, 0)).p_value == 1
 
 
+def test_rounding_is_no_content() -> None:
+    """States that are equal within a template but for rounding, as those of blank pictures are: every draw is a tie."""
+    rng = np.random.default_rng(6)
+    blocks = np.repeat(np.arange(4), 10)
+    x = rng.normal(size=(40, 5))
+    y = rng.normal(size=(4, 5))[blocks] * (1 + 1e-7 * rng.normal(size=(40, 5)))
+    partners = permuted_partners(blocks, 99, 0)
+    assert np.ptp([unbiased_cka(x, y[draw]) for draw in partners]) > 0
+    assert cka_null(x, y, partners).p_value == 1
+
+
 def tokens(states: list[list[float]], clusters: list[str], ids: list[int]) -> Tokens:
     return Tokens(np.array(states, dtype=float), np.array(clusters), np.array(ids), np.arange(len(ids)))
 

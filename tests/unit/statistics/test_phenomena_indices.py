@@ -4,8 +4,20 @@ import numpy as np
 import pytest
 
 from lode.statistics.approach import Difference
+from lode.statistics.convergence import Estimate
 from lode.statistics.jackknife import pseudo_values
-from lode.statistics.phenomena import Reached, matched, means, persistence, probing, stands_out, telomere
+from lode.statistics.panel import ends
+from lode.statistics.phenomena import (
+    Matched,
+    Reached,
+    leads,
+    matched,
+    means,
+    persistence,
+    probing,
+    stands_out,
+    telomere,
+)
 
 
 def test_indices_by_hand() -> None:
@@ -45,6 +57,39 @@ def test_matched_draws_hold_their_level_and_find_what_is_nearer() -> None:
             found.append(null.p_values[0])
     assert np.mean(np.array(p_values[0.0]) <= 0.05) <= 0.1
     assert max(p_values[0.3]) == 0.01
+
+
+def test_intervals_of_indices_hold_their_level_and_find_a_rise() -> None:
+    """Of 200 groups that neither rise nor lead 5 % have an interval without 0, but for chance; of others all."""
+    told: dict[float, list[list[bool]]] = {0.0: [], 0.1: []}
+    for rise, found in told.items():
+        for seed in range(200):
+            rng = np.random.default_rng(seed)
+            clusters = np.repeat(np.arange(20), 3)
+            own = 0.5 + 0.05 * rng.normal(size=20)[clusters]
+            values = [np.stack([own, own], axis=1) + 0.05 * rng.normal(size=(60, 2)) for _ in range(2)]
+            values[0][:, 1] += rise
+            group, bank = (Reached(of, clusters) for of in values)
+            intervals = [ends(probing(group, 20)[1]), ends(telomere(group, bank, 20)[1])]
+            found.append([low is not None and not low <= 0 <= (high or 0) for low, high in intervals])
+    assert (np.mean(told[0.0], axis=0) <= 0.09).all()
+    assert np.mean(told[0.1]) == 1
+
+
+def test_a_telomere_lies_above_0_and_above_its_draws() -> None:
+    """Draws of words that reach less than words do may all lie below 0: to be above them is not enough."""
+    index = [Estimate(value, np.zeros(2)) for value in (-0.1, 0.1, 0.1, 0.3)]
+    null = Matched(np.array([-0.4, -0.4, 0.0, 0.0]), np.array([-0.2, -0.2, 0.2, 0.2]), [0.01] * 4)
+    assert leads(index, null).tolist() == [False, True, False, True]
+
+
+def test_the_range_of_draws_by_hand() -> None:
+    """Draws of 101 equal words each, of reach 0, 1, ..., 100: their means less 50, the 6th and the 96th."""
+    bank = Reached(np.arange(101.0)[:, None], np.arange(101))
+    draws = np.repeat(np.arange(101)[:, None], 3, axis=1)
+    null = matched([Estimate(47.5, np.zeros(2))], bank, draws)
+    assert (null.low[0], null.high[0]) == (-45, 45)
+    assert null.p_values == [pytest.approx(4 / 102)]
 
 
 def test_an_index_stands_out_above_0_and_every_variant() -> None:
