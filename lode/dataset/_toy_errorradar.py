@@ -11,9 +11,10 @@ asks for, one after the other. The error is of one of five kinds, and everything
 
 So arithmetic alone finds CAL and nothing else. Nor does the right answer tell which fact was read wrongly: a VIS error
 is kept only where another reading, changed, would give that answer too. Steps that say nothing are put in between, so
-that errors of every kind are in many places: not in the same ones (`PLACES`), as a rule comes first and operations
-last, and the many more steps that would level this would name the kind in the text alone. Refused: a wrong solution
-with the right answer, negative numbers, divisions with a rest.
+that errors of every kind are in many places. Where they are is drawn without a look at the error, and which reading or
+operation is wrong alike among all of a solution, so that neither tells the other. A rule comes first and operations
+last, so kinds are not in the same places. Refused: a wrong solution with the right answer, negative numbers, divisions
+with a rest.
 """
 
 import operator
@@ -42,8 +43,8 @@ PADDING = (
 MOST_PADDING = 3
 #: By how much a result is wrong; of a sum that is then divided by 3, multiples of 3 alone leave no rest.
 SLIPS = (-10, -3, -2, -1, 1, 2, 3, 10)
-#: Where errors of each kind may be, from 1 on.
-PLACES = {"VIS": range(2, 7), "CAL": range(5, 9), "KNOW": range(1, 5), "MIS": range(1, 5), "REAS": range(5, 9)}
+#: The kinds of error.
+KINDS = ("VIS", "CAL", "KNOW", "MIS", "REAS")
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def worked(problem: Problem, facts: Facts, category: str, place: int, rng: rando
     Args:
         problem: what is solved.
         facts: what the picture shows.
-        category: of `PLACES`, or anything else for none.
+        category: of `KINDS`, or anything else for none.
         place: of the step that is wrong, from 0 on, among steps without padding.
         rng: chooses the wrong value.
 
@@ -192,7 +193,7 @@ def worked(problem: Problem, facts: Facts, category: str, place: int, rng: rando
             raise Refused("a negative number")
         steps.append(f"{f' {sign} '.join(map(str, values))} = {value}")
         results.append(value)
-    return Worked(tuple(steps), results[-1], place + 1 if category in PLACES else 0)
+    return Worked(tuple(steps), results[-1], place + 1 if category in KINDS else 0)
 
 
 def natural_places(problem: Problem, category: str) -> range:
@@ -220,39 +221,38 @@ def _gives(rule: Rule, facts: Facts, answer: int) -> bool:
         return False
 
 
-def padded(work: Worked, target: int, rng: random.Random) -> tuple[str, ...]:
-    """The steps of a solution with up to three that say nothing, such that the first wrong one is at a place.
+def padded(work: Worked, rng: random.Random) -> tuple[tuple[str, ...], int]:
+    """The steps of a solution with up to three that say nothing, and which step is the first wrong one then.
+
+    Zero to three come before the rule, each number as often, and of the rest any number at any other place. None of
+    this depends on the error.
 
     Args:
         work: without them.
-        target: of the first wrong step, from 1 on; not looked at where there is none.
-        rng: chooses how many more, where and which.
+        rng: chooses how many, where and which.
     """
-    before = target - work.gold if work.gold else 0
-    total = rng.randint(before, MOST_PADDING)
-    slots = [rng.randint(0, work.gold - 1) for _ in range(before)]
-    slots += [rng.randint(work.gold, len(work.steps)) for _ in range(total - before)]
+    first = rng.randint(0, MOST_PADDING)
+    later = rng.randint(0, MOST_PADDING - first)
+    slots = [0] * first + sorted(rng.randint(1, len(work.steps)) for _ in range(later))
     steps = list(work.steps)
-    for number, (slot, text) in enumerate(zip(sorted(slots), rng.sample(PADDING, total), strict=True)):
+    for number, (slot, text) in enumerate(zip(slots, rng.sample(PADDING, len(slots)), strict=True)):
         steps.insert(slot + number, text)
-    return tuple(steps)
+    return tuple(steps), work.gold and work.gold + sum(slot < work.gold for slot in slots)
 
 
-def draw(problem: Problem, category: str, target: int, rng: random.Random) -> tuple[Facts, Worked, Worked]:
-    """Facts, a solution with an error of a kind that padding can bring to a place, and the right solution.
+def draw(problem: Problem, category: str, rng: random.Random) -> tuple[Facts, Worked, Worked]:
+    """Facts, a solution with an error of a kind, and the right solution; which step is wrong is drawn alike among all.
 
-    Draws again until nothing is refused.
+    Draws again until nothing is refused, with the same step.
 
     Args:
         problem: what is solved.
-        category: of `PLACES`, or anything else for a solution without an error.
-        target: where the first wrong step is to be, from 1 on: of `PLACES[category]`.
+        category: of `KINDS`, or anything else for a solution without an error.
         rng: decides everything.
     """
-    places = [place for place in natural_places(problem, category) if 0 <= target - 1 - place <= MOST_PADDING]
+    place = rng.choice(natural_places(problem, category))
     while True:
         facts = {name: rng.randint(low, high) for name, (low, high) in problem.facts.items()}
-        place = rng.choice(places) if category in PLACES else 0
         try:
             right, work = (worked(problem, facts, kind, place, rng) for kind in ("", category))
         except Refused:
@@ -263,7 +263,7 @@ def draw(problem: Problem, category: str, target: int, rng: random.Random) -> tu
 
 def is_good(problem: Problem, category: str, facts: Facts, work: Worked, right: Worked) -> bool:
     """Whether an error changes the answer, and a wrong reading is not told by the right answer."""
-    if category not in PLACES:
+    if category not in KINDS:
         return True
     read = {name: int(step.rpartition(" ")[2]) for name, step in zip(facts, work.steps[1:], strict=False)}
     return work.answer != right.answer and (category != "VIS" or is_ambiguous(problem, read, right.answer))

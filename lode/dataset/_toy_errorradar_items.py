@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from lode.dataset import Sample
 from lode.dataset._errorradar import CATEGORIES, NONE, Asking, Question, Solution
 from lode.dataset._splits import split_of, word_of
-from lode.dataset._toy_errorradar import PLACES, PROBLEMS, draw, padded
+from lode.dataset._toy_errorradar import PROBLEMS, draw, padded
 from lode.dataset._toy_errorradar_pictures import render
 from lode.engine.errors import UserError, unknown_name
 from lode.media import encode_image
@@ -16,17 +16,16 @@ PAPER_TYPES = {"plane": 62.4, "solid": 7.6, "diagram": 9.3, "algebra": 11.5, "co
 PAPER_CATEGORIES = {"VIS": 15.8, "CAL": 36.5, "REAS": 38.0, "KNOW": 4.8, "MIS": 4.9}
 PROPORTIONS = ("balanced", "paper")
 
-#: A kind of problem, a kind of error, and where the first wrong step is.
-Plan = tuple[str, str, int]
+#: A kind of problem and a kind of error.
+Plan = tuple[str, str]
 
 
 def plans(proportions: str, rng: random.Random) -> Iterator[Plan]:
     """What items are to be, without an end.
 
-    Balanced: every 25 hold each kind of problem with each kind of error, and errors of a kind are in all its places in
-    turn. Else both kinds come as often as in the paper, each by itself.
+    Balanced: every 25 hold each kind of problem with each kind of error. Else both kinds come as often as in the paper,
+    each by itself.
     """
-    turns = {category: _turns(list(places), rng) for category, places in PLACES.items()}
     while True:
         pairs = [(problem, category) for problem in PROBLEMS for category in CATEGORIES]
         if proportions == "paper":
@@ -36,20 +35,15 @@ def plans(proportions: str, rng: random.Random) -> Iterator[Plan]:
             pairs = list(zip(types, kinds, strict=True))
         else:
             rng.shuffle(pairs)
-        yield from ((problem, category, next(turns[category])) for problem, category in pairs)
-
-
-def _turns(places: list[int], rng: random.Random) -> Iterator[int]:
-    while True:
-        yield from rng.sample(places, len(places))
+        yield from pairs
 
 
 def item(plan: Plan, split: str, rng: random.Random) -> Solution:
     """An item of a kind, with its picture; `rng` decides all else."""
-    problem_type, category, target = plan
+    problem_type, category = plan
     problem = PROBLEMS[problem_type]
-    facts, work, right = draw(problem, category, target, rng)
-    steps, drawing = padded(work, target, rng), rng.getrandbits(48)
+    facts, work, right = draw(problem, category, rng)
+    (steps, gold), drawing = padded(work, rng), rng.getrandbits(48)
     name = f"toy_errorradar-{drawing:012x}"
     return Solution(
         sample_id=name,
@@ -60,7 +54,7 @@ def item(plan: Plan, split: str, rng: random.Random) -> Solution:
         correct=str(right.answer),
         said=str(work.answer),
         steps=steps,
-        gold_step=target if category in PLACES else 0,
+        gold_step=gold,
         category=category,
         problem_type=problem_type,
         meta={"truth": {"facts": dict(facts), "rule": problem.right.text, "steps": list(right.steps)}},
@@ -87,7 +81,7 @@ def items(split: str, num_samples: int, seed: int, proportions: str, none_frac: 
     rng = random.Random(f"toy_errorradar|{seed}|{word_of(split)}")
     planned = plans(proportions, rng)
     for _ in range(num_samples):
-        plan = next(planned) if rng.random() >= none_frac else (rng.choice(list(PROBLEMS)), NONE, 0)
+        plan = next(planned) if rng.random() >= none_frac else (rng.choice(list(PROBLEMS)), NONE)
         yield next(made for made in _endless(plan, split, rng) if split_of(made.sample_id, seed) == split)
 
 

@@ -4,14 +4,14 @@ Five kinds of problems (plane, solid, diagram, algebra, commonsense) whose facts
 of error, balanced, each in many places (`lode/dataset/_toy_errorradar.py`). Always saying one step is right in less
 than a fifth. The reply is the number of the step. A cluster is an item.
 
-What is asked of whom: CAL shows in the text alone, KNOW, MIS and REAS to whoever knows the rule, VIS only to whoever
-sees the picture; nor does the right answer tell which reading is wrong. So a
-blank picture should cost VIS alone.
+What is asked of whom: CAL shows in the text alone, KNOW, MIS and REAS to whoever knows the rule. A wrong reading shows
+to whoever sees the picture; nor does the right answer, or where lines that say nothing stand, tell which one it is.
+Where every solution holds an error, a text without another one leaves VIS, and one of its two or three readings is a
+guess, right in 0.33 to 0.5; with `none_frac` such a text may hold no error at all, and "none" is the better guess.
 
-Kinds are not in the same places: KNOW and MIS at steps 1 to 4, VIS at 2 to 6, CAL and REAS at 5 to 8. So a model that
-always says 3 is right in a fifth of VIS and in no CAL, and one that always says 7 the other way round: accuracies by
-kind must be compared within equal `gold_step` (the stratum key `category+gold_step`). VIS and CAL share steps 5 and 6;
-KNOW and MIS share none with CAL and REAS, and cannot be compared with them.
+Kinds are not in the same places: KNOW and MIS at steps 1 to 4, VIS at 2 to 7, CAL and REAS at 4 to 9. So a model that
+always says 3 is right in some VIS and in no CAL, and one that always says 8 the other way round: accuracies by kind
+must be compared within equal `gold_step` (the stratum key `category+gold_step`). VIS and CAL share steps 4 to 7.
 
 With `none_frac` some solutions hold no error. Beside the right answer they are told by comparing two numbers: take
 `with_answer: false` with it.

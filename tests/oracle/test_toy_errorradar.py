@@ -11,6 +11,7 @@ from operator import add, floordiv, mul, sub
 from typing import Any
 
 import pytest
+from scipy.stats import chi2_contingency
 
 from lode.dataset import Sample, toy_errorradar_cate, toy_errorradar_step
 from lode.dataset._errorradar import CATEGORIES, NONE
@@ -251,24 +252,72 @@ def test_facts_stand_in_the_picture_only() -> None:
 @pytest.mark.parametrize(("split", "num"), [("mine", 150), ("test", 80), ("test", NUM)])
 def test_no_constant_step_is_right_in_a_quarter(split: str, num: int) -> None:
     counts = Counter(sample.answers[0] for sample in drawn(split=split, num=num))
-    assert set(counts) == set("12345678")
-    assert max(counts.values()) <= num / 5
+    assert set(counts) == set("123456789")
+    assert max(counts.values()) <= num / 4
     letters = Counter(sample.answers[0] for sample in drawn("category", split, num))
     assert set(letters) == set("ABCDE")
 
 
 def test_one_step_for_all_moves_kinds_apart_and_none_within_a_gold_step() -> None:
     """What docs say of strata: kinds are in other places, so a constant reply is right in some kinds alone."""
-    samples = drawn()
+    samples = drawn(num=2000)
     places = {kind: {int(s.answers[0]) for s in samples if s.meta["category"] == kind} for kind in CATEGORIES}
-    early, late = set(range(1, 5)), set(range(5, 9))
-    assert places == {"KNOW": early, "MIS": early, "VIS": set(range(2, 7)), "CAL": late, "REAS": late}
-    three, seven = (right_by_category(samples, [reply] * NUM) for reply in "37")
-    assert (three["VIS"], three["CAL"]) == pytest.approx((0.2, 0.0))
-    assert (seven["VIS"], seven["CAL"]) == pytest.approx((0.0, 0.25))
+    early, middle, late = set(range(1, 5)), set(range(2, 8)), set(range(4, 10))
+    assert places == {"KNOW": early, "MIS": early, "VIS": middle, "CAL": late, "REAS": late}
+    three, eight = (right_by_category(samples, [reply] * len(samples)) for reply in "38")
+    assert three["VIS"] > 0.1
+    assert three["CAL"] == 0
+    assert eight["VIS"] == 0
+    assert eight["CAL"] > 0.1
     shared = [s for s in samples if s.meta["gold_step"] == 5]
     assert set(right_by_category(shared, ["5"] * len(shared))) == {"VIS", "CAL", "REAS"}
     assert set(right_by_category(shared, ["5"] * len(shared)).values()) == {1.0}
+
+
+def kinds_of_steps(sample: Sample) -> tuple[str, ...]:
+    """What may be seen of a solution without its numbers."""
+    return tuple(
+        "nothing" if step in PADDING else re.sub(r"\d+", "n", step) if " is " not in step else "reading"
+        for step in steps_in(sample.prompt)
+    )
+
+
+def test_the_look_of_a_solution_does_not_tell_which_reading_is_wrong() -> None:
+    """A table of what was wrong where solutions look alike, of other items, finds no more than a guess among readings.
+
+    It names the reading by its place among them, by kind of problem and kinds of steps; and it is the same for each
+    number of lines that say nothing, before and after.
+    """
+    options: dict[str, Any] = {"none_frac": 0.2, "with_answer": False}
+    seen: dict[tuple[object, ...], Counter[str]] = {}
+    for sample in drawn(split="train", num=6000, **options):
+        if sample.meta["category"] == "VIS":
+            seen.setdefault((sample.meta["problem_type"], kinds_of_steps(sample)), Counter())[sample.answers[0]] += 1
+    right, by_chance = list[bool](), list[float]()
+    for sample in drawn(num=4000, **options):
+        counts = seen.get((sample.meta["problem_type"], kinds_of_steps(sample)))
+        if sample.meta["category"] == "VIS" and counts is not None:
+            right.append(counts.most_common(1)[0][0] == sample.answers[0])
+            by_chance.append(1 / len(truth_of(sample)["facts"]))
+    assert len(right) > 300
+    deviation = sum(p * (1 - p) for p in by_chance) ** 0.5
+    assert sum(right) - sum(by_chance) < 3 * deviation
+
+
+def test_a_solution_without_an_error_looks_as_one_with_a_wrong_reading() -> None:
+    """As many lines that say nothing before the rule, and after it."""
+    before: dict[str, Counter[int]] = {"VIS": Counter(), NONE: Counter(), "CAL": Counter()}
+    after: dict[str, Counter[int]] = {"VIS": Counter(), NONE: Counter(), "CAL": Counter()}
+    for sample in drawn(num=4000, none_frac=0.2, with_answer=False):
+        kind = str(sample.meta["category"])
+        if kind in before:
+            steps = steps_in(sample.prompt)
+            first = next(place for place, step in enumerate(steps) if step not in PADDING)
+            before[kind][first] += 1
+            after[kind][sum(step in PADDING for step in steps) - first] += 1
+    for counts in (before, after):
+        table = [[of[number] for number in range(4)] for of in counts.values()]
+        assert chi2_contingency(table).pvalue > 0.001
 
 
 def test_kinds_are_balanced_or_as_in_the_paper() -> None:
