@@ -21,7 +21,7 @@ def samples_of_table(question: Question) -> Callable[..., Iterator[Sample]]:
         revision: str | None = None,
         table: str | None = None,
         images: str | None = None,
-        categories: Mapping[str, str] | None = None,
+        categories: Mapping[str | int, str] | None = None,
         first_step: int = 1,
         separator: str | None = None,
         with_answer: bool = True,

@@ -6,9 +6,10 @@ whoever has to write it, and a value that is not of the expected form is refused
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ class Place:
     images: Source
     image_folder: str = ""
     columns: Mapping[str, str | None] = field(default_factory=dict)
-    categories: Mapping[str, str] = field(default_factory=dict)
+    categories: Mapping[str | int, str] = field(default_factory=dict)
     first_step: int = 1
     separator: str | None = None
 
@@ -90,7 +91,14 @@ def rows_of(file: Path) -> Iterator[Record]:
 
 def _csv(file: Path) -> Iterator[Record]:
     with file.open(newline="", encoding="utf-8-sig") as opened:
-        yield from csv.DictReader(opened, strict=True)
+        reader = csv.DictReader(opened, strict=True)
+        names = list(reader.fieldnames or ())
+        if len(set(names)) < len(names):
+            raise ValueError(f"two columns of {', '.join(names)} have one name")
+        for number, row in enumerate(reader, 1):
+            if None in row:
+                raise ValueError(f"record {number} has more than the {len(names)} cells of the header")
+            yield row
 
 
 def _json(file: Path) -> Iterator[Record]:
@@ -135,6 +143,12 @@ def columns_of(place: Place, have: Iterable[str]) -> dict[str, str]:
     said = {name: column for name in FIELDS if (column := place.columns.get(name)) is not None}
     unsaid = [name for name in FIELDS if name not in said]
     absent = [column for column in said.values() if column not in columns]
+    twice = sorted({column for column in said.values() if list(said.values()).count(column) > 1})
+    if twice:
+        raise UserError(
+            f"{place}: dataset.options.columns names {', '.join(twice)} for two of {', '.join(FIELDS)}; expected a "
+            "column of its own for each"
+        )
     if unsaid or absent:
         wrong = f"say nothing of {', '.join(unsaid)}" if unsaid else f"name {', '.join(absent)}, which it lacks"
         raise UserError(
@@ -150,7 +164,7 @@ def read(place: Place) -> Iterator[tuple[str, Record]]:
     number = 0
     for number, row in enumerate(rows_of(file), 1):
         record = {name: row[column] for name, column in columns_of(place, row).items()}
-        empty = [name for name, value in record.items() if value is None or value == ""]
+        empty = [name for name, value in record.items() if is_empty(value)]
         if empty:
             raise UserError(
                 f"{place}: record {number} has no {', '.join(empty)}; expected a value in every column of the map. "
@@ -161,14 +175,24 @@ def read(place: Place) -> Iterator[tuple[str, Record]]:
         raise UserError(f"{place}: no record; expected the items of ErrorRadar. Fetch it again")
 
 
+def is_empty(value: Any) -> bool:
+    """Whether there is nothing in a cell: null, not a number, or blanks."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
 def picture(place: Place, sample_id: str, value: Any) -> Medium:
-    """The image of a record: bytes, a mapping that holds them, or the name of a file.
+    """The image of a record: bytes, a mapping that holds them, or the name of a file within the folder of images.
 
     Raises:
-        UserError: it is none of them, or there is no such file.
+        UserError: it is none of them, there is no such file, or it lies outside.
     """
     data = value.get("bytes") if isinstance(value, dict) else value
     if isinstance(data, str):
+        if PurePosixPath(data).is_absolute() or ".." in PurePosixPath(data).parts:
+            raise UserError(
+                f"{place}: the image of {sample_id} is {data[:60]!r}; expected a name within the folder of images "
+                "(dataset.options.images)"
+            )
         data = fetch(place.images, "/".join(filter(None, (place.image_folder, data)))).read_bytes()
     if not isinstance(data, bytes):
         raise UserError(
@@ -208,7 +232,7 @@ def gold_step_of(place: Place, sample_id: str, value: Any, num_steps: int) -> in
         UserError: it is no number of a step.
     """
     text = str(value).strip()
-    step = int(text) - place.first_step + 1 if text.lstrip("-").isdecimal() else 0
+    step = int(text) - place.first_step + 1 if re.fullmatch(r"-?[0-9]+", text) else 0
     if not 1 <= step <= num_steps:
         raise UserError(
             f"{place}: the gold step of {sample_id} is {text!r}; expected a whole number from {place.first_step} to "
@@ -219,14 +243,19 @@ def gold_step_of(place: Place, sample_id: str, value: Any, num_steps: int) -> in
 
 
 def category_of(place: Place, sample_id: str, value: Any) -> str:
-    """Our name of a category; raises `UserError` where it is not in the map, or without a map none of ours."""
-    known = place.categories or {name: name for name in CATEGORIES}
-    category = known.get(str(value).strip())
-    if category not in CATEGORIES:
-        what = f"category of {sample_id} in {place}"
+    """Our name of a category.
+
+    Raises:
+        UserError: it is not in the map, the map names none of ours for it, or without a map it is none of ours.
+    """
+    known = {str(theirs): ours for theirs, ours in place.categories.items()} or {name: name for name in CATEGORIES}
+    text = str(value).strip()
+    if text not in known:
         remedy = f"Say in dataset.options.categories which of {', '.join(CATEGORIES)} each of theirs is."
-        raise unknown_name(what, value, known, remedy)
-    return category
+        raise unknown_name(f"category of {sample_id} in {place}", text, known, remedy)
+    if known[text] not in CATEGORIES:
+        raise unknown_name(f"category in dataset.options.categories for {text!r}", known[text], CATEGORIES)
+    return known[text]
 
 
 def solutions(place: Place, draw: Draw) -> Iterator[Solution]:

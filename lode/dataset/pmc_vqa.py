@@ -27,11 +27,13 @@ COLUMNS = (*KEYS, "question", "image")
 
 
 def options(record: Record) -> tuple[str, ...]:
-    """The texts of the options without the letters before them; empty where one is missing, blank or there twice."""
-    texts = [
-        re.sub(rf"^\s*{letter}\s*[:.)]\s*", "", record[column] or "").strip()
-        for letter, column in zip(LETTERS, CHOICES, strict=True)
-    ]
+    """The texts of the options without the letters before them; empty where one is missing, blank or there twice.
+
+    Only where all have their letters: alone, "A. baumannii" is a species.
+    """
+    texts = [(record[column] or "").strip() for column in CHOICES]
+    bare = [re.sub(rf"^{letter}\s*[:.)]\s*", "", text) for letter, text in zip(LETTERS, texts, strict=True)]
+    texts = bare if all(map(str.__ne__, bare, texts)) else texts
     return tuple(texts) if all(texts) and len(set(texts)) == len(texts) else ()
 
 

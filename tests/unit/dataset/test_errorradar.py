@@ -187,6 +187,12 @@ def test_a_name_of_the_map_that_is_none_of_ours_is_refused(copy: Path) -> None:
         ),
         ({"img": "x.png"}, r"no file 'x\.png'"),
         ({"gold": ""}, "record 5 has no correct_answer"),
+        ({"gold": "  "}, "record 5 has no correct_answer"),
+        ({"Problem Text": float("nan")}, "record 5 has no question"),
+        ({"where": "--2"}, "gold step of errorradar-00005 is '--2'"),
+        ({"where": "²"}, "gold step of errorradar-00005 is '²'"),
+        ({"img": "../../items.csv"}, r"image of errorradar-00005 is '\.\./\.\./items\.csv'; expected a name within"),
+        ({"img": "/items.csv"}, r"image of errorradar-00005 is '/items\.csv'; expected a name within"),
     ],
 )
 def test_a_value_of_another_form_is_refused_by_record(copy: Path, changed: dict[str, str], says: str) -> None:
@@ -203,9 +209,25 @@ def test_without_a_map_of_kinds_theirs_must_be_ours(copy: Path) -> None:
     assert everything(copy, table=as_json(copy, records), categories=None) == everything(copy)
 
 
+def test_a_map_of_kinds_may_have_numbers_and_must_name_ours(copy: Path) -> None:
+    codes = {kind: number for number, kind in enumerate(ERRORRADAR_KINDS)}
+    records = as_json(copy, [r | {"kind": codes[r["kind"]]} for r in errorradar_records()])
+    numbered = {codes[kind]: ours for kind, ours in ERRORRADAR_KINDS.items()}
+    assert everything(copy, table=records, categories=numbered) == everything(copy)
+    with pytest.raises(UserError, match=r"dataset\.options\.categories for '0' 'FOO'; expected one of CAL, KNOW"):
+        everything(copy, table=records, categories=numbered | {0: "FOO"})
+
+
+def test_one_column_for_two_of_ours_is_refused(copy: Path) -> None:
+    with pytest.raises(UserError, match="names gold for two of question"):
+        everything(copy, columns=ERRORRADAR_COLUMNS | {"student_answer": "gold"})
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
+        ("more.csv", b"a,b\n1,2,3\n", "record 1 has more than the 2 cells of the header"),
+        ("twice.csv", b"a,a\n1,2\n", "two columns of a, a have one name"),
         ("items.xlsx", b"PK", r"unknown ending of the table items\.xlsx '\.xlsx'"),
         ("bad.json", b"{", r"bad\.json: not a readable table"),
         ("text.json", b'["a"]', r"a record is 'a', and no object"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lode.dataset import Sample
+from lode.dataset import Sample, pmc_vqa
 from lode.dataset._domains import SHORT, Identity, one_of_each, worded
 from lode.dataset.lingoqa import side_by_side
 from lode.engine.errors import UserError
@@ -146,6 +146,14 @@ def test_pmc_vqa_leaves_out_what_is_of_no_use(copies: Path) -> None:
     samples = everything(copies / "pmc_vqa", "pmc_vqa", one_per_image=False)
     left_out = {f"pmc_vqa-{number:05d}" for number in range(90)} - set(samples)
     assert left_out == {f"pmc_vqa-{number:05d}" for number in PMC_WRONG}
+
+
+def test_pmc_vqa_takes_letters_off_only_where_all_have_them() -> None:
+    """Alone, "A. baumannii" is a species."""
+    names = ("A. baumannii", "B. cereus", "E. coli", "S. aureus")
+    lettered = [f" {letter}: {name}" for letter, name in zip("ABCD", names, strict=True)]
+    for said in (names, lettered):
+        assert pmc_vqa.options(dict(zip(pmc_vqa.CHOICES, said, strict=True))) == names
 
 
 def test_lingoqa(copies: Path) -> None:
