@@ -29,9 +29,13 @@ MOST_SHARED = 0.5
 #: With fewer different controls (`num_different`) chance alone equals a set too often: as many as a p below 0.05 needs.
 FEWEST_DIFFERENT = 19
 
+#: Neurons of a layer of a block: more would make draws differ more, and match them worse.
+BLOCK = 8
+
 #: The kinds that a headline p-value is against: the first of them that a set has.
 HEADLINE_CONTROLS = (
     "magnitude_matched",
+    "own_matched",
     "layer_matched",
     "uniform",
     "shuffled_labels",
@@ -108,11 +112,24 @@ def over_prompts(table: pa.Table, column: str) -> Float[np.ndarray, "layer neuro
     return sums / counts
 
 
-def magnitude(table: pa.Table) -> Float[np.ndarray, "layer neuron"]:
-    """Mean over samples of the mean |a| over the prompt's tokens, times the norm of the neuron's down_proj column."""
+def magnitude(table: pa.Table, group: str = PROMPT) -> Float[np.ndarray, "layer neuron"]:
+    """Mean over samples of the mean |a| over a group's tokens, times the norm of the neuron's column of its reader.
+
+    Args:
+        table: an importance table of one site.
+        group: whose tokens; those of all of the prompt otherwise. Of one that no sample holds all are 0.
+    """
     names, values = dense(table, ("abs_mean_sum", "num_samples", "down_norm"))
-    sums, counts, norms = values[:, names.index(PROMPT)]
-    return sums / counts * norms
+    sums, counts, norms = values[:, names.index(group)]
+    return sums / np.maximum(counts, 1) * norms
+
+
+def in_blocks(values: Float[np.ndarray, "layer neuron"], size: int = BLOCK) -> Int[np.ndarray, "layer neuron"]:
+    """The block of each neuron in its layer: 0 holds the `size` largest values, and the last what is left over."""
+    order = np.argsort(-values, axis=1, kind="stable")
+    blocks = np.empty_like(order)
+    np.put_along_axis(blocks, order, np.arange(values.shape[1])[None] // size, axis=1)
+    return blocks
 
 
 def magnitude_ratios(

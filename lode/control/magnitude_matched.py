@@ -29,28 +29,14 @@ Source: docs/methods.md 3.4 and 3.5; Rosenbaum, Observational Studies (2002), se
 
 from collections.abc import Iterator
 
-import numpy as np
-from jaxtyping import Float, Int
-
-from lode.control import Selected, magnitude, stream, within_blocks
+from lode.control import Selected, in_blocks, magnitude, stream, within_blocks
 from lode.neurons import Pairs
-
-#: More of them would make draws differ more, and match them worse.
-BLOCK = 8
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:
     """Draw from the blocks that each set has neurons in."""
-    blocks = in_blocks(magnitude(selected.table), BLOCK)
+    blocks = in_blocks(magnitude(selected.table))
     for draw in range(num_draws):
         yield {
             name: within_blocks(pairs, blocks, stream(seed, name, draw, pairs)) for name, pairs in selected.sets.items()
         }
-
-
-def in_blocks(values: Float[np.ndarray, "layer neuron"], size: int) -> Int[np.ndarray, "layer neuron"]:
-    """The block of each neuron in its layer: 0 holds the `size` largest values, and the last what is left over."""
-    order = np.argsort(-values, axis=1, kind="stable")
-    blocks = np.empty_like(order)
-    np.put_along_axis(blocks, order, np.arange(values.shape[1])[None] // size, axis=1)
-    return blocks

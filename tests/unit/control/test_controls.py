@@ -9,13 +9,14 @@ import pytest
 
 from lode.checks.names import known_plugins
 from lode.control import (
+    BLOCK,
     MOST_SHARED,
     UNMATCHABLE,
     Pairs,
     Selected,
     headline_first,
+    in_blocks,
     magnitude,
-    magnitude_matched,
     magnitude_ratios,
     outlier_excluded,
     resized,
@@ -98,7 +99,7 @@ def test_controls_depend_on_seed_and_draw_alone(kind: str) -> None:
         for name, pairs in draw.items():
             np.testing.assert_array_equal(again[index][name], pairs)
             np.testing.assert_array_equal(more[index][name], pairs)
-    random = kind in ("uniform", "layer_matched", "magnitude_matched", "shuffled_labels")
+    random = kind in ("uniform", "layer_matched", "magnitude_matched", "own_matched", "shuffled_labels")
     assert random == any(members(draws[0][name]) != members(other[0][name]) for name in draws[0])
     assert len(draws) == {"other_group": 2, "outlier_excluded": 1, "sham": 1}.get(kind, 3)
     if random:
@@ -141,7 +142,7 @@ def test_magnitude_is_the_mean_activation_times_what_it_writes() -> None:
 def test_blocks_by_hand() -> None:
     """Ten neurons in blocks of four, the largest first: 12 8.9 8 7, 5.5 4.4 4 3, and 2 1 are left over."""
     values = np.array([[1.0, 12.0, 3.0, 4.0, 4.4, 5.5, 7.0, 8.0, 8.9, 2.0]])
-    assert magnitude_matched.in_blocks(values, 4).tolist() == [[2, 0, 1, 1, 1, 1, 0, 0, 0, 2]]
+    assert in_blocks(values, 4).tolist() == [[2, 0, 1, 1, 1, 1, 0, 0, 0, 2]]
 
 
 def test_a_control_holds_as_many_of_every_block_each_as_often() -> None:
@@ -173,7 +174,7 @@ def test_other_sets_have_other_controls_and_equal_ones_the_same() -> None:
     one, other = np.array([[0, 1], [1, 2]]), np.array([[0, 1], [1, 3]])
     draws = [stream(7, "image", 0, pairs).random() for pairs in (one, one[::-1], other)]
     assert draws[0] == draws[1] != draws[2]
-    for kind in ("uniform", "layer_matched", "magnitude_matched"):
+    for kind in ("uniform", "layer_matched", "magnitude_matched", "own_matched"):
         given = [Selected({"image": p}, importance(), MODALITY_NAMES, 0.1, lambda *_: {}) for p in (one, other)]
         first, second = ([draw["image"].tolist() for draw in drawn(kind, of, 20)] for of in given)
         assert first != second, kind
@@ -197,11 +198,32 @@ def test_magnitude_matched_is_near_in_magnitude() -> None:
         name: np.mean([len(members(d[name]) & members(own)) for d in draws]) / len(own) for name, own in sets.items()
     }
     assert shared["anywhere"] < MOST_SHARED < shared["most"]
-    blocks = magnitude_matched.in_blocks(values, magnitude_matched.BLOCK)
+    blocks = in_blocks(values, BLOCK)
     for draw in draws:
         for name, pairs in draw.items():
             own = blocks[tuple(sets[name].T)] + 100 * sets[name][:, 0]
             assert sorted(blocks[tuple(pairs.T)] + 100 * pairs[:, 0]) == sorted(own)
+
+
+def test_own_matched_writes_as_much_on_the_tokens_of_the_group() -> None:
+    """A set of neurons that are loud on image tokens: those that write as much over the prompt write less there."""
+    table = importance()
+    own, whole = magnitude(table, "image"), magnitude(table)
+    loud = np.argsort(whole - own, axis=1)[:, 2:12:3]
+    layers = np.broadcast_to(np.arange(NUM_LAYERS)[:, None], loud.shape)
+    sets = {"image": np.stack([layers, loud], -1).reshape(-1, 2)}
+    sets["all"] = sets["image"]  # of no group: the prompt counts
+    given = Selected(sets, table, MODALITY_NAMES, 0.1, lambda *_: sets)
+    draws = {kind: drawn(kind, given, 40) for kind in ("magnitude_matched", "own_matched")}
+    ratio = {
+        kind: np.mean(magnitude_ratios(own, sets["image"], [d["image"] for d in of])) for kind, of in draws.items()
+    }
+    assert ratio["magnitude_matched"] < UNMATCHABLE < ratio["own_matched"]
+    for name, values in (("image", own), ("all", whole)):
+        blocks = in_blocks(values)
+        for draw in draws["own_matched"]:
+            counts = [sorted(blocks[tuple(of.T)] + 100 * of[:, 0]) for of in (draw[name], sets[name])]
+            assert counts[0] == counts[1]
 
 
 def test_the_headline_is_the_first_kind_that_there_is() -> None:

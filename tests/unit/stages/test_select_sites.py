@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 
 from lode.checks.names import known_plugins
-from lode.control import magnitude, within_blocks
-from lode.control.magnitude_matched import in_blocks
+from lode.control import in_blocks, magnitude, within_blocks
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.importance.dead_layers import dead_layers_of

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lode.control import MOST_SHARED, UNMATCHABLE, magnitude_ratios, stream, within_blocks
-from lode.control.magnitude_matched import BLOCK, in_blocks
+from lode.control import BLOCK, MOST_SHARED, UNMATCHABLE, in_blocks, magnitude_ratios, stream, within_blocks
 from lode.neurons import Pairs
 from lode.statistics.intervals import drop_intervals
 from lode.statistics.selectivity import selectivity_intervals, share_weights

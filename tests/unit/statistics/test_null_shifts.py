@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lode.control import UNMATCHABLE, magnitude_ratios, within_blocks
-from lode.control.magnitude_matched import BLOCK, in_blocks
+from lode.control import BLOCK, UNMATCHABLE, in_blocks, magnitude_ratios, within_blocks
 from lode.page.report.shifts import named
 from lode.statistics.shift import (
     BEYOND,
