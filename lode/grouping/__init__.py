@@ -24,8 +24,8 @@ from lode.engine.names import check_legal
 
 #: The group that every grouping has: every token of the prompt, and so every sample.
 PROMPT = "prompt"
-#: What a set may be called that is no group: the union of sets, and what has no neurons.
-RESERVED = frozenset({"all", "none", "blank", "constant"})
+#: What is called so and is no group: the union of sets, and what has no neurons; tokens by their place, and all media.
+RESERVED = frozenset({"all", "none", "blank", "constant", "last", "before", "sink", "media"})
 #: What is asked of the groups.
 GROUPS = f"each part to be a group of its own, and {PROMPT!r} to be all parts"
 

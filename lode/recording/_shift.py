@@ -70,16 +70,7 @@ def over_groups(
 
 
 def groups_of(grouping: Grouping) -> tuple[str, ...]:
-    """The groups whose shift is taken.
-
-    Raises:
-        UserError: one of the grouping is called as the last token is.
-    """
-    if LAST in grouping.names:
-        raise UserError(
-            f"the grouping has a group {LAST!r}, which is what the shift of the last token of a prompt is called; "
-            "expected another name: call the group otherwise in the grouping's options or file"
-        )
+    """The groups whose shift is taken; none of a grouping is called as the last token is."""
     return (*grouping.names, LAST)
 
 

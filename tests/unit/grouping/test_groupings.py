@@ -59,7 +59,7 @@ def test_what_domains_are_compared_with() -> None:
         ({"groups": {**WHOLE, PROMPT: ("a",)}}, "'prompt' to be all parts"),
         ({"groups": {**WHOLE, "both": ("a", "c")}}, "parts, at least one, in group both"),
         ({"groups": {**WHOLE, "nothing": ()}}, "parts, at least one, in group nothing"),
-        ({"groups": {**WHOLE, "all": ("a",)}}, "other names of groups than all, blank"),
+        ({"groups": {**WHOLE, "all": ("a",)}}, "other names of groups than all, before, blank"),
         ({"splits": {"both": ("a", "c")}}, "groups that share no part in both"),
         ({"splits": {"both": ("a", PROMPT)}}, "groups that share no part in both"),
         ({"splits": {"empty": ()}}, "groups that share no part in empty"),
