@@ -191,7 +191,7 @@ def test_training_recipe_names_datasets_and_shares(name: str) -> None:
     recipe = compose([f"training={name}"])
     validate(recipe, "train_model")
     assert recipe.training.name == name
-    import_module(f"lode.training.{name}")
+    import_module(f"lode.training.{recipe.training.get('builder', name)}")
     assert sum(options.share for options in recipe.training.datasets.values()) == pytest.approx(1)
 
 
