@@ -26,7 +26,6 @@ def check_cut(cfg: Any) -> None:
         raise UserError("cut.pairs or cut.windows is empty; expected at least one pair of groups and one window")
     for pair in cfg.cut.pairs:
         check_pair(pair, grouping_of(cfg.grouping).groups)
-    check_apart(cfg)
     check_tested_data(cfg)
 
 
@@ -39,20 +38,9 @@ def check_pair(pair: Any, groups: Any) -> None:
 
 
 def check_heads(cfg: Any) -> None:
-    """Refuse counts below 1, names of groups that are taken, and samples of training."""
+    """Refuse counts below 1, and samples of training."""
     for name in ("max_samples", "batch_size"):
         check_positive(f"heads.{name}", cfg.heads[name])
     if cfg.heads.num_maps < 0:
         raise UserError(f"heads.num_maps = {cfg.heads.num_maps}: expected a number of samples, 0 or more")
-    check_apart(cfg)
     check_tested_data(cfg)
-
-
-def check_apart(cfg: Any) -> None:
-    """Refuse a grouping with a group of a name that is taken here."""
-    taken = {*SOURCES, LAST} & set(grouping_of(cfg.grouping).names)
-    if taken:
-        raise UserError(
-            f"the grouping has a group {', '.join(sorted(taken))}, which is a name of its own where attention is cut; "
-            "expected another name: call it otherwise in the grouping"
-        )

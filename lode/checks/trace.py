@@ -7,17 +7,14 @@ from lode.checks.grouping import check_mixed_groups
 from lode.checks.intervention import check_intervention
 from lode.checks.names import check_name, check_plugin, check_positive
 from lode.engine.errors import UserError
-from lode.grouping import grouping_of
 from lode.media.altered import CHANGES
 
 #: What the weights of the language model are under the variant that shows media as they are.
 PERMUTED = "permuted_weights"
-#: What is no group here but what these tables call the last token, and tokens of large states.
-TAKEN = {"last", "sink"}
 
 
 def check_trace(cfg: Any) -> None:
-    """Refuse counts below 1, unknown variants or one twice, names of groups that are taken, and samples of training."""
+    """Refuse counts below 1, unknown variants or one twice, and samples of training."""
     for name in ("max_samples", "batch_size", "reservoir", "tokens_per_group", "num_listed"):
         check_positive(f"trace.{name}", cfg.trace[name])
     if cfg.trace.num_grids < 0:
@@ -26,12 +23,11 @@ def check_trace(cfg: Any) -> None:
         check_name("variant of trace.variants", variant, [*CHANGES, PERMUTED])
     if len(set(cfg.trace.variants)) < len(cfg.trace.variants):
         raise UserError(f"trace.variants: {', '.join(cfg.trace.variants)}; expected each once")
-    check_apart(cfg)
     check_tested_data(cfg)
 
 
 def check_trace_sets(cfg: Any) -> None:
-    """Refuse an unknown intervention, counts below 1, names of groups that are taken, and samples of training."""
+    """Refuse an unknown intervention, counts below 1, and samples of training."""
     check_plugin("intervention", cfg.intervention.plugin)
     check_intervention(cfg.intervention)
     check_mixed_groups(cfg)
@@ -39,15 +35,4 @@ def check_trace_sets(cfg: Any) -> None:
         check_positive(f"trace_sets.{name}", cfg.trace_sets[name])
     if cfg.trace_sets.num_controls is not None:
         check_positive("trace_sets.num_controls", cfg.trace_sets.num_controls)
-    check_apart(cfg)
     check_tested_data(cfg)
-
-
-def check_apart(cfg: Any) -> None:
-    """Refuse a grouping with a group of a name that is taken here."""
-    taken = TAKEN & set(grouping_of(cfg.grouping).names)
-    if taken:
-        raise UserError(
-            f"the grouping has a group {', '.join(sorted(taken))}, which is what a trace calls the last token of a "
-            "prompt, or tokens of large states; expected another name: call it otherwise in the grouping"
-        )

@@ -60,6 +60,10 @@ def test_what_domains_are_compared_with() -> None:
         ({"groups": {**WHOLE, "both": ("a", "c")}}, "parts, at least one, in group both"),
         ({"groups": {**WHOLE, "nothing": ()}}, "parts, at least one, in group nothing"),
         ({"groups": {**WHOLE, "all": ("a",)}}, "other names of groups than all, before, blank"),
+        *(
+            ({"groups": {**WHOLE, name: ("a",)}}, f"other names of groups than.*{name}")
+            for name in ("last", "before", "sink", "media")
+        ),
         ({"splits": {"both": ("a", "c")}}, "groups that share no part in both"),
         ({"splits": {"both": ("a", PROMPT)}}, "groups that share no part in both"),
         ({"splits": {"empty": ()}}, "groups that share no part in empty"),
