@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow.check import open_experiment
+from tests.plans import run_again, steps_planned
 
 CUTS, HEADS = {"cut_attention", "compare_cuts"}, {"ablate_heads"}
 
@@ -20,8 +20,7 @@ CUTS, HEADS = {"cut_attention", "compare_cuts"}, {"ablate_heads"}
     ],
 )
 def test_who_asks(overrides: list[str], planned: set[str]) -> None:
-    plan = open_experiment({"experiment": "smoke", "overrides": overrides}).plan
-    assert {step for step in CUTS | HEADS if plan.jobs(step)} == planned
+    assert steps_planned("smoke", overrides, CUTS | HEADS) == planned
 
 
 @pytest.mark.parametrize(
@@ -34,15 +33,7 @@ def test_who_asks(overrides: list[str], planned: set[str]) -> None:
 )
 def test_a_value_runs_its_step_alone_again(value: str, again: set[str]) -> None:
     drawn = "figures=[heads,cuts]"
-    before, after = (
-        open_experiment({"experiment": "smoke", "overrides": [drawn, *more]}).plan for more in ([], [value])
-    )
-    changed = {
-        product.card.name
-        for product in before.products()
-        if before.semantic(product.card.name, product.wildcards) != after.semantic(product.card.name, product.wildcards)
-    }
-    assert changed == again
+    assert run_again("smoke", drawn, value) == again
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from lode.checks.states import check_align_states, check_compare_states
 from lode.engine.errors import UserError
 from lode.study import compose
+from tests.plans import run_again, steps_planned
 from workflow.check import open_experiment
 
 TRACED, COMPARED, ALIGNED = {"trace_states", "summarise_trace"}, {"compare_states"}, {"align_states"}
@@ -24,8 +25,7 @@ TRACED, COMPARED, ALIGNED = {"trace_states", "summarise_trace"}, {"compare_state
     ],
 )
 def test_who_asks(overrides: list[str], planned: set[str]) -> None:
-    plan = open_experiment({"experiment": "same_content", "overrides": overrides}).plan
-    assert {step for step in TRACED | COMPARED | ALIGNED if plan.jobs(step)} == planned
+    assert steps_planned("same_content", overrides, TRACED | COMPARED | ALIGNED) == planned
 
 
 def test_a_model_is_aligned_by_the_states_of_all_its_benchmarks() -> None:
@@ -53,15 +53,7 @@ def test_a_model_is_aligned_by_the_states_of_all_its_benchmarks() -> None:
 )
 def test_a_value_runs_its_step_alone_again(value: str, again: set[str]) -> None:
     drawn = "figures=[alignment,convergence,phenomena]"
-    before, after = (
-        open_experiment({"experiment": "same_content", "overrides": [drawn, *more]}).plan for more in ([], [value])
-    )
-    changed = {
-        product.card.name
-        for product in before.products()
-        if before.semantic(product.card.name, product.wildcards) != after.semantic(product.card.name, product.wildcards)
-    }
-    assert changed == again
+    assert run_again("same_content", drawn, value) == again
 
 
 @pytest.mark.parametrize(
