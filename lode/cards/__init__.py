@@ -9,6 +9,7 @@ asks of a job's config is in `facts.py`.
 from functools import partial
 from pathlib import Path
 
+from lode.cards._keys import DATASET, GROUPING, MANIFEST, RUN, RUNS, SETS
 from lode.cards.facts import (
     FIGURE_TABLES,
     REPORTED,
@@ -26,25 +27,17 @@ from lode.cards.facts import (
     plugins_of_recording,
     plugins_of_scores,
     plugins_of_selection,
-    plugins_of_trace,
-    plugins_of_traced_sets,
     plugins_of_training,
 )
+from lode.cards.internals import INTERNALS
 from lode.engine.paths import ROOT
 from lode.engine.study import Card, Read
 
-#: What decides which tokens are of which group.
-GROUPING = ("grouping.name", "grouping.plugin", "grouping.options")
-#: Models with the selections that are made of them: those whose sites they have.
-SETS = ("models", "selections", "selecting")
-RUNS = (*SETS, "interventions")
-_RUN = "{model}/{selection}/{intervention}"
 #: The templates of the report's page, one a section.
 PAGE = Path("lode/page/report")
 TEMPLATES = tuple(sorted(str(PAGE / path.name) for path in (ROOT / PAGE).glob("*.jinja")))
 #: What a planted model is called where it is a model as any other.
 PLANTED = {"planting": "model"}
-MANIFEST, DATASET = Read("manifest"), Read("dataset")
 
 CARDS = (
     Card(
@@ -219,7 +212,7 @@ CARDS = (
         over=(*RUNS, "tested", "ablation_shards"),
         sections=("seed", "model", *GROUPING, "dataset.name", "dataset.max_new_tokens", "intervention", "ablation"),
         reads=(MANIFEST, DATASET, Read("neurons"), Read("importance", when=needs_class_means)),
-        writes={"predictions": f"{_RUN}/{{dataset}}/{{shard}}.parquet"},
+        writes={"predictions": f"{RUN}/{{dataset}}/{{shard}}.parquet"},
         resources="gpu",
         plugins=partial(plugins, ("grouping", "intervention")),
     ),
@@ -229,7 +222,7 @@ CARDS = (
         over=(*RUNS, "tested"),
         sections=("dataset.name", "dataset.scores"),
         reads=(DATASET, Read("predictions")),
-        writes={name: f"{name}/{_RUN}/{{dataset}}.parquet" for name in ("scores", "effects", "sample_scores")},
+        writes={name: f"{name}/{RUN}/{{dataset}}.parquet" for name in ("scores", "effects", "sample_scores")},
         plugins=plugins_of_scores,
     ),
     Card(
@@ -238,7 +231,7 @@ CARDS = (
         over=("stratified", *RUNS, "tested"),
         sections=("dataset.name", "dataset.strata", "dataset.classes"),
         reads=(DATASET, Read("sample_scores"), Read("predictions")),
-        writes={name: f"{name}/{_RUN}/{{dataset}}.parquet" for name in ("strata", "classes", "class_summary")},
+        writes={name: f"{name}/{RUN}/{{dataset}}.parquet" for name in ("strata", "classes", "class_summary")},
         plugins=plugins_of_classes,
     ),
     Card(
@@ -247,7 +240,7 @@ CARDS = (
         over=("contrasted", *RUNS, "tested"),
         sections=("dataset.name", "dataset.contrasts"),
         reads=(DATASET, Read("sample_scores"), Read("neurons")),
-        writes={"contrasts": f"contrasts/{_RUN}/{{dataset}}.parquet"},
+        writes={"contrasts": f"contrasts/{RUN}/{{dataset}}.parquet"},
     ),
     Card(
         "measure_selectivity",
@@ -255,7 +248,7 @@ CARDS = (
         over=RUNS,
         sections=(*GROUPING, "grouping.own_without", "grouping.no_own", "benchmark_parts"),
         reads=(Read("effects"), Read("sample_scores")),
-        writes={name: f"{name}/{_RUN}.parquet" for name in ("comparisons", "selectivity")},
+        writes={name: f"{name}/{RUN}.parquet" for name in ("comparisons", "selectivity")},
         plugins=partial(plugins, ("grouping",)),
     ),
     Card(
@@ -273,7 +266,7 @@ CARDS = (
             "shift.batch_size",
         ),
         reads=(MANIFEST, DATASET, Read("neurons"), Read("importance", when=needs_class_means)),
-        writes={name: f"{name}/{_RUN}/{{dataset}}.parquet" for name in ("shifts", "sample_shifts")},
+        writes={name: f"{name}/{RUN}/{{dataset}}.parquet" for name in ("shifts", "sample_shifts")},
         resources="gpu",
         plugins=partial(plugins, ("grouping", "intervention")),
     ),
@@ -283,7 +276,7 @@ CARDS = (
         over=("shift", *RUNS),
         sections=GROUPING,
         reads=(Read("sample_shifts"), Read("neurons")),
-        writes={name: f"{name}/{_RUN}.parquet" for name in ("shift_tests", "shift_selectivity")},
+        writes={name: f"{name}/{RUN}.parquet" for name in ("shift_tests", "shift_selectivity")},
         plugins=partial(plugins, ("grouping",)),
     ),
     Card(
@@ -292,142 +285,7 @@ CARDS = (
         reads=(Read("selectivity"), Read("neurons")),
         writes={"verdicts": "verdicts.parquet"},
     ),
-    Card(
-        "trace_states",
-        "what every layer would say, what the last token takes from where, and states of a reservoir of tokens",
-        over=("trace", "tested"),
-        sections=(
-            "seed",
-            "model",
-            *GROUPING,
-            "dataset.name",
-            "trace.max_samples",
-            "trace.batch_size",
-            "trace.reservoir",
-            "trace.tokens_per_group",
-            "trace.num_listed",
-            "trace.num_grids",
-            "trace.variants",
-        ),
-        reads=(MANIFEST, DATASET),
-        writes={
-            name: f"{name}/{{model}}/{{dataset}}.parquet"
-            for name in ("lens_samples", "flow_samples", "states", "lens_tokens", "vocabulary")
-        },
-        resources="gpu",
-        plugins=plugins_of_trace,
-    ),
-    Card(
-        "summarise_trace",
-        "mean over samples what was traced, beside every null; test the three stages, and find where curves bend",
-        over=("trace", "tested"),
-        reads=(Read("lens_samples"), Read("flow_samples")),
-        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("lens", "stages", "flow", "change_points")},
-    ),
-    Card(
-        "match_contexts",
-        "find the layer of text that tokens of media resemble, and whether the nearest words name what is shown",
-        over=("trace", "tested"),
-        reads=(DATASET, Read("states"), Read("vocabulary")),
-        writes={"contextual": "{model}/{dataset}.parquet"},
-        resources="heavy",
-    ),
-    Card(
-        "trace_sets",
-        "what every layer would say, and what the last token takes from where, under each set and each control",
-        over=("trace_sets", *RUNS, "tested"),
-        sections=(
-            "seed",
-            "model",
-            *GROUPING,
-            "dataset.name",
-            "intervention",
-            "trace_sets.max_samples",
-            "trace_sets.num_controls",
-            "trace_sets.batch_size",
-            "trace_sets.tokens_per_group",
-        ),
-        reads=(MANIFEST, DATASET, Read("neurons"), Read("importance", when=needs_class_means)),
-        writes={name: f"{name}/{_RUN}/{{dataset}}.parquet" for name in ("set_lens_samples", "set_flow_samples")},
-        resources="gpu",
-        plugins=plugins_of_traced_sets,
-    ),
-    Card(
-        "compare_traces",
-        "compare what a set changes inside the model, layer by layer, with what its controls change",
-        over=("trace_sets", *RUNS, "tested"),
-        reads=(Read("set_lens_samples"), Read("set_flow_samples"), Read("neurons")),
-        writes={"trace_tests": f"{_RUN}/{{dataset}}.parquet"},
-    ),
-    Card(
-        "cut_attention",
-        "cut attention between two groups of tokens, layer by layer, and take what the gold answer loses",
-        over=("cut", "tested"),
-        sections=(
-            "seed",
-            "model",
-            *GROUPING,
-            "dataset.name",
-            "cut.max_samples",
-            "cut.batch_size",
-            "cut.pairs",
-            "cut.windows",
-            "cut.num_controls",
-            "cut.num_window_controls",
-        ),
-        reads=(MANIFEST, DATASET),
-        writes={"cut_samples": "{model}/{dataset}.parquet"},
-        resources="gpu",
-        plugins=partial(plugins, ("grouping",)),
-    ),
-    Card(
-        "compare_cuts",
-        "compare what cut attention costs with as many random edges into the same tokens",
-        over=("cut", "tested"),
-        reads=(Read("cut_samples"),),
-        writes={"cuts": "{model}/{dataset}.parquet"},
-    ),
-    Card(
-        "ablate_heads",
-        "replace each head of attention by its mean, and see what it looked at from the last token",
-        over=("heads", "tested"),
-        sections=(
-            "seed",
-            "model",
-            *GROUPING,
-            "dataset.name",
-            "heads.max_samples",
-            "heads.batch_size",
-            "heads.num_maps",
-        ),
-        reads=(MANIFEST, DATASET),
-        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("heads", "attention_maps")},
-        resources="gpu",
-        plugins=partial(plugins, ("grouping",)),
-    ),
-    Card(
-        "compare_states",
-        "compare the states of groups of tokens, layer by layer, with each other, and with those of words",
-        over=("compare_states", "tested"),
-        sections=(
-            "seed",
-            *GROUPING,
-            "compare_states.max_tokens",
-            "compare_states.num_permutations",
-            "compare_states.bank",
-            "compare_states.num_draws",
-        ),
-        reads=(Read("states"),),
-        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("convergence", "phenomena")},
-    ),
-    Card(
-        "align_states",
-        "compare the states of the same contents in two forms with those of exchanged contents",
-        over=("align_states", "models"),
-        sections=("seed", "align_states.num_permutations"),
-        reads=(Read("states"), Read("dataset", among=("tested",))),
-        writes={"alignment": "{model}.parquet"},
-    ),
+    *INTERNALS,
     Card(
         "plot_figures",
         "draw the tables that `config/figure/{figure}.yaml` names",

@@ -1,0 +1,146 @@
+"""The steps that look inside the model: what `lode/cards/__init__.py` says of a card holds for these."""
+
+from functools import partial
+
+from lode.cards._keys import DATASET, GROUPING, MANIFEST, RUN, RUNS
+from lode.cards.facts import needs_class_means, plugins, plugins_of_trace, plugins_of_traced_sets
+from lode.engine.study import Card, Read
+
+INTERNALS = (
+    Card(
+        "trace_states",
+        "what every layer would say, what the last token takes from where, and states of a reservoir of tokens",
+        over=("trace", "tested"),
+        sections=(
+            "seed",
+            "model",
+            *GROUPING,
+            "dataset.name",
+            "trace.max_samples",
+            "trace.batch_size",
+            "trace.reservoir",
+            "trace.tokens_per_group",
+            "trace.num_listed",
+            "trace.num_grids",
+            "trace.variants",
+        ),
+        reads=(MANIFEST, DATASET),
+        writes={
+            name: f"{name}/{{model}}/{{dataset}}.parquet"
+            for name in ("lens_samples", "flow_samples", "states", "lens_tokens", "vocabulary")
+        },
+        resources="gpu",
+        plugins=plugins_of_trace,
+    ),
+    Card(
+        "summarise_trace",
+        "mean over samples what was traced, beside every null; test the three stages, and find where curves bend",
+        over=("trace", "tested"),
+        reads=(Read("lens_samples"), Read("flow_samples")),
+        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("lens", "stages", "flow", "change_points")},
+    ),
+    Card(
+        "match_contexts",
+        "find the layer of text that tokens of media resemble, and whether the nearest words name what is shown",
+        over=("trace", "tested"),
+        reads=(DATASET, Read("states"), Read("vocabulary")),
+        writes={"contextual": "{model}/{dataset}.parquet"},
+        resources="heavy",
+    ),
+    Card(
+        "trace_sets",
+        "what every layer would say, and what the last token takes from where, under each set and each control",
+        over=("trace_sets", *RUNS, "tested"),
+        sections=(
+            "seed",
+            "model",
+            *GROUPING,
+            "dataset.name",
+            "intervention",
+            "trace_sets.max_samples",
+            "trace_sets.num_controls",
+            "trace_sets.batch_size",
+            "trace_sets.tokens_per_group",
+        ),
+        reads=(MANIFEST, DATASET, Read("neurons"), Read("importance", when=needs_class_means)),
+        writes={name: f"{name}/{RUN}/{{dataset}}.parquet" for name in ("set_lens_samples", "set_flow_samples")},
+        resources="gpu",
+        plugins=plugins_of_traced_sets,
+    ),
+    Card(
+        "compare_traces",
+        "compare what a set changes inside the model, layer by layer, with what its controls change",
+        over=("trace_sets", *RUNS, "tested"),
+        reads=(Read("set_lens_samples"), Read("set_flow_samples"), Read("neurons")),
+        writes={"trace_tests": f"{RUN}/{{dataset}}.parquet"},
+    ),
+    Card(
+        "cut_attention",
+        "cut attention between two groups of tokens, layer by layer, and take what the gold answer loses",
+        over=("cut", "tested"),
+        sections=(
+            "seed",
+            "model",
+            *GROUPING,
+            "dataset.name",
+            "cut.max_samples",
+            "cut.batch_size",
+            "cut.pairs",
+            "cut.windows",
+            "cut.num_controls",
+            "cut.num_window_controls",
+        ),
+        reads=(MANIFEST, DATASET),
+        writes={"cut_samples": "{model}/{dataset}.parquet"},
+        resources="gpu",
+        plugins=partial(plugins, ("grouping",)),
+    ),
+    Card(
+        "compare_cuts",
+        "compare what cut attention costs with as many random edges into the same tokens",
+        over=("cut", "tested"),
+        reads=(Read("cut_samples"),),
+        writes={"cuts": "{model}/{dataset}.parquet"},
+    ),
+    Card(
+        "ablate_heads",
+        "replace each head of attention by its mean, and see what it looked at from the last token",
+        over=("heads", "tested"),
+        sections=(
+            "seed",
+            "model",
+            *GROUPING,
+            "dataset.name",
+            "heads.max_samples",
+            "heads.batch_size",
+            "heads.num_maps",
+        ),
+        reads=(MANIFEST, DATASET),
+        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("heads", "attention_maps")},
+        resources="gpu",
+        plugins=partial(plugins, ("grouping",)),
+    ),
+    Card(
+        "compare_states",
+        "compare the states of groups of tokens, layer by layer, with each other, and with those of words",
+        over=("compare_states", "tested"),
+        sections=(
+            "seed",
+            *GROUPING,
+            "compare_states.max_tokens",
+            "compare_states.num_permutations",
+            "compare_states.bank",
+            "compare_states.num_draws",
+        ),
+        reads=(Read("states"),),
+        writes={name: f"{name}/{{model}}/{{dataset}}.parquet" for name in ("convergence", "phenomena")},
+    ),
+    Card(
+        "align_states",
+        "compare the states of the same contents in two forms with those of exchanged contents",
+        over=("align_states", "models"),
+        sections=("seed", "align_states.num_permutations"),
+        reads=(Read("states"), Read("dataset", among=("tested",))),
+        writes={"alignment": "{model}.parquet"},
+    ),
+)
