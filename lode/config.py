@@ -159,6 +159,7 @@ class CaptureConfig:
     attention: str = "reference"  # or causal: docs/methods.md 1.2
     batch_size: int = 50
     shards: int = 1  # shard i holds every shards-th sample from i on, so prefixes of shards are nested sub-samples
+    blocks: int = 1  # of every shard, kept apart as shards are, in one job; what is dealt anew are shards x blocks
     normalisation: str = "minmax"  # or rank, zscore, robust, none: over the neurons of one sample, group, layer
     all_normalisations: bool = False  # keeps importance under each of the five beside it, for `layer_profile`
     num_bins: int = 0  # even: histograms of per-sample means, which some selections need; 0: none

@@ -79,7 +79,7 @@ def captured_importance(
     for name in METRICS:
         lists = further.random((size, len(NORMALISATIONS))) * held[:, None]
         columns[by_normalisation(name)] = list_column(lists)
-    gradients = list(GRADIENTS.schema)[6:]
+    gradients = list(GRADIENTS.schema)[7:]
     columns |= {field.name: rng.random(size) * held for field in gradients}
     schema = pa.schema([*IMPORTANCE.schema, *gradients])
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)

@@ -112,10 +112,10 @@ def check_figure(run: Experiment, figure: str) -> None:
     validate(cfg, "plot_figures")
     if "scoreboard" in cfg.figure.tables and not run.planted():
         raise UserError(f"figure {figure} needs planted models: name some in the experiment's `plantings`")
-    if set(PARTS) & set(cfg.figure.tables) and run.cfg.capture.shards < 2:
+    if set(PARTS) & set(cfg.figure.tables) and run.cfg.capture.shards * run.cfg.capture.blocks < 2:
         raise UserError(
-            f"figure {figure} with capture.shards = {run.cfg.capture.shards}: there is no part of the samples "
-            "to select again from; expected 2 or more, such as capture.shards=10"
+            f"figure {figure} with capture.shards = 1 and capture.blocks = 1: there is no part of the samples "
+            "to select again from; expected 2 or more, such as capture.blocks=10"
         )
     if set(COUNTED) & set(cfg.figure.tables) and not run.counted:
         raise UserError(

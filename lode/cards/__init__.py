@@ -119,6 +119,7 @@ CARDS = (
             *GROUPING,
             "dataset.name",
             "capture.shards",
+            "capture.blocks",
             "gradients.batch_size",
             "gradients.alpha",
             "gradients.num_steps",

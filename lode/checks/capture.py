@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lode.checks.dataset import check_shards
+from lode.checks.dataset import check_shards, num_at_hand
 from lode.checks.names import check_name, check_positive
 from lode.engine.errors import UserError
 from lode.importance import ATTENTION_KINDS, NORMALISATIONS
@@ -35,9 +35,17 @@ def check_sites(cfg: Any) -> None:
 
 
 def check_mined_shards(cfg: Any) -> None:
-    """Refuse shards of the mining split without samples."""
-    check_positive("capture.shards", cfg.capture.shards)
-    check_shards(cfg, "capture", "test" if cfg.split == "paper" else "mine")
+    """Refuse shards of the mining split without samples, and blocks of shards."""
+    shards, blocks = cfg.capture.shards, cfg.capture.blocks
+    check_positive("capture.shards", shards)
+    check_positive("capture.blocks", blocks)
+    split = "test" if cfg.split == "paper" else "mine"
+    check_shards(cfg, "capture", split)
+    if shards * blocks > (num_samples := num_at_hand(cfg.dataset, split)):
+        raise UserError(
+            f"capture.blocks = {blocks} of capture.shards = {shards}: expected at most the {num_samples} samples of "
+            f"{cfg.dataset.name} in split {split!r}, blocks of all shards together"
+        )
 
 
 def check_gradients(cfg: Any) -> None:

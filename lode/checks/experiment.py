@@ -16,7 +16,7 @@ from lode.neurons import LM_GATE
 #: The largest corrected p that counts, as in `lode/statistics/verdict.py`.
 LEVEL = 0.05
 #: Tables of selections from shards that are dealt or drawn anew, and the fewest shards for that (docs/methods.md 4.19).
-DEALT, FEWEST_SHARDS = ("domains", "set_nulls", "profiles"), 5
+DEALT, FEWEST_BLOCKS = ("domains", "set_nulls", "profiles"), 5
 #: The lists of names of an experiment, and those that may be empty.
 LISTS = ("models", "mining_datasets", "benchmarks", "selections", "interventions")
 MAY_BE_EMPTY = ("plantings", "own_interventions", "figures")
@@ -177,17 +177,18 @@ def advise(cfg: Any, drawn: Set[str] = frozenset()) -> list[str]:
         cfg: the experiment's config.
         drawn: the tables that its figures are drawn from.
     """
-    draws, shards, notes = cfg.controls.num_draws, cfg.capture.shards, []
+    draws, blocks, notes = cfg.controls.num_draws, cfg.capture.shards * cfg.capture.blocks, []
     smallest = 1 / (1 + draws)
     if smallest >= LEVEL:
         notes.append(
             f"controls.num_draws = {draws}: no set can be called specific, as no p below {smallest:.2g} can come out; "
             f"{floor(1 / LEVEL + 1e-9)} draws or more can do"
         )
-    if shards < FEWEST_SHARDS and drawn & set(DEALT):
+    if blocks < FEWEST_BLOCKS and drawn & set(DEALT):
         notes.append(
-            f"capture.shards = {shards}: labels are permuted, and shards drawn again, by whole blocks of samples; with "
-            "so few, real structure survives among permuted labels, and intervals of profiles are too short; "
-            f"{FEWEST_SHARDS} shards or more can do, 10 are better"
+            f"capture.shards x capture.blocks = {blocks}: labels are permuted, and profiles drawn again, by whole "
+            "blocks of samples; with so few, real structure survives among permuted labels, and intervals of profiles "
+            "are too short; "
+            f"{FEWEST_BLOCKS} blocks or more can do, 10 are better"
         )
     return notes

@@ -105,7 +105,7 @@ def situation(solution: Solution, asking: Asking) -> str:
 def request(what: str, asking: Asking) -> str:
     """How to reply: with a number or letter only, or at the end of some thoughts."""
     if asking.think_first:
-        return f'Think step by step, then end with "Answer:" and {what}.'
+        return f'Think step by step, then end with "Answer:" and {what.rstrip(",")}.'
     return f"Reply with {what} only."
 
 

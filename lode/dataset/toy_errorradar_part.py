@@ -1,10 +1,14 @@
-"""One part of what a made-up problem takes: read its picture, or work out an operation.
+"""One part of what a made-up problem takes: read its picture, work out an operation, check a step; or all, told aloud.
 
 The items are those of `toy_errorradar_step`, and so are their splits: what is held out here is held out there. The
 option `form` says what is asked:
 
 ``facts``  the numbers that the picture alone shows, in the words of a solution's steps; chance: one of 64 or more
 ``work``   an operation of the right solution, told in the text, beside the same picture
+``check``  one step of a solution: what the picture shows or the operation gives, what the step says, and whether these
+           are the same. The step is wrong in two of five; which one is asked tells nothing
+``aloud``  the question of `toy_errorradar_step` that lets the reply think first, and a reply that checks step by step
+           up to the first wrong one. A fifth of solutions is right, and the right answer is not told
 
 A cluster is an item. Made to teach a model what the steps of a solution are made of; whoever cannot read a fact cannot
 tell a wrong reading.
@@ -12,10 +16,12 @@ tell a wrong reading.
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lode.dataset import Sample
-from lode.dataset._errorradar import Solution
+from lode.dataset._errorradar import Asking, Solution, situation, step_sample
+from lode.dataset._toy_errorradar import PADDING, compute
 from lode.dataset._toy_errorradar_items import items
 from lode.engine.errors import unknown_name
 
@@ -35,9 +41,62 @@ def _work(solution: Solution, truth: Truth, rng: random.Random) -> Asked:
     return f"What is {work}?", result
 
 
-FORMS: dict[str, Callable[[Solution, Truth, random.Random], Asked]] = {
-    "facts": _facts,
-    "work": _work,
+def finding(solution: Solution, truth: Truth, number: int) -> str:
+    """What a check of a step finds, from 1 on: what it should say, what it says, and whether it is right or not.
+
+    Of an operation that the rule does not ask for, and of a rule, only whether it is right.
+    """
+    step = solution.steps[number - 1]
+    verdict = "wrong" if number == solution.gold_step else "fine"
+    name, _, said = step.rpartition(" is ")
+    if name in truth["facts"]:
+        return f"shows {truth['facts'][name]} says {said} {verdict}"
+    work, _, said = step.rpartition(" = ")
+    if not said.isdigit() or (solution.category == "REAS" and verdict == "wrong"):
+        return verdict
+    _, sign, *_ = work.split()
+    return f"gives {compute(sign, [int(value) for value in work.split(f' {sign} ')])} says {said} {verdict}"
+
+
+def _check(solution: Solution, truth: Truth, rng: random.Random) -> Asked:
+    numeric = [n for n, step in enumerate(solution.steps, 1) if step[-1].isdigit() and step.split()[-2] in ("is", "=")]
+    number = rng.choice([n for n in numeric if n != solution.gold_step])
+    if solution.category in ("VIS", "CAL"):
+        number = solution.gold_step
+    return f"{situation(solution, ALOUD)}\nIs step {number} right?", finding(solution, truth, number)
+
+
+def _aloud(solution: Solution, truth: Truth, rng: random.Random) -> Asked:
+    last = solution.gold_step or len(solution.steps)
+    numbers = [n for n in range(1, last + 1) if solution.steps[n - 1] not in PADDING]
+    lines = [f"{number}) {finding(solution, truth, number)}" for number in numbers]
+    return step_sample(solution, ALOUD).prompt, "\n".join([*lines, f"Answer: {solution.gold_step}"])
+
+
+#: How a whole solution is asked about.
+ALOUD = Asking(with_answer=False, think_first=True, may_be_right=True)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A part that can be asked for.
+
+    Attributes:
+        ask: a question and its answer, of an item and what it holds in truth.
+        none_frac: share of solutions without an error.
+        has_problem: the question says the problem already.
+    """
+
+    ask: Callable[[Solution, Truth, random.Random], Asked]
+    none_frac: float = 0.0
+    has_problem: bool = False
+
+
+FORMS = {
+    "facts": Form(_facts),
+    "work": Form(_work),
+    "check": Form(_check, has_problem=True),
+    "aloud": Form(_aloud, none_frac=0.2, has_problem=True),
 }
 
 
@@ -45,8 +104,8 @@ def asked(solution: Solution, form: str, rng: random.Random) -> Asked:
     """A question about a part of an item, and its answer."""
     truth = solution.meta["truth"]
     assert isinstance(truth, dict)
-    question, answer = FORMS[form](solution, truth, rng)
-    return f"{solution.question}\n{question}", answer
+    question, answer = FORMS[form].ask(solution, truth, rng)
+    return question if FORMS[form].has_problem else f"{solution.question}\n{question}", answer
 
 
 def samples(split: str, num_samples: int, seed: int, form: str = "facts") -> Iterator[Sample]:
@@ -63,7 +122,7 @@ def samples(split: str, num_samples: int, seed: int, form: str = "facts") -> Ite
     """
     if form not in FORMS:
         raise unknown_name("dataset.options.form", form, FORMS)
-    for solution in items(split, num_samples, seed, "balanced", 0.0):
+    for solution in items(split, num_samples, seed, "balanced", FORMS[form].none_frac):
         prompt, answer = asked(solution, form, random.Random(f"{form}|{solution.sample_id}"))
         yield Sample(
             sample_id=solution.sample_id,
@@ -72,5 +131,5 @@ def samples(split: str, num_samples: int, seed: int, form: str = "facts") -> Ite
             prompt=prompt,
             answers=(answer,),
             media=(solution.image,),
-            meta={"problem_type": solution.problem_type, "form": form},
+            meta={"problem_type": solution.problem_type, "category": solution.category, "form": form},
         )

@@ -18,7 +18,7 @@ from lode.engine.tables import Table, read_table, with_nulls
 from lode.grouping import PROMPT
 from lode.importance import METRICS, by_normalisation, score_sums
 from lode.table._dense import dense_shape, list_column, neuron_columns, of_site, shaped, shaped_lists
-from lode.table._neuron import KEYS
+from lode.table._neuron import BLOCK, KEYS
 from lode.table._run import DATASET_NAME
 from lode.table.importance import IMPORTANCE
 from lode.table.statistics import STATISTICS
@@ -30,7 +30,7 @@ FIXED = ["down_norm"]
 LISTS = ["histogram"]
 #: Lists too: the sums of scores by normalisation.
 SCORE_LISTS = [score_sums(metric) for metric in METRICS]
-KEY_NAMES = [key.name for key in KEYS]
+KEY_NAMES = [key.name for key in (BLOCK, *KEYS)]
 POOLED = [
     name for name in STATISTICS.schema.names if name not in (*KEY_NAMES, *SCORE_SUMS, *FIXED, *LISTS, *SCORE_LISTS)
 ]
@@ -175,7 +175,7 @@ def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dic
 
 
 def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> dict[str, list[pa.Table]]:
-    """Read shards, `<shard>.parquet` in a folder that says the dataset, in the order of their numbers.
+    """Read shards, `<shard>.parquet` in a folder that says the dataset, in the order of their numbers, block by block.
 
     Args:
         paths: of all shards of one model, under one null.
@@ -190,8 +190,15 @@ def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> di
         name = table.said_by(path)[DATASET_NAME.name]
         if name not in found:
             raise unknown_name(f"dataset of the shard {path}", name, found, "Their paths say <model>/<dataset>.")
-        found[name].append(read_table(path, table))
+        found[name] += blocks_of(read_table(path, table))
     for name, shards in found.items():
         if not shards:
             raise UserError(f"mining dataset {name}: no shard of it was given; capture it first")
     return found
+
+
+def blocks_of(shard: pa.Table) -> list[pa.Table]:
+    """The blocks of a shard, which are shards themselves; views."""
+    num_blocks = len(shard[BLOCK.name].unique())
+    size = shard.num_rows // num_blocks
+    return [shard.slice(block * size, size) for block in range(num_blocks)]

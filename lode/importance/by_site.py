@@ -34,7 +34,9 @@ def num_shards(shards: Shards) -> int:
     """
     count = min(map(len, shards.values()))
     if count < 2:
-        raise UserError("capture.shards = 1: there are no blocks of samples to deal anew; set capture.shards=10, say")
+        raise UserError(
+            "capture.shards = 1, capture.blocks = 1: no blocks of samples to deal anew; set capture.blocks=10"
+        )
     return count
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from lode.engine.errors import UserError
 from lode.table._dense import dense, dense_shape, neuron_columns
-from lode.table._neuron import KEYS
+from lode.table._neuron import BLOCK, KEYS
 from lode.table.gradients import GRADIENTS
 
 
@@ -20,7 +20,7 @@ def gradient_columns(shards: Sequence[pa.Table]) -> dict[str, Any]:
     """
     if len({dense_shape(shard) for shard in shards}) != 1:
         raise UserError("gradients of one model differ in shape; delete them and run again")
-    added = [column.name for column in GRADIENTS.schema if column not in KEYS]
+    added = [column.name for column in GRADIENTS.schema if column not in (BLOCK, *KEYS)]
     kept = {tuple(name for name in added if not shard[name].null_count) for shard in shards}
     if len(kept) != 1:
         raise UserError("some shards hold integrated gradients and others do not; delete the gradients and run again")

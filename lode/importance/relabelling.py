@@ -1,9 +1,9 @@
 """Shards whose labels are dealt anew, and halves of one group as two: statistics as they would be under a null.
 
-A block is what one shard holds of one group. Shards are random parts of a dataset's samples (shard i holds every
-`capture.shards`-th from i on, and samples lie in random order), so permuting the labels of blocks is a permutation of
-labels between samples, restricted to whole blocks: if groups do not differ, each is as likely as the real one. The
-price is resolution: with few blocks there are few permutations (docs/methods.md 4.19).
+A block is what one part of a dataset's samples holds of one group, a shard or one of `capture.blocks` of it. Parts are
+random (part i holds every so-manyth sample from i on, and samples lie in random order), so permuting the labels of
+blocks is a permutation of labels between samples, restricted to whole blocks: if groups do not differ, each is as
+likely as the real one. The price is resolution: with few blocks there are few permutations (docs/methods.md 4.19).
 """
 
 from collections.abc import Mapping, Sequence

@@ -4,6 +4,7 @@ from typing import Any
 
 from lode.config import StepConfig
 from lode.engine.tables import read_table, write_table
+from lode.importance.aggregation import blocks_of
 from lode.importance.pooling import gradient_columns
 from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
@@ -11,5 +12,5 @@ from lode.table.gradients import GRADIENTS
 
 def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
     """Read all shards (io.gradients) and write their sum."""
-    shards = [read_table(path, GRADIENTS) for path in cfg.io["gradients"]]
+    shards = [block for path in cfg.io["gradients"] for block in blocks_of(read_table(path, GRADIENTS))]
     write_table(cfg.io["attributions"], ATTRIBUTIONS, gradient_columns(shards), made_by)

@@ -82,7 +82,7 @@ def retest(
     """
     count = min(map(len, shards["statistics"].values()))
     if count < 2:
-        raise UserError("capture.shards = 1: there is no part to select again from; set capture.shards=10, say")
+        raise UserError("capture.shards = 1, capture.blocks = 1: no part to select again from; set capture.blocks=10")
     held = next(iter(shards["statistics"].values()))[0]["site"].unique().to_pylist()
     by_site = {site: at_site(shards, site) for site in (held if selection.sites is None else selection.sites)}
     whole = pa.concat_tables([part_of(of, range(count)) for of in by_site.values()])

@@ -138,14 +138,22 @@ def train_step(
 
 @torch.inference_mode()
 def held_out_score(
-    model: Any, processor: Any, samples: Sequence[Sample], score_name: str, sampling: Sampling, batch_size: int = 100
+    model: Any,
+    processor: Any,
+    samples: Sequence[Sample],
+    score_name: str,
+    sampling: Sampling,
+    max_new_tokens: int = 16,
+    batch_size: int = 100,
 ) -> float:
     """Mean score of greedy replies, by the scoring plug-in that the recipe names for the dataset."""
     replies: list[str] = []
     for start in range(0, len(samples), batch_size):
         records = [asdict(sample) for sample in samples[start : start + batch_size]]
         inputs = process(processor, [chat(processor, record) for record in records], records, sampling)
-        ids = model.generate(**inputs, do_sample=False, max_new_tokens=16)[:, inputs["input_ids"].shape[1] :]
+        ids = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)[
+            :, inputs["input_ids"].shape[1] :
+        ]
         replies += processor.batch_decode(ids, skip_special_tokens=True)
     score = import_module(f"lode.scoring.{score_name}").score
     return float(score(replies, [asdict(sample) for sample in samples]).mean())
@@ -191,16 +199,17 @@ class Trainee:
     processor: Any
     sampling: Sampling
     held_out: Mapping[str, list[Sample]]
-    scores: Mapping[str, str]
+    datasets: Mapping[str, DictConfig]
 
     def evaluate(self, num_samples: int) -> dict[str, float]:
         """Held-out score of every task."""
-        return {
-            name: round(
-                held_out_score(self.model, self.processor, pool[:num_samples], self.scores[name], self.sampling), 4
-            )
-            for name, pool in self.held_out.items()
-        }
+        return {name: round(self.score(name, pool[:num_samples]), 4) for name, pool in self.held_out.items()}
+
+    def score(self, name: str, samples: Sequence[Sample]) -> float:
+        """Held-out score of a task."""
+        of = self.datasets[name]
+        length = of.get("max_new_tokens", 16)
+        return held_out_score(self.model, self.processor, samples, of.score, self.sampling, length)
 
 
 def fit(trainee: Trainee, pools: Mapping[str, list[Encoded]], recipe: DictConfig, seed: int, log: Log) -> None:
@@ -260,7 +269,7 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
     pools = {name: [encode(processor, sample, sampling) for sample in pool] for name, pool in drawn.items()}
     num_parameters = sum(p.numel() for p in model.parameters())
     log.note("start", seed=seed, num_parameters=num_parameters)
-    trainee = Trainee(model, processor, sampling, held_out, {n: o.score for n, o in recipe.datasets.items()})
+    trainee = Trainee(model, processor, sampling, held_out, recipe.datasets)
     fit(trainee, pools, recipe, seed, log)
     score = trainee.evaluate(recipe.num_held_out)
     end = log.note("end", step=recipe.steps, score=score)

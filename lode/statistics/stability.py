@@ -1,9 +1,10 @@
 """How far a selection can be trusted: does it come out again on other samples, and do other selectors agree?
 
-Statistics of shards add up, and shard i holds every `capture.shards`-th sample from i on. So with one capture in 10
-shards of 10 samples the first, the first 3 and all 10 shards are nested sub-samples of 10, 30 and 100 samples, and the
-even and the odd shards are two halves: `lode.importance.aggregation.importance_columns` on some of the shards gives the
-importance table of that sub-sample, and a selector does the rest. Nothing is captured twice.
+Statistics of blocks add up, and block i holds every `capture.blocks`-th sample from i on. So with one capture in 10
+blocks of 10 samples the first, the first 3 and all 10 blocks are nested sub-samples of 10, 30 and 100 samples, and the
+even and the odd blocks are two halves: `lode.importance.aggregation.importance_columns` on some of the blocks gives the
+importance table of that sub-sample, and a selector does the rest. Nothing is captured twice. Shards are blocks of whole
+jobs.
 
 docs/methods.md 4.16. No torch and no tables here: sets and scores in, numbers out.
 """
@@ -35,7 +36,7 @@ def nested(shard_sizes: Sequence[int], num_samples: Sequence[int]) -> dict[int, 
         if size not in sizes:
             raise UserError(
                 f"no first shards hold {size} samples; {len(sizes)} shards make sub-samples of "
-                f"{', '.join(map(str, sizes))}. Capture in more shards (capture.shards)"
+                f"{', '.join(map(str, sizes))}. Capture in more blocks (capture.blocks)"
             )
     return {size: sizes.index(size) + 1 for size in num_samples}
 
@@ -43,7 +44,7 @@ def nested(shard_sizes: Sequence[int], num_samples: Sequence[int]) -> dict[int, 
 def halves(num_shards: int) -> tuple[list[int], list[int]]:
     """The even and the odd shards, of equal number; of an odd number of shards the last is left out."""
     if num_shards < 2:
-        raise UserError(f"{num_shards} shard cannot be halved; capture in 2 or more (capture.shards)")
+        raise UserError(f"{num_shards} shard cannot be halved; capture in 2 or more (capture.blocks)")
     even = num_shards - num_shards % 2
     return list(range(0, even, 2)), list(range(1, even, 2))
 

@@ -7,13 +7,14 @@ from lode.engine.tables import Table
 from lode.importance import BY_ATTENTION, METRICS, NORMALISATIONS, score_sums
 from lode.table._activations import ACTIVATIONS
 from lode.table._counts import COUNTS
-from lode.table._neuron import KEYS
+from lode.table._neuron import BLOCK, KEYS
 from lode.table._run import DATASET_NAME, MODEL
 
 STATISTICS = Table(
     "statistics",
     pa.schema(
         [
+            BLOCK,
             *KEYS,
             *COUNTS,
             *ACTIVATIONS,

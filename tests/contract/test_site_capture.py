@@ -116,7 +116,7 @@ def test_every_site_equals_plain_hooks(family: Adapter) -> None:
     assert table["site"].unique().to_pylist() == list(family.sites)
     for name, per_sample in seen.items():
         site, rows = family.sites[name], of_site(table, name)
-        columns = [field for field in STATISTICS.schema.names[4:] if not rows[field].null_count]
+        columns = [field for field in STATISTICS.schema.names[5:] if not rows[field].null_count]
         groups, values = dense(rows, columns)
         assert {column for column in STATISTICS.schema.names if column.startswith(BY_ATTENTION)}.isdisjoint(columns)
         kinds = {

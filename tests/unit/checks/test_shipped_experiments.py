@@ -100,11 +100,21 @@ def test_the_console_says_the_verdict_and_why_it_cannot_be_told(
 @pytest.mark.parametrize("figure", ["domain_counts", "layer_profile"])
 def test_few_blocks_are_named_where_they_are_dealt(figure: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Only where a figure deals them, and below five."""
-    for shards, figures, told in ((2, figure, True), (4, figure, True), (5, figure, False), (2, "set_overlap", False)):
-        overrides = [f"capture.shards={shards}", f"figures=[{figures}]"]
+    for shards, blocks, figures, told in (
+        (2, 1, figure, True),
+        (1, 4, figure, True),
+        (5, 1, figure, False),
+        (2, 3, figure, False),
+        (2, 1, "set_overlap", False),
+    ):
+        overrides = [f"capture.shards={shards}", f"capture.blocks={blocks}", f"figures=[{figures}]"]
         print_advice(open_experiment({"experiment": "smoke", "overrides": overrides}))
         said = capsys.readouterr().err
-        assert (f"note: capture.shards = {shards}: labels are permuted" in said) == told, (shards, figures)
+        assert (f"note: capture.shards x capture.blocks = {shards * blocks}: labels" in said) == told, (
+            shards,
+            blocks,
+            figures,
+        )
 
 
 @pytest.mark.parametrize("name", ["mmneuron", "mmneuron_7b"])
@@ -115,7 +125,7 @@ def test_the_studies_of_domains_have_blocks_enough(name: str) -> None:
 def test_the_depth_of_the_sets_has_blocks_and_all_normalisations() -> None:
     """Else intervals are too short, and no set could be called shallow or deep; selected as in `default`."""
     cfg, usual = compose(["experiment=miner_layers"]), compose(["experiment=default"])
-    assert not [note for note in advise(cfg, {"profiles"}) if "capture.shards" in note]
+    assert not [note for note in advise(cfg, {"profiles"}) if "capture.blocks" in note]
     assert cfg.capture.all_normalisations
     for name in ("models", "mining_datasets", "selections"):
         assert cfg[name] == usual[name], name

@@ -81,7 +81,7 @@ def random_statistics(rng: np.random.Generator) -> dict[str, Any]:
 def added(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """The columns of one shard that holds what all parts hold."""
     whole = dict(parts[0])
-    for name in whole.keys() - {*STATISTICS.schema.names[:4], "down_norm", "histogram"}:
+    for name in whole.keys() - {*STATISTICS.schema.names[:5], "down_norm", "histogram"}:
         whole[name] = sum(part[name] for part in parts)
     counts = sum(part["histogram"].flatten().to_numpy() for part in parts)
     whole["histogram"] = list_column(counts.reshape(*SHAPE, 4))

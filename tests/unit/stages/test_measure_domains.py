@@ -146,7 +146,7 @@ def test_every_site_is_taken_alone(tmp_path: Path) -> None:
 
 
 def test_one_shard_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"capture\.shards = 1: there are no blocks of samples"):
+    with pytest.raises(UserError, match=r"capture\.blocks = 1: no blocks of samples"):
         measured(tmp_path, datasets(planted(0), 1))
 
 

@@ -98,7 +98,7 @@ def shards_of(site: str) -> list[pa.Table]:
         for field in STATISTICS.schema:
             if field.name in made.column_names:
                 columns[field.name] = made[field.name]
-            elif pa.types.is_list(field.type):
+            elif pa.types.is_list(field.type) or field.name == "block":
                 columns[field.name] = pa.nulls(size, field.type)
             else:
                 columns[field.name] = pa.array(rng.random(size) * held)
