@@ -77,10 +77,10 @@ def test_means_over_samples_follow_the_blocks() -> None:
     """A block of 30 samples in the place of one of 10: the mean of its scores is over 30, not over 10."""
     few, many = datasets({"road": RATE}, 1)["toy_road"], datasets({"scan": RATE}, 1)["toy_scan"]
     many = [
-        table.set_column(4, table.schema.field("num_samples"), pa.array(table["num_samples"].to_numpy() * 3))
+        table.set_column(5, table.schema.field("num_samples"), pa.array(table["num_samples"].to_numpy() * 3))
         for table in many
     ]
-    assert many[0].schema.names[4] == "num_samples"
+    assert many[0].schema.names[5] == "num_samples"
     dealt = permuted({"toy_road": few, "toy_scan": many}, ("road", "scan"), Order([1, 0]))
     assert [samples_of(by_group(dealt[name][0])[PROMPT]) for name in dealt] == [30, 10]
 

@@ -137,7 +137,7 @@ def test_every_site_is_taken_alone(tmp_path: Path) -> None:
     """A second site of another width, whose sets are those that it has alone."""
     gate, tower = datasets(planted(0), 2), datasets(no_effect(1), 2, seed=2)
     renamed = {
-        name: [t.set_column(0, t.schema.field("site"), pa.array(["tower"] * t.num_rows)) for t in tables]
+        name: [t.set_column(1, t.schema.field("site"), pa.array(["tower"] * t.num_rows)) for t in tables]
         for name, tables in tower.items()
     }
     both = {name: [pa.concat_tables(pair) for pair in zip(gate[name], renamed[name], strict=True)] for name in gate}

@@ -73,7 +73,7 @@ def test_by_hand(tmp_path: Path) -> None:
 
 
 def test_one_shard_has_no_parts(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"capture\.shards = 1: .* set capture\.shards=10"):
+    with pytest.raises(UserError, match=r"capture\.blocks = 1: .* set capture\.blocks=10"):
         retested(tmp_path, [FIRST])
 
 
