@@ -4,7 +4,7 @@ docs/methods.md 1.3: within a dataset the mean over all its samples (a sample wi
 across datasets the sum, divided per group by the number of datasets in which it occurs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,11 @@ from lode.engine.errors import UserError, unknown_name
 from lode.engine.tables import Table, read_table, with_nulls
 from lode.grouping import PROMPT
 from lode.importance import METRICS, by_normalisation, score_sums
-from lode.table._dense import dense_shape, list_column, neuron_columns, of_site, shaped, shaped_lists
-from lode.table._neuron import BLOCK, KEYS
+from lode.importance.sums import FIXED, LISTS, Sums, added, sums_of, total
+from lode.table._dense import list_column, neuron_columns, of_site
+from lode.table._neuron import BLOCK
 from lode.table._run import DATASET_NAME
 from lode.table.importance import IMPORTANCE
-from lode.table.statistics import STATISTICS
-
-SCORE_SUMS = [f"{metric}_score_sum" for metric in METRICS]
-#: Facts of the weights: the same in every shard, so they are not added.
-FIXED = ["down_norm"]
-#: Whole histograms, a list a neuron; all other columns hold one number a neuron.
-LISTS = ["histogram"]
-#: Lists too: the sums of scores by normalisation.
-SCORE_LISTS = [score_sums(metric) for metric in METRICS]
-KEY_NAMES = [key.name for key in (BLOCK, *KEYS)]
-POOLED = [
-    name for name in STATISTICS.schema.names if name not in (*KEY_NAMES, *SCORE_SUMS, *FIXED, *LISTS, *SCORE_LISTS)
-]
 
 
 def sites_of(shards: Sequence[pa.Table]) -> list[str]:
@@ -49,62 +37,6 @@ def sites_of(shards: Sequence[pa.Table]) -> list[str]:
             "delete the activations and run again"
         )
     return list(next(iter(found)))
-
-
-def merge(shards: Sequence[pa.Table]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Add shards of one site column by column; what none of them captured is left out.
-
-    Returns:
-        Group names and, per statistic, an array (group, layer, neuron), with bins as a fourth axis of histograms.
-
-    Raises:
-        UserError: the shards come from models of different sizes, or of captures that kept different things.
-    """
-    shapes = {dense_shape(shard) for shard in shards}
-    if len(shapes) != 1:
-        raise UserError(f"shards of one model differ in shape: {sorted(shapes)}; delete the activations and run again")
-    columns, (groups, shape) = captured(shards), next(iter(shapes))
-    numbers = [name for name in columns if name not in (*LISTS, *SCORE_LISTS)]
-    merged = dict(zip(numbers, added(shaped(shard, numbers, shape) for shard in shards), strict=True))
-    merged |= dict(zip(FIXED, shaped(shards[0], FIXED, shape), strict=True))
-    for name in LISTS:
-        if name in columns:
-            merged[name] = added(shaped_lists(shard, name, shape) for shard in shards)
-    for name in SCORE_LISTS:
-        if name in columns:
-            merged[name] = sum(shaped_lists(shard, name, shape) for shard in shards)
-    return groups, merged
-
-
-def captured(shards: Sequence[pa.Table]) -> list[str]:
-    """The columns to be added that the shards hold.
-
-    Raises:
-        UserError: some shards hold a column and others do not.
-    """
-    columns = [*SCORE_SUMS, *POOLED, *LISTS, *SCORE_LISTS]
-    held = {name: [shard[name].null_count == 0 for shard in shards] for name in columns}
-    for name, flags in held.items():
-        if any(flags) != all(flags):
-            raise UserError(f"some shards hold {name!r} and others do not; delete the activations and run again")
-    return [name for name, flags in held.items() if all(flags)]
-
-
-def added(parts: Iterable[np.ndarray]) -> np.ndarray:
-    """The sum of arrays, one by one, as they are large.
-
-    Raises:
-        UserError: histograms differ in their numbers of bins.
-    """
-    total: np.ndarray | None = None
-    for part in parts:
-        if total is not None and total.shape != part.shape:
-            raise UserError(
-                f"histograms of {total.shape[-1]} and of {part.shape[-1]} bins; delete the activations and run again"
-            )
-        total = part.copy() if total is None else np.add(total, part, out=total)
-    assert total is not None, "no shard"
-    return total
 
 
 def aggregate(
@@ -132,7 +64,9 @@ def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str
     """
     sites = sites_of([shard for shards in by_dataset.values() for shard in shards])
     columns = [
-        site_columns({name: [of_site(shard, site) for shard in shards] for name, shards in by_dataset.items()}, site)
+        site_columns(
+            {name: added([sums_of(of_site(shard, site)) for shard in shards]) for name, shards in by_dataset.items()}
+        )
         for site in sites
     ]
     if len(columns) == 1:
@@ -141,11 +75,10 @@ def importance_columns(by_dataset: Mapping[str, Sequence[pa.Table]]) -> dict[str
     return {name: table[name] for name in table.column_names}
 
 
-def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dict[str, Any]:
-    """The columns of the importance table for one site, from the rows of that site; what it does not have left out."""
-    merged = {name: merge(shards) for name, shards in by_dataset.items()}
-    groups = next(iter(merged.values()))[0]
-    statistics = [values for _, values in merged.values()]
+def site_columns(by_dataset: Mapping[str, Sums]) -> dict[str, Any]:
+    """The columns of the importance table for one site, from the sums of each dataset; what it lacks is left out."""
+    first = next(iter(by_dataset.values()))
+    groups, statistics = first.groups, [dict(sums.columns) for sums in by_dataset.values()]
     if len({frozenset(values) for values in statistics}) != 1:
         raise UserError(
             "the mining datasets were captured with different settings; delete the activations and run again"
@@ -158,14 +91,14 @@ def site_columns(by_dataset: Mapping[str, Sequence[pa.Table]], site: str) -> dic
     )
     importance = importance_of([np.stack([values.pop(f"{m}_score_sum") for m in metrics]) for values in statistics])
     num_layers, num_neurons = importance.shape[2:]
-    columns = neuron_columns(groups, num_layers, num_neurons, site)
+    columns = neuron_columns(groups, num_layers, num_neurons, first.site)
     columns |= {metric: importance[index].ravel() for index, metric in enumerate(metrics)}
     for metric in (m for m in metrics if score_sums(m) in statistics[0]):
         lists = [np.moveaxis(values.pop(score_sums(metric)), -1, 0) for values in statistics]
         columns[by_normalisation(metric)] = list_column(np.moveaxis(importance_of(lists), 0, -1))
     for name in statistics[0]:
         if name in LISTS:
-            columns[name] = list_column(added(values[name] for values in statistics))
+            columns[name] = list_column(total(values[name] for values in statistics))
         elif name in FIXED:
             columns[name] = statistics[0][name].ravel()
         else:

@@ -7,19 +7,19 @@ likely as the real one. The price is resolution: with few blocks there are few p
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from lode.grouping import PROMPT
 from lode.importance.by_site import Shards
-from lode.table._counts import COUNTS
+from lode.importance.sums import FIXED, Sums, added, total
 from lode.table._dense import dense_shape
 from lode.table._neuron import GROUP
 
 #: By group, its rows.
 ByGroup = Mapping[str, pa.Table]
-NUM_SAMPLES = COUNTS[0].name
 
 
 def by_group(table: pa.Table) -> dict[str, pa.Table]:
@@ -27,11 +27,6 @@ def by_group(table: pa.Table) -> dict[str, pa.Table]:
     groups, (_, num_layers, num_neurons) = dense_shape(table)
     size = num_layers * num_neurons
     return {name: table.slice(place * size, size) for place, name in enumerate(groups)}
-
-
-def samples_of(rows: pa.Table) -> int:
-    """How many samples hold the group that rows are of."""
-    return int(rows[NUM_SAMPLES][0].as_py())
 
 
 def with_value(rows: pa.Table, column: pa.Field, value: str | int) -> pa.Table:
@@ -45,8 +40,8 @@ def joined(groups: ByGroup) -> pa.Table:
     return pa.concat_tables([with_value(rows, GROUP, name) for name, rows in groups.items()])
 
 
-def permuted(shards: Shards, groups: Sequence[str], rng: np.random.Generator) -> dict[str, list[pa.Table]]:
-    """Shards in which the blocks of some groups are dealt anew to the places that blocks had.
+def permuted(shards: Shards, groups: Sequence[str], rng: np.random.Generator) -> dict[str, list[Sums]]:
+    """Of each dataset the sum of its shards, the blocks of some groups dealt anew to the places that blocks had.
 
     A place keeps its dataset, its shard and its label; samples of the prompt are in proportion to those of its blocks,
     as means over samples are taken by them. Other groups, and other columns of the prompt, are as they were.
@@ -56,24 +51,60 @@ def permuted(shards: Shards, groups: Sequence[str], rng: np.random.Generator) ->
         groups: that take part, and share no token.
         rng: what the order is drawn by.
     """
-    parts = {(name, index): by_group(table) for name, tables in shards.items() for index, table in enumerate(tables)}
-    places = [(at, group) for at, rows in parts.items() for group in groups if samples_of(rows[group])]
+    places = [
+        (name, shard, group)
+        for name, parts in shards.items()
+        for shard, part in enumerate(parts)
+        for group in groups
+        if part.num_samples(group)
+    ]
     order = rng.permutation(len(places))
-    dealt: dict[tuple[str, int], dict[str, pa.Table]] = {at: {} for at in parts}
-    for (at, group), source in zip(places, (places[index] for index in order), strict=True):
-        dealt[at][group] = parts[source[0]][source[1]]
-    return {
-        name: [_dealt(parts[name, index], dealt[name, index]) for index in range(len(tables))]
-        for name, tables in shards.items()
-    }
+    sources = [places[index] for index in order]
+    blocks = [Block(shards[name][shard], group) for name, shard, group in sources]
+    dealt: dict[str, list[Dealt]] = {name: [{} for _ in parts] for name, parts in shards.items()}
+    for (name, shard, group), block in zip(places, blocks, strict=True):
+        dealt[name][shard][group] = block
+    return {name: [_with_blocks(parts, dealt[name])] for name, parts in shards.items()}
 
 
-def _dealt(rows: ByGroup, blocks: ByGroup) -> pa.Table:
-    """The table of a shard with other blocks in the places of its own."""
-    own, other = (sum(samples_of(of[name]) for name in blocks) for of in (rows, blocks))
-    count = round(samples_of(rows[PROMPT]) * other / own) if own else samples_of(rows[PROMPT])
-    prompt = with_value(rows[PROMPT], COUNTS[0], max(count, 1))
-    return joined({**rows, **blocks, PROMPT: prompt})
+@dataclass(frozen=True)
+class Block:
+    """What one shard holds of one group."""
+
+    part: Sums
+    group: str
+
+    @property
+    def num_samples(self) -> int:
+        """How many samples there are."""
+        return self.part.num_samples(self.group)
+
+    def values(self, column: str) -> np.ndarray:
+        """A statistic (layer, neuron), or with the items of a list as a third axis."""
+        return self.part.columns[column][self.part.groups.index(self.group)]
+
+
+#: What blocks the places of one shard are given, by their labels.
+Dealt = dict[str, Block]
+
+
+def _with_blocks(parts: Sequence[Sums], dealt: Sequence[Dealt]) -> Sums:
+    """The sum of the shards of a dataset with other blocks in the places of their own."""
+    whole = added(parts)
+    for place, group in enumerate(whole.groups):
+        if blocks := [of[group] for of in dealt if group in of]:
+            for name in whole.columns.keys() - set(FIXED):
+                whole.columns[name][place] = total(block.values(name) for block in blocks)
+    counts = map(_num_samples, parts, dealt)
+    whole.columns["num_samples"][whole.groups.index(PROMPT)] = sum(counts)
+    return whole
+
+
+def _num_samples(part: Sums, dealt: Dealt) -> int:
+    """How many samples the prompt of a shard stands for, with other blocks in the places of its own."""
+    own, other = sum(map(part.num_samples, dealt)), sum(block.num_samples for block in dealt.values())
+    count = part.num_samples(PROMPT)
+    return max(round(count * other / own), 1) if own else max(count, 1)
 
 
 def as_two_groups(one: pa.Table, other: pa.Table, group: str, names: tuple[str, str]) -> pa.Table:

@@ -23,7 +23,7 @@ from lode.engine.paths import paths_of
 from lode.engine.tables import write_table
 from lode.grouping import grouping_of
 from lode.importance.aggregation import shards_of
-from lode.importance.by_site import Shards, at_site, importance_of, num_shards, some
+from lode.importance.by_site import Shards, Tables, at_site, importance_of, num_shards, some
 from lode.importance.dead_layers import dead_layers_of
 from lode.importance.relabelling import as_two_groups, permuted
 from lode.neurons import Pairs, unique_pairs
@@ -167,7 +167,7 @@ def held(table: pa.Table) -> set[str]:
     return set(table["group"].filter(pa.array(some_samples)).unique().to_pylist())
 
 
-def measure(shards: Shards, nulls: Mapping[str, Shards], cfg: StepConfig, dead: Dead) -> tuple[list[Row], list[Row]]:
+def measure(shards: Tables, nulls: Mapping[str, Tables], cfg: StepConfig, dead: Dead) -> tuple[list[Row], list[Row]]:
     """Rows of the domains and of the set_nulls table.
 
     Args:
@@ -197,7 +197,7 @@ def measure(shards: Shards, nulls: Mapping[str, Shards], cfg: StepConfig, dead: 
     return domains, set_nulls
 
 
-def null_shards(paths: Sequence[str], datasets: Sequence[str]) -> dict[str, Shards]:
+def null_shards(paths: Sequence[str], datasets: Sequence[str]) -> dict[str, Tables]:
     """The shards of every captured null, by its name and by dataset."""
     of: dict[str, list[str]] = defaultdict(list)
     for path in paths:

@@ -26,6 +26,7 @@ from lode.importance import METRICS, NORMALISATIONS, by_normalisation
 from lode.importance.aggregation import shards_of
 from lode.importance.by_site import Shards, importance_of, num_shards, some
 from lode.importance.dead_layers import dead_layers_of
+from lode.importance.sums import Sums
 from lode.neurons import unique_pairs
 from lode.selection._shards import living_shards
 from lode.selection._sites import Living, seed_at
@@ -108,7 +109,7 @@ def profile(
     }
 
 
-def resampled(shards: Shards, rng: np.random.Generator) -> dict[str, list[pa.Table]]:
+def resampled(shards: Shards, rng: np.random.Generator) -> dict[str, list[Sums]]:
     """Of every dataset as many shards as it has, drawn with replacement."""
     return {name: some({name: of}, rng.integers(len(of), size=len(of)).tolist())[name] for name, of in shards.items()}
 

@@ -10,7 +10,8 @@ import pytest
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, with_nulls, write_table
 from lode.grouping.modality import GROUPS
-from lode.importance import METRICS, aggregation
+from lode.importance import METRICS
+from lode.importance.sums import added, sums_of
 from lode.stages import aggregate_importance
 from lode.study import compose, restrict
 from lode.table._dense import dense, dense_lists, list_column
@@ -78,7 +79,7 @@ def random_statistics(rng: np.random.Generator) -> dict[str, Any]:
     return columns
 
 
-def added(parts: list[dict[str, Any]]) -> dict[str, Any]:
+def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """The columns of one shard that holds what all parts hold."""
     whole = dict(parts[0])
     for name in whole.keys() - {*STATISTICS.schema.names[:5], "down_norm", "histogram"}:
@@ -92,7 +93,7 @@ def test_shards_merge_to_one(tmp_path: Path) -> None:
     """Counts exactly, sums to rounding, in whatever order the shards come."""
     rng = np.random.default_rng(0)
     parts = [random_statistics(rng) for _ in range(3)]
-    single = aggregated(tmp_path / "1", {"a": [added(parts)]})
+    single = aggregated(tmp_path / "1", {"a": [together(parts)]})
     for order in (parts, parts[::-1]):
         sharded = aggregated(tmp_path / "3", {"a": order})
         np.testing.assert_array_equal(dense_lists(sharded, "histogram"), dense_lists(single, "histogram"))
@@ -141,7 +142,7 @@ def test_shards_of_other_models_are_refused() -> None:
     columns = statistics({TEXT: 1}, {})
     one = pa.table(with_nulls(columns, STATISTICS), schema=STATISTICS.schema)
     with pytest.raises(UserError, match=r"differ in shape.*run again"):
-        aggregation.merge([one, one.filter(np.asarray(one["layer"]) == 0)])
+        added([sums_of(one), sums_of(one.filter(np.asarray(one["layer"]) == 0))])
 
 
 @pytest.mark.parametrize(
