@@ -4,6 +4,7 @@
 
 The sizes are those of Qwen2-VL-2B: language layers of 8,960 neurons, tower layers of 5,120, a projector of 5,120 that
 joins four patches to a token; as many tower layers to a language layer as there (32 to 28, rounded), weights random.
+Samples of which rows of the encoder are captured go one a batch: what that costs beside a batch is said last.
 Two sides, on the same sample, a batch of one each, alternating: `lm_gate`, and `lm_gate` with `vision_tower` and
 `projector`. Times are the best of the repeats and the median of the paired ratios; processor time beside them, as it
 does not depend on who else is at work. Peak memory is that of a process of its own for each side.
@@ -54,6 +55,25 @@ def row(adapter: Adapter, prompts: Prompts, args: argparse.Namespace) -> str:
     return f"{num_tokens:11}{num_rows:11}{best[0]:11.3f}{best[1]:11.3f}{ratios[0]:13.3f}{ratios[1]:13.3f}"
 
 
+def one_by_one(adapter: Adapter, args: argparse.Namespace) -> str:
+    """What it costs that samples go one a batch with all sites, beside all of them in one batch with the gate alone."""
+    samples = records([args.tokens[0]] * args.batch)
+    together, alone = prepare(adapter, samples, MODALITY), [prepare(adapter, [each], MODALITY) for each in samples]
+    gate, every = (recording(adapter, MODALITY, sites=of) for of in SITES.values())
+
+    def all_sites() -> None:
+        for prompts in alone:
+            captured(adapter, prompts, every)
+
+    sides = [partial(captured, adapter, together, gate), partial(all_sites)]
+    pairs = [[cost(args.device, side) for side in sides] for _ in range(args.repeats + 1)][1:]  # the first warms up
+    ratios = [statistics.median(pair[1][of] / pair[0][of] for pair in pairs) for of in range(2)]
+    return (
+        f"{args.batch} samples of {args.tokens[0]} tokens, all sites one by one, beside the gate in one batch: "
+        f"{ratios[0]:.3f}, of processor time {ratios[1]:.3f}"
+    )
+
+
 def peak_of(args: argparse.Namespace, side: str) -> int:
     """Peak memory of one side in a process of its own [bytes]."""
     options = [f"--{name}={getattr(args, name)}" for name in ("size", "layers", "device", "dtype", "threads")]
@@ -68,6 +88,7 @@ def main() -> None:
     parser.add_argument("--size", default="2b", help="2b or 7b: sizes of the language layers; the tower is the same")
     parser.add_argument("--layers", type=int, default=2, help="of the language model; 0: as many as the real model")
     parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600, 1300], help="of each sample")
+    parser.add_argument("--batch", type=int, default=4, help="samples of the comparison with a batch")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int, default=2)
@@ -88,6 +109,7 @@ def main() -> None:
     print("".join(f"{name:>11}" for name in header) + "".join(f"{name:>13}" for name in ("ratio", "of CPU")))
     for prompts in batches:
         print(row(adapter, prompts, args), flush=True)
+    print(one_by_one(adapter, args), flush=True)
     peaks = {side: peak_of(args, side) for side in SITES}
     totals = recording(adapter, MODALITY, sites=None)
     more = sum(t.nbytes for name, of in totals.sites.items() if name != LM_GATE for s in of.totals for t in s.values())

@@ -1,4 +1,7 @@
-"""What shards hold of one site as arrays, read once, and their sums: shards add up column by column."""
+"""What shards hold of one site as arrays, read once, and their sums: shards add up column by column.
+
+docs/methods.md 1.3.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SMALL = {
     "ablation.py": ["--samples=6", "--sets=2", "--repeats=1"],
     "capture.py": ["--layers=1", "--tokens", "60", "--repeats=1", "--straightforward"],
-    "capture_sites.py": ["--layers=1", "--tokens", "60", "--repeats=1"],
+    "capture_sites.py": ["--layers=1", "--tokens", "60", "--repeats=1", "--batch=2"],
     "gradients.py": ["--samples=4", "--batch=4", "--repeats=1"],
     "kept_memory.py": ["--samples=2", "--sets=1", "--repeats=1"],
     "plan.py": ["--selections=1"],
@@ -21,7 +21,7 @@ SMALL = {
 LINES = {
     "ablation.py": 11,
     "capture.py": 4,
-    "capture_sites.py": 4,
+    "capture_sites.py": 5,
     "gradients.py": 6,
     "kept_memory.py": 4,
     "plan.py": 2,
