@@ -55,6 +55,22 @@ def test_rows_equal_plain_geometry(name: str) -> None:
     assert 40 < cut < 150
 
 
+@pytest.mark.parametrize(
+    ("size", "lost", "patches"),
+    [
+        ((336, 5 * 597), 16 * 72, 4 * 576),  # five frames of LingoQA: 8.1 of 24 patches high, three tiles wide
+        ((480, 640), 12 * 48, 5 * 576),  # 36 of 48 patches high
+        ((1080, 1920), 20 * 48, 5 * 576),  # 27 of 48: 10.5 on each side, of which the model cuts off 10
+        ((512, 512), 0, 5 * 576),
+    ],
+)
+def test_what_llava_next_cuts_off(size: tuple[int, int], lost: int, patches: int) -> None:
+    """By hand; the numbers of docs/mmneuron.md."""
+    resolutions, tile, patch = SHIPPED["next"]
+    real = real_patches(Tiling(resolutions, tile, tile // patch), size)
+    assert (int((~real).sum()), real.numel()) == (lost, patches)
+
+
 def test_rows_of_several_pictures() -> None:
     """One after the other; those that are not cut into tiles have the rows of the whole only."""
     sizes = [(50, 80), (80, 50)]
