@@ -16,7 +16,8 @@ class SiteConfig:
     activation: list[str] = MISSING  # modules whose output is the activations, nearest the input first
     reader: list[str] = MISSING  # as many linear maps: column n is what neuron n writes
     mask: str | None = None  # the model's input that says which rows are no padding; None: all rows are real
-    mask_first: int = 0  # the entry of the mask that is the first row's, where it has several entries a row
+    mask_kind: str = "entries"  # it has entries for rows; or anyres: sizes of pictures (lode/model/masks.py)
+    mask_first: int = 0  # the entry that is the first row's, where it has several entries a row
 
 
 def lm_gate() -> dict[str, SiteConfig]:

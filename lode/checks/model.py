@@ -1,6 +1,7 @@
 """Refuse a model that cannot be loaded, prompts that would be cut, and a device that there is not."""
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
@@ -22,6 +23,9 @@ ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 #: Arguments of a processor's call; it ignores any other with a mere warning.
 PROCESSOR_PARTS = ("text_kwargs", "images_kwargs", "videos_kwargs", "audio_kwargs")
 
+#: Ways to read the mask of a site (`lode/model/masks.py`).
+MASK_KINDS = ("entries", "anyres")
+
 #: Options of a tokenizer that would cut prompts or pad them.
 CUTS = ("max_length", "padding", "stride", "truncation")
 
@@ -42,6 +46,7 @@ def check_model(cfg: Any) -> None:
             f"model.processor.text_kwargs.{option} = {model.processor.text_kwargs[option]}: a prompt is never cut or "
             "padded to a length; take the option out. What is longer than the model's context is refused by name"
         )
+    check_masks(model.sites)
     check_auto_class(model.auto_class)
     for key, known in (("dtype", DTYPES), ("attn_implementation", ATTENTIONS), ("video_frames", VIDEO_FRAMES)):
         check_name(f"model.{key}", model[key], known)
@@ -50,6 +55,22 @@ def check_model(cfg: Any) -> None:
             "model.attn_implementation = flash_attention_2 and model.dtype = float32: flash attention computes in half "
             "precision only; set model.dtype=bfloat16, or model.attn_implementation=sdpa"
         )
+
+
+def check_masks(sites: Mapping[str, Any]) -> None:
+    """Refuse a way to read the mask of a site that there is not, that lacks the mask, or that has no use for a fact."""
+    for name, site in sites.items():
+        check_name(f"model.sites.{name}.mask_kind", site.mask_kind, MASK_KINDS)
+        if site.mask is None and (site.mask_kind, site.mask_first) != ("entries", 0):
+            raise UserError(
+                f"model.sites.{name}: mask_kind = {site.mask_kind}, mask_first = {site.mask_first} and no mask; "
+                "expected the model's input that says which rows are no padding. Set mask, or take both out"
+            )
+        if site.mask_kind == "anyres" and site.mask_first:
+            raise UserError(
+                f"model.sites.{name}.mask_first = {site.mask_first} with mask_kind: anyres, which has sizes of "
+                "pictures and no entries of rows; expected 0. Take it out of the model's YAML"
+            )
 
 
 def check_auto_class(name: str) -> None:

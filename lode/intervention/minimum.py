@@ -2,7 +2,8 @@
 
 The reference calls it "-1". The minimum is taken in each sample over the real tokens of the pass and all neurons of the
 layer: over the whole prompt in prefill, over one token in each step of decoding. Source: MINER (arXiv 2410.04819);
-docs/methods.md 1.5. The value depends on the other neurons of the layer, so it is no property of the neuron.
+docs/methods.md 1.5. The value depends on the other neurons of the layer, so it is no property of the neuron. At a site
+without tokens all rows count, those of padding too: the mask of a site is that of captures.
 """
 
 import torch

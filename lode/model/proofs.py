@@ -4,7 +4,8 @@ Costs, for every site and model load, three passes over a probe, and 1 + ceil(la
 copies of it as it has layers, `NUM_ROWS` at the most; and one pass a probe for all sites together.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from lode.model.adapter import Adapter
 from lode.model.encoding import encode
 from lode.model.head import last_positions
 from lode.model.probe import noise, sample
+from lode.model.sample import kinds_of
 from lode.model.sites import Site, size_of
 from lode.model.watching import watching
 from lode.model.weights import zeroed_columns
@@ -85,11 +87,13 @@ def prove_site(adapter: Adapter, site: Site, probe: Any, calls: Sequence[Seen], 
         clean: logits of that pass.
 
     Raises:
-        UserError: hooks do not fire once a layer, or see another width than the reader reads; neurons that write most
-            change no logit at 0, or another one at the site than in the weights; or the model is not restored.
+        UserError: hooks do not fire once a layer, or see another width than the reader reads; the mask does not fit
+            the rows; neurons that write most change no logit at 0, or another one at the site than in the weights; or
+            the model is not restored.
     """
     check_calls(site, calls)
     inputs, places = encode(adapter, [probe]).inputs, {site.name: loudest(site, calls)}
+    check_mask(site, inputs, probe, calls)
     what = f"model.sites.{site.name}: zeroing neurons {places[site.name].tolist()} (layer, neuron)"
     with watching(adapter, activations={site.name: partial(_zero, places[site.name])}):
         hooked = adapter.model(**inputs).logits
@@ -125,6 +129,17 @@ def check_calls(site: Site, calls: Sequence[Seen]) -> None:
             f"model.sites.{site.name}: layers of {', '.join(map(str, sorted(set(site.widths))))} neurons; expected "
             "layers of one width within the language model. Choose another model"
         )
+
+
+def check_mask(site: Site, inputs: Mapping[str, Tensor], probe: Any, calls: Sequence[Seen]) -> None:
+    """Refuse a mask that does not tell the padding of the one kind of medium of a probe; of several, no capture does.
+
+    Raises:
+        UserError: it is no input of the model, or does not fit the rows.
+    """
+    kinds = sorted(kinds_of(probe) & set(site.media))
+    if len(kinds) == 1:
+        site.real_rows(inputs, kinds[0], math.prod(calls[0].shape[:-1]))
 
 
 def loudest(site: Site, calls: Sequence[Seen]) -> Pairs:

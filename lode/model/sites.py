@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
 
 from lode.engine.errors import UserError
+from lode.model.masks import Mask, find_mask
 from lode.neurons import LM_GATE, Pairs, Places, unique_pairs
 
 
@@ -22,8 +25,7 @@ class Site:
         has_tokens: whether its activations are (batch, token, neuron), as in the layers of the language model; else
             their rows are patches, frames or queries.
         media: whose rows pass here: of a site within an encoder those that it is the encoder of, else all.
-        mask: the model's input that says which rows are no padding; None: all rows are real.
-        mask_first: the entry of the mask that is the first row's.
+        mask: what tells from the model's inputs which rows are no padding; None: all rows are real.
         dead: layers that cannot matter: all of one at 0 moves no logit. Known once the model is proved.
     """
 
@@ -33,8 +35,7 @@ class Site:
     in_encoder: bool
     has_tokens: bool
     media: tuple[str, ...] = ()
-    mask: str | None = None
-    mask_first: int = 0
+    mask: Mask | None = None
     dead: tuple[int, ...] = ()
 
     @property
@@ -46,6 +47,19 @@ class Site:
     def widths(self) -> tuple[int, ...]:
         """Neurons of each layer."""
         return tuple(module.in_features for module in self.reader)
+
+    def real_rows(self, inputs: Mapping[str, Tensor], medium: str, num_rows: int) -> Bool[Tensor, " row"]:
+        """Which rows are no padding.
+
+        Args:
+            inputs: of the model, of one sample.
+            medium: of the sample, that passes here.
+            num_rows: of the sample.
+
+        Raises:
+            UserError: the mask of the site does not fit the inputs, or the rows.
+        """
+        return torch.ones(num_rows, dtype=torch.bool) if self.mask is None else self.mask(inputs, medium, num_rows)
 
 
 def module_at(root: nn.Module, path: str, what: str) -> nn.Module:
@@ -106,7 +120,7 @@ def find_sites(config: Any, model: nn.Module, towers: Mapping[str, nn.Module]) -
 
     Raises:
         UserError: no module at a path, layers that share one, a reader that is no linear map, or another number of
-            readers than of activations; or there is no site `lm_gate`.
+            readers than of activations; a mask that the model has no use for; or there is no site `lm_gate`.
     """
     if LM_GATE not in config.sites:
         raise UserError(f"model.sites: {', '.join(config.sites) or 'none'}; expected {LM_GATE!r} among them")
@@ -144,8 +158,7 @@ def find_site(name: str, paths: Any, model: nn.Module, encoders: Mapping[str, se
         in_encoder=bool(media),
         has_tokens=all(module in layers for module in at),
         media=media or tuple(encoders),
-        mask=paths.mask,
-        mask_first=paths.mask_first,
+        mask=find_mask(name, paths, model),
     )
 
 

@@ -1,7 +1,7 @@
 """What the activations of a site without attention are, group by group: of a tower, a projector, a Q-Former.
 
 Its rows are patches, frames or queries, in an order of the model's own, so that samples go one a batch: all rows are
-of the one sample, and count as tokens of its medium. Rows of padding, by the site's mask, are of no part. Rows of a
+of the one sample, and count as tokens of its medium. Rows of padding (`lode/model/masks.py`) are of no part. Rows of a
 layer pass by once and are summed up by part; groups are made of the sums of their parts.
 """
 
@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lode.engine.errors import UserError
@@ -165,8 +165,9 @@ class Rows(SiteTotals):
         """The code of every row: that of a token of the sample's medium, -1 for padding."""
         if self.of.has_tokens:
             return prompts.codes.cpu()
-        kind = TOKEN_KINDS.index(self.medium(prompts) or "")
-        kinds = torch.full((1, num_rows), kind).masked_fill(~real_rows(self.of, prompts, num_rows), PADDING)
+        medium = self.medium(prompts) or ""
+        real = self.of.real_rows(prompts.batch.inputs, medium, num_rows)
+        kinds = torch.full((1, num_rows), TOKEN_KINDS.index(medium)).masked_fill(~real, PADDING)
         return self.grouping.codes_of(kinds, prompts.samples)
 
     def union_sums(self, moments: Moments, count: int) -> LayerSums:
@@ -216,26 +217,6 @@ class Rows(SiteTotals):
             for union, places in passing.parts.unions.items():
                 self.num_samples[places] += 1
                 self.num_tokens[places] += sum(passing.parts.counts[part] for part in union)
-
-
-def real_rows(site: Site, prompts: Prompts, num_rows: int) -> Bool[Tensor, "1 row"]:
-    """Which rows of a sample are no padding, by the site's mask.
-
-    Raises:
-        UserError: the model has no such input, or it has not as many entries for every row.
-    """
-    if site.mask is None:
-        return torch.ones((1, num_rows), dtype=torch.bool)
-    inputs, what = prompts.batch.inputs, f"model.sites.{site.name}.mask = {site.mask!r}"
-    if site.mask not in inputs:
-        raise UserError(f"{what}: it is no input of the model, which takes {', '.join(inputs)}. Fix the model's YAML")
-    mask = inputs[site.mask].bool().flatten().cpu()
-    if len(mask) % num_rows:
-        raise UserError(
-            f"{what}: {len(mask)} entries, and the site has {num_rows} rows; expected as many entries for every row. "
-            "Fix the model's YAML"
-        )
-    return mask[None, site.mask_first :: len(mask) // num_rows]
 
 
 def find_parts(drawn: Int[Tensor, " row"], codes: Int[Tensor, " row"], grouping: Grouping) -> Parts:

@@ -15,9 +15,10 @@ from lode.engine.tables import with_nulls
 from lode.grouping import PROMPT, Grouping, domain
 from lode.importance import BY_ATTENTION
 from lode.importance.miner import minmax
-from lode.media import Medium, decode
+from lode.media import Medium, Sampling, decode
 from lode.model.adapter import Adapter
 from lode.model.encoding import encode, sampling_of
+from lode.model.sample import kinds_of
 from lode.model.tokens import TOKEN_KINDS
 from lode.neurons import LM_GATE
 from lode.recording import prepare, record, record_batch
@@ -27,13 +28,17 @@ from lode.table._dense import dense, of_site
 from lode.table.statistics import STATISTICS
 from tests.contract.test_families import records
 from tests.families import BUILDERS, load_family, save
+from tests.families.llava import GRID
+from tests.letterbox import slow_rows
 from tests.recorded import MODALITY
 
 #: By site, sample and layer the activations of its rows (row, neuron), without those of padding.
 Seen = dict[str, list[list[Tensor]]]
 
-#: Families that pool the rows of their projector, or cut off those of padding.
-FEWER_TOKENS = ("llava_next_vicuna_7b", "llava_onevision_7b")
+#: Families that put a token of their own after each row of patches, or each video.
+NEWLINES = ("llava_next_vicuna_7b", "llava_onevision_7b")
+#: Rows of the projector that are pooled to one token, by family and medium.
+POOLED = {("llava_onevision_7b", "video"): 4}
 
 
 def having(site: str) -> list[str]:
@@ -61,11 +66,16 @@ def table_of(adapter: Adapter, samples: Sequence[Mapping[str, Any]], grouping: G
 
 
 def real(adapter: Adapter, name: str, sample: Mapping[str, Any], num_rows: int, inputs: Mapping[str, Tensor]) -> Any:
-    """Which rows are no padding, counted from the sounds themselves: a frame is `hop_length` long, a row two frames."""
-    if "mask" not in adapter.config.sites[name] or adapter.config.sites[name].mask is None:
+    """Which rows are no padding, counted from the media themselves.
+
+    Of a sound a frame is `hop_length` long, a row two frames; of a picture by plain geometry.
+    """
+    if adapter.config.sites[name].mask is None:
         return slice(None)
     if name == "qformer_text":
         return inputs["qformer_attention_mask"][0].bool()
+    if adapter.config.sites[name].mask_kind == "anyres":
+        return slice(None) if kinds_of(sample) != {"image"} else torch.tensor(real_of(sample, num_rows))
     extractor = adapter.processor.feature_extractor
     length = sum(
         len(decode("", Medium(**medium), sampling_of(adapter.processor, 1.0, 8))) for medium in sample["media"]
@@ -73,6 +83,32 @@ def real(adapter: Adapter, name: str, sample: Mapping[str, Any], num_rows: int, 
     num_frames = -(-length // extractor.hop_length)
     num_real = (num_frames + 1) // 2
     return slice(0, num_real if name == "audio_tower" else num_real // 2)
+
+
+def real_of(sample: Mapping[str, Any], num_rows: int) -> list[bool]:
+    """The rows of the one picture of a sample that are of no letterbox; with a class row where the tower has it."""
+    (medium,) = sample["media"]
+    size = decode("", Medium(**medium), Sampling()).size[::-1]
+    found = [slow_rows(size, GRID, 28, 14, class_row) for class_row in (False, True)]
+    return next(rows for rows in found if len(rows) == num_rows)
+
+
+@torch.inference_mode()
+def num_newlines(adapter: Adapter, samples: Sequence[Mapping[str, Any]]) -> int:
+    """Tokens that the model puts after rows of patches: what the language model reads is the newline, bit for bit."""
+    if adapter.config.name not in NEWLINES:
+        return 0
+    model, count = adapter.model.model, 0
+
+    def see(_module: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        nonlocal count
+        count += int((options["inputs_embeds"] == model.image_newline).all(-1).sum())
+
+    hook = model.language_model.register_forward_pre_hook(see, with_kwargs=True)
+    for sample in samples:
+        adapter.model(**encode(adapter, [sample]).inputs, use_cache=False)
+    hook.remove()
+    return count
 
 
 @torch.inference_mode()
@@ -151,13 +187,16 @@ def test_the_gate_is_what_it_is_alone(family: Adapter) -> None:
 
 @pytest.mark.parametrize("family", having("projector"), indirect=True)
 def test_rows_of_a_projector_are_the_tokens_of_its_medium(family: Adapter) -> None:
-    """So the mask of Audio Flamingo's is right to a row; two families pool rows or cut off padding after it."""
-    table = table_of(family, records(family.config), MODALITY)
+    """So masks are right to a row, newlines of the model aside; videos of one family are pooled after it."""
+    samples = records(family.config)
+    table = table_of(family, samples, MODALITY)
     (gate, site) = (dense(of_site(table, name), ("num_tokens",)) for name in (LM_GATE, "projector"))
     for medium in family.sites["projector"].media:
         at = gate[0].index(medium)
         rows, tokens = site[1][0, at, 0, 0], gate[1][0, at, 0, 0]
-        assert rows > tokens > 0 if family.config.name in FEWER_TOKENS else rows == tokens > 0, medium
+        lines = num_newlines(family, [sample for sample in samples if kinds_of(sample) == {medium}])
+        assert (lines > 0) == (family.config.name in NEWLINES)
+        assert rows == POOLED.get((family.config.name, medium), 1) * (tokens - lines) > 0, medium
 
 
 @pytest.mark.parametrize("family", having("qformer_text"), indirect=True)

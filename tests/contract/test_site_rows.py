@@ -11,20 +11,20 @@ import torch
 
 from lode.checks.capture import check_sites
 from lode.checks.experiment import check_captured_sites
+from lode.config import SiteConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
 from lode.grouping import PROMPT, domain
 from lode.importance import METRICS
 from lode.importance.aggregation import importance_columns
 from lode.model.adapter import Adapter
-from lode.model.encoding import Batch
+from lode.model.masks import find_mask
 from lode.model.sites import Site
-from lode.model.switching import untouched
 from lode.model.tokens import TOKEN_KINDS
 from lode.page.report.budget import shortfalls
-from lode.recording import Prompts, prepare, record_batch
+from lode.recording import prepare, record_batch
 from lode.recording._quota import draw, quota_of
-from lode.recording._rows import find_parts, moments_of, real_rows, union_of
+from lode.recording._rows import find_parts, moments_of, union_of
 from lode.recording.activations import recording
 from lode.selection import lape, read
 from lode.stages import aggregate_importance
@@ -81,15 +81,14 @@ def test_a_mask_of_several_entries_a_row(first: int, factor: int, real: list[int
     """Three real frames of `factor` times as many as there are rows."""
     mask = torch.zeros(1, factor * len(real), dtype=torch.long)
     mask[:, :3] = 1
-    site = Site("tower", (), (), True, False, mask="heard", mask_first=first)
-    kinds, nobody = torch.zeros(1, 1, dtype=torch.long), np.zeros(1, dtype=np.int64)
-    members = torch.ones(1, 1, 1, dtype=torch.bool)
-    prompts = Prompts([{}], range(1), Batch({"heard": mask}, kinds), kinds, members, nobody, nobody, untouched)
-    assert real_rows(site, prompts, len(real)).int().tolist() == [real]
+    facts = SiteConfig(mask="heard", mask_first=first)
+    site = Site("tower", (), (), True, False, mask=find_mask("tower", facts, None))
+    assert site.real_rows({"heard": mask}, "audio", len(real)).int().tolist() == real
     with pytest.raises(UserError, match=f"{factor * len(real)} entries, and the site has 7 rows"):
-        real_rows(site, prompts, 7)
-    with pytest.raises(UserError, match=r"model.sites.tower.mask = 'seen': it is no input of the model"):
-        real_rows(replace(site, mask="seen"), prompts, len(real))
+        site.real_rows({"heard": mask}, "audio", 7)
+    with pytest.raises(UserError, match=r"model.sites.tower.mask = 'heard': it is no input of the model.*takes seen"):
+        site.real_rows({"seen": mask}, "audio", len(real))
+    assert replace(site, mask=None).real_rows({}, "audio", 2).tolist() == [True, True]
 
 
 # --- an equal number of tokens ----------------------------------------------------------------------------------------
