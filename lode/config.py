@@ -290,7 +290,7 @@ class AlignStatesConfig:
     """How the states of the same contents in two forms are compared; where a figure shows it."""
 
     enabled: bool = False  # without such a figure too
-    num_permutations: int = 999  # of partners within templates
+    num_permutations: int = 999  # of whole contents
 
 
 @dataclass

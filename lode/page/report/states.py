@@ -69,7 +69,7 @@ def phenomena_rows(table: Table) -> list[Row]:
 
 
 def alignment_rows(table: Table) -> list[Row]:
-    """A row a place: its last state, and at how many states it is told from permuted partners, and so of each null."""
+    """A row a place: its last state, and at how many states it is told from permuted contents, and so of each null."""
     by_place: dict[tuple[str, ...], dict[str, list[Row]]] = {}
     for row in sorted(table.data.to_pylist(), key=lambda row: int(row["layer"])):
         key = tuple(row[name] for name in ("form_a", "form_b", "group_a", "group_b"))
