@@ -23,18 +23,20 @@ from lode.statistics.phenomena import (
     PROBING,
     TAIL,
     TELOMERE,
-    Matched,
+    Labels,
     Reached,
+    Relabelled,
+    beside_labels,
     differences,
+    labels_of,
     leads,
-    matched,
     persistence,
     probing,
     reached,
     stands_out,
     telomere,
 )
-from lode.statistics.reach import Tokens, matched_draws
+from lode.statistics.reach import Tokens
 from lode.statistics.taken import FEWEST_CLUSTERS, FEWEST_TOKENS, Sides, balanced, halves, is_enough, sinks
 from lode.table._states import CLEAN, LAST, Kept, check_same, kept_of, variants_in
 from lode.table.convergence import CONVERGENCE
@@ -152,38 +154,39 @@ def cells_of(kept: Kept, variant: str, bank: str) -> Cells:
     return cells
 
 
-def draws_of(kept: Kept, bank: str, count: int, seed: int) -> dict[str, np.ndarray]:
-    """By group the tokens of the bank that are matched to its own; the same under every variant."""
-    places = places_of(kept)
-    if bank not in places:
-        return {}
-    theirs = by_layer(kept, places[bank])[0]
-    return {
-        group: matched_draws(by_layer(kept, of)[0], theirs, count, seed)
-        for group, of in places.items()
-        if group != bank
-    }
+def relabelled_of(kept: Kept, cells: Cells, bank: str, count: int, seed: int) -> dict[str, Relabelled]:
+    """By group its telomere index of the clean samples beside labels dealt anew; none of too few ids."""
+    found, places = dict[str, Relabelled](), places_of(kept)
+    for (variant, group), cell in cells.items():
+        if variant != CLEAN or group == bank:
+            continue
+        labels: Labels | None = labels_of(kept.ids[places[group]], kept.ids[places[bank]], count, seed)
+        if labels is None:
+            continue
+        tokens = by_layer(kept, np.concatenate([places[group], places[bank]]))
+        found[group] = beside_labels(cell.indices[TELOMERE], tokens, labels)
+    return found
 
 
-def phenomena_rows(cells: Cells, draws: Mapping[str, np.ndarray], bank: str) -> Iterator[Row]:
+def phenomena_rows(cells: Cells, nulls_of: Mapping[str, Relabelled], bank: str) -> Iterator[Row]:
     """Rows of `phenomena`."""
     others = list(dict.fromkeys(variant for variant, _ in cells if variant != CLEAN))
     for (variant, group), cell in cells.items():
         nulls = [cells[name, group] for name in others] if variant == CLEAN else []
         clean = None if variant == CLEAN else cells[CLEAN, group]
         for name, index in cell.indices.items():
-            null = matched(index, cell.bank, draws[group]) if name == TELOMERE else None
+            null = nulls_of.get(group) if (variant, name) == (CLEAN, TELOMERE) else None
             beside = differences(index, [each.indices[name] for each in nulls])
-            flags = stands_out([ends(here) for here in index], beside)
-            if null is not None:
-                flags = leads(index, null)
+            lasting = None if null is None else persistence(leads(index, null))
+            if name == PROBING:
+                lasting = persistence(stands_out([ends(here) for here in index], beside))
             key: Row = {"variant": variant, "phenomenon": name, "group": group, "bank": bank}
-            key |= {"persistence": persistence(flags), "num_tokens": len(cell.group.values)}
+            key |= {"persistence": lasting, "num_tokens": len(cell.group.values)}
             yield from index_rows(key, cell, index, None if clean is None else clean.indices[name], null)
 
 
 def index_rows(
-    key: Row, cell: Cell, index: Sequence[Estimate], clean: Sequence[Estimate] | None, null: Matched | None
+    key: Row, cell: Cell, index: Sequence[Estimate], clean: Sequence[Estimate] | None, null: Relabelled | None
 ) -> Iterator[Row]:
     """The rows of a phenomenon of one group under one variant."""
     for layer, here in enumerate(index):
@@ -225,7 +228,6 @@ def compare(table: pa.Table, cfg: StepConfig) -> tuple[list[Row], list[Row], Row
     chosen, dropped = taken_of(clean)
     options, rows, cells = cfg.compare_states, list[Row](), Cells()
     pairs = list(pairs_of(clean.of(chosen), options.max_tokens, cfg.seed))
-    draws = draws_of(clean.of(chosen), options.bank, options.num_draws, cfg.seed) if options.bank else {}
     for variant in names:
         whole = kept_of(table, variant)
         check_same(variant, whole, clean)
@@ -233,7 +235,9 @@ def compare(table: pa.Table, cfg: StepConfig) -> tuple[list[Row], list[Row], Row
         rows += convergence_rows(kept, variant, pairs, cfg)
         cells |= cells_of(kept, variant, options.bank) if options.bank else {}
     record = {"dropped": dropped, "left_out": left_out(clean.of(chosen))}
-    return rows, list(phenomena_rows(cells, draws, options.bank or "")), record
+    bank = options.bank or ""
+    nulls = relabelled_of(clean.of(chosen), cells, bank, options.num_draws, cfg.seed)
+    return rows, list(phenomena_rows(cells, nulls, bank)), record
 
 
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lode.statistics.reach import Tokens, longest_run, matched_draws, reach
+from lode.statistics.reach import Tokens, drawn_labels, longest_run, reach, reach_of_units, relabelled
 
 
 def tokens(states: list[list[float]], clusters: list[str], ids: list[int]) -> Tokens:
@@ -23,17 +23,22 @@ def test_reach_by_hand() -> None:
     assert reach(medium, tokens([[2, 0]], ["t"], [-1]))[0] == 1
 
 
-def test_draws_are_matched() -> None:
-    """Tokens at the end of prompts, of a common id, are matched to those of the bank that are there too."""
+def test_relabelled_indices_by_slow_versions() -> None:
+    """Every draw by `reach` of its group to its bank; an id of both groups is no neighbour of itself."""
     rng = np.random.default_rng(5)
-    bank = Tokens(rng.normal(size=(200, 2)), np.arange(200), np.arange(200), np.arange(200))
-    late = Tokens(rng.normal(size=(10, 2)), np.arange(10), np.arange(1000, 1010), np.arange(190, 200))
-    draws = matched_draws(late, bank, 50, 1)
-    assert draws.shape == (50, 10)
-    assert bank.positions[draws].min() >= 170
-    common = bank._replace(ids=np.where(np.arange(200) % 2, 5, np.arange(200) + 10))
-    frequent = late._replace(ids=np.full(10, 5))
-    assert (common.ids[matched_draws(frequent, common, 50, 1)] == 5).mean() > 0.9
+    ids = np.concatenate([rng.integers(7, size=40), np.full(10, -1)])
+    both = Tokens(rng.normal(size=(50, 6)), rng.integers(8, size=50), ids, np.arange(50))
+    units = np.unique(ids, return_inverse=True)[1]
+    draws = drawn_labels(8, 3, 20, 1)
+    assert (draws.sum(1) == 3).all()
+    assert len(np.unique(draws, axis=0)) > 10
+    found = relabelled(reach_of_units(both, units), units, draws)
+    for value, draw in zip(found, draws, strict=True):
+        own = draw[units]
+        group, bank = (Tokens(*(of[side] for of in both)) for side in (own, ~own))
+        words = [reach(Tokens(*(of[bank.ids == each] for of in bank)),
+                       Tokens(*(of[bank.ids != each] for of in bank))) for each in np.unique(bank.ids)]  # fmt: skip
+        assert value == pytest.approx(reach(group, bank).mean() - np.concatenate(words).mean())
 
 
 def test_the_longest_run() -> None:
