@@ -49,7 +49,7 @@ def test_means_without_a_cluster_are_those_of_the_rest() -> None:
 
 
 def few_ids(seed: int, nearer: float) -> tuple[float, bool]:
-    """The p of four ids among 40, of 8 samples each, whose tokens share a state by id; each moved to one of the others."""
+    """The p of four ids among 40, of 8 samples each, alike by id; each moved to one of the others."""
     rng = np.random.default_rng(seed)
     ids = np.tile(np.arange(40), 8)
     own = rng.normal(size=(40, 6)) + 1
