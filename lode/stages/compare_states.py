@@ -7,7 +7,7 @@ their prompt nor a sink in the clean pass (`lode/statistics/taken.py`), as many 
 too few tokens are left out, and named in the record and on the console.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow as pa
 from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
-from lode.statistics.approach import difference
+from lode.statistics.approach import able_of, approach, difference
 from lode.statistics.convergence import MEASURES, Cloud, Estimate
 from lode.statistics.panel import Panel, defined, ends, panel, unit
 from lode.statistics.phenomena import (
@@ -63,6 +63,8 @@ class Cell(NamedTuple):
     indices: Mapping[str, Sequence[Estimate]]
 
 
+#: By variant, space and both groups: the tokens at the input, and the panel.
+Panels = dict[tuple[str, str, str, str], tuple[Cloud, Panel]]
 #: By variant and group.
 Cells = dict[tuple[str, str], Cell]
 
@@ -101,8 +103,9 @@ def clouds_of(kept: Kept, sides: Sides, space: str) -> list[Cloud]:
     return [Cloud(unit(of) if space == UNIT else of, second, clusters, part.positions) for of in layers]
 
 
-def convergence_rows(kept: Kept, variant: str, pairs: Sequence[Pair], cfg: StepConfig) -> Iterator[Row]:
-    """Rows of `convergence` of a variant; halves are taken of the clean samples alone."""
+def panels_of(kept: Kept, variant: str, pairs: Sequence[Pair], cfg: StepConfig) -> Panels:
+    """The panels of a variant; halves are taken of the clean samples alone."""
+    found: Panels = {}
     for pair in pairs:
         halved = pair.first == pair.second
         if halved and variant != CLEAN:
@@ -110,13 +113,24 @@ def convergence_rows(kept: Kept, variant: str, pairs: Sequence[Pair], cfg: StepC
         count = 0 if halved or variant != CLEAN else cfg.compare_states.num_permutations
         for space in (RAW, UNIT):
             clouds = clouds_of(kept, pair.sides, space)
-            key = {"variant": variant, "space": space, "group_a": pair.first, "group_b": pair.second}
-            yield from panel_rows(key, clouds[0], panel(clouds, count, cfg.seed))
+            found[variant, space, pair.first, pair.second] = clouds[0], panel(clouds, count, cfg.seed)
+    return found
 
 
-def panel_rows(key: Row, cloud: Cloud, found: Panel) -> Iterator[Row]:
+def convergence_rows(panels: Panels) -> Iterator[Row]:
+    """Rows of `convergence`; what a measure can say is had from a pair as it is and under every variant."""
+    beside: dict[tuple[str, ...], list[Panel]] = {}
+    for (_, *pair), (_, found) in panels.items():
+        beside.setdefault(tuple(pair), []).append(found)
+    for (variant, *pair), (cloud, found) in panels.items():
+        key = dict(zip(("variant", "space", "group_a", "group_b"), (variant, *pair), strict=True))
+        yield from panel_rows(key, cloud, found, able_of(each.estimates for each in beside[tuple(pair)]))
+
+
+def panel_rows(key: Row, cloud: Cloud, found: Panel, able: Collection[str]) -> Iterator[Row]:
     """The rows of a pair in one space."""
-    said = {"verdict": found.approach.verdict, "verdict_layer": found.approach.layer}
+    told = approach(found.estimates, able)
+    said = {"verdict": told.verdict, "verdict_layer": told.layer, "num_measures": len(able)}
     said |= {"num_tokens": int(cloud.second.sum()), "num_clusters": int(cloud.clusters.max()) + 1}
     said |= {"num_shared": found.num_shared}
     for name in MEASURES:
@@ -124,7 +138,7 @@ def panel_rows(key: Row, cloud: Cloud, found: Panel) -> Iterator[Row]:
         for layer, here in enumerate(found.estimates[name]):
             low, high = ends(here)
             null = [defined(end) for end in found.nulls[name][layer]] if found.nulls else [None, None]
-            value = {"measure": name, "layer": layer, "value": defined(here.value), **beside}
+            value = {"measure": name, "can_move": name in able, "layer": layer, "value": defined(here.value), **beside}
             yield {**key, **said, **value, "interval_low": low, "interval_high": high, "null_low": null[0],
                    "null_high": null[1]}  # fmt: skip
 
@@ -226,18 +240,18 @@ def compare(table: pa.Table, cfg: StepConfig) -> tuple[list[Row], list[Row], Row
         raise UserError(f"states: variants {', '.join(names) or '(none)'}; expected `{CLEAN}` among them; trace again")
     clean = kept_of(table, CLEAN)
     chosen, dropped = taken_of(clean)
-    options, rows, cells = cfg.compare_states, list[Row](), Cells()
+    options, panels, cells = cfg.compare_states, Panels(), Cells()
     pairs = list(pairs_of(clean.of(chosen), options.max_tokens, cfg.seed))
     for variant in names:
         whole = kept_of(table, variant)
         check_same(variant, whole, clean)
         kept = whole.of(chosen)
-        rows += convergence_rows(kept, variant, pairs, cfg)
+        panels |= panels_of(kept, variant, pairs, cfg)
         cells |= cells_of(kept, variant, options.bank) if options.bank else {}
     record = {"dropped": dropped, "left_out": left_out(clean.of(chosen))}
     bank = options.bank or ""
     nulls = relabelled_of(clean.of(chosen), cells, bank, options.num_draws, cfg.seed)
-    return rows, list(phenomena_rows(cells, nulls, bank)), record
+    return list(convergence_rows(panels)), list(phenomena_rows(cells, nulls, bank)), record
 
 
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
