@@ -283,7 +283,7 @@ class CompareStatesConfig:
     max_tokens: int = 256  # of each of two groups
     num_permutations: int = 199  # of labels within clusters, of each pair of groups, layer and space
     bank: str | None = "text"  # the group whose tokens others reach for; null: no phenomena
-    num_draws: int = 999  # of tokens of the bank that are matched to those of a group
+    num_draws: int = 999  # of labels among the ids of a group and the bank
 
 
 @dataclass
@@ -291,7 +291,7 @@ class AlignStatesConfig:
     """How the states of the same contents in two forms are compared; where a figure shows it."""
 
     enabled: bool = False  # without such a figure too
-    num_permutations: int = 999  # of partners within templates
+    num_permutations: int = 999  # of whole contents
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Tables of states of known truth: tokens of several groups, at chosen distances at every layer."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,25 +93,31 @@ def form_rows(form: str, shared: np.ndarray, variants: Mapping[str, float], seed
 
 
 def samples_of(form: str, templates: int, count: int) -> list[Row]:
-    """Rows of a dataset of which only ids and prompts are read; of one form all prompts differ."""
+    """Rows of a dataset of which only ids, prompts and items are read; of one form all prompts differ."""
     return [
         {"sample_id": f"s{at:02}", "cluster_id": f"w{at // 2}", "split": "test", "media": [], "answers": ["a"],
-         "choices": [], "answer_index": -1, "meta": "{}",
+         "choices": [], "answer_index": -1, "meta": json.dumps({"form": form, "item": f"item {at}"}),
          "prompt": f"question {at % templates}" + (f" of word {at}" if form == "text" else "")}
         for at in range(count)
     ]  # fmt: skip
 
 
 def aligned(
-    folder: Path, forms: Mapping[str, Sequence[Row]], *overrides: str, templates: int = 4, count: int = NUM_SAMPLES
+    folder: Path,
+    forms: Mapping[str, Sequence[Row]],
+    *overrides: str,
+    templates: int = 4,
+    count: int = NUM_SAMPLES,
+    samples: Mapping[str, Sequence[Row]] | None = None,
 ) -> list[Row]:
-    """Rows of `alignment` of some forms, written as tables."""
+    """Rows of `alignment` of some forms, written as tables; samples of a form in place of those of `samples_of`."""
     states, datasets = [], []
     for name, rows in forms.items():
         states.append(folder / f"states/tiny_qwen2_vl/{name}.parquet")
         datasets.append(folder / f"prepare_dataset/{name}.parquet")
         write_table(states[-1], STATES, rows, {})
-        write_table(datasets[-1], DATASET, samples_of(name.rsplit("_", 1)[-1], templates, count), {})
+        made = samples_of(name.rsplit("_", 1)[-1], templates, count)
+        write_table(datasets[-1], DATASET, (samples or {}).get(name, made), {})
     place = folder / "alignment/tiny_qwen2_vl.parquet"
     lists = [f"io.{name}=[{','.join(map(str, of))}]" for name, of in (("states", states), ("dataset", datasets))]
     given = [*lists, f"io.alignment={place}", *overrides]
@@ -119,16 +126,18 @@ def aligned(
     return table.to_pylist()
 
 
-def two_forms(content: bool = True) -> dict[str, list[Row]]:
+def two_forms(content: bool = True, seed: int = 0) -> dict[str, list[Row]]:
     """The same words as text and as image, whose blank medium shows none; or forms that share nothing but templates."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     template = 3 * rng.normal(size=(4, WIDTH))[np.arange(NUM_SAMPLES) % 4]
     words = [1.5 * rng.normal(size=(NUM_SAMPLES, WIDTH)) for _ in range(2)]
     shown = {"clean": 1.0, "blank": 0.0, "permuted_weights": 0.0}
     other = words[0 if content else 1]
     return {
-        "same_content_text": form_rows("special", template + words[0], {"clean": 1.0, "permuted_weights": 0.0}, 1),
-        "same_content_image": form_rows("image", template + other, shown, 2),
+        "same_content_text": form_rows(
+            "special", template + words[0], {"clean": 1.0, "permuted_weights": 0.0}, 10 * seed + 1
+        ),
+        "same_content_image": form_rows("image", template + other, shown, 10 * seed + 2),
     }
 
 

@@ -16,7 +16,7 @@ from lode.table.lens_samples import LENS_SAMPLES
 from lode.table.lens_tokens import LENS_TOKENS
 from lode.table.stages import STAGES
 
-VARIANTS, GROUPS, NUM_STATES, NUM_SAMPLES = ("clean", "noise", "permuted_weights"), ("text", "image", "last"), 7, 8
+VARIANTS, GROUPS, NUM_STATES, NUM_SAMPLES = ("clean", "noise", "permuted_weights"), ("text", "image", "last"), 7, 12
 KEY = {"set_name": "none", "kind": "clean", "control_of": "", "control_kind": "", "control_draw": -1}
 
 

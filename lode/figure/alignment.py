@@ -1,12 +1,12 @@
-"""Are the states of the same contents alike in two forms? Unbiased CKA, and retrieval of the partner, by layer.
+"""Are the states of the same contents alike in two forms? Unbiased CKA, and retrieval of the same content, by layer.
 
 A block a pair of forms of a model, a column a place (the last token of the prompt, or the means over the tokens of a
-group in either form), above CKA and below retrieval (docs/methods.md 7.12): in ink, filled where the rank of the value
-among permuted partners has p <= 0.05, of this row alone. In grey up to the 95 % point of partners permuted within
-templates, and the same under every variant: media without content, other weights. Which tokens of a group the reservoir
-kept goes by the id of a sample, alike in both forms; so means have something in common that is no content, and that
-these lines show too. Where all states of a form are equal nothing is drawn. It does not tell what the two forms share,
-or that it is used.
+group in either form), above CKA and below retrieval, of contents, not of samples, less what templates add
+(docs/methods.md 7.12): in ink, filled where the rank of the value among permuted contents has p <= 0.05, of this row
+alone. In grey up to the 95 % point of whole contents permuted, and the same under every variant: media without content,
+other weights. Which tokens of a group the reservoir kept goes by the id of a sample, alike in both forms; so means have
+something in common that is no content, and that these lines show too. Where contents do not differ in a form, as those
+of blank media, nothing is drawn. It does not tell what the two forms share, or that it is used.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ LAST = "last"
 #: By row of panels: its label, and the columns of value, bar and p.
 PANELS = {
     "unbiased CKA": ("cka", "null_high", "p_value"),
-    "partner found\n[share]": ("retrieval", "retrieval_high", "retrieval_p"),
+    "content found\n[share]": ("retrieval", "retrieval_high", "retrieval_p"),
 }
 
 
@@ -55,7 +55,10 @@ def _parts(table: Table) -> list[tuple[str, list[Row]]]:
     for row in table.data.to_pylist():
         by_forms.setdefault((row["form_a"], row["form_b"]), []).append(row)
     name = " · ".join(table.keys.values())
-    return [(f"{name} · {' and '.join(forms)}, {rows[0]['num_pairs']} pairs", rows) for forms, rows in by_forms.items()]
+    return [
+        (f"{name} · {' and '.join(forms)}, {rows[0]['num_contents']} contents", rows)
+        for forms, rows in by_forms.items()
+    ]
 
 
 def places_of(rows: Iterable[Row]) -> list[Groups]:
@@ -121,7 +124,7 @@ def _legend(figure: Figure, rows: Sequence[Row]) -> None:
         axes.fill_between([], [], [], color=CONTROL, alpha=0.45, linewidth=0),
         axes.plot([], [], color=MUTED, linewidth=0.8, linestyle=":")[0],
     ]
-    names = ["p ≤ 0.05", "larger p", "partners permuted", "chance"]
+    names = ["p ≤ 0.05", "larger p", "contents permuted", "chance"]
     for name in nulls_of(rows):
         handles.append(axes.plot([], [], color=CONTROL, linestyle=DASHES[name], linewidth=1.1)[0])
         names.append(name.replace("_", " "))

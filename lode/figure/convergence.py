@@ -3,7 +3,8 @@
 A block a benchmark, a column a pair of groups, a row a measure (docs/methods.md 7.11), each by layer: in ink with its
 95 % interval of states as they are, thin of states of length 1. The grey band is what labels permuted within clusters
 give, in grey too the halves of either group, which do not differ, and the same pair under every variant. The verdict of
-the four together stands above each column. It does not tell why, or that what has come nearer is used.
+the four together stands above each column; a measure that is at its furthest value at every state, under the variants
+too, cannot move and takes no part. It does not tell why, or that what has come nearer is used.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +86,8 @@ def _said(rows: Sequence[Row], pair: Pair) -> str:
         key = (CLEAN, space, *pair)
         row = next(r for r in rows if (r["variant"], r["space"], r["group_a"], r["group_b"]) == key)
         since = "" if row["verdict_layer"] is None else f" from state {row['verdict_layer']}"
-        found.append(f"{NAMES[space]}: {row['verdict']}{since}")
+        of = "" if row["num_measures"] == len(MEASURES) else f" (of {row['num_measures']})"
+        found.append(f"{NAMES[space]}: {row['verdict'].replace('_', ' ')}{since}{of}")
     return "\n".join(found)
 
 
@@ -106,6 +108,8 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], pair: Pair) -> None:
     axes.plot(*line(rows, "value", **{**clean, "space": UNIT}), color=INK, linewidth=0.7, zorder=3)
     axes.plot(*line(rows, "value", **clean), color=INK, marker="o", markersize=3, linewidth=1.3, zorder=4)
     axes.plot(*line(rows, "position_probe", **clean), color=MUTED, linewidth=0, marker="_", markersize=5)
+    if not all(row["can_move"] for row in rows if all(row[name] == value for name, value in clean.items())):
+        axes.text(0.04, 0.5, "cannot move", transform=axes.transAxes, fontsize=6.5, color=INK, va="center")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="y")

@@ -3,8 +3,9 @@
 Names and definitions are ours (docs/methods.md 7.13). A block a benchmark, a column a group. Above (probing) its mean
 reach by layer, the largest cosine to a word of another sample and another token, with the interval of its rise over the
 input, beside that of words themselves, and in grey its own under every variant. Below (telomere) the reach less that of
-words; the grey band is as many words, matched by position and frequency: above it and above 0 a group sits nearer to
-words than words do. It does not tell why, or that anything reads it.
+words; the grey band is what labels dealt anew among ids give: above it, and by its whole interval above 0, a group sits
+nearer to words than words do; not asked of state 0, and where ids are too few for a band it cannot be told. It does not
+tell why, or that anything reads it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,12 +65,14 @@ def _draw_block(part: SubFigure, rows: Sequence[Row], looks: Looks) -> None:
     grid[1, 0].set_ylabel(f"reach less that\nof {bank} [cosine]", fontsize=7)
 
 
-def _persistence(rows: Iterable[Row], group: str) -> int:
-    """The most layers in a row at which the index of a group stands out."""
+def _persistence(rows: Iterable[Row], group: str) -> int | None:
+    """The most layers in a row at which the index of a group stands out; None where it cannot be told."""
     return next(row["persistence"] for row in rows if (row["group"], row["variant"]) == (group, CLEAN))
 
 
-def _layers(count: int) -> str:
+def _layers(count: int | None) -> str:
+    if count is None:
+        return "cannot be told"
     return f"at {count} state{'s in a row' * (count > 1)}" if count else "nowhere"
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table
 from lode.figure._traced import CLEAN, groups_of
-from lode.statistics.change_points import TWO_BREAKS
+from lode.statistics.change_points import BENT
 
 Row = Mapping[str, Any]
 #: What is claimed of each contrast.
@@ -58,7 +58,7 @@ def _draw_bends(axes: Axes, rows: Sequence[Row], names: Sequence[str], looks: Lo
             continue
         clean, place = row["variant"] == CLEAN, names.index(row["group"]) + heights.get(row["variant"], 0.0)
         colour = looks.colour(row["group"]) if clean else CONTROL
-        face = colour if row["verdict"] == TWO_BREAKS else "white"
+        face = colour if row["verdict"] == BENT else "white"
         for which, beside in (("first", -0.06), ("second", 0.06)):
             at, ends = row[f"{which}_break"], [row[f"{which}_low"], row[f"{which}_high"]]
             marker = looks.marker(row["group"]) if clean else "o"

@@ -1,13 +1,15 @@
 """Stage 7g: are the states of the same contents alike in two forms?
 
-Reads `states` of all benchmarks of a model. Two benchmarks whose samples have the same ids are one content in two forms
-(`same_content_text` and `same_content_image`): their samples are pairs, and the cluster of a sample is its content.
-Compared are the last token of the prompt, and the mean over the tokens of a group that the reservoir kept of a sample,
-every group of the one form with every group of the other (`lode/statistics/alignment.py`, docs/methods.md 7.12).
-Partners are permuted within templates, the prompts of that form which has fewer of them: what both prompts say beside
-the content. Where a variant changes one form alone, as a blank medium does, the other is as it is: a null of content.
+Reads `states` of all benchmarks of a model. Samples whose `meta` says the same `item` in two benchmarks, and another
+`form`, are pairs (`same_content_text` and `same_content_image`); equal ids say nothing, as two tables of your own may
+both be numbered from 0. The cluster of a sample is its content, and several pairs may share it. Compared are contents:
+the last token of the prompt, and the mean over the tokens of a group that the reservoir kept of a sample, every group
+of the one form with every group of the other, less what templates add, which are the prompts of that form which has
+fewer of them (`lode/statistics/content.py`, `lode/statistics/alignment.py`, docs/methods.md 7.12). Whole contents are
+permuted. Where a variant changes one form alone, as a blank medium does, the other is as it is: a null of content.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -23,15 +25,16 @@ from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
 from lode.engine.tables import read_table, write_table
 from lode.statistics.alignment import (
-    FEWEST_PAIRS,
+    FEWEST_CONTENTS,
     Partners,
+    cka,
     cka_null,
-    is_defined,
+    content_kernel,
     permuted_partners,
     retrieval,
     retrieval_null,
-    unbiased_cka,
 )
+from lode.statistics.content import Design, design_of, effects, is_defined
 from lode.statistics.panel import defined
 from lode.table._states import CLEAN, LAST, Kept, kept_of, variants_in
 from lode.table.alignment import ALIGNMENT
@@ -58,8 +61,17 @@ Form = dict[tuple[str, str], Place]
 
 
 class Content(NamedTuple):
-    """What is known of samples by their ids: the cluster, which is the content, and the prompt of each form."""
+    """What is known of the samples of a benchmark that say which content they are.
 
+    Attributes:
+        form: what shows the contents.
+        samples: by item, which two forms have alike: the sample.
+        clusters: by sample: the content.
+        prompts: by sample.
+    """
+
+    form: str
+    samples: Mapping[str, str]
     clusters: Mapping[str, str]
     prompts: Mapping[str, str]
 
@@ -82,39 +94,63 @@ def form_of(table: pa.Table) -> Form:
     return found
 
 
-def content_of(states: pa.Table, dataset: pa.Table) -> Content:
-    """The clusters and the prompts of the samples of a benchmark."""
+def content_of(name: str, states: pa.Table, dataset: pa.Table) -> Content | None:
+    """What the samples of a benchmark say of their contents: `form` and `item` of `meta`; None where they do not.
+
+    Raises:
+        UserError: two samples say the same item, or they are of several forms.
+    """
     clusters = dict(zip(states["sample_id"].to_pylist(), states["cluster_id"].to_pylist(), strict=True))
     rows = dataset.filter(pc.is_in(dataset["sample_id"], pa.array(list(clusters), pa.string())))
-    return Content(clusters, dict(zip(rows["sample_id"].to_pylist(), rows["prompt"].to_pylist(), strict=True)))
+    rows = rows.select(["sample_id", "prompt", "meta"]).to_pylist()
+    said = {row["sample_id"]: json.loads(row["meta"]) for row in rows}
+    if not said or not all({"form", "item"} <= set(meta) for meta in said.values()):
+        return None
+    forms, samples = {str(meta["form"]) for meta in said.values()}, dict[str, str]()
+    if len(forms) > 1:
+        raise UserError(
+            f"{name}: samples of the forms {', '.join(sorted(forms))}; expected one form a benchmark, as `form` of "
+            "their meta. Give each form a benchmark of its own"
+        )
+    for sample, meta in said.items():
+        other = samples.setdefault(str(meta["item"]), sample)
+        if other != sample:
+            raise UserError(
+                f"{name}: samples {other} and {sample} both say the item {meta['item']!r}; expected one sample an "
+                "item, which pairs it with that of another form. Correct `item` of their meta"
+            )
+    return Content(forms.pop(), samples, clusters, {row["sample_id"]: row["prompt"] for row in rows})
 
 
 def shared_of(names: tuple[str, str], contents: tuple[Content, Content]) -> list[str]:
-    """The samples of two benchmarks that have the same ids; none where they are not of one content.
+    """The items that two benchmarks show in two forms; none where they show none, or in one form.
 
     Raises:
-        UserError: there are too few of them, or a sample is of two clusters.
+        UserError: they are of too few contents, or an item is of two.
     """
     first, second = contents
-    shared = sorted(set(first.clusters) & set(second.clusters))
-    if 0 < len(shared) < FEWEST_PAIRS:
-        raise UserError(
-            f"{names[0]} and {names[1]}: {len(shared)} samples in both; expected at least {FEWEST_PAIRS}. Trace more "
-            "of them: raise trace.max_samples and trace.reservoir"
-        )
-    for sample in shared:
-        one, other = (content.clusters[sample] for content in contents)
+    if first.form == second.form:
+        return []
+    shared = sorted(set(first.samples) & set(second.samples))
+    for item in shared:
+        one, other = (content.clusters[content.samples[item]] for content in contents)
         if one != other:
             raise UserError(
-                f"sample {sample} is in cluster {one} of {names[0]} and {other} of {names[1]}; expected the same: the "
+                f"item {item!r} is in cluster {one} of {names[0]} and {other} of {names[1]}; expected the same: the "
                 "cluster is the content. Give both one cluster_id"
             )
+    count = len({first.clusters[first.samples[item]] for item in shared})
+    if 0 < count < FEWEST_CONTENTS:
+        raise UserError(
+            f"{names[0]} and {names[1]}: {count} contents in both; expected at least {FEWEST_CONTENTS}. Trace more "
+            "of them: raise trace.max_samples and trace.reservoir"
+        )
     return shared
 
 
 def templates_of(shared: Sequence[str], contents: tuple[Content, Content]) -> np.ndarray:
-    """The template of every pair: its prompt in that form of which fewer prompts differ."""
-    prompts = [[content.prompts[sample] for sample in shared] for content in contents]
+    """The template of every item: its prompt in that form of which fewer prompts differ."""
+    prompts = [[content.prompts[content.samples[item]] for item in shared] for content in contents]
     return np.array(min(prompts, key=lambda each: len(set(each))))
 
 
@@ -132,52 +168,67 @@ def place_of(form: Form, variant: str, group: str) -> Place:
     return form.get((variant, group), form[CLEAN, group])
 
 
-def aligned(x: np.ndarray, y: np.ndarray, contents: np.ndarray, partners: Partners) -> Row:
-    """What one layer of two forms gives; nothing but chance where states of a form do not differ."""
-    same = {"chance": float(np.equal.outer(contents, contents).mean())}
-    if not (is_defined(x) and is_defined(y)):
+def aligned(x: np.ndarray, y: np.ndarray, design: Design, partners: Partners) -> Row:
+    """What one layer of two forms gives; nothing but chance where contents do not differ in a form."""
+    same = {"chance": 1 / len(design.names)}
+    a, b = effects(design, x), effects(design, y)
+    if not (is_defined(a, x) and is_defined(b, y)):
         return same
-    value, found = unbiased_cka(x, y), retrieval(x, y, contents)[0]
-    row = {**same, "cka": defined(value), "retrieval": found}
-    if (partners == np.arange(len(contents))).all():
-        return row  # every template is one pair: nothing to permute
-    told = retrieval_null(x, y, contents, partners)
-    row |= {"retrieval_high": told.high, "retrieval_p": told.p_value}
-    if np.isfinite(value):
-        null = cka_null(x, y, partners)
-        row |= {"null_high": null.high, "p_value": null.p_value}
-    return row
+    kernels = content_kernel(a, design.noise), content_kernel(b, design.noise)
+    null, told = cka_null(*kernels, partners), retrieval_null(a, b, partners)
+    return {
+        **same,
+        "cka": defined(cka(*kernels)), "null_high": null.high, "p_value": null.p_value,
+        "retrieval": retrieval(a, b), "retrieval_high": told.high, "retrieval_p": told.p_value,
+    }  # fmt: skip
+
+
+def states_of(side: Place, content: Content, items: Sequence[str]) -> np.ndarray:
+    """The states of the samples of some items."""
+    return side.states[np.searchsorted(side.samples, [content.samples[item] for item in items])]
+
+
+def held_of(side: Place, content: Content) -> set[str]:
+    """The items of which a place has a state."""
+    samples = set(side.samples.tolist())
+    return {item for item, sample in content.samples.items() if sample in samples}
 
 
 def pair_rows(
     names: tuple[str, str], forms: tuple[Form, Form], contents: tuple[Content, Content], count: int, seed: int
 ) -> Iterator[Row]:
-    """Rows of `alignment` of two benchmarks; none where they share no sample."""
+    """Rows of `alignment` of two benchmarks; none where they share no item."""
     shared = shared_of(names, contents)
     if not shared:
         return
     templates = dict(zip(shared, templates_of(shared, contents).tolist(), strict=True))
     for variant, *groups in places_in(forms):
         sides = [place_of(form, variant, group) for form, group in zip(forms, groups, strict=True)]
-        held = np.intersect1d(sides[0].samples, sides[1].samples)
-        held = held[np.isin(held, shared)]
-        if len(held) < FEWEST_PAIRS:
+        held = sorted(set(shared).intersection(*(held_of(*each) for each in zip(sides, contents, strict=True))))
+        told = np.array([contents[0].clusters[contents[0].samples[item]] for item in held])
+        if len(set(told.tolist())) < FEWEST_CONTENTS:
             continue
-        x, y = (side.states[np.searchsorted(side.samples, held)] for side in sides)
-        blocks = np.array([templates[sample] for sample in held.tolist()])
-        told = np.array([contents[0].clusters[sample] for sample in held.tolist()])
-        partners = permuted_partners(blocks, count, seed)
+        blocks = np.array([templates[item] for item in held])
         key: Row = {
             "form_a": names[0],
             "form_b": names[1],
             "variant": variant,
             "group_a": groups[0],
             "group_b": groups[1],
+            "num_pairs": len(held),
+            "num_templates": len(set(blocks.tolist())),
         }
-        key |= {"num_pairs": len(held), "num_contents": len(set(told.tolist()))}
-        key |= {"num_templates": len(set(blocks.tolist()))}
-        for layer in range(x.shape[1]):
-            yield {**key, "layer": layer, **aligned(x[:, layer], y[:, layer], told, partners)}
+        x, y = (states_of(side, content, held) for side, content in zip(sides, contents, strict=True))
+        yield from layer_rows(key, x, y, design_of(told, blocks), count, seed)
+
+
+def layer_rows(key: Row, x: np.ndarray, y: np.ndarray, design: Design, count: int, seed: int) -> Iterator[Row]:
+    """Rows of two places, layer by layer; nothing is told of too few contents that are no templates."""
+    enough = len(design.names) >= FEWEST_CONTENTS
+    partners = permuted_partners(design.blocks, count, seed)
+    for layer in range(x.shape[1]):
+        found = aligned(x[:, layer], y[:, layer], design, partners) if enough else {}
+        yield {**key, "num_contents": len(design.names), "layer": layer, **found}
 
 
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
@@ -188,7 +239,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         made_by: the provenance to record.
 
     Raises:
-        UserError: two benchmarks share some samples, but too few, or not in one cluster.
+        UserError: two benchmarks show items of too few contents, or not of one cluster.
     """
     datasets = {Path(path).stem: read_table(path, DATASET) for path in paths_of(cfg.io["dataset"])}
     forms: dict[str, Form] = {}
@@ -197,12 +248,16 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         name, table = Path(path).stem, read_table(path, STATES)
         if name not in datasets:
             raise UserError(f"{path}: no dataset {name} was given; expected the table of every benchmark as io.dataset")
-        forms[name], contents[name] = form_of(table), content_of(table, datasets[name])
+        content = content_of(name, table, datasets[name])
+        if content is None:
+            print(f"{name}: its samples do not say `form` and `item` in meta, so no content is known to be theirs")
+            continue
+        forms[name], contents[name] = form_of(table), content
     rows: list[Row] = []
     for pair in combinations(forms, 2):
         first, second = pair
         both = (forms[first], forms[second]), (contents[first], contents[second])
         rows += pair_rows(pair, *both, cfg.align_states.num_permutations, cfg.seed)
     if not rows:
-        print(f"no two of {', '.join(forms)} share samples: nothing is aligned")
+        print(f"no two of {', '.join(datasets)} show the same items in two forms: nothing is aligned")
     write_table(cfg.io["alignment"], ALIGNMENT, rows, made_by)

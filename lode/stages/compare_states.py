@@ -7,7 +7,7 @@ their prompt nor a sink in the clean pass (`lode/statistics/taken.py`), as many 
 too few tokens are left out, and named in the record and on the console.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,25 +16,27 @@ import pyarrow as pa
 from lode.config import StepConfig
 from lode.engine.errors import UserError
 from lode.engine.tables import read_table, write_table
-from lode.statistics.approach import difference
+from lode.statistics.approach import able_of, approach, difference
 from lode.statistics.convergence import MEASURES, Cloud, Estimate
 from lode.statistics.panel import Panel, defined, ends, panel, unit
 from lode.statistics.phenomena import (
     PROBING,
     TAIL,
     TELOMERE,
-    Matched,
+    Labels,
     Reached,
+    Relabelled,
+    beside_labels,
     differences,
+    labels_of,
     leads,
-    matched,
     persistence,
     probing,
     reached,
     stands_out,
     telomere,
 )
-from lode.statistics.reach import Tokens, matched_draws
+from lode.statistics.reach import Tokens
 from lode.statistics.taken import FEWEST_CLUSTERS, FEWEST_TOKENS, Sides, balanced, halves, is_enough, sinks
 from lode.table._states import CLEAN, LAST, Kept, check_same, kept_of, variants_in
 from lode.table.convergence import CONVERGENCE
@@ -61,6 +63,8 @@ class Cell(NamedTuple):
     indices: Mapping[str, Sequence[Estimate]]
 
 
+#: By variant, space and both groups: the tokens at the input, and the panel.
+Panels = dict[tuple[str, str, str, str], tuple[Cloud, Panel]]
 #: By variant and group.
 Cells = dict[tuple[str, str], Cell]
 
@@ -99,8 +103,9 @@ def clouds_of(kept: Kept, sides: Sides, space: str) -> list[Cloud]:
     return [Cloud(unit(of) if space == UNIT else of, second, clusters, part.positions) for of in layers]
 
 
-def convergence_rows(kept: Kept, variant: str, pairs: Sequence[Pair], cfg: StepConfig) -> Iterator[Row]:
-    """Rows of `convergence` of a variant; halves are taken of the clean samples alone."""
+def panels_of(kept: Kept, variant: str, pairs: Sequence[Pair], cfg: StepConfig) -> Panels:
+    """The panels of a variant; halves are taken of the clean samples alone."""
+    found: Panels = {}
     for pair in pairs:
         halved = pair.first == pair.second
         if halved and variant != CLEAN:
@@ -108,13 +113,24 @@ def convergence_rows(kept: Kept, variant: str, pairs: Sequence[Pair], cfg: StepC
         count = 0 if halved or variant != CLEAN else cfg.compare_states.num_permutations
         for space in (RAW, UNIT):
             clouds = clouds_of(kept, pair.sides, space)
-            key = {"variant": variant, "space": space, "group_a": pair.first, "group_b": pair.second}
-            yield from panel_rows(key, clouds[0], panel(clouds, count, cfg.seed))
+            found[variant, space, pair.first, pair.second] = clouds[0], panel(clouds, count, cfg.seed)
+    return found
 
 
-def panel_rows(key: Row, cloud: Cloud, found: Panel) -> Iterator[Row]:
+def convergence_rows(panels: Panels) -> Iterator[Row]:
+    """Rows of `convergence`; what a measure can say is had from a pair as it is and under every variant."""
+    beside: dict[tuple[str, ...], list[Panel]] = {}
+    for (_, *pair), (_, found) in panels.items():
+        beside.setdefault(tuple(pair), []).append(found)
+    for (variant, *pair), (cloud, found) in panels.items():
+        key = dict(zip(("variant", "space", "group_a", "group_b"), (variant, *pair), strict=True))
+        yield from panel_rows(key, cloud, found, able_of(each.estimates for each in beside[tuple(pair)]))
+
+
+def panel_rows(key: Row, cloud: Cloud, found: Panel, able: Collection[str]) -> Iterator[Row]:
     """The rows of a pair in one space."""
-    said = {"verdict": found.approach.verdict, "verdict_layer": found.approach.layer}
+    told = approach(found.estimates, able)
+    said = {"verdict": told.verdict, "verdict_layer": told.layer, "num_measures": len(able)}
     said |= {"num_tokens": int(cloud.second.sum()), "num_clusters": int(cloud.clusters.max()) + 1}
     said |= {"num_shared": found.num_shared}
     for name in MEASURES:
@@ -122,7 +138,7 @@ def panel_rows(key: Row, cloud: Cloud, found: Panel) -> Iterator[Row]:
         for layer, here in enumerate(found.estimates[name]):
             low, high = ends(here)
             null = [defined(end) for end in found.nulls[name][layer]] if found.nulls else [None, None]
-            value = {"measure": name, "layer": layer, "value": defined(here.value), **beside}
+            value = {"measure": name, "can_move": name in able, "layer": layer, "value": defined(here.value), **beside}
             yield {**key, **said, **value, "interval_low": low, "interval_high": high, "null_low": null[0],
                    "null_high": null[1]}  # fmt: skip
 
@@ -152,38 +168,39 @@ def cells_of(kept: Kept, variant: str, bank: str) -> Cells:
     return cells
 
 
-def draws_of(kept: Kept, bank: str, count: int, seed: int) -> dict[str, np.ndarray]:
-    """By group the tokens of the bank that are matched to its own; the same under every variant."""
-    places = places_of(kept)
-    if bank not in places:
-        return {}
-    theirs = by_layer(kept, places[bank])[0]
-    return {
-        group: matched_draws(by_layer(kept, of)[0], theirs, count, seed)
-        for group, of in places.items()
-        if group != bank
-    }
+def relabelled_of(kept: Kept, cells: Cells, bank: str, count: int, seed: int) -> dict[str, Relabelled]:
+    """By group its telomere index of the clean samples beside labels dealt anew; none of too few ids."""
+    found, places = dict[str, Relabelled](), places_of(kept)
+    for (variant, group), cell in cells.items():
+        if variant != CLEAN or group == bank:
+            continue
+        labels: Labels | None = labels_of(kept.ids[places[group]], kept.ids[places[bank]], count, seed)
+        if labels is None:
+            continue
+        tokens = by_layer(kept, np.concatenate([places[group], places[bank]]))
+        found[group] = beside_labels(cell.indices[TELOMERE], tokens, labels)
+    return found
 
 
-def phenomena_rows(cells: Cells, draws: Mapping[str, np.ndarray], bank: str) -> Iterator[Row]:
+def phenomena_rows(cells: Cells, nulls_of: Mapping[str, Relabelled], bank: str) -> Iterator[Row]:
     """Rows of `phenomena`."""
     others = list(dict.fromkeys(variant for variant, _ in cells if variant != CLEAN))
     for (variant, group), cell in cells.items():
         nulls = [cells[name, group] for name in others] if variant == CLEAN else []
         clean = None if variant == CLEAN else cells[CLEAN, group]
         for name, index in cell.indices.items():
-            null = matched(index, cell.bank, draws[group]) if name == TELOMERE else None
+            null = nulls_of.get(group) if (variant, name) == (CLEAN, TELOMERE) else None
             beside = differences(index, [each.indices[name] for each in nulls])
-            flags = stands_out([ends(here) for here in index], beside)
-            if null is not None:
-                flags = leads(index, null)
+            lasting = None if null is None else persistence(leads(index, null))
+            if name == PROBING:
+                lasting = persistence(stands_out([ends(here) for here in index], beside))
             key: Row = {"variant": variant, "phenomenon": name, "group": group, "bank": bank}
-            key |= {"persistence": persistence(flags), "num_tokens": len(cell.group.values)}
+            key |= {"persistence": lasting, "num_tokens": len(cell.group.values)}
             yield from index_rows(key, cell, index, None if clean is None else clean.indices[name], null)
 
 
 def index_rows(
-    key: Row, cell: Cell, index: Sequence[Estimate], clean: Sequence[Estimate] | None, null: Matched | None
+    key: Row, cell: Cell, index: Sequence[Estimate], clean: Sequence[Estimate] | None, null: Relabelled | None
 ) -> Iterator[Row]:
     """The rows of a phenomenon of one group under one variant."""
     for layer, here in enumerate(index):
@@ -223,17 +240,18 @@ def compare(table: pa.Table, cfg: StepConfig) -> tuple[list[Row], list[Row], Row
         raise UserError(f"states: variants {', '.join(names) or '(none)'}; expected `{CLEAN}` among them; trace again")
     clean = kept_of(table, CLEAN)
     chosen, dropped = taken_of(clean)
-    options, rows, cells = cfg.compare_states, list[Row](), Cells()
+    options, panels, cells = cfg.compare_states, Panels(), Cells()
     pairs = list(pairs_of(clean.of(chosen), options.max_tokens, cfg.seed))
-    draws = draws_of(clean.of(chosen), options.bank, options.num_draws, cfg.seed) if options.bank else {}
     for variant in names:
         whole = kept_of(table, variant)
         check_same(variant, whole, clean)
         kept = whole.of(chosen)
-        rows += convergence_rows(kept, variant, pairs, cfg)
+        panels |= panels_of(kept, variant, pairs, cfg)
         cells |= cells_of(kept, variant, options.bank) if options.bank else {}
     record = {"dropped": dropped, "left_out": left_out(clean.of(chosen))}
-    return rows, list(phenomena_rows(cells, draws, options.bank or "")), record
+    bank = options.bank or ""
+    nulls = relabelled_of(clean.of(chosen), cells, bank, options.num_draws, cfg.seed)
+    return list(convergence_rows(panels)), list(phenomena_rows(cells, nulls, bank)), record
 
 
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:

@@ -7,10 +7,12 @@ Of the mean e(l) of samples, l = 0 ... L, over all breaks b < c among the states
     BIC = n ln(R / n) + k ln n,   R the sum of squared residuals, n = L + 1 states, k = 6 (a straight line: 2)
 
 BIC takes the states of a curve for independent, which they are not: of curves that wander without a direction it calls
-nearly all. So two breaks are said where the BIC is lower *and* what the breaks explain, R of the line less that of the
-breaks, is more than sampling alone would give: that of the errors of means of resampled clusters, which keep how states
-err together, in 95 of 100 cases. Intervals of breaks are percentiles over the same resamples. Source: docs/methods.md
-7.2; BIC: Schwarz 1978; breaks: Muggeo 2003, who looks for them between states as well.
+nearly all. So a curve is called bent where the BIC is lower *and* what the breaks explain, R of the line less that of
+the breaks, is more than sampling alone would give: that of the errors of means of resampled clusters, which keep how
+states err together, in 95 of 100 cases. Bent says that a straight line does not do, not that there are two breaks: a
+curve of one, or a smooth one, is bent as well. Fewer than ten clusters tell too little of how states err. Intervals of
+breaks are percentiles over the same resamples. Source: docs/methods.md 7.2; BIC: Schwarz 1978; breaks: Muggeo 2003, who
+looks for them between states as well.
 """
 
 from itertools import combinations
@@ -21,7 +23,9 @@ from jaxtyping import Float, Int, Shaped
 
 from lode.statistics.clusters import cluster_totals
 
-TWO_BREAKS, LINE, UNTOLD = "two_breaks", "line", "cannot_be_told"
+BENT, LINE, UNTOLD = "bent", "line", "cannot_be_told"
+#: Of fewer clusters more than 5 in 100 straight curves would be called bent.
+FEWEST_CLUSTERS = 10
 #: Resamples of clusters, and the seed of which.
 NUM_RESAMPLES, SEED = 1000, 0
 #: Parameters of a line, and of a line with two breaks; states that there must be more of.
@@ -55,7 +59,7 @@ class ChangePoints(NamedTuple):
         slopes: before the first, between, and after the second [a state].
         bic_gain: BIC of the line less that of two breaks; above 0, two breaks describe the curve better.
         p_value: how often sampling alone would explain as much by breaks.
-        verdict: `two_breaks` or `line`.
+        verdict: `bent` or `line`.
     """
 
     breaks: tuple[int, int]
@@ -107,14 +111,14 @@ def resampled_means(
 def change_points(
     values: Float[np.ndarray, "sample state"], clusters: Shaped[np.ndarray, " sample"]
 ) -> ChangePoints | None:
-    """Where the mean of samples bends; None of fewer than seven states, or of one cluster, where nothing can be told.
+    """Where the mean of samples bends; None of fewer than seven states or ten clusters: nothing can be told.
 
     Args:
         values: of each sample at states 0 ... L.
         clusters: of the samples.
     """
     num_states, num_clusters = values.shape[1], len(np.unique(clusters))
-    if num_states <= OF_BREAKS or num_clusters < 2:
+    if num_states <= OF_BREAKS or num_clusters < FEWEST_CLUSTERS:
         return None
     mean, means = values.mean(axis=0)[None], resampled_means(values, clusters)
     found, again = fit(mean), fit(means)
@@ -128,5 +132,5 @@ def change_points(
     breaks: tuple[int, int] = tuple(found.breaks[0].tolist())
     parts = np.linalg.lstsq(columns_of(num_states, breaks), mean[0], rcond=None)[0][1:].cumsum().tolist()
     low, high = np.quantile(again.breaks, [0.025, 0.975], axis=0).tolist()
-    verdict = TWO_BREAKS if gain > 0 and p_value <= LARGEST_P else LINE
+    verdict = BENT if gain > 0 and p_value <= LARGEST_P else LINE
     return ChangePoints(breaks, (low[0], low[1]), (high[0], high[1]), tuple(parts), gain, p_value, verdict)

@@ -1,4 +1,4 @@
-"""The panel of convergence over the layers of two groups of tokens, with its nulls and its verdict.
+"""The panel of convergence over the layers of two groups of tokens, with its nulls.
 
 Source: docs/methods.md 7.11.
 """
@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lode.statistics.approach import Approach, approach
 from lode.statistics.convergence import PANEL, Cloud, Estimate, probe_area
 from lode.statistics.jackknife import jackknife_interval
 from lode.statistics.label_nulls import holds_both, panel_nulls, permuted_labels
@@ -27,14 +26,12 @@ class Panel(NamedTuple):
         nulls: by measure, the range under permuted labels, layer by layer; nothing where none were permuted.
         position_probe: area of a probe that knows positions alone.
         num_shared: clusters that hold both groups: of none, no label can be permuted.
-        approach: the verdict.
     """
 
     estimates: Mapping[str, Sequence[Estimate]]
     nulls: Mapping[str, Sequence[Ends]]
     position_probe: float
     num_shared: int
-    approach: Approach
 
 
 def panel(clouds: Sequence[Cloud], num_permutations: int, seed: int) -> Panel:
@@ -53,7 +50,7 @@ def panel(clouds: Sequence[Cloud], num_permutations: int, seed: int) -> Panel:
         draws = permuted_labels(start.second, start.clusters, num_permutations, seed)
         ranges = [{name: between(of) for name, of in panel_nulls(cloud, draws).items()} for cloud in clouds]
         nulls = {name: [each[name] for each in ranges] for name in PANEL}
-    return Panel(estimates, nulls, probe_area(start, use_states=False).value, shared, approach(estimates))
+    return Panel(estimates, nulls, probe_area(start, use_states=False).value, shared)
 
 
 def between(draws: Float[np.ndarray, " draw"]) -> Ends:

@@ -6,10 +6,13 @@ Names and definitions are ours, and claim nothing of what others call so. Reach:
 ``telomere``  mean reach of a group less that of the bank itself; above 0 it is nearer to the bank than the bank is
 
 Intervals: the jackknife by clusters, of tokens whose reach is as it is: what another bank would change is not in it.
+A telomere is said beside labels dealt anew among ids, with their bank: tokens of one id are alike, so that a few ids
+lead or trail by chance however many tokens they have. Tokens that stand for media count as one id.
 Source: docs/methods.md 7.13.
 """
 
 from collections.abc import Sequence
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +20,17 @@ from jaxtyping import Bool, Float, Int
 
 from lode.statistics.approach import Difference, difference
 from lode.statistics.convergence import Estimate, estimate
-from lode.statistics.reach import Tokens, longest_run, reach
+from lode.statistics.panel import ends
+from lode.statistics.reach import Tokens, drawn_labels, longest_run, reach, reach_of_units, relabelled
 from lode.statistics.significance import rank_p_value
 
 PROBING, TELOMERE = "probing", "telomere"
 #: The point of the distribution over tokens that is told beside the mean.
 TAIL = 0.95
-#: The points of matched draws that bound their range; an index above the second is one of few.
+#: The points of draws that bound their range; an index above the second is one of few.
 RANGE = (0.05, 0.95)
+#: Of fewer ways to deal labels no p reaches 0.05: nothing can be told.
+FEWEST_WAYS = 20
 
 
 class Reached(NamedTuple):
@@ -39,12 +45,40 @@ class Reached(NamedTuple):
     clusters: Int[np.ndarray, " token"]
 
 
-class Matched(NamedTuple):
-    """An index beside that of tokens of the bank which are matched to those of the group, layer by layer."""
+class Labels(NamedTuple):
+    """Which ids are of a group, and labels dealt anew.
+
+    Attributes:
+        units: of the tokens of the group, then of those of the bank: by their ids.
+        draws: of each which units are the group.
+    """
+
+    units: Int[np.ndarray, " token"]
+    draws: Bool[np.ndarray, "draw unit"]
+
+
+class Relabelled(NamedTuple):
+    """An index beside those of labels dealt anew, layer by layer."""
 
     low: Float[np.ndarray, " layer"]
     high: Float[np.ndarray, " layer"]
     p_values: list[float]
+
+
+def labels_of(
+    group: Int[np.ndarray, " token"], bank: Int[np.ndarray, " other"], count: int, seed: int
+) -> Labels | None:
+    """Labels dealt anew among ids; None where there are too few ways to deal them.
+
+    Args:
+        group, bank: the ids of the tokens of both.
+        count: draws.
+        seed: of these.
+    """
+    (own, mine), (other, theirs) = (np.unique(ids, return_inverse=True) for ids in (group, bank))
+    if comb(len(own) + len(other), len(own)) < FEWEST_WAYS:
+        return None
+    return Labels(np.concatenate([mine, len(own) + theirs]), drawn_labels(len(own) + len(other), len(own), count, seed))
 
 
 def reached(tokens: Sequence[Tokens], bank: Sequence[Tokens], clusters: Int[np.ndarray, " token"]) -> Reached:
@@ -77,17 +111,29 @@ def telomere(group: Reached, bank: Reached, count: int) -> list[Estimate]:
     return [estimate(values) for values in (means(group, count) - means(bank, count)).T]
 
 
-def matched(index: Sequence[Estimate], bank: Reached, draws: Int[np.ndarray, "draw token"]) -> Matched:
-    """A telomere index beside that of draws of as many tokens of the bank (`matched_draws`)."""
-    nulls = bank.values[draws].mean(1) - bank.values.mean(0)
+def beside_labels(index: Sequence[Estimate], tokens: Sequence[Tokens], labels: Labels) -> Relabelled:
+    """A telomere index beside those of labels dealt anew.
+
+    Args:
+        index: of the group, layer by layer.
+        tokens: at each layer those of the group, then those of the bank.
+        labels: `labels_of` these.
+    """
+    nulls = np.stack([relabelled(reach_of_units(of, labels.units), *labels) for of in tokens], axis=1)
     p_values = [rank_p_value(here.value, null) for here, null in zip(index, nulls.T, strict=True)]
     low, high = np.quantile(nulls, RANGE, axis=0)
-    return Matched(low, high, p_values)
+    return Relabelled(low, high, p_values)
 
 
-def leads(index: Sequence[Estimate], null: Matched) -> Bool[np.ndarray, " layer"]:
-    """At which layers a telomere index lies above 0, and above the range of its draws: those may lie below 0."""
-    return np.array([here.value for here in index]) > np.maximum(null.high, 0)
+def leads(index: Sequence[Estimate], null: Relabelled) -> Bool[np.ndarray, " layer"]:
+    """At which states from 1 on a telomere index lies above 0, by its whole interval, and above the range of its draws.
+
+    State 0 is before any layer: what it shows is the embedding.
+    """
+    above = np.array([low is not None and low > 0 for low, _ in map(ends, index)])
+    found = above & (np.array([here.value for here in index]) > null.high)
+    found[0] = False
+    return np.asarray(found)
 
 
 def differences(clean: Sequence[Estimate], variants: Sequence[Sequence[Estimate]]) -> list[list[Difference]]:

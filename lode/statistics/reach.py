@@ -37,28 +37,49 @@ def reach(tokens: Tokens, bank: Tokens) -> Float[np.ndarray, " token"]:
     return np.where(np.isfinite(best), best, np.nan)
 
 
-def matched_draws(tokens: Tokens, bank: Tokens, count: int, seed: int, pool: int = 20) -> Int[np.ndarray, "draw token"]:
-    """For each token one of the bank that is among its nearest in position and in how often its id occurs.
-
-    Both are ranks over tokens and bank together, so neither has a unit.
+def reach_of_units(tokens: Tokens, units: Int[np.ndarray, " token"]) -> Float[np.ndarray, "token unit"]:
+    """The largest cosine of each token to one of every other unit, of another cluster and id; -inf where there is none.
 
     Args:
-        tokens: to be matched.
-        bank: of which are drawn.
-        count: draws.
-        seed: of these.
-        pool: how many of the bank a token is matched to.
+        tokens: those of a group and of the bank.
+        units: of each, 0 to K - 1, all of which occur: tokens of one id, or those that stand for media.
     """
-    ids = np.concatenate([tokens.ids, bank.ids])
-    _, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    facts = np.stack([np.concatenate([tokens.positions, bank.positions]), counts[inverse]])
-    ranks = np.stack([np.searchsorted(np.sort(fact), fact) for fact in facts]).astype(float)
-    own, others = ranks[:, : len(tokens.ids)], ranks[:, len(tokens.ids) :]
-    apart = np.abs(own[:, :, None] - others[:, None]).sum(0)
-    near = np.argsort(apart, axis=1, kind="stable")[:, :pool]
+    unit = tokens.states / np.linalg.norm(tokens.states, axis=1, keepdims=True)
+    order = np.argsort(units, kind="stable")
+    cosines = unit @ unit[order].T
+    same_id = np.equal.outer(tokens.ids, tokens.ids[order]) & (tokens.ids >= 0)[:, None]
+    same = np.equal.outer(units, units[order]) | np.equal.outer(tokens.clusters, tokens.clusters[order])
+    cosines[same | same_id] = -np.inf
+    return np.asarray(np.maximum.reduceat(cosines, np.unique(units[order], return_index=True)[1], axis=1))
+
+
+def drawn_labels(num_units: int, num_own: int, count: int, seed: int) -> Bool[np.ndarray, "draw unit"]:
+    """Labels that are dealt anew: of each draw which units are the group, as many as it has."""
     rng = np.random.default_rng(seed)
-    picked = rng.integers(near.shape[1], size=(count, len(own[0])))
-    return np.asarray(near[np.arange(len(near)), picked])
+    own = np.arange(num_units) < num_own
+    return np.stack([rng.permutation(own) for _ in range(count)])
+
+
+def relabelled(
+    best: Float[np.ndarray, "token unit"], units: Int[np.ndarray, " token"], draws: Bool[np.ndarray, "draw unit"]
+) -> Float[np.ndarray, " draw"]:
+    """Of each draw the mean reach of its group less that of its bank, which are the units that it does not take.
+
+    Args:
+        best: `reach_of_units`.
+        units: of the tokens.
+        draws: all of as many units.
+    """
+    count = int(draws[0].sum()) + 1  # of so many units one at least is of the bank
+    near = np.argsort(-best, axis=1, kind="stable")[:, :count]
+    far = np.take_along_axis(best, near, axis=1)
+    found = np.empty(len(draws))
+    for place, draw in enumerate(draws):
+        first = (~draw[near]).argmax(1)[:, None]
+        values = np.take_along_axis(far, first, axis=1)[:, 0]
+        known, own = np.isfinite(values), draw[units]
+        found[place] = values[known & own].mean() - values[known & ~own].mean()
+    return found
 
 
 def longest_run(flags: Bool[np.ndarray, " layer"]) -> int:

@@ -32,8 +32,8 @@ CHANGE_POINTS = Table(
                 "verdict",
                 pa.string(),
                 "name",
-                "`two_breaks`: `bic_gain` above 0 and `p_value` at most 0.05; `line`: else; `cannot_be_told`: one "
-                "cluster, or fewer than seven states",
+                "`bent`, by one break, two, or smoothly: `bic_gain` above 0 and `p_value` at most 0.05; `line`: else; "
+                "`cannot_be_told`: fewer than ten clusters or seven states",
             ),
         ]
     ),

@@ -18,6 +18,8 @@ CONVERGENCE = Table(
             field("group_b", pa.string(), "name", "another; the same one: two halves of it, by clusters, as a null"),
             STATE,
             field("measure", pa.string(), "name", "`cosine`, `energy`, `probe` or `neighbours`: docs/methods.md 7.11"),
+            field("can_move", pa.bool_(), "yes or no", "whether it takes part in the verdict: not within 0.01 of its "
+                  "furthest value at every state, clean and under every variant"),
             field("value", pa.float64(), "as the measure", "its value; null: not defined", True),
             *INTERVAL,
             field("null_low", pa.float64(), "as the value", "2.5 % point under labels permuted within clusters; null: "
@@ -28,7 +30,8 @@ CONVERGENCE = Table(
             field("num_clusters", pa.int32(), "clusters", "that hold them"),
             field("num_shared", pa.int32(), "clusters", "that hold both groups"),
             field("verdict", pa.string(), "name", "of all layers and measures of the space: `converge`, `diverge`, "
-                  "`disagree`, `unchanged`"),
+                  "`disagree`, `unchanged`; `cannot_be_told`: fewer than three can move"),
+            field("num_measures", pa.int16(), "measures", "that can move"),
             field("verdict_layer", pa.int16(), "index", "from which state on; null: of no other verdict", True),
         ]
     ),

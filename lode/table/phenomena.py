@@ -25,11 +25,12 @@ PHENOMENA = Table(
             *INTERVAL,
             *VARIANT_DIFFERENCE,
             field("null_low", pa.float64(), "cosine", "5 % point of the same draws as the next", True),
-            field("null_high", pa.float64(), "cosine", "95 % point of as many tokens of the bank, matched by position "
-                  "and frequency; null: probing", True),
-            field("p_value", pa.float64(), "p", "rank of the index among these; null: probing", True),
-            field("persistence", pa.int16(), "layers", "most in a row at which the index stands out: telomere, above 0 "
-                  "and `null_high`; probing, above 0 and, of clean samples, every variant, by whole intervals"),
+            field("null_high", pa.float64(), "cosine", "95 % point with labels dealt anew among ids of group and bank; "
+                  "null: probing, a variant, or too few ids for any p of 0.05", True),
+            field("p_value", pa.float64(), "p", "rank of the index among these", True),
+            field("persistence", pa.int16(), "layers", "most in a row at which the index stands out: telomere, from "
+                  "state 1 on, above 0 by its whole interval and above `null_high` (null: cannot be told, for that is "
+                  "null); probing, above 0 and, of clean samples, every variant, by whole intervals", True),
         ]
     ),
     keys=(MODEL, DATASET_NAME),

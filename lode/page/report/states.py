@@ -9,6 +9,7 @@ from lode.statistics.shift import LARGEST_P
 Row = dict[str, Any]
 CLEAN, RAW, UNIT = "clean", "raw", "unit"
 PROBING, TELOMERE = "probing", "telomere"
+NUM_MEASURES = 4
 
 
 def state_rows(tables: Mapping[str, Sequence[Table]]) -> dict[str, list[Row]]:
@@ -45,9 +46,10 @@ def convergence_rows(table: Table) -> list[Row]:
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """The verdict of a pair in words."""
+    """The verdict of a pair in words, and of how many measures where not all four can move."""
     since = "" if row["verdict_layer"] is None else f" from state {row['verdict_layer']}"
-    return f"{row['verdict']}{since}"
+    of = "" if row["num_measures"] == NUM_MEASURES else f" (of {row['num_measures']} measures)"
+    return f"{row['verdict'].replace('_', ' ')}{since}{of}"
 
 
 def of_last(rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
@@ -69,7 +71,7 @@ def phenomena_rows(table: Table) -> list[Row]:
 
 
 def alignment_rows(table: Table) -> list[Row]:
-    """A row a place: its last state, and at how many states it is told from permuted partners, and so of each null."""
+    """A row a place: its last state, and at how many states it is told from permuted contents, and so of each null."""
     by_place: dict[tuple[str, ...], dict[str, list[Row]]] = {}
     for row in sorted(table.data.to_pylist(), key=lambda row: int(row["layer"])):
         key = tuple(row[name] for name in ("form_a", "form_b", "group_a", "group_b"))

@@ -1,6 +1,7 @@
 """Figures of compared states: what they draw from a table, and what they say where there is nothing to draw."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from lode.engine.errors import UserError
@@ -40,6 +41,26 @@ def test_pairs_have_a_column_and_measures_a_row(tables: dict[str, Table], looks:
     said = {"variant": "clean", "space": "raw", "group_a": "text", "group_b": "image", "measure": "energy"}
     drawn_values = {tuple(np.round(each.get_ydata(), 9)) for each in figure.axes[4].lines}
     assert tuple(np.round(convergence.line(rows, "value", **said)[1], 9)) in drawn_values
+
+
+def test_a_measure_that_cannot_move_is_said(tables: dict[str, Table], looks: Looks) -> None:
+    """In its panels, and with the verdict of how many measures it is."""
+    data = tables["convergence"].data
+    rows = [{**row, "can_move": row["measure"] != "probe", "num_measures": 3} for row in data.to_pylist()]
+    table = Table({"model": "m", "dataset": "d"}, pa.Table.from_pylist(rows, data.schema))
+    figure = convergence.draw({"convergence": [table]}, looks)
+    said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert said == [["cannot move"] if 6 <= at < 9 else [] for at in range(12)]
+    assert figure.axes[1].get_title(loc="left").endswith("of length 1: converge from state 2 (of 3)")
+
+
+def test_a_telomere_that_cannot_be_told_has_no_band(tables: dict[str, Table], looks: Looks) -> None:
+    data = tables["phenomena"].data
+    none = {"persistence": None, "null_low": None, "null_high": None, "p_value": None}
+    rows = [{**row, **(none if row["phenomenon"] == "telomere" else {})} for row in data.to_pylist()]
+    table = Table({"model": "m", "dataset": "d"}, pa.Table.from_pylist(rows, data.schema))
+    figure = phenomena.draw({"phenomena": [table]}, looks)
+    assert [axes.get_title(loc="left") for axes in figure.axes][2:] == ["telomere cannot be told"] * 2
 
 
 def test_places_begin_with_the_last_token(tables: dict[str, Table], looks: Looks) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lode.engine.tables import read_table
+from lode.engine.tables import read_table, write_table
 from lode.figure import Table
 from lode.page.report.numbers import number
 from lode.page.report.states import state_rows, verdict
@@ -11,6 +11,7 @@ from lode.table.alignment import ALIGNMENT
 from lode.table.convergence import CONVERGENCE
 from lode.table.phenomena import PHENOMENA
 from tests.report_run import MADE_BY, make_config
+from tests.states_run import MADE_BY as STATES_MADE_BY
 from tests.states_run import write_states
 
 
@@ -33,6 +34,19 @@ def test_the_page_says_what_was_compared(tmp_path: Path) -> None:
     )
     assert number(image["index"]) in section
     assert "last token, same_content_text, same_content_image" in section
+
+
+def test_a_telomere_of_too_few_ids_is_said_not_to_be_told(tmp_path: Path) -> None:
+    cfg = make_config(tmp_path)
+    path = write_states(tmp_path)["phenomena"][0]
+    rows = read_table(path, PHENOMENA).to_pylist()
+    none = {"persistence": None}
+    told = [{**row, **(none if (row["group"], row["phenomenon"]) == ("special", "telomere") else {})} for row in rows]
+    write_table(path, PHENOMENA, told, STATES_MADE_BY)
+    cfg.io = {**cfg.io, "phenomena": [path]}
+    build_report.run(cfg, MADE_BY)
+    section = Path(cfg.io.report).read_text().split('<h2 id="states">')[1].split("<h2 ")[0]
+    assert section.count("cannot be told</td>") == 1
 
 
 def test_a_page_without_states_says_nothing_of_them(tmp_path: Path) -> None:
@@ -64,4 +78,9 @@ def test_rows_by_hand(tmp_path: Path) -> None:
     assert last["told"] == "2 of 2"
     assert last["nulls"].startswith("permuted weights: ")
     assert state_rows({}) == {"convergence": [], "phenomena": [], "alignment": []}
-    assert verdict({"verdict": "disagree", "verdict_layer": None}) == "disagree"
+    assert verdict({"verdict": "disagree", "verdict_layer": None, "num_measures": 4}) == "disagree"
+    said = {"verdict": "converge", "verdict_layer": 3, "num_measures": 3}
+    assert verdict(said) == "converge from state 3 (of 3 measures)"
+    assert verdict({**said, "verdict": "cannot_be_told", "verdict_layer": None, "num_measures": 2}).startswith(
+        "cannot be told ("
+    )

@@ -191,6 +191,16 @@ def test_tokens_that_sit_nearer_to_words_than_words_do(tmp_path: Path) -> None:
     assert [row["p_value"] <= 0.05 for row in found] == [False, True, True, True]
     assert {row["persistence"] for row in found} == {3}
     assert all(row["interval_low"] > 0 for row in found[1:])
+    under = only(rows, variant="blank", phenomenon="telomere", group="special")
+    assert {(row["p_value"], row["null_high"], row["persistence"]) for row in under} == {(None, None, None)}
+
+
+def test_a_telomere_of_too_few_ids_cannot_be_told(tmp_path: Path) -> None:
+    """Of ten words and one id of markup labels can be dealt in eleven ways."""
+    few = [{**row, "token_id": 99 if row["group"] == "special" else row["token_id"] % 10} for row in states_rows()]
+    rows = only(compared(tmp_path, nearer(few, 0.8), *FEW)[1], variant="clean", phenomenon="telomere", group="special")
+    assert {(row["p_value"], row["null_low"], row["persistence"]) for row in rows} == {(None, None, None)}
+    assert rows[-1]["interval_low"] > 0
 
 
 def test_without_a_bank_there_are_no_phenomena(tmp_path: Path) -> None:

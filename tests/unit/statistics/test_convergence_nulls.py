@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lode.statistics.approach import CONVERGE, DIVERGE, approach, difference, says
+from lode.statistics.approach import CONVERGE, DIVERGE, Approach, able_of, approach, difference, says
 from lode.statistics.convergence import PANEL, Cloud, Estimate
 from lode.statistics.label_nulls import panel_nulls, permuted_labels
 
@@ -26,8 +26,14 @@ def panel(clouds: list[Cloud]) -> dict[str, list[Estimate]]:
     return {name: [measure(cloud) for cloud in clouds] for name, measure in PANEL.items()}
 
 
+def verdict(clouds: list[Cloud], *variants: list[Cloud]) -> Approach:
+    """Of what can move, as it is and under variants."""
+    found = panel(clouds)
+    return approach(found, able_of([found, *map(panel, variants)]))
+
+
 def test_groups_that_stay_apart_are_seldom_called_to_converge() -> None:
-    verdicts = [approach(panel(layers(seed, [2.0, 2.0]))).verdict for seed in range(NUM_STUDIES)]
+    verdicts = [verdict(layers(seed, [2.0, 2.0])).verdict for seed in range(NUM_STUDIES)]
     assert np.mean([verdict in (CONVERGE, DIVERGE) for verdict in verdicts]) <= 0.05
 
 
@@ -41,9 +47,32 @@ def test_the_interval_of_each_measure_holds_its_level() -> None:
 
 
 def test_groups_that_approach_are_found() -> None:
-    found = [approach(panel(layers(seed, [4.0, 4.0, 1.0, 0.5]))) for seed in range(20)]
+    found = [verdict(layers(seed, [4.0, 4.0, 1.0, 0.5])) for seed in range(20)]
     assert np.mean([each.verdict == CONVERGE for each in found]) >= 0.9
     assert {each.layer for each in found if each.verdict == CONVERGE} <= {2, 3}
+
+
+def tagged(seed: int, distances: list[float]) -> list[Cloud]:
+    """Groups that a further value tells without error at every layer, however near they come in the others."""
+    noise = np.random.default_rng(500 + seed)
+    return [
+        cloud._replace(
+            states=np.column_stack([cloud.states, cloud.second + 0.05 * noise.normal(size=len(cloud.second))])
+        )
+        for cloud in layers(seed, distances)
+    ]
+
+
+def test_groups_that_a_probe_tells_without_error_hold_the_level_and_are_found() -> None:
+    """Under the null too: the probe takes no part, and three of three must agree, which costs power (0.75 from 4)."""
+    stay, near = [8.0, 8.0, 8.0], [8.0, 8.0, 0.5]
+    for seed in range(5):
+        able = able_of([panel(tagged(seed, near)), panel(tagged(100 + seed, stay))])
+        assert able == {"cosine", "energy", "neighbours"}
+    told = [verdict(tagged(seed, stay), tagged(200 + seed, stay)).verdict for seed in range(NUM_STUDIES)]
+    assert np.mean([each in (CONVERGE, DIVERGE) for each in told]) <= 0.05
+    found = [verdict(tagged(seed, near), tagged(100 + seed, stay)) for seed in range(20)]
+    assert np.mean([each == (CONVERGE, 2) for each in found]) >= 0.9
 
 
 def test_permuted_labels_hold_their_level_and_find_groups() -> None:

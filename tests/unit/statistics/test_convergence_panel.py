@@ -8,7 +8,17 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from lode.statistics import convergence
-from lode.statistics.approach import CONVERGE, DISAGREE, DIVERGE, UNCHANGED, agreed, approach, first_lasting
+from lode.statistics.approach import (
+    CONVERGE,
+    DISAGREE,
+    DIVERGE,
+    UNCHANGED,
+    UNTOLD,
+    able_of,
+    agreed,
+    approach,
+    first_lasting,
+)
 from lode.statistics.convergence import (
     PANEL,
     Cloud,
@@ -226,11 +236,31 @@ def test_verdicts_by_hand() -> None:
     nearer = {"cosine": 0.6, "energy": 0.1, "probe": 1.0, "neighbours": 0.6}
     further = {"cosine": -0.6, "energy": 0.9, "probe": 1.0, "neighbours": 0.01}
     mixed = {"cosine": 0.6, "energy": 0.9, "probe": 1.0, "neighbours": 0.6}
-    assert approach(panel_of(start, start, nearer, nearer)) == (CONVERGE, 2)
-    assert approach(panel_of(start, nearer, start, nearer)) == (CONVERGE, 3)
-    assert approach(panel_of(start, further)).verdict in (DIVERGE, DISAGREE)
-    assert approach(panel_of(start, nearer, mixed)) == (DISAGREE, None)
-    assert approach(panel_of(start, nearer, start)) == (UNCHANGED, None)
+    for able in (frozenset(PANEL), frozenset(PANEL) - {"probe"}):
+        assert approach(panel_of(start, start, nearer, nearer), able) == (CONVERGE, 2)
+        assert approach(panel_of(start, nearer, start, nearer), able) == (CONVERGE, 3)
+        assert approach(panel_of(start, further), able).verdict in (DIVERGE, DISAGREE)
+        assert approach(panel_of(start, nearer, mixed), able) == (DISAGREE, None)
+        assert approach(panel_of(start, nearer, start), able) == (UNCHANGED, None)
+    assert approach(panel_of(start, nearer), {"cosine", "energy"}) == (UNTOLD, None)
+
+
+def test_a_measure_at_its_furthest_everywhere_takes_no_part() -> None:
+    """A probe of 1.000 that comes to 0.995 by a narrow interval is the third vote of four, and none of three."""
+    start = {"cosine": 0.2, "energy": 0.5, "probe": 1.0, "neighbours": 0.1}
+    nearer = {"cosine": 0.6, "energy": 0.1, "probe": 0.995, "neighbours": 0.1}
+    panel = panel_of(start, nearer)
+    for name in ("probe", "neighbours"):
+        spread = 1e-4 if name == "probe" else 1.0
+        panel[name] = [each._replace(pseudo=each.value + spread * (each.pseudo - each.value)) for each in panel[name]]
+    assert approach(panel, frozenset(PANEL)) == (CONVERGE, 1)
+    able = able_of([panel, panel_of(start, start)])
+    assert able == frozenset(PANEL) - {"probe"}
+    assert approach(panel, able) == (DISAGREE, None)
+    moved = panel_of(start, {**start, "probe": 0.9})
+    assert able_of([panel, moved]) == frozenset(PANEL), "it moves under a null, so it could have"
+    ends_of = {"cosine": -1.0, "energy": 0.995, "probe": 1.0, "neighbours": 0.0}
+    assert able_of([panel_of(ends_of, ends_of)]) == frozenset()
 
 
 def test_agreement_by_hand() -> None:

@@ -8,16 +8,19 @@ from lode.statistics.convergence import Estimate
 from lode.statistics.jackknife import pseudo_values
 from lode.statistics.panel import ends
 from lode.statistics.phenomena import (
-    Matched,
     Reached,
+    Relabelled,
+    beside_labels,
+    labels_of,
     leads,
-    matched,
     means,
     persistence,
     probing,
+    reached,
     stands_out,
     telomere,
 )
+from lode.statistics.reach import Tokens
 
 
 def test_indices_by_hand() -> None:
@@ -45,18 +48,41 @@ def test_means_without_a_cluster_are_those_of_the_rest() -> None:
     np.testing.assert_array_equal(alone, [1, 1, np.nan, 1])
 
 
-def test_matched_draws_hold_their_level_and_find_what_is_nearer() -> None:
-    """Of groups that are like the bank 5 % have p <= 0.05, but for chance; of others all."""
-    p_values: dict[float, list[float]] = {0.0: [], 0.3: []}
-    for more, found in p_values.items():
-        for seed in range(100):
-            rng = np.random.default_rng(seed)
-            bank = Reached(rng.normal(0.5, 0.1, size=(200, 1)), np.arange(200))
-            group = Reached(rng.normal(0.5 + more, 0.1, size=(30, 1)), np.arange(30))
-            null = matched(telomere(group, bank, 200), bank, rng.integers(200, size=(99, 30)))
-            found.append(null.p_values[0])
-    assert np.mean(np.array(p_values[0.0]) <= 0.05) <= 0.1
-    assert max(p_values[0.3]) == 0.01
+def few_ids(seed: int, nearer: float) -> tuple[float, bool]:
+    """The p of four ids among 40, of 8 samples each, alike by id; each moved to one of the others."""
+    rng = np.random.default_rng(seed)
+    ids = np.tile(np.arange(40), 8)
+    own = rng.normal(size=(40, 6)) + 1
+    states = own[ids] + 0.3 * rng.normal(size=(320, 6))
+    group = ids < 4
+    states[group] = (1 - nearer) * states[group] + nearer * own[ids[group] + 20]
+    of = Tokens(states, np.repeat(np.arange(8), 40), ids, np.zeros(320, dtype=int))
+    order = np.concatenate([np.flatnonzero(group), np.flatnonzero(~group)])
+    both = Tokens(*(each[order] for each in of))
+    sides = [Tokens(*(each[side] for each in of)) for side in (group, ~group)]
+    first, bank = (reached([side], [sides[1]], side.clusters) for side in sides)
+    index = telomere(first, bank, 8)
+    labels = labels_of(sides[0].ids, sides[1].ids, 99, seed)
+    assert labels is not None
+    null = beside_labels(index, [both], labels)
+    return null.p_values[0], index[0].value > null.high[0]
+
+
+def test_labels_of_few_ids_hold_their_level_and_find_what_is_nearer() -> None:
+    """Of four ids like others 5 % have p <= 0.05, but for chance: by tokens drawn one by one, some half of them."""
+    found = {nearer: [few_ids(seed, nearer) for seed in range(100)] for nearer in (0.0, 0.9)}
+    assert np.mean([p <= 0.05 for p, _ in found[0.0]]) <= 0.1
+    assert np.mean([above for _, above in found[0.0]]) <= 0.12
+    assert np.mean([p <= 0.05 for p, _ in found[0.9]]) >= 0.95
+
+
+def test_too_few_ids_tell_nothing() -> None:
+    """One id among 18 others: 19 ways to deal labels, no p of 0.05; among 19, 20 ways."""
+    assert labels_of(np.full(30, 99), np.arange(18), 9, 0) is None
+    labels = labels_of(np.full(30, -1), np.arange(19), 9, 0)
+    assert labels is not None
+    assert labels.units.tolist() == [0] * 30 + list(range(1, 20))
+    assert labels.draws.shape == (9, 20)
 
 
 def test_intervals_of_indices_hold_their_level_and_find_a_rise() -> None:
@@ -77,19 +103,12 @@ def test_intervals_of_indices_hold_their_level_and_find_a_rise() -> None:
 
 
 def test_a_telomere_lies_above_0_and_above_its_draws() -> None:
-    """Draws of words that reach less than words do may all lie below 0: to be above them is not enough."""
-    index = [Estimate(value, np.zeros(2)) for value in (-0.1, 0.1, 0.1, 0.3)]
-    null = Matched(np.array([-0.4, -0.4, 0.0, 0.0]), np.array([-0.2, -0.2, 0.2, 0.2]), [0.01] * 4)
-    assert leads(index, null).tolist() == [False, True, False, True]
-
-
-def test_the_range_of_draws_by_hand() -> None:
-    """Draws of 101 equal words each, of reach 0, 1, ..., 100: their means less 50, the 6th and the 96th."""
-    bank = Reached(np.arange(101.0)[:, None], np.arange(101))
-    draws = np.repeat(np.arange(101)[:, None], 3, axis=1)
-    null = matched([Estimate(47.5, np.zeros(2))], bank, draws)
-    assert (null.low[0], null.high[0]) == (-45, 45)
-    assert null.p_values == [pytest.approx(4 / 102)]
+    """By its whole interval, and from state 1 on; draws that all lie below 0 are no telomere."""
+    noise = 0.01 * np.array([-1.0, 0, 1, 0])
+    index = [Estimate(value, value + noise * wide)
+             for value, wide in ((0.3, 1), (-0.1, 1), (0.1, 1), (0.1, 1), (0.3, 1), (0.3, 100))]  # fmt: skip
+    null = Relabelled(np.full(6, -0.4), np.array([0.0, -0.2, -0.2, 0.2, 0.2, 0.2]), [0.01] * 6)
+    assert leads(index, null).tolist() == [False, False, True, False, True, False]
 
 
 def test_an_index_stands_out_above_0_and_every_variant() -> None:
