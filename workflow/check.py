@@ -17,6 +17,7 @@ from lode.checks.experiment import (
 )
 from lode.checks.grouping import advise_unnamed, check_grouping, check_own
 from lode.checks.nulls import check_nulls
+from lode.checks.states import check_forms
 from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
 from lode.engine.errors import UserError, writing
@@ -112,6 +113,9 @@ def check_figure(run: Experiment, figure: str) -> None:
     validate(cfg, "plot_figures")
     if "scoreboard" in cfg.figure.tables and not run.planted():
         raise UserError(f"figure {figure} needs planted models: name some in the experiment's `plantings`")
+    if "alignment" in cfg.figure.tables:
+        plugins = {name: str(run.compose(f"dataset={name}").dataset.plugin) for name in run.cfg.benchmarks}
+        check_forms(figure, {of: [plugins[name] for name in run.paired("benchmarks", of)] for of in run.cfg.models})
     if set(PARTS) & set(cfg.figure.tables) and run.cfg.capture.shards * run.cfg.capture.blocks < 2:
         raise UserError(
             f"figure {figure} with capture.shards = 1 and capture.blocks = 1: there is no part of the samples "

@@ -7,7 +7,7 @@ a model as it is loaded, and the maps of `heads.num_maps` samples, are not count
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from lode.engine.paths import is_local, user_path
 from lode.grouping import grouping_of
 from lode.media.altered import changes
 from lode.model.tokens import MEDIA
-from lode.model.windows import cuts_of, windows_of
+from lode.model.windows import cuts_of, pairs_held, windows_of
 from workflow.study import Experiment
 
 #: Layers of the language model, and heads of attention of each, of the hub models that Lode has a YAML for: facts of
@@ -85,12 +85,12 @@ def passes_of(run: Experiment) -> Iterator[Passes]:
     for model, dataset in run.pairs["benchmarks"] if asked else ():
         facts, depth = run.compose(f"dataset={dataset}").dataset, depth_of(run, model)
         job, held = f"{model}, {dataset}", int(facts.num_samples["test"])
+        media = set(facts.modalities) & set(MEDIA)
 
         def made(step: str, section: str, each: int | None, job: str = job, held: int = held) -> Passes:
             return Passes(step, job, min(held, run.cfg[section].max_samples), each)
 
         if "trace" in asked:
-            media = set(facts.modalities) & set(MEDIA)
             shown = [name for name in run.cfg.trace.variants if name == PERMUTED or changes(name, media)]
             yield made("trace_states", "trace", 1 + len(shown))
         if "trace_sets" in asked:
@@ -98,15 +98,17 @@ def passes_of(run: Experiment) -> Iterator[Passes]:
                 for intervention in run.cfg.interventions:
                     yield made("trace_sets", "trace_sets", each, f"{model}, {selection}, {intervention}, {dataset}")
         if "cut" in asked:
-            yield made("cut_attention", "cut", depth and num_cuts(run.cfg.cut, depth[0]))
+            yield made("cut_attention", "cut", depth and num_cuts(run.cfg.cut, depth[0], media))
         if "heads" in asked:
             yield made("ablate_heads", "heads", depth and 1 + depth[0] * depth[1])
 
 
-def num_cuts(cut: Any, num_layers: int) -> int:
-    """Passes over a sample of `cut_attention`."""
+def num_cuts(cut: Any, num_layers: int, media: Collection[str]) -> int:
+    """Passes over a sample of `cut_attention`, where samples show these kinds of medium."""
     windows = windows_of(cut.windows, num_layers)
-    return 1 + len(cuts_of(cut.pairs, windows, num_layers, cut.num_controls, cut.num_window_controls))
+    return 1 + len(
+        cuts_of(pairs_held(cut.pairs, media), windows, num_layers, cut.num_controls, cut.num_window_controls)
+    )
 
 
 def sets_of(run: Experiment, model: str) -> dict[str, int]:

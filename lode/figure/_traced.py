@@ -106,7 +106,7 @@ def legend(figure: Figure, nulls: Sequence[str], colour: str = MUTED) -> None:
 def rows_by_layer(
     tables: Sequence[Table], looks: Looks, draw: Callable[[Axes, Sequence[Row], str], None], axis: str, label: str
 ) -> Figure:
-    """A row of panels for every table, a panel a group, with the nulls of all of them told below.
+    """A row of panels for every table, a panel a group that has tokens, with the nulls of all of them told below.
 
     Args:
         tables: one or more, each of a model and a benchmark.
@@ -115,7 +115,7 @@ def rows_by_layer(
         axis: what the layer axis of each panel is called.
         label: what is drawn, with its unit.
     """
-    figure, shown = panels(tables, lambda rows: groups_of(rows, looks), draw)
+    figure, shown = panels(tables, lambda rows: groups_of((row for row in rows if row["num_tokens"]), looks), draw)
     for axes in shown:
         axes.set_xlabel(axis)
     figure.supylabel(label, fontsize=8)

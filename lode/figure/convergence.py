@@ -1,9 +1,9 @@
 """Do two groups of tokens come nearer to each other over layers? Four measures that do not say the same.
 
-A block a benchmark, a column a pair of groups, a row a measure (docs/methods.md 7.11), each by layer: in ink with its
+A block a benchmark, a row a pair of groups, a column a measure (docs/methods.md 7.11), each by layer: in ink with its
 95 % interval of states as they are, thin of states of length 1. The grey band is what labels permuted within clusters
 give, in grey too the halves of either group, which do not differ, and the same pair under every variant. The verdict of
-the four together stands above each column; a measure that is at its furthest value at every state, under the variants
+the four together stands above each row; a measure that is at its furthest value at every state, under the variants
 too, cannot move and takes no part. It does not tell why, or that what has come nearer is used.
 """
 
@@ -23,10 +23,10 @@ Row = Mapping[str, Any]
 Pair = tuple[str, str]
 #: What a row is called, and which way is nearer.
 MEASURES = {
-    "cosine": "cosine of\ncentroids ↑",
-    "energy": "energy\ndistance ↓",
-    "probe": "linear probe\n(area) ↓",
-    "neighbours": "neighbours\n/ chance ↑",
+    "cosine": "cosine of centroids ↑",
+    "energy": "energy distance ↓",
+    "probe": "linear probe (area) ↓",
+    "neighbours": "neighbours / chance ↑",
 }
 RAW, UNIT = "raw", "unit"
 NAMES = {RAW: "as they are", UNIT: "of length 1"}
@@ -43,9 +43,10 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
             "no benchmark has two groups of tokens enough to compare; expected at least 20 tokens of 10 clusters of "
             "each: raise trace.max_samples and trace.reservoir, or leave the figure `convergence` out"
         )
-    figure = Figure(figsize=(WIDTH, 4.6 * len(parts) + 0.3), layout="constrained")
-    for part, (_, rows) in zip(blocks(figure, [title for title, _ in parts], [1] * len(parts)), parts, strict=True):
-        _draw_block(part, rows, max(2, *(len(pairs_of(each)) for _, each in parts)))
+    heights = [0.55 + 0.85 * len(pairs_of(rows)) for _, rows in parts]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.5), layout="constrained")
+    for part, (_, rows) in zip(blocks(figure, [title for title, _ in parts], heights), parts, strict=True):
+        _draw_block(part, rows)
     _legend(figure, [row for _, rows in parts for row in rows])
     return figure
 
@@ -64,19 +65,20 @@ def line(rows: Iterable[Row], column: str, **said: str) -> tuple[np.ndarray, np.
     return np.array([row["layer"] for row in own]), np.array(values, dtype=np.float64)
 
 
-def _draw_block(part: SubFigure, rows: Sequence[Row], width: int) -> None:
+def _draw_block(part: SubFigure, rows: Sequence[Row]) -> None:
     pairs = pairs_of(rows)
-    grid = part.subplots(len(MEASURES), width, squeeze=False, sharex=True, sharey="row")
-    for unused in grid[:, len(pairs) :].flat:
-        unused.set_visible(False)
-    for column, pair in zip(grid.T, pairs, strict=False):
-        column[0].set_title(f"{pair[0]} – {pair[1]}\n{_said(rows, pair)}", loc="left", fontsize=7)
-        for axes, measure in zip(column, MEASURES, strict=True):
+    grid = part.subplots(len(pairs), len(MEASURES), squeeze=False, sharex=True, sharey="col")
+    for at, (of_pair, pair) in enumerate(zip(grid, pairs, strict=True)):
+        for axes, measure in zip(of_pair, MEASURES, strict=True):
             _draw_panel(axes, [row for row in rows if row["measure"] == measure], pair)
-    for axes, label in zip(grid[:, 0], MEASURES.values(), strict=True):
-        axes.set_ylabel(label, fontsize=7)
+        for axes, label in zip(of_pair, MEASURES.values(), strict=True):
+            axes.set_title(f" \n{label}" if not at else " ", loc="left", fontsize=7)
+        named = f"{pair[0]} – {pair[1]}  ({_said(rows, pair)})"
+        above = 6 if at else 15  # points: the line that the titles leave free
+        text = of_pair[0].annotate(named, (0, 1), (0, above), "axes fraction", "offset points", fontsize=7)
+        text.set_in_layout(False)  # it runs over all panels, which it would push aside
     for axes in grid[-1]:
-        axes.set_xlabel("state")
+        axes.set_xlabel("state", labelpad=1)
 
 
 def _said(rows: Sequence[Row], pair: Pair) -> str:
@@ -88,7 +90,7 @@ def _said(rows: Sequence[Row], pair: Pair) -> str:
         since = "" if row["verdict_layer"] is None else f" from state {row['verdict_layer']}"
         of = "" if row["num_measures"] == len(MEASURES) else f" (of {row['num_measures']})"
         found.append(f"{NAMES[space]}: {row['verdict'].replace('_', ' ')}{since}{of}")
-    return "\n".join(found)
+    return "; ".join(found)
 
 
 def _draw_panel(axes: Axes, rows: Sequence[Row], pair: Pair) -> None:

@@ -2,9 +2,10 @@
 
 A block a benchmark. In each panel the change of the gold answer's log-likelihood (content; 0: nothing lost) where the
 edges are cut in one layer (thin, no marks) and in a window of some (marked, at its middle, with its 95 % interval); in
-grey the range of as many random edges into the same tokens in such a window. Right in a panel, past the line, the cut
-in all layers: a mark, and its controls as a grey bar; filled where more is lost than under every draw, hollow where
-less is, a cross where neither holds or nothing can be told. Scales differ from panel to panel, but end at 0.1 or more.
+grey the range of as many other edges into the same tokens in such a window, by rules for all samples. Right in a panel,
+past the line, the cut in all layers: a mark, and its controls as a grey bar; filled where more is lost than under every
+draw, hollow where less is, a cross where neither holds or nothing can be told. Scales differ from panel to panel, but
+end at 0.1 or more.
 First the same as arrows from group to group, their width by what is lost in all layers, grey what the controls lose on
 average. Over all samples. It does not tell which way what is lost would have gone: edges in other layers, and other
 tokens, may take over what one window no longer carries.

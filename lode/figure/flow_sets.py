@@ -20,6 +20,8 @@ from lode.statistics.shift import LARGEST_P
 
 Row = Mapping[str, Any]
 GOLD, SHARE = "gold_logp", "share"
+#: Where all of these are 0, no such tokens are there.
+TAKEN = ("clean", "difference", "control_min", "control_max")
 #: No panel is drawn larger than so that this fills it: what is smaller would look like something [nats, share].
 LEAST = {GOLD: 0.1, SHARE: 0.05}
 
@@ -28,15 +30,17 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One row of panels for every table."""
     parts = [(table, first_kinds(table.data.to_pylist())) for table in tables["trace_tests"]]
     columns = [[(GOLD, "last"), *((SHARE, group) for group in share_groups(rows, looks))] for _, rows in parts]
-    figure = Figure(figsize=(WIDTH, 0.55 + 1.75 * len(parts)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.55 + 1.85 * len(parts)), layout="constrained")
     grid = figure.subplots(len(parts), max(map(len, columns)), squeeze=False)
     for of_row, (table, rows), panels in zip(grid, parts, columns, strict=True):
         title = " · ".join(table.keys.values())
         for axes, (measure, group) in zip(of_row, panels, strict=False):
             own = [row for row in rows if (row["measure"], row["group"]) == (measure, group)]
             _draw_panel(axes, own, measure, looks)
-            name = "gold answer [nats]" if measure == GOLD else f"share of {group}"
-            axes.set_title(f"{title if measure == GOLD else ''}\n{name}", loc="left", fontsize=7.5)
+            name = "gold answer\n[nats]" if measure == GOLD else f"share of\n{group}"
+            axes.set_title(f" \n{name}", loc="left", fontsize=7.5)
+        text = of_row[0].annotate(title, (0, 1), (0, 24), "axes fraction", "offset points", fontsize=7.5)
+        text.set_in_layout(False)  # it runs over all panels, which it would push aside
         _share_scale(list(of_row[1 : len(panels)]))
         for unused in of_row[len(panels) :]:
             unused.set_visible(False)
@@ -54,8 +58,9 @@ def first_kinds(rows: Sequence[Row]) -> list[Row]:
 
 
 def share_groups(rows: Sequence[Row], looks: Looks) -> list[str]:
-    """The groups that the last token takes something from."""
-    return groups_of([row for row in rows if row["measure"] == SHARE], looks)
+    """The groups that the last token takes something from, under some set at least: of sinks often nothing."""
+    taken = [row for row in rows if row["measure"] == SHARE and any(row[name] for name in TAKEN)]
+    return groups_of(taken, looks)
 
 
 def _draw_panel(axes: Axes, rows: Sequence[Row], measure: str, looks: Looks) -> None:

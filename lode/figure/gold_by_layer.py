@@ -30,7 +30,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
         of_table = table.data.to_pylist()
         nulls |= dict.fromkeys(nulls_of(of_table))
         _draw_panel(axes, of_table)
-        axes.set_title(" · ".join(table.keys.values()), loc="left", fontsize=7.5)
+        axes.set_title("\n".join(table.keys.values()), loc="left", fontsize=7)
     figure.supylabel("gold answer by the lens [nats]", fontsize=8)
     legend(figure, list(nulls))
     return figure

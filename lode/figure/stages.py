@@ -1,8 +1,8 @@
 """Do the tokens of a group go through three stages of entropy, and more so than under the nulls?
 
 A row a group of tokens of a benchmark, a panel a contrast (docs/methods.md 7.2); the mark is its mean with its 95 %
-interval, in grey that under every null. Under each contrast whether what is claimed of it holds beside 0, and of the
-fall whether it is larger than that of each null (a cross: it is not). The last panel shows the two states where the
+interval, in grey that under every null. Right of each contrast whether what is claimed of it holds, beside 0 and, of
+the fall, beside each null (a cross: it is not larger than there). The last panel shows the two states where the
 mean curve bends with their 95 % intervals, hollow where a straight line does as well. It does not tell why.
 """
 
@@ -27,6 +27,7 @@ CLAIMS = {
     "rise": "end less lowest\n(above 0)",
 }
 NONE, ALL = "none", "three_stages"
+NO, UNTOLD = "no", "cannot_be_told"
 #: Whether a null's fall is exceeded.
 MARKS = {"yes": "o", "no": "x", "cannot_be_told": "s", "not_asked": "o"}
 
@@ -75,6 +76,12 @@ def _said(rows: Sequence[Row], group: str) -> str:
     return str(verdict).replace("_", " ")
 
 
+def verdict_of(clean: Row, nulls: Sequence[Row]) -> str:
+    """Whether what is claimed of a contrast holds beside 0 and beside every null that it is compared with."""
+    said = {str(row["verdict"]) for row in (clean, *nulls)}
+    return next((verdict for verdict in (NO, UNTOLD) if verdict in said), str(clean["verdict"]))
+
+
 def _draw_panel(axes: Axes, rows: Sequence[Row], names: Sequence[str], contrast: str, looks: Looks) -> None:
     axes.axvline(0, color=MUTED, linewidth=0.6)
     for place, name in enumerate(names):
@@ -88,8 +95,8 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], names: Sequence[str], contrast:
             axes.plot(ends, [place] * 2, color=looks.colour(name), linewidth=1.6, zorder=3)
         axes.plot(clean["value"], place, looks.marker(name), color=looks.colour(name), markersize=5, zorder=4)
         axes.annotate(
-            clean["verdict"].replace("_", " "), (1, place), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize=6.5, color=INK,
+            verdict_of(clean, nulls).replace("_", "\n"), (1.02, place), xycoords=("axes fraction", "data"), ha="left",
+            va="center", fontsize=6.5, color=INK,
         )  # fmt: skip
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0, labelleft=contrast == "first")

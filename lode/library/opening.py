@@ -32,13 +32,15 @@ class Model:
         adapter: the model, its processor and its parts by layer; `adapter.model` is that of transformers.
         folder: where its files lie.
         switches: those of the contexts that are entered, the outermost first.
-        tokens_known: whether the forward pass under way goes through `switch`.
+        tokens_known: whether the forward pass under way goes through `switch`, or `unswitched`.
+        lens_proved: whether the lens of the last states was found to be the logits.
     """
 
     adapter: Adapter
     folder: Path
     switches: list[SetSwitch] = field(default_factory=list)
     tokens_known: bool = False
+    lens_proved: bool = False
 
     def __repr__(self) -> str:
         config, size = self.adapter.config, f"{self.adapter.num_layers} x {self.adapter.num_neurons}"
@@ -56,9 +58,17 @@ class Model:
         with ExitStack() as stack:
             for switch in self.switches:
                 stack.enter_context(switch(tokens, [samples[row] for row in rows] if samples else []))
-            self.tokens_known = True
-            stack.callback(setattr, self, "tokens_known", False)
+            stack.enter_context(self.unswitched())
             yield
+
+    @contextmanager
+    def unswitched(self) -> Iterator[None]:
+        """Around forward passes on which no switch is to act but by weights: whoever enters it knows that."""
+        before, self.tokens_known = self.tokens_known, True
+        try:
+            yield
+        finally:
+            self.tokens_known = before
 
 
 def open(model: str | Path, *overrides: str, facts: str | None = None, manifest: str | Path | None = None) -> Model:

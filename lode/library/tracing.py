@@ -4,16 +4,18 @@ from functools import partial
 
 import pyarrow as pa
 
+from lode.checks.names import check_positive
 from lode.engine.tables import Table
 from lode.grouping import Grouping, grouping_of
 from lode.library.answering import sample_of
 from lode.library.opening import Model
 from lode.library.sections import choose
 from lode.library.shown import Shown
+from lode.model.lens import prove_lens
 from lode.recording import flow as flow_recording
 from lode.recording import lens as lens_recording
 from lode.recording import prepare, record_batch
-from lode.recording._traced import answered_prompts
+from lode.recording._traced import Traced, answered_prompts
 
 #: What a table of one prompt leaves out: which run and sample a row is of.
 RUN_COLUMNS = ("variant", "set_name", "kind", "control_of", "control_kind", "control_draw", "sample_id", "cluster_id")
@@ -32,18 +34,33 @@ def lens(
     Args:
         model: that of `lode.open`.
         prompt, media, gold: as of `lode.answer`; with a gold answer, its log-likelihood by layer at `last`.
-        tokens_per_group: tokens of each group that are read, at most; which, a seed draws.
+        tokens_per_group: tokens of each group that are read, 1 or more, at most; which, a seed draws.
         grouping: the name of a YAML in `config/grouping/`: what groups there are.
 
     Returns:
         Columns as of the table `lens_samples`: entropy, kl_final, gold_logp [nats], top1, gold_rank, num_tokens.
 
     Raises:
-        UserError: what `lode.answer` refuses, or a model whose lens at the last layer is not its logits.
+        UserError: what `lode.answer` refuses, `tokens_per_group` below 1, or a model whose lens at the last layer is
+            not its logits.
     """
+    check_positive("tokens_per_group", tokens_per_group)
     compared = grouping_of(choose("grouping", grouping, ()).grouping)
-    recording = lens_recording.recording(model.adapter, compared, tokens_per_group)
+    prove_once(model)
+    recording = lens_recording.Lens(model.adapter, compared, tokens_per_group, 0, Traced(), None)
     return recorded(model, recording, lens_recording.TABLE, prompt, media, gold, compared)
+
+
+def prove_once(model: Model) -> None:
+    """Prove the lens of a model when it is first asked; of a probe, on which no switch but one by weights acts.
+
+    Raises:
+        UserError: the lens of the last states is not the model's logits.
+    """
+    if not model.lens_proved:
+        with model.unswitched():
+            prove_lens(model.adapter)
+        model.lens_proved = True
 
 
 def flow(model: Model, prompt: str, media: Shown | list[Shown] | None = None, grouping: str = "modality") -> pa.Table:

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -110,32 +112,62 @@ def edges_between(
     return Edges(cut, source & target[:, last_of_prompt(kinds), None])
 
 
-def matched_edges(edges: Edges, kinds: Int[Tensor, "batch token"], seeds: Sequence[int]) -> Edges:
-    """As many edges into each query, from the keys that come first in a random order of the prompt's tokens.
+def matched_edges(edges: Edges, kinds: Int[Tensor, "batch token"], seed: int) -> Edges:
+    """As many edges into each query, from the keys that come first in an order that is one rule for all samples.
 
-    The order is one for all queries of a sample, so that a draw hides the same tokens from all of them, as a group
-    does. The tokens of the group take part, so that a group that is like any other tokens is one draw among them; the
-    last token of the prompt and the answer do not.
+    A group is the same kind of tokens in every sample, so a draw is the same places in every sample: else its mean over
+    samples would vary far less than that of a group. And it hides as long runs of neighbours, as a picture is a run,
+    and losing neighbours together may cost more than losing as many apart. The tokens of the group take part, so that
+    a group that is like any other tokens is one draw among them; the last token of the prompt and the answer do not.
 
     Args:
         edges: what is matched.
         kinds: what every token is.
-        seeds: one a sample.
+        seed: of the rule.
     """
-    order = torch.stack([order_of(row, seed) for row, seed in zip(kinds.cpu(), seeds, strict=True)]).to(kinds.device)
     keys = kinds >= 0
     keys[:, last_of_prompt(kinds)] = False
+    runs = run_lengths(edges.cut.any(1))
+    rows = zip(keys.cpu(), runs, strict=True)
+    order = torch.stack([order_of(row, run, seed) for row, run in rows]).to(kinds.device)
     allowed = seen_before(kinds) & keys[:, None]
     cut = first_in_order(allowed, edges.cut.sum(-1), order)
     later = first_in_order(keys[:, None], edges.later.sum(-1)[:, None], order)[:, 0]
     return Edges(cut, later)
 
 
-def order_of(kinds: Int[Tensor, " token"], seed: int) -> Int[Tensor, " token"]:
-    """A random order of the tokens of a row that are no padding, and then padding; it does not depend on how much."""
-    real = (kinds != PADDING).nonzero()[:, 0]
-    shuffled = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))]
-    return torch.cat([shuffled, (kinds == PADDING).nonzero()[:, 0]])
+def run_lengths(keys: Bool[Tensor, "batch token"]) -> list[int]:
+    """How many neighbours the tokens of each row stand beside each other, on average, rounded; at least 1."""
+    begins = keys.clone()
+    begins[:, 1:] &= ~keys[:, :-1]
+    return (keys.sum(1) / begins.sum(1).clamp_min(1)).round().clamp_min(1).int().tolist()
+
+
+def order_of(keys: Bool[Tensor, " token"], run: int, seed: int) -> Int[Tensor, " token"]:
+    """The tokens of a row in an order: the keys by the rule of a seed, and then the others; padding changes nothing."""
+    own = keys.nonzero()[:, 0]
+    return torch.cat([own[torch.from_numpy(order_of_places(len(own), run, seed))], (~keys).nonzero()[:, 0]])
+
+
+def order_of_places(count: int, run: int, seed: int) -> Int[np.ndarray, " place"]:
+    """A random order of places in runs of neighbours, which changes as little as it can with how many places there are.
+
+    Places are counted from the first or from the last, which is drawn. Each place where a run fits begins one; runs
+    come in the order of numbers that are drawn for their places, so that a rule means the same places in samples of
+    other lengths; a place comes with the first run that holds it.
+
+    Args:
+        count: places.
+        run: neighbours that come together; at most `count`.
+        seed: of the rule: the same for all samples.
+    """
+    rng = np.random.default_rng(seed)
+    from_last = rng.random() < 0.5
+    run = max(1, min(run, count))
+    ranks = np.pad(rng.random(max(0, count - run + 1)), run - 1, constant_values=np.inf)
+    first = sliding_window_view(ranks, run).min(1) if count else ranks
+    order = np.lexsort((np.arange(count), first))
+    return count - 1 - order if from_last else order
 
 
 def first_in_order(

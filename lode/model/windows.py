@@ -1,11 +1,17 @@
 """Windows of neighbouring layers in which attention is cut, and what a plan of cuts costs. No torch here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
+
+from lode.model.tokens import MEDIA
 
 #: Widths by name: one layer; about 9 of 32 (Geva et al. 2023, arXiv 2304.14767, who cut so many); all layers.
 WIDTHS = ("one", "some", "all")
 SHARE, LEAST = 0.28, 3
+#: Sources that are all of the prompt that a query sees: as many edges as theirs are theirs, so they have no controls.
+WHOLE = ("before", "prompt")
+#: All media, as a group of tokens.
+ALL_MEDIA = "media"
 
 
 class Window(NamedTuple):
@@ -40,6 +46,12 @@ def windows_of(names: Sequence[str], num_layers: int) -> list[Window]:
     return [Window(width, first) for width in widths for first in range(num_layers - width + 1)]
 
 
+def pairs_held(pairs: Sequence[Sequence[str]], media: Collection[str]) -> list[Sequence[str]]:
+    """The pairs of which samples that show these kinds of medium can hold edges; a pass for others changes nothing."""
+    lacking = {*(MEDIA if media else (*MEDIA, ALL_MEDIA))} - set(media)
+    return [pair for pair in pairs if not lacking & set(pair)]
+
+
 def cuts_of(
     pairs: Sequence[Sequence[str]],
     windows: Sequence[Window],
@@ -47,7 +59,7 @@ def cuts_of(
     num_controls: int,
     num_window_controls: int,
 ) -> list[Cut]:
-    """Every pass: of each pair and window the edges themselves, and their controls.
+    """Every pass but the one with nothing cut: of each pair and window the edges themselves, and their controls.
 
     Args:
         pairs: (source, target).
@@ -60,5 +72,10 @@ def cuts_of(
         Cut(source, target, window, draw)
         for source, target in pairs
         for window in windows
-        for draw in range(-1, num_controls if window.width == num_layers else num_window_controls)
+        for draw in range(-1, draws_of(source, window.width == num_layers, num_controls, num_window_controls))
     ]
+
+
+def draws_of(source: str, everywhere: bool, num_controls: int, num_window_controls: int) -> int:
+    """How many controls a pair has in a window."""
+    return 0 if source in WHOLE else num_controls if everywhere else num_window_controls

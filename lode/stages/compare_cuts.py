@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64
 
 from lode.config import StepConfig
 from lode.engine.tables import read_provenance, read_table, write_table
-from lode.statistics.cuts import NOTHING, UNMATCHABLE, corrected, interval, verdict
+from lode.statistics.cuts import NOTHING, TOO_FEW_CLUSTERS, UNMATCHABLE, corrected, interval, verdict
 from lode.statistics.significance import rank_p_value
 from lode.table.cut_samples import CUT_SAMPLES
 from lode.table.cuts import CUTS
@@ -60,7 +60,8 @@ def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
     shared = [(control["num_shared"].to_numpy()[kept], control["num_edges"].to_numpy()[kept]) for control in controls]
     frac = sum(map(np.sum, (s for s, _ in shared))) / sum(map(np.sum, (n for _, n in shared))) if shared else None
     delta = float(change.mean())
-    low, high = interval(change, np.asarray(own["cluster_id"].to_pylist())[kept])
+    clusters = np.asarray(own["cluster_id"].to_pylist())[kept]
+    low, high = interval(change, clusters)
     return {
         "items": items,
         "outcome": outcome,
@@ -78,7 +79,7 @@ def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
         "shared_frac": None if frac is None else float(frac),
         "p_value": rank_p_value(-delta, [-control for control in of_controls]),
         "p_corrected": None,
-        "verdict": verdict(delta, of_controls, frac),
+        "verdict": verdict(delta, of_controls, frac, len(set(clusters.tolist()))),
         "controls": of_controls,
     }
 
@@ -86,7 +87,7 @@ def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
 def correct(rows: Sequence[Row], num_layers: int) -> None:
     """Write into rows of one outcome and choice of samples what holds for the best of all pairs cut in all layers."""
     told = [row for row in rows if row["window"] == num_layers and row["controls"]]
-    tests = [row for row in told if row["verdict"] not in (UNMATCHABLE, NOTHING)]
+    tests = [row for row in told if row["verdict"] not in (UNMATCHABLE, NOTHING, TOO_FEW_CLUSTERS)]
     found = corrected([row["delta"] for row in tests], [row["controls"] for row in tests])
     for row, p in zip(tests, found, strict=True):
         row["p_corrected"] = p

@@ -1,12 +1,13 @@
 """Stage 7c: what the gold answer loses where attention between two groups of tokens is cut, window by window of layers.
 
 One pass over each sample of the `test` split with its gold answer appended and nothing cut, and one for every pair,
-window and draw of its controls: as many edges into the same queries, from keys that a seed, the sample's id and the
-pair draw, the same in every window. The pass with nothing cut goes through the same masks, so that no difference is
+window and draw of its controls: as many edges into the same queries, from keys by a rule that a seed and the pair draw,
+the same in every sample and window. The pass with nothing cut goes through the same masks, so that no difference is
 one of rounding. How many passes there are is printed before the first, and recorded. Encoders run once a batch.
 
-A sample without edges of a pair (without media, say) has no rows of it. What is measured is content and stopping apart;
-`right` samples are those whose greedy reply with nothing cut is the gold answer. `compare_cuts` sets them beside their
+A sample without edges of a pair (without media, say) has no rows of it; where no sample shows media, their pairs have
+no passes. Sources that are the whole prompt have no controls. What is measured is content and stopping apart; `right`
+samples are those whose greedy reply with nothing cut is the gold answer. `compare_cuts` sets them beside their
 controls. Source: docs/methods.md 7.5.
 """
 
@@ -32,23 +33,24 @@ from lode.model.cutting import Edges, cut_attention, edges_between, matched_edge
 from lode.model.loading import load
 from lode.model.tested import evenly, tested_samples
 from lode.model.tower import encoders_once
-from lode.model.windows import Cut, cuts_of, windows_of
+from lode.model.windows import Cut, cuts_of, pairs_held, windows_of
 from lode.table.cut_samples import CUT_SAMPLES
 
 Row = dict[str, Any]
 Sample = Mapping[str, Any]
 
 
-def planned_cuts(adapter: Adapter, cfg: StepConfig) -> list[Cut]:
+def planned_cuts(adapter: Adapter, cfg: StepConfig, samples: Sequence[Sample]) -> list[Cut]:
     """Every pass over a sample but the one with nothing cut."""
+    media = {medium["kind"] for sample in samples for medium in sample["media"]}
     windows = windows_of(cfg.cut.windows, adapter.num_layers)
     numbers = cfg.cut.num_controls, cfg.cut.num_window_controls
-    return cuts_of(cfg.cut.pairs, windows, adapter.num_layers, *numbers)
+    return cuts_of(pairs_held(cfg.cut.pairs, media), windows, adapter.num_layers, *numbers)
 
 
-def seed_of(seed: int, sample_id: str, cut: Cut) -> int:
-    """Of the draw of a control in a sample; it does not depend on the window."""
-    named = sha256(f"{seed}|{sample_id}|{cut.source}|{cut.target}|{cut.draw}".encode()).digest()
+def seed_of(seed: int, cut: Cut) -> int:
+    """Of the rule of a control; it depends neither on the window nor on the sample."""
+    named = sha256(f"{seed}|{cut.source}|{cut.target}|{cut.draw}".encode()).digest()
     return int.from_bytes(named[:7], "big")
 
 
@@ -77,8 +79,7 @@ def cut_batch(
         clean = judge_cut(adapter, batch, no_edges(kinds), range(adapter.num_layers))
         for cut in cuts:
             own = pairs[cut.source, cut.target]
-            seeds = [seed_of(seed, sample["sample_id"], cut) for sample in samples]
-            edges = own if cut.draw < 0 else matched_edges(own, kinds, seeds)
+            edges = own if cut.draw < 0 else matched_edges(own, kinds, seed_of(seed, cut))
             found = judge_cut(adapter, batch, edges, cut.window.layers)
             rows += sample_rows(cut, samples, edges.num(), (edges.cut & own.cut).sum((1, 2)), clean, found)
             progress.update()
@@ -129,7 +130,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     samples, grouping = evenly(tested_samples(cfg), cfg.cut.max_samples), grouping_of(cfg.grouping)
     adapter = load(cfg.model, cfg.io["manifest"], cfg.runtime.device, cfg.runtime.threads)
     refuse_flash(adapter)
-    cuts = planned_cuts(adapter, cfg)
+    cuts = planned_cuts(adapter, cfg, samples)
     passes = 1 + len(cuts)
     print(f"{cfg.dataset.name}: {passes} passes over each of {len(samples)} samples, {passes * len(samples)} in all")
     work = partial(cut_batch, adapter, grouping, cfg.seed, cuts)

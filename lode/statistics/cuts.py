@@ -1,12 +1,16 @@
 """Does cutting the edges between two groups of tokens cost more than cutting as many random edges of the same queries?
 
 Of a pair, ``delta`` is the mean over samples of the log-likelihood with the edges cut less that with nothing cut; of a
-control the same over the same samples, draw by draw. Two ranks: more lost than under every draw, or less than under
-every one, which is a result as well: those edges are spared. Each holds by chance in 1 of 1 + R rows where the group's
-tokens are like any others. Over the pairs of a benchmark the first is corrected from the controls themselves
-(`report_p_values`), as Holm's correction of ranks among 20 could never call one of seven. Draws that are more than half
-the pair itself tell nothing; nor does a rank where neither the pair nor any draw loses `SMALLEST`, which is asked of
-both alike, so that leaving such pairs out keeps the ranks exact. Source: docs/methods.md 7.5, 4.7, 4.10.
+control the same over the same samples, draw by draw. A control is one rule for all samples, as a group is: draws of
+other tokens in each sample would be averaged away, and any group would stand outside them.
+
+Two ranks: more lost than under every draw, or less than under every one, which is a result as well: those edges are
+spared. Each holds by chance in 1 of 1 + R rows where the group's tokens are like any others. Over the pairs of a
+benchmark the first is corrected from the controls themselves (`report_p_values`), as Holm's correction of ranks among
+20 could never call one of seven. Draws that are more than half the pair itself tell nothing; nor does a rank where
+neither the pair nor any draw loses `SMALLEST`, which is asked of both alike, so that leaving such pairs out keeps the
+ranks exact. Of fewer than `FEWEST_CLUSTERS` nothing is said: what holds for a few samples may be theirs alone. Source:
+docs/methods.md 7.5, 4.7, 4.10.
 """
 
 from collections.abc import Sequence
@@ -21,7 +25,9 @@ from lode.statistics.significance import rank_p_value, report_p_values
 
 BEYOND, BELOW, WITHIN = "beyond_controls", "below_controls", "within_controls"
 UNMATCHABLE, TOO_FEW, NO_CONTROLS = "unmatchable", "too_few_controls", "no_controls"
-NOTHING = "nothing_lost"
+NOTHING, TOO_FEW_CLUSTERS = "nothing_lost", "too_few_clusters"
+#: A mean over fewer clusters of samples has no verdict.
+FEWEST_CLUSTERS = 5
 #: The least that counts as lost, or as spared [nats].
 SMALLEST = 0.01
 #: Spreads of controls below it hardly count in the correction [nats].
@@ -38,14 +44,17 @@ def interval(
     return float(low[0]), float(high[0])
 
 
-def verdict(delta: float, controls: Sequence[float], shared_frac: float | None) -> str:
+def verdict(delta: float, controls: Sequence[float], shared_frac: float | None, num_clusters: int) -> str:
     """What is said of a delta beside those of its controls, by itself.
 
     Args:
         delta: of the pair; below 0, something is lost.
         controls: of each draw.
         shared_frac: of the edges of the draws, the share that the pair itself has.
+        num_clusters: of the samples.
     """
+    if num_clusters < FEWEST_CLUSTERS:
+        return TOO_FEW_CLUSTERS
     if not controls:
         return NO_CONTROLS
     if shared_frac is not None and shared_frac > MOST_SHARED:

@@ -12,7 +12,12 @@ CUT_SAMPLES = Table(
     pa.schema(
         [
             *CUT_EDGES,
-            field("kind", pa.string(), "name", "`cut`: the pair's edges; `control`: as many random ones"),
+            field(
+                "kind",
+                pa.string(),
+                "name",
+                "`cut`: the pair's edges; `control`: as many by a random rule for all samples",
+            ),
             field("control_draw", pa.int32(), "index", "which draw of the control, -1 for the pair itself"),
             field("sample_id", pa.string(), "id", "as in the dataset"),
             field("cluster_id", pa.string(), "id", "as in the dataset"),

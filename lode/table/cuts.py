@@ -21,7 +21,12 @@ CUTS = Table(
             field("delta", pa.float64(), "nats", "cut less clean: below 0, something is lost"),
             *INTERVAL,
             field("relative_percent", pa.float64(), "percent", "mean of what its probability changes by: p'/p - 1"),
-            field("num_controls", pa.int32(), "draws", "of as many random edges into the same queries"),
+            field(
+                "num_controls",
+                pa.int32(),
+                "draws",
+                "of as many edges into the same queries, by one random rule for all samples",
+            ),
             field("control_mean", pa.float64(), "nats", "of their deltas; null: there are none", True),
             field("control_min", pa.float64(), "nats", "delta of the draw that loses most", True),
             field("control_max", pa.float64(), "nats", "and of the one that loses least", True),
@@ -40,7 +45,7 @@ CUTS = Table(
                 "name",
                 "of this row alone: `beyond_controls` (more is lost than under every one), `below_controls` (less), "
                 "`within_controls`, `nothing_lost` (under none 0.01 nats), `too_few_controls`, `no_controls`, "
-                "`unmatchable` (they are more than half the pair itself)",
+                "`unmatchable` (they are more than half the pair itself), `too_few_clusters` (below 5)",
             ),
         ]
     ),

@@ -18,9 +18,10 @@ from lode.grouping.modality import grouping
 from lode.model.adapter import Adapter
 from lode.model.answering import generate, judge_gold, prepare_batch
 from lode.model.attention import Attention, observed
-from lode.model.cutting import cut_attention, edges_between, no_edges, tokens_of
+from lode.model.cutting import cut_attention, edges_between, matched_edges, no_edges, tokens_of
 from lode.model.encoding import encode
 from lode.model.heads import head_outputs, num_heads, projection_of, replaced_head, seen_heads
+from lode.model.windows import Cut, Window
 from lode.stages import ablate_heads, compare_cuts
 from lode.stages import cut_attention as cutting
 from lode.study import compose, restrict
@@ -31,6 +32,7 @@ from lode.table.dataset import DATASET
 from lode.table.heads import HEADS
 from tests.tiny_model import NUM_LAYERS, PREPARED, RECORDS, load_tiny
 from tests.traced import plain_pass
+from workflow.passes import num_cuts
 
 GROUPING = grouping()
 PAIRS = "cut.pairs=[[media,last],[special,last],[media,text]]"
@@ -191,9 +193,50 @@ def test_what_is_compared(cut_samples: tuple[Path, pa.Table], tiny_manifest: Pat
     assert row["control_min"] == pytest.approx(min(means))
     assert row["control_mean"] == pytest.approx(np.mean(means))
     assert row["p_value"] == pytest.approx((1 + sum(-mean >= -row["delta"] - 1e-9 for mean in means)) / 3)
-    assert (row["p_corrected"] is None) == (row["verdict"] in ("unmatchable", "nothing_lost"))
+    assert (row["p_corrected"] is None) == (row["verdict"] in ("unmatchable", "nothing_lost", "too_few_clusters"))
     narrow = found.filter(pc.field("window") == 1)
     assert set(narrow["p_corrected"].to_pylist()) == {None}
+
+
+def test_controls_are_the_same_places_in_every_sample(tiny: Adapter) -> None:
+    """As by the stage's own seeds: of two samples of one length the same keys, though they are in other batches."""
+    twins = [{**RECORDS[0], "sample_id": name} for name in "ab"]
+    batch = prepare_batch(tiny, twins)
+    kinds = batch.gold_tokens
+    own = edges_between(*(tokens_of(name, kinds, twins, GROUPING) for name in ("media", "last")), kinds)
+    for draw in range(5):
+        found = matched_edges(own, kinds, cutting.seed_of(2024, Cut("media", "last", Window(1, 0), draw))).cut
+        assert torch.equal(found[0], found[1])
+
+
+def test_passes_are_those_announced(tmp_path: Path, tiny_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of words alone the pairs with media have none, and `before` has no controls: they would change no number."""
+    words = [sample for sample in RECORDS if not sample["media"]]
+    pairs = [["media", "last"], ["special", "last"], ["before", "last"], ["image", "text"]]
+    for name, records, media in (("words", words, []), ("all", RECORDS, ["image"])):
+        folder = tmp_path / name
+        folder.mkdir()
+        run("cut_attention", folder, tiny_manifest, *FEW[:2], f"cut.pairs={pairs}".replace("'", ""), records=records)
+        cfg = compose([*FEW[:2], f"cut.pairs={pairs}".replace("'", "")])
+        announced = num_cuts(cfg.cut, NUM_LAYERS, media)
+        assert read_provenance(folder / "cut_samples.parquet")["passes_per_sample"] == announced
+        assert f"{announced} passes over each" in capsys.readouterr().out
+        table = read_table(folder / "cut_samples.parquet", CUT_SAMPLES)
+        made = {(r["source"], r["target"], r["window"], r["layer"], r["control_draw"]) for r in table.to_pylist()}
+        assert len(made) == announced - 1, "a pass without rows is a wasted one"
+        assert {row[-1] for row in made if row[0] == "before"} == {-1}
+
+
+def test_of_few_samples_nothing_is_said(
+    cut_samples: tuple[Path, pa.Table], tiny_manifest: Path, tmp_path: Path
+) -> None:
+    """Of one there is a number, but no interval, no verdict and no corrected p."""
+    one = cut_samples[1].filter(pc.equal(cut_samples[1]["sample_id"], cut_samples[1]["sample_id"][0]))
+    write_table(tmp_path / "cut_samples.parquet", CUT_SAMPLES, one.to_pylist(), {"num_layers": NUM_LAYERS})
+    run("compare_cuts", tmp_path, tiny_manifest)
+    found = read_table(tmp_path / "cuts.parquet", CUTS)
+    assert set(found["verdict"].to_pylist()) == {"too_few_clusters"}
+    assert set(found["interval_low"].to_pylist()) == {None} == set(found["p_corrected"].to_pylist())
 
 
 def test_a_benchmark_without_such_edges_is_refused(tmp_path: Path, tiny_manifest: Path) -> None:

@@ -41,3 +41,9 @@ def test_shares_sum_to_one_and_groups_can_be_others(model: Model, picture: Image
         assert sum(row["share"] for row in rows if row["layer"] == layer) == pytest.approx(1, abs=1e-5)
     with pytest.raises(UserError, match="modalty"):
         lode.flow(model, PROMPT, picture, grouping="modalty")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_fewer_than_one_token_is_refused(model: Model, count: int) -> None:
+    with pytest.raises(UserError, match=f"tokens_per_group = {count}: expected a whole number of at least 1"):
+        lode.lens(model, PROMPT, tokens_per_group=count)

@@ -18,9 +18,12 @@ def announced(*overrides: str, experiment: str = "smoke") -> dict[tuple[str, str
     return {(each.step, each.job): (each.num_samples, each.each) for each in passes_of(run)}
 
 
-@pytest.mark.parametrize(("layers", "passes"), [(6, 428), (28, 1520)])
-def test_passes_of_cuts_are_those_of_methods_7_5(layers: int, passes: int) -> None:
-    assert num_cuts(compose().cut, layers) == passes
+@pytest.mark.parametrize(
+    ("layers", "media", "passes"), [(6, ["image"], 378), (28, ["audio"], 1353), (6, [], 195), (28, [], 702)]
+)
+def test_passes_of_cuts_are_those_of_methods_7_5(layers: int, media: list[str], passes: int) -> None:
+    """Of words alone four pairs are left, one of them without controls."""
+    assert num_cuts(compose().cut, layers, media) == passes
 
 
 def test_what_a_smoke_run_would_make() -> None:
@@ -29,7 +32,7 @@ def test_what_a_smoke_run_would_make() -> None:
     job = "tiny_qwen2_vl, toy_caption"
     assert found["trace_states", job] == (8, 5)
     assert found["trace_states", "tiny_qwen2_vl, toy_mmlu"] == (8, 2)
-    assert found["cut_attention", job] == (8, 428)
+    assert found["cut_attention", job] == (8, 378)
     assert found["ablate_heads", job] == (8, 1 + 6 * 4)
     assert found["trace_sets", "tiny_qwen2_vl, miner, zero, toy_caption"] == (8, 13)
     assert len(found) == 2 * (3 + 2)
@@ -42,8 +45,8 @@ def test_what_a_smoke_run_would_make() -> None:
 def test_a_line_each_and_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
     run = open_experiment({"experiment": "smoke", "overrides": ["figures=[cuts]"]})
     lines = passes_told(run)
-    assert lines[0] == "cut_attention: tiny_qwen2_vl, toy_caption: 8 samples x 428 passes = 3,424"
-    assert lines[-1] == "inside the model at most 6,848 passes in all"
+    assert lines[0] == "cut_attention: tiny_qwen2_vl, toy_caption: 8 samples x 378 passes = 3,024"
+    assert lines[-1] == "inside the model at most 4,584 passes in all"
     print_advice(run)
     assert f"note: {lines[-1]}" in capsys.readouterr().err
 

@@ -75,3 +75,20 @@ def test_a_grouping_without_words_needs_no_bank() -> None:
     with pytest.raises(UserError, match="With null no phenomena are looked for"):
         check_compare_states(compose(["grouping=domain"]))
     check_compare_states(compose(["grouping=domain", "compare_states.bank=null"]))
+
+
+def test_contents_in_two_forms_are_asked_for_before_anything_runs() -> None:
+    """The figure of one content in two forms needs two such benchmarks of one model."""
+    one_each = ["benchmarks=[same_content_image,same_content_speech]"]
+    no_two = ["models=[tiny_qwen2_vl]", "mining_datasets=[toy_caption]", "benchmarks=[same_content_text,toy_caption]"]
+    for overrides in (one_each, no_two):
+        with pytest.raises(SystemExit, match="figure alignment compares one content in two forms"):
+            open_experiment({"experiment": "same_content", "overrides": ["figures=[alignment]", *overrides]})
+    with pytest.raises(SystemExit, match="two benchmarks of one dataset plug-in"):
+        open_experiment({"experiment": "miner_qwen2_vl", "overrides": ["figures=[alignment]"]})
+
+
+def test_the_figures_of_flow_but_one_go_with_an_experiment_of_7b() -> None:
+    figures = [name for name in compose(["experiment=flow"]).figures if name != "alignment"]
+    run = open_experiment({"experiment": "miner_qwen2_vl", "overrides": [f"figures=[{','.join(figures)}]"]})
+    assert len(run.plan.jobs("cut_attention")) == len(run.pairs["benchmarks"])

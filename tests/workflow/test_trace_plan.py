@@ -2,6 +2,9 @@
 
 import pytest
 
+from lode.checks.trace import check_trace
+from lode.engine.errors import UserError
+from lode.study import compose
 from tests.plans import run_again
 from workflow.check import open_experiment
 
@@ -43,3 +46,9 @@ def test_what_is_asked_for_is_made(overrides: list[str]) -> None:
     found = [each.path for each in run.plan.products() if sections & set(each.card.over or ())]
     assert sorted(run.demanded) == sorted(found)
     assert bool(found) == bool(overrides)
+
+
+@pytest.mark.parametrize("value", ["trace.tokens_per_group=0", "trace.tokens_per_group=-1", "trace.reservoir=0"])
+def test_fewer_tokens_than_one_are_refused(value: str) -> None:
+    with pytest.raises(UserError, match=value.replace("=", " = ")):
+        check_trace(compose([value]))

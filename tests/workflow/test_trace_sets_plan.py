@@ -40,7 +40,9 @@ def test_a_value_runs_it_alone_again(value: str) -> None:
     assert run_again("smoke", DRAWN, value) == {"trace_sets"}
 
 
-@pytest.mark.parametrize("value", ["trace_sets.max_samples=0", "trace_sets.num_controls=0"])
+@pytest.mark.parametrize(
+    "value", ["trace_sets.max_samples=0", "trace_sets.num_controls=0", "trace_sets.tokens_per_group=0"]
+)
 def test_what_is_wrong_is_refused(value: str) -> None:
     with pytest.raises(UserError, match=value.replace("=", " = ")):
         check_trace_sets(compose([value]))

@@ -31,15 +31,18 @@ def looks() -> Looks:
     return Looks(compose([]).grouping)
 
 
-def test_pairs_have_a_column_and_measures_a_row(tables: dict[str, Table], looks: Looks) -> None:
+def test_pairs_have_a_row_and_measures_a_column(tables: dict[str, Table], looks: Looks) -> None:
     figure = convergence.draw({"convergence": [tables["convergence"]]}, looks)
     assert len(figure.axes) == 3 * 4
-    titles = [axes.get_title(loc="left").split("\n") for axes in figure.axes[:3]]
-    assert [title[0] for title in titles] == ["text – special", "text – image", "special – image"]
-    assert titles[1][1:] == ["as they are: converge from state 2", "of length 1: converge from state 2"]
+    said_above = [figure.axes[at].texts[0].get_text() for at in (0, 4, 8)]
+    assert [text.partition("  ")[0] for text in said_above] == ["text – special", "text – image", "special – image"]
+    assert said_above[1].endswith("(as they are: converge from state 2; of length 1: converge from state 2)")
+    titles = [axes.get_title(loc="left").split("\n")[-1] for axes in figure.axes[:4]]
+    assert titles == list(convergence.MEASURES.values())
+    assert figure.get_figheight() < 4
     rows = tables["convergence"].data.to_pylist()
     said = {"variant": "clean", "space": "raw", "group_a": "text", "group_b": "image", "measure": "energy"}
-    drawn_values = {tuple(np.round(each.get_ydata(), 9)) for each in figure.axes[4].lines}
+    drawn_values = {tuple(np.round(each.get_ydata(), 9)) for each in figure.axes[5].lines}
     assert tuple(np.round(convergence.line(rows, "value", **said)[1], 9)) in drawn_values
 
 

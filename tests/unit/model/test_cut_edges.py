@@ -1,5 +1,7 @@
 """Which edges are cut, by hand: two rows, one of them padded, a prompt of five tokens and an answer of two."""
 
+from collections import Counter
+
 import pytest
 import torch
 
@@ -12,6 +14,8 @@ from lode.model.cutting import (
     matched_edges,
     no_edges,
     order_of,
+    order_of_places,
+    run_lengths,
     seen_before,
     tokens_of,
     without,
@@ -67,22 +71,64 @@ def test_first_in_order_by_hand() -> None:
 
 
 def test_controls_by_hand() -> None:
-    """Two keys of four for each query of the first row, the same for all three; of the second one of two."""
+    """Two neighbours of four for each query of the first row, the same for all three; of the second one of two."""
     seen = set()
     for seed in range(60):
         edges = edges_between(*(tokens_of(name, KINDS, SAMPLES, GROUPING) for name in ("image", "last")), KINDS)
-        draw = matched_edges(edges, KINDS, [seed, seed])
+        draw = matched_edges(edges, KINDS, seed)
         keys = draw.cut[0, 4].nonzero()[:, 0].tolist()
         assert [draw.cut[0, query].nonzero()[:, 0].tolist() for query in (5, 6)] == [keys] * 2
         assert draw.later[0].nonzero()[:, 0].tolist() == keys
         assert not draw.cut[0, :4].any()
+        assert draw.cut[1].sum() == 2
+        assert not draw.cut[1, :4].any()
         seen.add(tuple(keys))
-    assert seen == {(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)}, "the group itself is one draw among them"
+    assert seen == {(0, 1), (1, 2), (2, 3)}, "the group itself is one draw among them"
+
+
+def test_a_control_is_one_rule_for_all_samples() -> None:
+    """The same places in samples of one length, whatever their batch; of other lengths, from the first or the last."""
+    kinds = torch.zeros(3, 12, dtype=torch.long)
+    kinds[2, :2] = -1
+    source = torch.zeros_like(kinds, dtype=torch.bool)
+    source[:2, [1, 4, 7]], source[2, [3, 6, 9]] = True, True
+    target = torch.zeros_like(source)
+    target[:, -1] = True
+    from_first, from_last = 0, 0
+    for seed in range(40):
+        keys = matched_edges(edges_between(source, target, kinds), kinds, seed).cut[:, -1]
+        (alone,) = matched_edges(edges_between(source[2:, 2:], target[2:, 2:], kinds[2:, 2:]), kinds[2:, 2:], seed).cut
+        assert torch.equal(keys[0], keys[1])
+        assert torch.equal(keys[2, 2:], alone[-1])
+        from_first += torch.equal(keys[0, :10], keys[2, 2:])
+        from_last += torch.equal(keys[0, 2:], keys[2, 2:])
+    assert from_first > 8
+    assert from_last > 8
+
+
+@pytest.mark.parametrize(("count", "run"), [(1, 1), (7, 1), (7, 3), (7, 7), (7, 9), (0, 1)])
+def test_orders_are_of_all_places(count: int, run: int) -> None:
+    for seed in range(20):
+        assert sorted(order_of_places(count, run, seed).tolist()) == list(range(count))
+
+
+def test_orders_come_in_runs_and_every_order_is_drawn() -> None:
+    """Of six places in runs of three the first three are neighbours; one by one every order comes as often."""
+    firsts = {tuple(sorted(order_of_places(6, 3, seed)[:3].tolist())) for seed in range(100)}
+    assert firsts == {(0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5)}
+    counts = Counter(tuple(order_of_places(3, 1, seed).tolist()) for seed in range(1200))
+    assert len(counts) == 6
+    assert all(abs(each - 200) < 52 for each in counts.values()), "four standard deviations"
+
+
+def test_run_lengths_by_hand() -> None:
+    keys = torch.tensor([[1, 1, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0], [1, 0, 1, 0, 1, 0], [0, 1, 1, 1, 1, 1]]).bool()
+    assert run_lengths(keys) == [2, 1, 1, 5]
 
 
 def test_the_order_does_not_depend_on_padding() -> None:
-    alone, padded = torch.tensor([0, 1, 2, 0]), torch.tensor([-1, -1, 0, 1, 2, 0])
-    assert [at - 2 for at in order_of(padded, 7).tolist()[:4]] == order_of(alone, 7).tolist()
+    alone, padded = torch.tensor([True] * 4), torch.tensor([False, False, True, True, True, True])
+    assert [at - 2 for at in order_of(padded, 2, 7).tolist()[:4]] == order_of(alone, 2, 7).tolist()
 
 
 def test_masks_of_every_form_lose_the_same() -> None:

@@ -6,9 +6,11 @@ import pytest
 from lode.statistics.cuts import (
     BELOW,
     BEYOND,
+    FEWEST_CLUSTERS,
     NO_CONTROLS,
     NOTHING,
     TOO_FEW,
+    TOO_FEW_CLUSTERS,
     UNMATCHABLE,
     WITHIN,
     corrected,
@@ -35,7 +37,8 @@ NUM_CONTROLS, NUM_PAIRS, NUM_REPORTS = 20, 7, 400
     ],
 )
 def test_verdicts_by_hand(delta: float, controls: list[float], shared: float | None, said: str) -> None:
-    assert verdict(delta, controls, shared) == said
+    assert verdict(delta, controls, shared, FEWEST_CLUSTERS) == said
+    assert verdict(delta, controls, shared, FEWEST_CLUSTERS - 1) == TOO_FEW_CLUSTERS
 
 
 def test_an_interval_needs_two_clusters() -> None:
@@ -59,7 +62,7 @@ def test_false_alarms_under_the_null(scale: float) -> None:
         spreads = np.exp(scale * rng.normal(size=NUM_PAIRS))
         draws = -np.exp(rng.normal(size=(NUM_PAIRS, 1 + NUM_CONTROLS))) * spreads[:, None]
         alarms += min(corrected(draws[:, 0].tolist(), draws[:, 1:].tolist())) <= 0.05
-        uncorrected += any(verdict(row[0], row[1:].tolist(), 0.2) == BEYOND for row in draws)
+        uncorrected += any(verdict(row[0], row[1:].tolist(), 0.2, FEWEST_CLUSTERS) == BEYOND for row in draws)
     assert alarms / NUM_REPORTS <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / NUM_REPORTS)
     assert uncorrected / NUM_REPORTS > 0.2
 
