@@ -53,8 +53,9 @@ def test_a_measure_that_cannot_move_is_said(tables: dict[str, Table], looks: Loo
     table = Table({"model": "m", "dataset": "d"}, pa.Table.from_pylist(rows, data.schema))
     figure = convergence.draw({"convergence": [table]}, looks)
     said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
-    assert said == [["cannot move"] if 6 <= at < 9 else [] for at in range(12)]
-    assert figure.axes[1].get_title(loc="left").endswith("of length 1: converge from state 2 (of 3)")
+    probe = list(convergence.MEASURES).index("probe")
+    assert [texts == ["cannot move"] for texts in said] == [at % 4 == probe for at in range(12)]
+    assert said[4][0].endswith("of length 1: converge from state 2 (of 3))")
 
 
 def test_a_telomere_that_cannot_be_told_has_no_band(tables: dict[str, Table], looks: Looks) -> None:
