@@ -3,8 +3,8 @@
     python benchmarks/trace.py [--size 2b] [--layers 2] [--tokens 300 600 1300] [--vocabulary 0] [--device cpu]
 
 Sides, on the same samples one batch each, alternating: one prefill forward pass, nothing looked at; and in the pass
-over the prompts with their gold answers each recording alone, and `lens`, `flow`, `states` and `words` together, as
-`trace_states` runs them on clean samples. Times are the best of the repeats (on a CPU those of the process, so that
+over the prompts with their gold answers each recording alone, `lens`, `flow` and `states` together, as `trace_states`
+runs them on variants and under sets, and all with `words`, as on clean samples. Times are the best of the repeats (on a CPU those of the process, so that
 other processes disturb them little), ratios the median of the paired ones, memory the most that this process has held
 after each side, without what it held before. `--vocabulary` widens the language head to the real one's (151,936), which
 the lens pays for: the embedded tokenizer's is small. Of a model with few layers a state more than layers is read, so a
@@ -58,7 +58,11 @@ def sides_of(
         "words": words.recording(adapter, MODALITY, per_sample),
     }
     alone = {name: partial(record_batch, adapter, prompts, [one]) for name, one in kept.items()}
-    together = {"trace": partial(record_batch, adapter, prompts, list(kept.values()))}
+    wordless = [one for name, one in kept.items() if name != "words"]
+    together = {
+        "without words": partial(record_batch, adapter, prompts, wordless),
+        "all": partial(record_batch, adapter, prompts, list(kept.values())),
+    }
     return {"plain": partial(plain, adapter, batch), **alone, **together}
 
 
