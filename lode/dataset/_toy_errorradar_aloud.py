@@ -45,6 +45,6 @@ def aloud(solution: Solution) -> str:
 
 
 def told_aloud(solution: Solution, asking: Asking) -> Sample:
-    """The question for the first wrong step; where the reply may think first, its first answer is the thoughts as well."""
+    """The question for the first wrong step; where the reply may think first, answers begin with its thoughts."""
     sample = step_sample(solution, asking)
     return replace(sample, answers=(aloud(solution), *sample.answers)) if asking.think_first else sample
