@@ -47,4 +47,4 @@ def aloud(solution: Solution) -> str:
 def told_aloud(solution: Solution, asking: Asking) -> Sample:
     """The question for the first wrong step; where the reply may think first, answers begin with its thoughts."""
     sample = step_sample(solution, asking)
-    return replace(sample, answers=(aloud(solution), *sample.answers)) if asking.think_first else sample
+    return replace(sample, answers=(aloud(solution),)) if asking.think_first else sample
