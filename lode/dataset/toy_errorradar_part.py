@@ -6,7 +6,8 @@ option `form` says what is asked:
 ``facts``  the numbers that the picture alone shows, in the words of a solution's steps; chance: one of 64 or more
 ``work``   an operation of the right solution, told in the text, beside the same picture
 ``check``  one step of a solution: what the picture shows or the operation gives, what the step says, and whether these
-           are the same. The step is wrong in two of five; which one is asked tells nothing
+           are the same. The step is wrong in two of five, all those of VIS and CAL, so that a reading beside a text
+           without an error is always wrong here: whoever learns from this alone need not look
 ``aloud``  the question of `toy_errorradar_step` that lets the reply think first, with its answer. A fifth of solutions
            is right, and the right answer is not told
 
