@@ -142,8 +142,13 @@ def compared_on(kind: str, set_name: str, groups: Collection[str]) -> str:
         set_name: the set, or the group that it is of.
         groups: that there are.
     """
-    own = getattr(import_module(f"lode.control.{kind}"), "ON_OWN_TOKENS", False) and set_name in groups
-    return set_name if own else PROMPT
+    on_own = getattr(import_module(f"lode.control.{kind}"), "ON_OWN_TOKENS", False)
+    return own_or_prompt(set_name, groups) if on_own else PROMPT
+
+
+def own_or_prompt(set_name: str, groups: Collection[str]) -> str:
+    """The group that a set is of; a union is of none, and of the whole prompt."""
+    return set_name if set_name in groups else PROMPT
 
 
 def magnitude_ratios(

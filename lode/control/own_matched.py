@@ -15,17 +15,16 @@ Source: docs/methods.md 3.4 and 3.5.
 
 from collections.abc import Iterator
 
-from lode.control import Selected, compared_on, in_blocks, magnitude, stream, within_blocks
+from lode.control import Selected, in_blocks, magnitude, own_or_prompt, stream, within_blocks
 from lode.neurons import Pairs
 
 ON_OWN_TOKENS = True
-KIND = __name__.rpartition(".")[2]
 
 
 def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]:
     """Draw from the blocks, by what is written on a set's own tokens, that it has neurons in."""
     held = set(selected.table["group"].unique().to_pylist())
-    blocks = {name: in_blocks(magnitude(selected.table, compared_on(KIND, name, held))) for name in selected.sets}
+    blocks = {name: in_blocks(magnitude(selected.table, own_or_prompt(name, held))) for name in selected.sets}
     for draw in range(num_draws):
         yield {
             name: within_blocks(pairs, blocks[name], stream(seed, name, draw, pairs))
