@@ -48,7 +48,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
             _draw_pair(place, [row for row in rows if (row["source"], row["target"]) == pair], looks)
         for unused in axes[1 + len(pairs) :]:
             unused.set_visible(False)
-        part.supylabel("change of gold log-likelihood [nats]", fontsize=7.5)
+        part.supylabel("change of gold\nlog-likelihood [nats]", fontsize=7.5)
     return figure
 
 
