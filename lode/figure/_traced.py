@@ -23,7 +23,7 @@ DASHES = {
     "permuted_weights": (0, (8, 2)),
 }
 #: Names beside each other in a legend.
-MOST_COLUMNS = 6
+MOST_COLUMNS = 4
 
 
 def groups_of(rows: Iterable[Row], looks: Looks, last: Sequence[str] = ("last", "sink")) -> list[str]:
