@@ -63,7 +63,8 @@ def test_every_contrast_has_a_panel_and_one_without_a_number_no_axes() -> None:
     lost = {"contrast": None, "interval_low": None, "interval_high": None, "control_values": []}
     second = [{**row, "contrast_name": "other_need", **lost} for row in declared()]
     _, told, empty = (axes for part in draw_with(second).subfigs for axes in part.axes)
-    assert told.axison and not empty.axison
+    assert told.axison
+    assert not empty.axison
     assert [text.get_text() for text in empty.texts] == ["nothing to lose"]
 
 
