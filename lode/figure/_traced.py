@@ -108,8 +108,11 @@ def legend(figure: Figure, nulls: Sequence[str], colour: str = MUTED, more: Mapp
         more: what else the panels hold, by name: drawn in a panel already, or made for the legend.
     """
     axes = figure.axes[0]
-    handles = [axes.plot([], [], color=colour, linestyle=DASHES[name], linewidth=1.1)[0] for name in nulls]
-    names = [*(name.replace("_", " ") for name in nulls), *(more or {})]
+    by_dash: dict[Any, list[str]] = {}
+    for name in nulls:
+        by_dash.setdefault(DASHES[name], []).append(name.replace("_", " "))
+    handles = [axes.plot([], [], color=colour, linestyle=dash, linewidth=1.1)[0] for dash in by_dash]
+    names = [*map(" or ".join, by_dash.values()), *(more or {})]
     columns = max(1, min(len(names), MOST_COLUMNS))
     figure.legend([*handles, *(more or {}).values()], names, loc="outside lower center", ncols=columns)
 

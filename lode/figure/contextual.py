@@ -10,6 +10,7 @@ are known. Nearest are words of other samples only. It does not tell that a toke
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -30,11 +31,11 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One row of panels for every table."""
     figure = Figure(figsize=(WIDTH * 0.8, 0.5 + 2.0 * len(tables["contextual"])), layout="constrained")
     grid = figure.subplots(len(tables["contextual"]), 2, squeeze=False)
-    nulls: dict[str, None] = {}
+    everything: list[Row] = []
     for (left, right), table in zip(grid, tables["contextual"], strict=True):
         rows = table.data.to_pylist()
         media = [row for row in rows if row["tokens"] == MEDIA]
-        nulls |= dict.fromkeys(nulls_of(media))
+        everything += media
         _draw_layers(left, media, [row for row in rows if row["tokens"] == WORDS], looks)
         _draw_names(right, [row for row in media if row["named"] is not None], looks)
         right.set_visible(any(row["named"] is not None for row in media))
@@ -44,10 +45,20 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
             axes.set_xlabel("state")
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(axis="y")
-    words, diagonal = (Line2D([], [], **style) for style in (WORD_LINE, DIAGONAL))
-    dots = Line2D([], [], **OTHER_DOTS)
-    legend(figure, list(nulls), more={"of words": words, "the layer itself": diagonal, "others' objects": dots})
+    legend(figure, nulls_of(everything), more=_names_of(everything, looks))
     return figure
+
+
+def _names_of(media: Sequence[Row], looks: Looks) -> dict[str, Artist]:
+    """What is drawn beside nulls: groups of media, words, the diagonal, and words of others' objects, where known."""
+    found: dict[str, Artist] = {
+        name: Line2D([], [], color=looks.colour(name), marker=looks.marker(name), markersize=3)
+        for name in groups_of(media, looks)
+    }
+    found |= {"of words": Line2D([], [], **WORD_LINE), "the layer itself": Line2D([], [], **DIAGONAL)}
+    if any(row["named"] is not None for row in media):
+        found["others' objects"] = Line2D([], [], **OTHER_DOTS)
+    return found
 
 
 def _draw_layers(axes: Axes, media: Sequence[Row], words: Sequence[Row], looks: Looks) -> None:

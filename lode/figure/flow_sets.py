@@ -102,5 +102,5 @@ def _legend(figure: Figure, rows: Sequence[Row], looks: Looks) -> None:
     ]
     handles.append(axes.fill_between([], [], color=CONTROL, alpha=0.3, linewidth=0))
     handles.append(axes.plot([], [], "o", color=MUTED, markersize=4)[0])
-    labels = [*names, "controls of a set", "filled: p ≤ 0.05"]
+    labels = [*names, "controls of a set", "filled: corrected p ≤ 0.05"]
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))

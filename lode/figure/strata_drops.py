@@ -4,11 +4,11 @@ A row a run and score; left, a column a stratum of `dataset.contrasts`' key: the
 model, with its 95 % interval by clusters; grey, its controls; a cross, the run with every medium blank, which says what
 the medium is worth to each kind. Right, a panel a declared contrast: the share of what there was to lose that the one
 loses, less that of the other, within equal values of another key; grey, those of the controls; not drawn where one of
-the two had nothing to lose. A dot is filled where the contrast is above that of every control, also per magnitude, and
+the two is not above chance. A dot is filled where the contrast is above that of every control, also per magnitude, and
 its interval above 0. Drops on the left are exploratory: strata differ in more than their name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
         left, *right = part.subplots(1, 1 + len(named), width_ratios=[3, *[3 / (1 + len(named))] * len(named)])
         told = [row for row in drops[key] if row["stratum_key"] == contrasts[0]["contrast_key"]]
         sets = looks.in_order({row["set_name"] for row in contrasts if row["set_name"] != BLANK})
-        _draw_drops(left, told, sets, looks)
+        _draw_drops(left, told, sets, first_kinds(contrasts), looks)
         for axes, rows in zip(right, named, strict=True):
             _draw_contrasts(axes, rows, sets, looks)
     return figure
@@ -58,7 +58,15 @@ def by_score(table: Table) -> dict[tuple[str, str], list[Row]]:
     return found
 
 
-def _draw_drops(axes: Axes, rows: Sequence[Row], sets: Sequence[str], looks: Looks) -> None:
+def first_kinds(rows: Sequence[Row]) -> dict[str, str]:
+    """Of each set the kind of control that comes first, which is the headline's."""
+    found: dict[str, str] = {}
+    for row in rows:
+        found.setdefault(row["set_name"], row["control_kind"])
+    return found
+
+
+def _draw_drops(axes: Axes, rows: Sequence[Row], sets: Sequence[str], kinds: Mapping[str, str], looks: Looks) -> None:
     strata = list(dict.fromkeys(row["stratum"] for row in rows))
     step = SPREAD / (len(sets) + 1)
     axes.axhline(0, color=MUTED, linewidth=0.6)
@@ -67,7 +75,9 @@ def _draw_drops(axes: Axes, rows: Sequence[Row], sets: Sequence[str], looks: Loo
         axes.plot(x - SPREAD / 2, _drop_of(here, BLANK), "x", color=INK, markersize=5)
         for place, name in enumerate(sets, 1):
             at = x - SPREAD / 2 + place * step
-            controls = [row["drop"] for row in here if row["control_of"] == name]
+            controls = [
+                row["drop"] for row in here if (row["control_of"], row["control_kind"]) == (name, kinds.get(name))
+            ]
             axes.plot([at] * len(controls), controls, "o", color=CONTROL, markersize=2, alpha=0.6)
             (row,) = (row for row in here if row["set_name"] == name)
             _mark(axes, at, row["drop"], row["drop_low"], row["drop_high"], looks, name, filled=True)
@@ -83,7 +93,7 @@ def _draw_contrasts(axes: Axes, rows: Sequence[Row], sets: Sequence[str], looks:
     _name_contrast(axes, rows[0])
     if all(row["contrast"] is None for row in headline.values()):
         axes.set_axis_off()
-        axes.text(0, 0.5, "nothing to lose", color=MUTED, fontsize=7, transform=axes.transAxes)
+        axes.text(0, 0.5, "one is not above chance", color=MUTED, fontsize=7, transform=axes.transAxes)
         return
     told = [name for name in (BLANK, *sets) if name in headline]
     axes.axhline(0, color=MUTED, linewidth=0.6)

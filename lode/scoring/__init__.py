@@ -16,8 +16,8 @@ A plug-in `lode/scoring/<name>.py` has three constants and one public function::
   headline of a benchmark is a score that does not see stopping.
 
 A plug-in that no reply of one constant answer can fill (the column is a log-likelihood of the gold answer) also has
-`chance(samples)`: the value of the best guess that does not look at the prompt. Its samples have the further column
-`num_gold_tokens`, of the predictions table.
+`chance(samples)`: the value, on each sample, of the best guess that does not look at the prompt. Its samples have the
+further column `num_gold_tokens`, of the predictions table. Of each, as kinds of samples are not equally easy to guess.
 
 A plug-in that reads the column as one of the choices of its sample also has `said(replies, samples)`: the place of that
 choice, -1 where it is none. Where choices are classes (`dataset.classes`), tables of classes are made of it.

@@ -36,11 +36,11 @@ def score(replies: Sequence[float], samples: Sequence[Mapping[str, Any]]) -> Flo
     return np.exp(np.array([value for value, _ in zip(replies, samples, strict=True)], dtype=np.float64))
 
 
-def chance(samples: Sequence[Mapping[str, Any]]) -> float:
-    """The score of a guess that knows the other samples' answers, and not the prompt (`lode.scoring.guesses`).
+def chance(samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
+    """The score, on each sample, of a guess that knows the others' answers, not the prompt (`lode.scoring.guesses`).
 
     Args:
         samples: rows of the dataset table with the column `num_gold_tokens`; `answers` is read too.
     """
     lengths = np.array([sample["num_gold_tokens"] for sample in samples])
-    return float(np.exp(guesses([sample["answers"][0] for sample in samples]) / lengths).mean())
+    return np.asarray(np.exp(guesses([sample["answers"][0] for sample in samples]) / lengths))

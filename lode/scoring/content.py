@@ -36,10 +36,10 @@ def score(replies: Sequence[float], samples: Sequence[Mapping[str, Any]]) -> Flo
     return np.array([value for value, _ in zip(replies, samples, strict=True)], dtype=np.float64)
 
 
-def chance(samples: Sequence[Mapping[str, Any]]) -> float:
-    """The mean log-likelihood of a guess that knows the other samples' answers, and not the prompt [nats].
+def chance(samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
+    """The log-likelihood of each answer to a guess that knows the other samples' answers, and not the prompt [nats].
 
     Args:
         samples: rows of the dataset table; `answers` is read.
     """
-    return float(guesses([sample["answers"][0] for sample in samples]).mean())
+    return guesses([sample["answers"][0] for sample in samples])

@@ -34,7 +34,7 @@ def score(replies: Sequence[float], samples: Sequence[Mapping[str, Any]]) -> Flo
     return np.array([value for value, _ in zip(replies, samples, strict=True)], dtype=np.float64)
 
 
-def chance(samples: Sequence[Mapping[str, Any]]) -> float:
+def chance(samples: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " sample"]:
     """The log-likelihood of the best guess that ends after any token with the same probability [nats].
 
     Of n answers with T tokens together, n of n + T places are an end.
@@ -42,4 +42,5 @@ def chance(samples: Sequence[Mapping[str, Any]]) -> float:
     Args:
         samples: rows with the column `num_gold_tokens`.
     """
-    return -math.log1p(sum(sample["num_gold_tokens"] for sample in samples) / len(samples))
+    log_likelihood = -math.log1p(sum(sample["num_gold_tokens"] for sample in samples) / len(samples))
+    return np.full(len(samples), log_likelihood)

@@ -101,7 +101,7 @@ def _constant(plugin: Any, samples: Sequence[Row], clean: Sequence[Row]) -> Floa
         return max(_scored(plugin, constant_replies(samples), samples), key=np.mean)
     lengths = [{"num_gold_tokens": row["num_gold_tokens"]} for row in clean]
     answers = [{**sample, **length} for sample, length in zip(samples, lengths, strict=True)]
-    return np.full(len(samples), plugin.chance(answers))
+    return np.asarray(plugin.chance(answers))
 
 
 def _scored(

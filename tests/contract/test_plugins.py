@@ -262,8 +262,10 @@ def test_a_score_of_the_gold_answer_knows_its_chance(name: str) -> None:
         assert "chance" not in vars(plugin)
         return
     rows = [{**ASKED, "num_gold_tokens": 3}] * 2 + [{**OTHER, "num_gold_tokens": 2}]
-    assert is_legal(plugin.chance(rows), plugin.UNIT)
-    assert is_legal(plugin.chance(rows[:1]), plugin.UNIT)
+    for some in (rows, rows[:1]):
+        found = plugin.chance(some)
+        assert found.shape == (len(some),)
+        assert all(is_legal(value, plugin.UNIT) for value in found)
 
 
 def test_the_table_of_scores_says_of_each_whether_it_sees_stopping() -> None:

@@ -65,7 +65,7 @@ def test_every_contrast_has_a_panel_and_one_without_a_number_no_axes() -> None:
     _, told, empty = (axes for part in draw_with(second).subfigs for axes in part.axes)
     assert told.axison
     assert not empty.axison
-    assert [text.get_text() for text in empty.texts] == ["nothing to lose"]
+    assert [text.get_text() for text in empty.texts] == ["one is not above chance"]
 
 
 def test_a_run_can_draw_it_from_both_tables() -> None:
