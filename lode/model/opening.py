@@ -13,6 +13,7 @@ from lode.checks.model_folder import no_chat_template
 from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, check_attention, find_parts, placement, refuse_offload
 from lode.model.manifest import recorded_folder
+from lode.model.text_only import TextProcessor
 
 #: What transformers raises for a folder that it cannot load.
 LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
@@ -74,10 +75,12 @@ def open_processor(config: Any, folder: Path) -> Any:
         )
         raise not_loaded(config, "processor", folder, error, remedy) from error
     if not isinstance(processor, transformers.ProcessorMixin):
-        raise UserError(
-            f"model {config.name}: {folder} gives a {type(processor).__name__} in place of a processor with a "
-            "tokenizer; expected a model that takes media. Choose another model"
-        )
+        if config.media_tokens or not isinstance(processor, transformers.PreTrainedTokenizerBase):
+            raise UserError(
+                f"model {config.name}: {folder} gives a {type(processor).__name__} in place of a processor with a "
+                "tokenizer; expected one, as model.media_tokens names media. Choose another model, or take them out"
+            )
+        processor = TextProcessor(processor)
     tokenizer: Any = processor.tokenizer
     if tokenizer.pad_token_id is None:
         raise UserError(
