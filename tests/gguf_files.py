@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from tests.families.parts import TEXT, randomise
 
-SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>")
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<empty_output>")
 #: Words of two letters: with them it shows how a text was split before.
 MERGES = ("Ġ Ġ", "1 2", "i n")
 ARCH = "llama"

