@@ -27,6 +27,7 @@ from lode.media import Sampling
 from lode.model.encoding import Batch, append_tokens, chat, extend, process, sampling_of
 from lode.model.saving import save_model
 from lode.model.training_data import write_training_data
+from lode.training.optimizers import Optimizers
 
 Encoded = dict[str, torch.Tensor]
 
@@ -86,31 +87,6 @@ def learning_rate(step: int, recipe: DictConfig) -> float:
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
     done = max(0.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
     return warm * (recipe.learning_rate + done * (recipe.final_learning_rate - recipe.learning_rate))
-
-
-class Optimizers:
-    """Muon for the hidden matrices, AdamW for embeddings, norms and biases (Jordan et al. 2024, `torch.optim.Muon`).
-
-    Muon leaves the plateaus of these tasks several times sooner than AdamW alone.
-    """
-
-    def __init__(self, model: torch.nn.Module, recipe: DictConfig) -> None:
-        trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        matrices = {n: p for n, p in trained.items() if p.ndim == 2 and "embed" not in n and "lm_head" not in n}
-        others = [p for n, p in trained.items() if n not in matrices]
-        decay = recipe.weight_decay
-        self.parts = (
-            torch.optim.Muon(matrices.values(), weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=decay),
-        )
-
-    def step(self, rate: float) -> None:
-        """Update all weights at one learning rate and clear their gradients."""
-        for part in self.parts:
-            for group in part.param_groups:
-                group["lr"] = rate
-            part.step()
-            part.zero_grad(set_to_none=True)
 
 
 def train_step(
@@ -289,7 +265,7 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
         "score": score,
         "minutes": round(end["seconds"] / 60),
         "num_parameters": num_parameters,
-        "text": model.config.get_text_config(),
+        "language_model": model.config.get_text_config(),
         "model_class": type(model).__name__,
         "media": {name: describe_media(pool) for name, pool in drawn.items()},
     }
