@@ -25,6 +25,7 @@ from lode.config import StepConfig
 from lode.dataset import Sample
 from lode.media import Sampling
 from lode.model.encoding import Batch, append_tokens, chat, extend, process, sampling_of
+from lode.model.head import last_logits
 from lode.model.saving import save_model
 from lode.model.training_data import write_training_data
 from lode.training.optimizers import Optimizers
@@ -102,7 +103,10 @@ def train_step(
     for start in range(0, len(batch), size):
         inputs = collate(batch[start : start + size], pad_token_id)
         labels = inputs.pop("labels")[:, 1:]
-        logits = model(**inputs).logits[:, :-1]
+        answer = int((labels != -100).sum(1).max()) if "parts" in recipe else labels.shape[1]
+        labels = labels[:, -answer:]  # the vocabulary of a real model is large, and the prompt is not scored
+        with last_logits(model, answer + 1):
+            logits = model(**inputs).logits[:, :-1]
         token_loss = torch.nn.functional.cross_entropy(logits.mT, labels, reduction="none")
         sample_loss = token_loss.sum(1) / (labels != -100).sum(1)
         (sample_loss.sum() / len(batch)).backward()

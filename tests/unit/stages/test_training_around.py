@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 
 from lode.engine.paths import ROOT
 from lode.model.assembling import renamed
-from lode.model.encoding import encode
+from lode.model.encoding import encode, sampling_of
 from lode.model.loading import load
 from lode.model.probe import sample as probe
 from lode.stages import download_model
-from lode.stages.train_model import Optimizers, build, train
+from lode.stages.train_model import Optimizers, build, collate, draw, train, train_step
+from lode.stages.train_model import encode as example_of
 from lode.study import compose
 from lode.training.frozen import CHAT_TEMPLATE, PLACE
 from tests.gguf_files import SPECIAL, language_model, write_gguf
@@ -151,6 +152,32 @@ def test_a_trained_folder_and_the_wheel_make_the_model(name: str, part: dict[str
     read = encode(adapter, [probe([])]).inputs
     with torch.inference_mode():
         assert torch.equal(adapter.model(**read).logits, language_model()(**read).logits)
+
+
+@each_kind
+def test_only_the_logits_of_answers_are_taken(name: str, part: dict[str, str]) -> None:
+    """The losses of samples are those of the logits of whole prompts, whatever the lengths of their answers."""
+    recipe = OmegaConf.merge(recipe_of(name, part), {"micro_batches": 1})
+    torch.manual_seed(0)
+    model, processor = build(recipe, ())
+    (dataset, options), sampling = next(iter(recipe.datasets.items())), sampling_of(processor, 1.0, 64)
+    samples = draw(dataset, options, "train", 4, 2024)
+    examples = [example_of(processor, sample, sampling) for sample in samples]
+    assert len({int((example["labels"] != -100).sum()) for example in examples}) > 1
+    inputs = collate(examples, processor.tokenizer.pad_token_id)
+    labels = inputs.pop("labels")
+    with torch.inference_mode():
+        logits = model(**inputs).logits.log_softmax(-1)
+    expected = []
+    for row, of in enumerate(labels):
+        places = [place for place in range(1, len(of)) if of[place] != -100]
+        expected.append(-sum(float(logits[row, place - 1, of[place]]) for place in places) / len(places))
+    shapes = []
+    head = model.get_output_embeddings()
+    head.register_forward_hook(lambda _module, _inputs, output: shapes.append(output.shape[1]))
+    losses = train_step(model, Optimizers(model, recipe), examples, recipe, 0.0, processor.tokenizer.pad_token_id)
+    assert losses.tolist() == pytest.approx(expected, abs=1e-4)
+    assert shapes == [max(int((of != -100).sum()) for of in labels) + 1]
 
 
 @each_kind
