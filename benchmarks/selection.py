@@ -50,7 +50,7 @@ def made_up(num_layers: int, num_neurons: int, num_bins: int) -> pa.Table:
     counts = np.zeros((size, num_bins), dtype=np.int32)
     np.add.at(counts, (np.arange(size)[:, None], np.clip(places, 0, num_bins - 1)), 8)
     columns["histogram"] = list_column(counts.reshape(len(HELD), num_layers, num_neurons, num_bins))
-    gradients = list(GRADIENTS.schema)[6:]
+    gradients = list(GRADIENTS.schema)[7:]
     columns |= {field.name: rng.random(size) for field in gradients}
     schema = pa.schema([*IMPORTANCE.schema, *gradients])
     absent = {name: pa.nulls(size, schema.field(name).type) for name in schema.names if name not in columns}

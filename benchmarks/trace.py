@@ -4,11 +4,11 @@
 
 Sides, on the same samples one batch each, alternating: one prefill forward pass, nothing looked at; and in the pass
 over the prompts with their gold answers each recording alone, `lens`, `flow` and `states` together, as `trace_states`
-runs them on variants and under sets, and all with `words`, as on clean samples. Times are the best of the repeats (on a CPU those of the process, so that
-other processes disturb them little), ratios the median of the paired ones, memory the most that this process has held
-after each side, without what it held before. `--vocabulary` widens the language head to the real one's (151,936), which
-the lens pays for: the embedded tokenizer's is small. Of a model with few layers a state more than layers is read, so a
-ratio of 2 layers is larger than that of 28.
+runs them on variants and under sets, and all with `words`, as on clean samples. Times are the best of the repeats (on a
+CPU those of the process, so that other processes disturb them little), ratios the median of the paired ones, memory the
+most that this process has held after each side, without what it held before. `--vocabulary` widens the language head to
+the real one's (151,936), which the lens pays for: the embedded tokenizer's is small. Of a model with few layers a state
+more than layers is read, so a ratio of 2 layers is larger than that of 28.
 """
 
 import argparse

@@ -4,14 +4,16 @@ A plug-in `lode/control/<kind>.py` has one public function::
 
     def controls(selected: Selected, num_draws: int, seed: int) -> Iterator[dict[str, Pairs]]
 
-It yields one draw after another: by set name the (layer, neuron) pairs of the control, as many *unique* ones as the
-set has. A random kind yields `num_draws` draws, a deterministic one as many as there are; a set that a kind cannot
-match is left out. The docstring of the module says what is matched, what is not, and what a difference then means.
-Only light imports: plug-ins are imported while the job graph is built.
+It yields one draw after another: by set name the (layer, neuron) pairs of the control, as many *unique* ones as the set
+has. A random kind yields `num_draws` draws, a deterministic one as many as there are; a set that a kind cannot match is
+left out. One that matches on the tokens of the set's own group says `ON_OWN_TOKENS = True`, and is compared with the
+set there. The docstring of the module says what is matched, what is not, and what a difference then means. Only light
+imports: plug-ins are imported while the job graph is built.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from zlib import crc32
 
 import numpy as np
@@ -130,6 +132,23 @@ def in_blocks(values: Float[np.ndarray, "layer neuron"], size: int = BLOCK) -> I
     blocks = np.empty_like(order)
     np.put_along_axis(blocks, order, np.arange(values.shape[1])[None] // size, axis=1)
     return blocks
+
+
+def compared_on(kind: str, set_name: str, groups: Collection[str]) -> str:
+    """The group over whose tokens a control and its set are to write as much.
+
+    Args:
+        kind: of the control; a plug-in that says `ON_OWN_TOKENS = True` matches on the tokens of the set's own group.
+        set_name: the set, or the group that it is of.
+        groups: that there are.
+    """
+    on_own = getattr(import_module(f"lode.control.{kind}"), "ON_OWN_TOKENS", False)
+    return own_or_prompt(set_name, groups) if on_own else PROMPT
+
+
+def own_or_prompt(set_name: str, groups: Collection[str]) -> str:
+    """The group that a set is of; a union is of none, and of the whole prompt."""
+    return set_name if set_name in groups else PROMPT
 
 
 def magnitude_ratios(

@@ -6,28 +6,26 @@ option `form` says what is asked:
 ``facts``  the numbers that the picture alone shows, in the words of a solution's steps; chance: one of 64 or more
 ``work``   an operation of the right solution, told in the text, beside the same picture
 ``check``  one step of a solution: what the picture shows or the operation gives, what the step says, and whether these
-           are the same. The step is wrong in two of five; which one is asked tells nothing
-``aloud``  the question of `toy_errorradar_step` that lets the reply think first, and a reply that checks step by step
-           up to the first wrong one. A fifth of solutions is right, and the right answer is not told
+           are the same. The step is wrong in two of five, all those of VIS and CAL, so that a reading beside a text
+           without an error is always wrong here: whoever learns from this alone need not look
+``aloud``  the question of `toy_errorradar_step` that lets the reply think first, with its answer. A fifth of solutions
+           is right, and the right answer is not told
 
 A cluster is an item. Made to teach a model what the steps of a solution are made of; whoever cannot read a fact cannot
 tell a wrong reading.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from lode.dataset import Sample
-from lode.dataset._errorradar import Asking, Solution, situation, step_sample
-from lode.dataset._toy_errorradar import PADDING, compute
+from lode.dataset._errorradar import Asking, Solution, situation
+from lode.dataset._toy_errorradar_aloud import Truth, finding, told_aloud, truth_of
 from lode.dataset._toy_errorradar_items import items
 from lode.engine.errors import unknown_name
 
 HELD_OUT = "clusters"
-#: What an item holds in truth: `facts` by name, and the `steps` of the right solution.
-Truth = Mapping[str, Any]
 #: A question and its answer.
 Asked = tuple[str, str]
 
@@ -41,23 +39,6 @@ def _work(solution: Solution, truth: Truth, rng: random.Random) -> Asked:
     return f"What is {work}?", result
 
 
-def finding(solution: Solution, truth: Truth, number: int) -> str:
-    """What a check of a step finds, from 1 on: what it should say, what it says, and whether it is right or not.
-
-    Of an operation that the rule does not ask for, and of a rule, only whether it is right.
-    """
-    step = solution.steps[number - 1]
-    verdict = "wrong" if number == solution.gold_step else "fine"
-    name, _, said = step.rpartition(" is ")
-    if name in truth["facts"]:
-        return f"shows {truth['facts'][name]} says {said} {verdict}"
-    work, _, said = step.rpartition(" = ")
-    if not said.isdigit() or (solution.category == "REAS" and verdict == "wrong"):
-        return verdict
-    _, sign, *_ = work.split()
-    return f"gives {compute(sign, [int(value) for value in work.split(f' {sign} ')])} says {said} {verdict}"
-
-
 def _check(solution: Solution, truth: Truth, rng: random.Random) -> Asked:
     numeric = [n for n, step in enumerate(solution.steps, 1) if step[-1].isdigit() and step.split()[-2] in ("is", "=")]
     number = rng.choice([n for n in numeric if n != solution.gold_step])
@@ -67,10 +48,8 @@ def _check(solution: Solution, truth: Truth, rng: random.Random) -> Asked:
 
 
 def _aloud(solution: Solution, truth: Truth, rng: random.Random) -> Asked:
-    last = solution.gold_step or len(solution.steps)
-    numbers = [n for n in range(1, last + 1) if solution.steps[n - 1] not in PADDING]
-    lines = [f"{number}) {finding(solution, truth, number)}" for number in numbers]
-    return step_sample(solution, ALOUD).prompt, "\n".join([*lines, f"Answer: {solution.gold_step}"])
+    sample = told_aloud(solution, ALOUD)
+    return sample.prompt, sample.answers[0]
 
 
 #: How a whole solution is asked about.
@@ -102,9 +81,7 @@ FORMS = {
 
 def asked(solution: Solution, form: str, rng: random.Random) -> Asked:
     """A question about a part of an item, and its answer."""
-    truth = solution.meta["truth"]
-    assert isinstance(truth, dict)
-    question, answer = FORMS[form].ask(solution, truth, rng)
+    question, answer = FORMS[form].ask(solution, truth_of(solution), rng)
     return question if FORMS[form].has_problem else f"{solution.question}\n{question}", answer
 
 

@@ -13,14 +13,17 @@ Kinds are not in the same places: KNOW and MIS at steps 1 to 4, VIS at 2 to 7, C
 always says 3 is right in some VIS and in no CAL, and one that always says 8 the other way round: accuracies by kind
 must be compared within equal `gold_step` (the stratum key `category+gold_step`). VIS and CAL share steps 4 to 7.
 
+With `think_first` the answer is the check of every step up to the first wrong one, told aloud, and then the number;
+steps that say nothing are passed over.
+
 With `none_frac` some solutions hold no error. Beside the right answer they are told by comparing two numbers: take
 `with_answer: false` with it.
 """
 
-from lode.dataset._errorradar import step_sample
+from lode.dataset._toy_errorradar_aloud import told_aloud
 from lode.dataset._toy_errorradar_items import samples_of_items
 
 HELD_OUT = "clusters"
 
 #: The options are those of `_toy_errorradar_items.py` beside this file.
-samples = samples_of_items(step_sample)
+samples = samples_of_items(told_aloud)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -21,6 +22,8 @@ DASHES = {
     "reversed": (0, (4, 1.5, 1, 1.5)),
     "permuted_weights": (0, (8, 2)),
 }
+#: Names beside each other in a legend.
+MOST_COLUMNS = 4
 
 
 def groups_of(rows: Iterable[Row], looks: Looks, last: Sequence[str] = ("last", "sink")) -> list[str]:
@@ -95,12 +98,20 @@ def panels(
     return figure, [axes for axes in grid.flat if axes.get_visible()]
 
 
-def legend(figure: Figure, nulls: Sequence[str], colour: str = MUTED) -> None:
-    """What is in grey: which dash is which null."""
+def legend(figure: Figure, nulls: Sequence[str], colour: str = MUTED, more: Mapping[str, Artist] | None = None) -> None:
+    """What is in grey: which dash is which null.
+
+    Args:
+        figure: all panels are drawn.
+        nulls: their names.
+        colour: of their lines.
+        more: what else the panels hold, by name: drawn in a panel already, or made for the legend.
+    """
     axes = figure.axes[0]
     handles = [axes.plot([], [], color=colour, linestyle=DASHES[name], linewidth=1.1)[0] for name in nulls]
-    names = [name.replace("_", " ") for name in nulls]
-    figure.legend(handles, names, loc="outside lower center", ncols=max(1, len(nulls)), title=None)
+    names = [*(name.replace("_", " ") for name in nulls), *(more or {})]
+    columns = max(1, min(len(names), MOST_COLUMNS))
+    figure.legend([*handles, *(more or {}).values()], names, loc="outside lower center", ncols=columns)
 
 
 def rows_by_layer(

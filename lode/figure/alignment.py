@@ -38,8 +38,8 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     parts = [part for table in tables["alignment"] for part in _parts(table)]
     if not parts:
         raise UserError(
-            "no two benchmarks of a model share samples; expected one content in two forms, as same_content_text and "
-            "same_content_image: benchmark two such, or leave the figure `alignment` out"
+            "no two benchmarks of a model show the same items in two forms; expected two, as same_content_text and "
+            "same_content_image: benchmark two forms of one content, or leave the figure `alignment` out"
         )
     heights = [num_bands(rows) for _, rows in parts]
     figure = Figure(figsize=(WIDTH, 2.7 * sum(heights) + 0.35), layout="constrained")

@@ -21,7 +21,7 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import MaxNLocator
 
 from lode.figure import CONTROL, INK, MUTED, WIDTH, Looks, Table, blocks
-from lode.statistics.cuts import BELOW, BEYOND
+from lode.statistics.cuts import BELOW, BEYOND, NO_CONTROLS
 
 Row = Mapping[str, Any]
 Pair = tuple[str, str]
@@ -48,7 +48,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
             _draw_pair(place, [row for row in rows if (row["source"], row["target"]) == pair], looks)
         for unused in axes[1 + len(pairs) :]:
             unused.set_visible(False)
-        part.supylabel("change of gold log-likelihood [nats]", fontsize=7.5)
+        part.supylabel("change of gold\nlog-likelihood [nats]", fontsize=7.5)
     return figure
 
 
@@ -58,8 +58,8 @@ def shown(table: Table) -> list[Row]:
 
 
 def pairs_of(rows: Sequence[Row]) -> list[Pair]:
-    """The pairs, those to the last token first."""
-    found = dict.fromkeys((row["source"], row["target"]) for row in rows)
+    """The pairs that have controls, those to the last token first: what has no null is not drawn."""
+    found = dict.fromkeys((row["source"], row["target"]) for row in rows if row["verdict"] != NO_CONTROLS)
     return sorted(found, key=lambda pair: pair[1] != LAST)
 
 

@@ -101,4 +101,6 @@ def _legend(figure: Figure, rows: Sequence[Row], looks: Looks) -> None:
         for name in names
     ]
     handles.append(axes.fill_between([], [], color=CONTROL, alpha=0.3, linewidth=0))
-    figure.legend(handles, [*names, "controls of a set"], loc="outside lower center", ncols=len(handles))
+    handles.append(axes.plot([], [], "o", color=MUTED, markersize=4)[0])
+    labels = [*names, "controls of a set", "filled: p ≤ 0.05"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))

@@ -13,6 +13,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from lode.engine.errors import UserError
@@ -21,6 +22,8 @@ from lode.figure._traced import CLEAN, draw_nulls, legend, line, nulls_of
 
 Row = Mapping[str, Any]
 PROBING, TELOMERE = "probing", "telomere"
+#: Look of the band of chance.
+DEALT: dict[str, Any] = {"color": CONTROL, "alpha": 0.45, "linewidth": 0}
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
@@ -35,7 +38,8 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     figure = Figure(figsize=(WIDTH, 3.1 * len(parts) + 0.35), layout="constrained")
     for part, (_, rows) in zip(blocks(figure, [title for title, _ in parts], [1] * len(parts)), parts, strict=True):
         _draw_block(part, rows, looks)
-    legend(figure, list(dict.fromkeys(name for _, rows in parts for name in nulls_of(rows))))
+    nulls = list(dict.fromkeys(name for _, rows in parts for name in nulls_of(rows)))
+    legend(figure, nulls, more={"labels dealt anew among ids": Patch(**DEALT)})
     return figure
 
 
@@ -95,7 +99,7 @@ def rows_at(rows: Iterable[Row], group: str, column: str) -> float:
 def _draw_telomere(axes: Axes, rows: Sequence[Row], group: str, looks: Looks) -> None:
     axes.axhline(0, color=MUTED, linewidth=0.6)
     layers, high = line(rows, group, CLEAN, "null_high")
-    axes.fill_between(layers, line(rows, group, CLEAN, "null_low")[1], high, color=CONTROL, alpha=0.45, linewidth=0)
+    axes.fill_between(layers, line(rows, group, CLEAN, "null_low")[1], high, **DEALT)
     draw_nulls(axes, rows, group, "index", nulls_of(rows))
     low, top = (line(rows, group, CLEAN, end)[1] for end in ("interval_low", "interval_high"))
     axes.fill_between(layers, low, top, color=looks.colour(group), alpha=0.2, linewidth=0, zorder=2)

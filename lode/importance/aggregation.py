@@ -18,8 +18,7 @@ from lode.engine.tables import Table, read_table, with_nulls
 from lode.grouping import PROMPT
 from lode.importance import METRICS, by_normalisation, score_sums
 from lode.importance.sums import FIXED, LISTS, Sums, added, sums_of, total
-from lode.table._dense import list_column, neuron_columns, of_site
-from lode.table._neuron import BLOCK
+from lode.table._dense import blocks_of, list_column, neuron_columns, of_site
 from lode.table._run import DATASET_NAME
 from lode.table.importance import IMPORTANCE
 
@@ -128,10 +127,3 @@ def shards_of(paths: Sequence[str], table: Table, datasets: Sequence[str]) -> di
         if not shards:
             raise UserError(f"mining dataset {name}: no shard of it was given; capture it first")
     return found
-
-
-def blocks_of(shard: pa.Table) -> list[pa.Table]:
-    """The blocks of a shard, which are shards themselves; views."""
-    num_blocks = len(shard[BLOCK.name].unique())
-    size = shard.num_rows // num_blocks
-    return [shard.slice(block * size, size) for block in range(num_blocks)]

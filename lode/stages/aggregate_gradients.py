@@ -4,8 +4,8 @@ from typing import Any
 
 from lode.config import StepConfig
 from lode.engine.tables import read_table, write_table
-from lode.importance.aggregation import blocks_of
 from lode.importance.pooling import gradient_columns
+from lode.table._dense import blocks_of
 from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
 

@@ -17,6 +17,7 @@ from lode.engine.errors import UserError
 from lode.engine.tables import write_rows
 from lode.media import DECODERS, Medium, Sampling, decode, shown_digest
 from lode.model.tokens import MEDIA
+from lode.scoring._choices import NO_CHOICE, last_named
 from lode.scoring._diagnostics import canonical
 from lode.table.dataset import DATASET
 
@@ -72,8 +73,10 @@ def check_choice(sample: Sample) -> None:
             "choice, or -1 where there are none"
         )
     options = [canonical(option) for option in spoken_options(sample.choices, sample.meta)]
-    answers = {canonical(answer) for answer in sample.answers}
-    if options and answers & set(options) != {options[index]}:
+    said = {canonical(answer) for answer in sample.answers} & set(options)
+    if options and not said and (place := last_named(sample.answers[0], options)) != NO_CHOICE:
+        said = {options[place]}  # an answer that thinks first names its choice last
+    if options and said != {options[index]}:
         raise UserError(
             f"{name}: answers {list(sample.answers)}, but answer_index {index} (from 0) of {list(sample.choices)} is "
             f"{sample.choices[index]!r}; expected answers with its text and no other choice's, or in the whole dataset "

@@ -18,7 +18,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from lode.config import SelectionSection, StepConfig
-from lode.control import Selected, magnitude, magnitude_ratios
+from lode.control import Selected, compared_on, magnitude, magnitude_ratios
 from lode.engine.errors import UserError
 from lode.engine.tables import write_table
 from lode.grouping import grouping_of
@@ -153,7 +153,6 @@ def with_controls(
         set, and `magnitude_ratios`, of each control the mean of these, weighted by how many neurons the set has there.
     """
     of_kinds = {kind: drawn(sites, kind, num_draws) for kind in sorted(kinds)}
-    values = [magnitude(at.part.table) for at in sites]
     effective = [effective_groups(at.part.table, at.part.groups) for at in sites]
     parts: list[pa.Table] = []
     alike: dict[str, dict[str, dict[str, Any]]] = {fact: {} for fact in RESEMBLANCE}
@@ -169,9 +168,15 @@ def with_controls(
                 some = zip(sites, control, effective, strict=True)
                 parts += [rows(at, key, name, pairs, counts) for at, pairs, counts in some]
             if matched and any(map(len, own)):
+                values = [magnitudes(at.part.table, kind, name) for at in sites]
                 for fact, value in resemblance(own, matched, values).items():
                     alike[fact].setdefault(kind, {})[name] = value
     return pa.concat_tables(parts), alike
+
+
+def magnitudes(table: pa.Table, kind: str, set_name: str) -> Float[np.ndarray, "layer neuron"]:
+    """How much neurons write on the tokens that a kind of control matches a set on."""
+    return magnitude(table, compared_on(kind, set_name, table["group"].unique().to_pylist()))
 
 
 def resemblance(

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from lode.engine.errors import UserError, unknown_name
 from lode.neurons import LM_GATE
+from lode.table._neuron import BLOCK
 
 
 def neuron_columns(
@@ -104,3 +105,10 @@ def list_column(values: np.ndarray) -> pa.Array:
     """A column of lists from an array (group, layer, neuron, item), in C order."""
     offsets = np.arange(0, values.size + 1, values.shape[-1], dtype=np.int32)
     return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
+
+
+def blocks_of(shard: pa.Table) -> list[pa.Table]:
+    """The blocks of a shard, which are shards themselves; views."""
+    num_blocks = len(shard[BLOCK.name].unique())
+    size = shard.num_rows // num_blocks
+    return [shard.slice(block * size, size) for block in range(num_blocks)]

@@ -21,6 +21,7 @@ from lode.recording._attributions import patching_sums, product_sums, target_sum
 from lode.recording._totals import Totals
 from lode.stages import aggregate_gradients
 from lode.study import compose, restrict
+from lode.table._neuron import BLOCK
 from lode.table._reading import read_importance
 from lode.table.attributions import ATTRIBUTIONS
 from lode.table.gradients import GRADIENTS
@@ -108,7 +109,7 @@ def test_losses_are_the_likelihoods_of_the_ablation(tiny: Adapter) -> None:
 
 def test_columns_are_those_of_the_schema(tiny: Adapter) -> None:
     full, usual = columns(tiny, RECORDS[:2], 2), columns(tiny, RECORDS[:2], 2, num_steps=0)
-    assert set(full) == set(GRADIENTS.schema.names)
+    assert set(full) == set(GRADIENTS.schema.names) - {BLOCK.name}
     assert full.keys() - usual.keys() == INTEGRATED
     for name, values in usual.items():
         np.testing.assert_array_equal(values, full[name], err_msg=name)
@@ -227,7 +228,7 @@ def test_gradients_beside_importance(tiny: Adapter, tmp_path: Path) -> None:
     write_table(other, ATTRIBUTIONS, columns(tiny, RECORDS[:3], 3), MADE_BY)
     write_table(wrong, ATTRIBUTIONS, columns(tiny, RECORDS[:2], 3), MADE_BY)
     joined = read_importance(first, right)
-    assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[6:]]
+    assert joined.column_names == [*IMPORTANCE.schema.names, *GRADIENTS.schema.names[7:]]
     np.testing.assert_array_equal(joined["can_sum"], read_table(right, ATTRIBUTIONS)["can_sum"])
     assert read_importance(first, None).column_names == IMPORTANCE.schema.names
     with pytest.raises(UserError, match="differ in 'num_samples'"):

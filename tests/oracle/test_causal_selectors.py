@@ -29,7 +29,7 @@ SUMS = {
 
 def table(**changed: Sequence[float]) -> pa.Table:
     columns = neuron_columns(("text", "image"), 1, 3) | {"num_samples": COUNTS} | SUMS | changed
-    return pa.table({name: columns[name] for name in GRADIENTS.schema.names if name != "num_tokens"})
+    return pa.table({name: columns[name] for name in GRADIENTS.schema.names if name not in ("block", "num_tokens")})
 
 
 def scores(plugin: str, modalities: Sequence[str] = ("text", "image"), **options: Any) -> list[list[float]]:

@@ -14,6 +14,7 @@ from lode.control import (
     UNMATCHABLE,
     Pairs,
     Selected,
+    compared_on,
     headline_first,
     in_blocks,
     magnitude,
@@ -25,6 +26,7 @@ from lode.control import (
     within_blocks,
 )
 from lode.engine.tables import read_provenance, read_table, with_nulls, write_table
+from lode.grouping import PROMPT
 from lode.grouping.modality import GROUPS
 from lode.selection.miner import select_neurons
 from lode.stages import select_neurons as stage
@@ -224,6 +226,15 @@ def test_own_matched_writes_as_much_on_the_tokens_of_the_group() -> None:
         for draw in draws["own_matched"]:
             counts = [sorted(blocks[tuple(of.T)] + 100 * of[:, 0]) for of in (draw[name], sets[name])]
             assert counts[0] == counts[1]
+
+
+def test_controls_are_compared_with_their_set_where_they_match_it() -> None:
+    """On own tokens the ratios of `own_matched` are near 1, over the prompt above it; a union has no own tokens."""
+    table, groups = importance(), MODALITY_NAMES
+    assert compared_on("own_matched", "image", groups) == "image"
+    assert compared_on("own_matched", "all", groups) == compared_on("magnitude_matched", "image", groups) == PROMPT
+    np.testing.assert_array_equal(stage.magnitudes(table, "own_matched", "image"), magnitude(table, "image"))
+    np.testing.assert_array_equal(stage.magnitudes(table, "magnitude_matched", "image"), magnitude(table))
 
 
 def test_the_headline_is_the_first_kind_that_there_is() -> None:

@@ -74,8 +74,9 @@ def test_a_reply_aloud_goes_up_to_the_first_wrong_step() -> None:
     asked = list(toy_errorradar_step.samples("train", NUM_SAMPLES, 5, **options))
     for sample, same in zip(drawn("aloud"), asked, strict=True):
         assert (sample.sample_id, sample.prompt, sample.media) == (same.sample_id, same.prompt, same.media)
+        assert sample.answers == same.answers
         *lines, last = sample.answers[0].splitlines()
-        gold, truth = int(same.answers[0]), same.meta["truth"]
+        gold, truth = int(same.choices[same.answer_index or 0]), same.meta["truth"]
         assert last == f"Answer: {gold}"
         steps, category = steps_of(sample.prompt), same.meta["category"]
         told = dict(line.split(") ", 1) for line in lines)

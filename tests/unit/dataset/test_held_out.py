@@ -30,7 +30,7 @@ from lode.table.dataset import DATASET
 from workflow.check import open_experiment
 
 MADE_BY = {"config": {}, "code_digest": "unknown"}
-EMBEDDED = ("tiny_instructblip", "tiny_llava_next", "tiny_qwen2_audio", "tiny_qwen2_vl")
+EMBEDDED = ("tiny_errorradar", "tiny_instructblip", "tiny_llava_next", "tiny_qwen2_audio", "tiny_qwen2_vl")
 
 
 def clusters(name: str, split: str, num_samples: int) -> set[str]:

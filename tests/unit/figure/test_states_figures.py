@@ -84,7 +84,7 @@ def test_phenomena_say_how_long_they_last(tables: dict[str, Table], looks: Looks
 def test_nothing_to_draw_is_said(tables: dict[str, Table], looks: Looks) -> None:
     for plugin, said in (
         (convergence, "two groups of tokens enough"),
-        (alignment, "no two benchmarks of a model share samples"),
+        (alignment, "no two benchmarks of a model show the same items in two forms"),
         (phenomena, "words and another group"),
     ):
         name = plugin.__name__.rsplit(".", 1)[-1]

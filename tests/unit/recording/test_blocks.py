@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from lode.engine.tables import with_nulls
-from lode.importance.aggregation import blocks_of
 from lode.recording._blocks import by_block, summed
+from lode.table._dense import blocks_of
 from lode.table._neuron import BLOCK
 from lode.table.statistics import STATISTICS
 
