@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from omegaconf import OmegaConf
 from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
 
 #: One of the tokens that SmolLM2's tokenizer holds for formats of its training data: it stands for a medium.
 PLACE = "<empty_output>"
 
 #: SmolLM2's markup of a chat, a medium in a line of its own before the text. That of text alone is
-#: resources/models/smollm2/chat_template.jinja.
+#: resources/models/smollm2/chat_template.jinja. The system turn that SmolLM2's own markup puts before a chat is left
+#: out: it would be half of a short prompt.
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
-{%- if loop.first and message.role != 'system' -%}
-{{ '<|im_start|>system\\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\\n' }}
-{%- endif -%}
 {{ '<|im_start|>' + message.role + '\\n' }}
 {%- if message.content is string -%}
 {{ message.content }}
@@ -49,6 +49,21 @@ def put_in(model: Any, language_model: Any) -> None:
     model.lm_head.requires_grad_(False)
     ends = language_model.generation_config
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = ends.eos_token_id, ends.pad_token_id
+
+
+def small_language_model(tokenizer: Any, recipe: Any) -> LlamaForCausalLM:
+    """A fresh language model of the tokenizer's words, to teach a tower through; `recipe.text` are keywords of its
+    config."""
+    text: Any = OmegaConf.to_container(recipe.text)
+    config = LlamaConfig(
+        **text,
+        vocab_size=len(tokenizer),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=True,
+    )
+    return LlamaForCausalLM(config)
 
 
 @torch.no_grad()

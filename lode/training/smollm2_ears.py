@@ -47,8 +47,20 @@ def build_model(processor: Qwen2AudioProcessor, recipe: Any, language_model: Any
     )
     model = Qwen2AudioForConditionalGeneration(config)
     put_in(model, language_model)
-    with torch.no_grad():
-        tower, projector = model.model.audio_tower, model.model.multi_modal_projector
-        rows = projector(tower(torch.randn(NUM_NOISE, bins, num_spectra)).last_hidden_state)
-        scale(projector.linear, rows, language_model.get_input_embeddings().weight)
+    scale_projector(model)
     return model
+
+
+def tower_of(model: Qwen2AudioForConditionalGeneration) -> torch.nn.Module:
+    """What hears."""
+    return model.model.audio_tower
+
+
+@torch.no_grad()
+def scale_projector(model: Qwen2AudioForConditionalGeneration) -> None:
+    """Let the projector write of noise what is as large as words are."""
+    facts: Any = model.config.audio_config
+    words: Any = model.get_input_embeddings()
+    projector = model.model.multi_modal_projector
+    noise = torch.randn(NUM_NOISE, facts.num_mel_bins, facts.max_source_positions * STRIDE)
+    scale(projector.linear, projector(tower_of(model)(noise).last_hidden_state), words.weight)

@@ -44,8 +44,20 @@ def build_model(processor: LlavaProcessor, recipe: Any, language_model: Any) -> 
     )
     model = LlavaForConditionalGeneration(config)
     put_in(model, language_model)
-    with torch.no_grad():
-        tower, projector = model.model.vision_tower, model.model.multi_modal_projector
-        rows = projector(tower(torch.randn(NUM_NOISE, 3, side, side)).last_hidden_state[:, 1:])
-        scale(projector.linear_2, rows, language_model.get_input_embeddings().weight)
+    scale_projector(model)
     return model
+
+
+def tower_of(model: LlavaForConditionalGeneration) -> torch.nn.Module:
+    """What sees."""
+    return model.model.vision_tower
+
+
+@torch.no_grad()
+def scale_projector(model: LlavaForConditionalGeneration) -> None:
+    """Let the projector write of noise what is as large as words are."""
+    vision: Any = model.config.vision_config
+    words: Any = model.get_input_embeddings()
+    side, projector = vision.image_size, model.model.multi_modal_projector
+    rows = projector(tower_of(model)(torch.randn(NUM_NOISE, 3, side, side)).last_hidden_state[:, 1:])
+    scale(projector.linear_2, rows, words.weight)

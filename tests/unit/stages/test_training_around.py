@@ -15,10 +15,12 @@ from lode.model.encoding import encode, sampling_of
 from lode.model.loading import load
 from lode.model.probe import sample as probe
 from lode.stages import download_model
-from lode.stages.train_model import Optimizers, build, collate, draw, train, train_step
-from lode.stages.train_model import encode as example_of
+from lode.stages.train_model import build, builder_of, draw, pretrain_tower, train
 from lode.study import compose
 from lode.training.frozen import CHAT_TEMPLATE, PLACE
+from lode.training.loop import Log, collate, train_step
+from lode.training.loop import encode as example_of
+from lode.training.optimizers import Optimizers
 from tests.gguf_files import SPECIAL, language_model, write_gguf
 from tests.wheels import keep_in, look_into, write_wheel
 
@@ -48,6 +50,8 @@ SMALL: dict[str, Any] = {
         "encoder": {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 24},
     },
 }
+#: The small language model that a tower is taught through first.
+TEXT = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 #: What a model's YAML says of each, beside its source and its part.
 MARKS = {"special_tokens": ["<|im_start|>", "<|im_end|>"]}
 FACTS: dict[str, Any] = {
@@ -96,7 +100,10 @@ def recipe_of(name: str, part: dict[str, str]) -> DictConfig:
     """The recipe, but small and short."""
     facts: Any = OmegaConf.to_container(compose([f"training={name}"]).training)
     short = {"steps": 2, "batch_size": 4, "warmup_steps": 1, "threads": 1, "num_held_out": 2, "log_every": 1}
-    return OmegaConf.create({**facts, **short, **SMALL[name], "parts": {PATH: part}, "evaluate_every": 100})
+    first = {"steps": 2, "datasets": SMALL[name]["datasets"], "text": TEXT}
+    facts.pop("pretraining", None)
+    own = {"parts": {PATH: part}, "evaluate_every": 100, "pretraining": first}
+    return OmegaConf.create({**facts, **short, **SMALL[name], **own})
 
 
 def model_of(name: str, folder: Path, part: dict[str, str]) -> Any:
@@ -152,6 +159,26 @@ def test_a_trained_folder_and_the_wheel_make_the_model(name: str, part: dict[str
     read = encode(adapter, [probe([])]).inputs
     with torch.inference_mode():
         assert torch.equal(adapter.model(**read).logits, language_model()(**read).logits)
+
+
+@each_kind
+def test_a_tower_is_taught_first_and_alone(name: str, part: dict[str, str], tmp_path: Path) -> None:
+    """Through a small language model: of the model the tower moves, and the projector to its scale; no word does."""
+    recipe = recipe_of(name, part)
+    torch.manual_seed(0)
+    model, processor = build(recipe, ())
+    before = {n: tensor.clone() for n, tensor in model.state_dict().items()}
+    pretrain_tower(model, processor, recipe, 1, 2024, Log(tmp_path / "log.jsonl"))
+    after = model.state_dict()
+    tower = [n for n, module in model.named_modules() if module is builder_of(recipe).tower_of(model)]
+    moved = {n for n in before if not torch.equal(before[n], after[n])}
+    last = "model.multi_modal_projector.linear" + ("_2.weight" if name == "smollm2_eyes" else ".weight")
+    assert {n for n in moved if not n.startswith(tower[0])} == {last}
+    assert len(moved) > 10
+    before_last, after_last = before[last].flatten(), after[last].flatten()
+    assert torch.cosine_similarity(before_last, after_last, 0) == pytest.approx(1)  # scaled, and no more
+    events = [json.loads(line)["event"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert events == ["pretraining", "start", "step", "step", "end"]
 
 
 @each_kind
