@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lode.dataset import Sample, _common_words, common_word
+from lode.dataset import Sample, _common_words, common_word, toy_caption, toy_vocalsound
 from lode.dataset._common_words import pronunciations
 from lode.dataset._splits import split_of
 from lode.dataset._words import FORMS, SECONDS, SENTENCES
@@ -118,3 +118,11 @@ def test_the_forms_of_the_config_are_those_of_one_plugin() -> None:
     assert {section.plugin for section in sections} == {"common_word"}
     assert [section.options.form for section in sections] == list(FORMS)
     assert len({str((section.num_samples, section.scores, section.max_new_tokens)) for section in sections}) == 1
+
+
+def test_a_short_prompt_changes_the_prompt_alone() -> None:
+    for samples, option in ((toy_caption.samples, "shots"), (toy_vocalsound.samples, "listed")):
+        long, short = ([asdict(s) for s in samples("test", 3, SEED, **{option: said})] for said in (True, False))
+        assert all(len(one.pop("prompt").split()) > 15 for one in long)
+        assert all(len(one.pop("prompt").split()) < 10 for one in short)
+        assert long == short
