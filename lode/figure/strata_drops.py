@@ -2,10 +2,10 @@
 
 A row a run and score; left, a column a stratum of `dataset.contrasts`' key: the drop of each set against the clean
 model, with its 95 % interval by clusters; grey, its controls; a cross, the run with every medium blank, which says what
-the medium is worth to each kind. Right, the declared contrast: the share of what there was to lose that the one loses,
-less that of the other, within equal values of another key; grey, those of the controls. A dot is filled where the
-contrast is above that of every control, also per magnitude, and its interval above 0. Drops on the left are
-exploratory: strata differ in more than their name.
+the medium is worth to each kind. Right, a panel a declared contrast: the share of what there was to lose that the one
+loses, less that of the other, within equal values of another key; grey, those of the controls; not drawn where one of
+the two had nothing to lose. A dot is filled where the contrast is above that of every control, also per magnitude, and
+its interval above 0. Drops on the left are exploratory: strata differ in more than their name.
 """
 
 from collections.abc import Sequence
@@ -30,16 +30,24 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     drops = {(heading(t.keys), *score): rows for t in tables["strata"] for score, rows in by_score(t).items()}
     found = {(heading(t.keys), *score): rows for t in tables["contrasts"] for score, rows in by_score(t).items()}
     names = [" · ".join(key) for key in found]
-    heights = [2.1] * len(found)
+    heights = [2.3] * len(found)
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.45), layout="constrained")
     figure.legend(handles=_legend(), loc="outside upper center", ncols=4, handletextpad=0.5, columnspacing=1.2)
     for part, (key, contrasts) in zip(blocks(figure, names, heights), found.items(), strict=True):
-        left, right = part.subplots(1, 2, width_ratios=[3, 2])
+        named = by_contrast(contrasts)
+        left, *right = part.subplots(1, 1 + len(named), width_ratios=[3, *[3 / (1 + len(named))] * len(named)])
         told = [row for row in drops[key] if row["stratum_key"] == contrasts[0]["contrast_key"]]
         sets = looks.in_order({row["set_name"] for row in contrasts if row["set_name"] != BLANK})
         _draw_drops(left, told, sets, looks)
-        _draw_contrasts(right, contrasts, sets, looks)
+        for axes, rows in zip(right, named, strict=True):
+            _draw_contrasts(axes, rows, sets, looks)
     return figure
+
+
+def by_contrast(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of every declared contrast, in their order."""
+    names = dict.fromkeys(row["contrast_name"] for row in rows)
+    return [[row for row in rows if row["contrast_name"] == name] for name in names]
 
 
 def by_score(table: Table) -> dict[tuple[str, str], list[Row]]:
@@ -69,24 +77,32 @@ def _draw_drops(axes: Axes, rows: Sequence[Row], sets: Sequence[str], looks: Loo
 
 
 def _draw_contrasts(axes: Axes, rows: Sequence[Row], sets: Sequence[str], looks: Looks) -> None:
-    names = [BLANK, *sets]
-    axes.axhline(0, color=MUTED, linewidth=0.6)
     headline: dict[str, Row] = {}
     for row in rows:
         headline.setdefault(row["set_name"], row)
-    for x, name in enumerate(name for name in names if name in headline):
+    _name_contrast(axes, rows[0])
+    if all(row["contrast"] is None for row in headline.values()):
+        axes.set_axis_off()
+        axes.text(0, 0.5, "nothing to lose", color=MUTED, fontsize=7, transform=axes.transAxes)
+        return
+    told = [name for name in (BLANK, *sets) if name in headline]
+    axes.axhline(0, color=MUTED, linewidth=0.6)
+    for x, name in enumerate(told):
         row = headline[name]
         axes.plot([x] * len(row["control_values"]), row["control_values"], "o", color=CONTROL, markersize=2, alpha=0.6)
         if name == BLANK:
             axes.plot(x, np.nan if row["contrast"] is None else row["contrast"], "x", color=INK, markersize=5)
         _mark(axes, float(x), row["contrast"], row["interval_low"], row["interval_high"], looks, name, _is_beyond(row))
-    told = [name for name in names if name in headline]
     labels = [f"{name}\np {headline[name]['p_value']:.2f}" if headline[name]["num_controls"] else name for name in told]
-    axes.set_xticks(range(len(told)), labels)
-    one = rows[0]
-    within = f", within {one['within']} {', '.join(one['parts'])}" if one["within"] else ""
+    axes.set_xticks(range(len(told)), labels, fontsize=6)
     axes.set_ylabel("contrast [share]")
-    axes.set_title(f"{one['one']} less {one['other']}{within} (n = {one['num_one']}, {one['num_other']})", color=MUTED)
+
+
+def _name_contrast(axes: Axes, row: Row) -> None:
+    """What is less what, within what, and of how many samples."""
+    within = f"within {row['within']} {', '.join(row['parts'])}" if row["within"] else "over all"
+    title = f"{row['one']} less {row['other']}\n{within}\nn = {row['num_one']}, {row['num_other']}"
+    axes.set_title(title, color=MUTED, loc="left", fontsize=6.5)
 
 
 def _is_beyond(row: Row) -> bool:

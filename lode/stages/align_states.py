@@ -174,11 +174,11 @@ def aligned(x: np.ndarray, y: np.ndarray, design: Design, partners: Partners) ->
     a, b = effects(design, x), effects(design, y)
     if not (is_defined(a, x) and is_defined(b, y)):
         return same
-    kernels = content_kernel(a, design.noise), content_kernel(b, design.noise)
-    null, told = cka_null(*kernels, partners), retrieval_null(a, b, partners)
+    first, second = (content_kernel(of, design.noise, design.blocks) for of in (a, b))
+    null, told = cka_null(first, second, partners), retrieval_null(a, b, partners)
     return {
         **same,
-        "cka": defined(cka(*kernels)), "null_high": null.high, "p_value": null.p_value,
+        "cka": defined(cka(first, second)), "null_high": null.high, "p_value": null.p_value,
         "retrieval": retrieval(a, b), "retrieval_high": told.high, "retrieval_p": told.p_value,
     }  # fmt: skip
 
@@ -248,6 +248,10 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         name, table = Path(path).stem, read_table(path, STATES)
         if name not in datasets:
             raise UserError(f"{path}: no dataset {name} was given; expected the table of every benchmark as io.dataset")
+        if CLEAN not in set(table["variant"].to_pylist()):
+            raise UserError(
+                f"{path}: no states of the variant `{CLEAN}`; expected those of the samples as they are; trace again"
+            )
         content = content_of(name, table, datasets[name])
         if content is None:
             print(f"{name}: its samples do not say `form` and `item` in meta, so no content is known to be theirs")
@@ -258,6 +262,12 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         first, second = pair
         both = (forms[first], forms[second]), (contents[first], contents[second])
         rows += pair_rows(pair, *both, cfg.align_states.num_permutations, cfg.seed)
+    untold = sorted({f"{row['form_a']} and {row['form_b']}" for row in rows if row["num_contents"] < FEWEST_CONTENTS})
+    if untold:
+        print(
+            f"{', '.join(untold)}: templates connect too few contents, so nothing is told; expected prompts that "
+            f"{FEWEST_CONTENTS} contents or more have in common"
+        )
     if not rows:
         print(f"no two of {', '.join(datasets)} show the same items in two forms: nothing is aligned")
     write_table(cfg.io["alignment"], ALIGNMENT, rows, made_by)

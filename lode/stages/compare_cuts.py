@@ -42,6 +42,11 @@ def deltas(rows: pa.Table, outcome: str, kept: Bool[np.ndarray, " sample"]) -> F
     return np.asarray(found[kept])
 
 
+def shared_frac(control: pa.Table, kept: Bool[np.ndarray, " sample"]) -> float:
+    """Of the edges of a draw, the share that the pair itself has."""
+    return float(control["num_shared"].to_numpy()[kept].sum() / control["num_edges"].to_numpy()[kept].sum())
+
+
 def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
     """What is said of a pair in a window; None where no sample is right.
 
@@ -57,8 +62,7 @@ def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
         return None
     change = deltas(own, outcome, kept)
     of_controls = [float(deltas(control, outcome, kept).mean()) for control in controls]
-    shared = [(control["num_shared"].to_numpy()[kept], control["num_edges"].to_numpy()[kept]) for control in controls]
-    frac = sum(map(np.sum, (s for s, _ in shared))) / sum(map(np.sum, (n for _, n in shared))) if shared else None
+    shared = [shared_frac(control, kept) for control in controls]
     delta = float(change.mean())
     clusters = np.asarray(own["cluster_id"].to_pylist())[kept]
     low, high = interval(change, clusters)
@@ -76,10 +80,11 @@ def cut_row(draws: Sequence[pa.Table], outcome: str, items: str) -> Row | None:
         "control_mean": float(np.mean(of_controls)) if controls else None,
         "control_min": min(of_controls, default=None),
         "control_max": max(of_controls, default=None),
-        "shared_frac": None if frac is None else float(frac),
+        "shared_frac": float(np.mean(shared)) if shared else None,
+        "most_shared_frac": max(shared, default=None),
         "p_value": rank_p_value(-delta, [-control for control in of_controls]),
         "p_corrected": None,
-        "verdict": verdict(delta, of_controls, frac, len(set(clusters.tolist()))),
+        "verdict": verdict(delta, of_controls, shared, len(set(clusters.tolist()))),
         "controls": of_controls,
     }
 

@@ -153,10 +153,10 @@ def by_layer(kept: Kept, places: np.ndarray) -> list[Tokens]:
 
 
 def cells_of(kept: Kept, variant: str, bank: str) -> Cells:
-    """The reach of every group that has tokens enough, the bank among them; none where the bank has not."""
+    """The reach of every group of enough tokens, the bank among them; none where the bank has too few, or one id."""
     names, numbers = np.unique(kept.clusters, return_inverse=True)
     places = {group: of for group, of in places_of(kept).items() if is_enough(kept.clusters[of])}
-    if bank not in places:
+    if bank not in places or len(np.unique(kept.ids[places[bank]])) < 2:
         return {}
     layers = {group: by_layer(kept, of) for group, of in places.items()}
     found = {group: reached(layers[group], layers[bank], numbers[of]) for group, of in places.items()}

@@ -11,7 +11,7 @@ samples are those whose greedy reply with nothing cut is the gold answer. `compa
 controls. Source: docs/methods.md 7.5.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from hashlib import sha256
@@ -48,9 +48,9 @@ def planned_cuts(adapter: Adapter, cfg: StepConfig, samples: Sequence[Sample]) -
     return cuts_of(pairs_held(cfg.cut.pairs, media), windows, adapter.num_layers, *numbers)
 
 
-def seed_of(seed: int, cut: Cut) -> int:
-    """Of the rule of a control; it depends neither on the window nor on the sample."""
-    named = sha256(f"{seed}|{cut.source}|{cut.target}|{cut.draw}".encode()).digest()
+def seed_of(seed: int, dataset: str, cut: Cut) -> int:
+    """Of the rule of a control in a benchmark; it depends neither on the window nor on the sample."""
+    named = sha256(f"{seed}|{dataset}|{cut.source}|{cut.target}|{cut.draw}".encode()).digest()
     return int.from_bytes(named[:7], "big")
 
 
@@ -66,7 +66,11 @@ def judge_cut(adapter: Adapter, batch: Prepared, edges: Edges, layers: Sequence[
 
 @torch.inference_mode()
 def cut_batch(
-    adapter: Adapter, grouping: Grouping, seed: int, cuts: Sequence[Cut], samples: Sequence[Sample]
+    adapter: Adapter,
+    grouping: Grouping,
+    seed_of_cut: Callable[[Cut], int],
+    cuts: Sequence[Cut],
+    samples: Sequence[Sample],
 ) -> list[Row]:
     """The rows of one batch, one a cut and sample."""
     batch = prepare_batch(adapter, samples)
@@ -79,7 +83,7 @@ def cut_batch(
         clean = judge_cut(adapter, batch, no_edges(kinds), range(adapter.num_layers))
         for cut in cuts:
             own = pairs[cut.source, cut.target]
-            edges = own if cut.draw < 0 else matched_edges(own, kinds, seed_of(seed, cut))
+            edges = own if cut.draw < 0 else matched_edges(own, kinds, seed_of_cut(cut))
             found = judge_cut(adapter, batch, edges, cut.window.layers)
             rows += sample_rows(cut, samples, edges.num(), (edges.cut & own.cut).sum((1, 2)), clean, found)
             progress.update()
@@ -133,7 +137,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
     cuts = planned_cuts(adapter, cfg, samples)
     passes = 1 + len(cuts)
     print(f"{cfg.dataset.name}: {passes} passes over each of {len(samples)} samples, {passes * len(samples)} in all")
-    work = partial(cut_batch, adapter, grouping, cfg.seed, cuts)
+    work = partial(cut_batch, adapter, grouping, partial(seed_of, cfg.seed, cfg.dataset.name), cuts)
     found, batch_size = in_batches(samples, cfg.cut.batch_size, work, cfg.dataset.name)
     rows = [row for batch in found for row in batch]
     if not rows:

@@ -2,12 +2,12 @@
 
 Samples of one content (or one template) are alike in either form whatever they share, so contents are compared:
 `lode/statistics/content.py` gives what is of each content. CKA: kernels K = X X', L = Y Y' of contents, U-centred (zero
-diagonal, rows that sum to 0), each less its part along the kernel of the design alone, which is the noise that both
-forms have alike; CKA = <K, L> / (|K| |L|), at most 1, about 0 of unrelated codes. Without a design it is the unbiased
-CKA of HSIC(K, L) = <K, L> / (n (n - 3)). Null: whole contents permuted, within blocks; ranked is <K, L> over its own
-spread, sqrt(sum K^2 L^2), as contents of fewer samples are noisier in both forms. Retrieval: share of X whose nearest
-Y by cosine is the same content. Source: Song et al. 2012, Szekely & Rizzo 2014 (partial), DiCiccio & Romano 2017
-(spread); docs/methods.md 7.12.
+diagonal, rows that sum to 0) within each block of contents that templates connect, each less its part along the kernel
+of the design alone, which is the noise that both forms have alike; CKA = <K, L> / (|K| |L|), at most 1, about 0 of
+unrelated codes. Without a design it is the unbiased CKA of HSIC(K, L) = <K, L> / (n (n - 3)). Null: whole contents
+permuted, within blocks; ranked is <K, L> over its own spread, sqrt(sum K^2 L^2), as contents of fewer samples are
+noisier in both forms. Retrieval: share of X whose nearest Y by cosine is the same content. Source: Song et al. 2012,
+Szekely & Rizzo 2014 (partial), DiCiccio & Romano 2017 (spread); docs/methods.md 7.12.
 """
 
 from typing import NamedTuple
@@ -42,9 +42,10 @@ def kernel(states: States) -> Kernel:
 
 
 def centred(of: Kernel) -> Kernel:
-    """With a zero diagonal and rows that sum to 0, of at least 4 rows: U-centred."""
+    """With a zero diagonal and rows that sum to 0: U-centred; all 0 of fewer than 4 rows."""
     n = len(of)
-    assert n > 3, "a U-centred kernel needs at least 4 rows"
+    if n < 4:
+        return np.zeros_like(of)
     apart = of - np.diag(np.diag(of))
     rows = apart.sum(0) / (n - 2)
     found = apart - rows[:, None] - rows[None] + apart.sum() / ((n - 1) * (n - 2))
@@ -52,14 +53,28 @@ def centred(of: Kernel) -> Kernel:
     return np.asarray(found)
 
 
-def content_kernel(states: States, design: Kernel) -> Kernel:
-    """The U-centred kernel of states, less its part along that of the design.
+def centred_within(of: Kernel, blocks: Shaped[np.ndarray, " content"]) -> Kernel:
+    """A kernel whose blocks have been less their means each, U-centred within each.
+
+    The square of a content is left out of its block with the diagonal, and comes back in the rest of its row, which
+    sums to 0 with it: without this, contents that are loud in both forms would look alike in both.
+    """
+    found = of.copy()
+    for name in np.unique(blocks):
+        own = np.flatnonzero(blocks == name)
+        found[np.ix_(own, own)] = centred(of[np.ix_(own, own)])
+    return found
+
+
+def content_kernel(states: States, design: Kernel, blocks: Shaped[np.ndarray, " content"]) -> Kernel:
+    """The kernel of states, U-centred within blocks, less its part along that of the design.
 
     Args:
-        states: of each content.
+        states: of each content, less the mean of its block.
         design: what products of noise are like, whatever the states: of contents that share samples of a template.
+        blocks: of each content.
     """
-    found, along = centred(kernel(states)), centred(design)
+    found, along = centred_within(states @ states.T, blocks), centred_within(design, blocks)
     length = float(np.square(along).sum())
     if length <= ROUNDING * float(np.square(design).sum()):
         return found  # as of templates that all contents have alike: nothing to take off

@@ -7,7 +7,8 @@ other tokens in each sample would be averaged away, and any group would stand ou
 Two ranks: more lost than under every draw, or less than under every one, which is a result as well: those edges are
 spared. Each holds by chance in 1 of 1 + R rows where the group's tokens are like any others. Over the pairs of a
 benchmark the first is corrected from the controls themselves (`report_p_values`), as Holm's correction of ranks among
-20 could never call one of seven. Draws that are more than half the pair itself tell nothing; nor does a rank where
+20 could never call one of seven. Draws that are more than half the pair itself tell nothing: on average, and where they
+alone lose as much as the pair does, which then cannot be told from its place. Nor does a rank where
 neither the pair nor any draw loses `SMALLEST`, which is asked of both alike, so that leaving such pairs out keeps the
 ranks exact. Of fewer than `FEWEST_CLUSTERS` nothing is said: what holds for a few samples may be theirs alone. Source:
 docs/methods.md 7.5, 4.7, 4.10.
@@ -24,6 +25,7 @@ from lode.statistics.shift import LARGEST_P
 from lode.statistics.significance import rank_p_value, report_p_values
 
 BEYOND, BELOW, WITHIN = "beyond_controls", "below_controls", "within_controls"
+OVERLAPPING = "overlapping_controls"
 UNMATCHABLE, TOO_FEW, NO_CONTROLS = "unmatchable", "too_few_controls", "no_controls"
 NOTHING, TOO_FEW_CLUSTERS = "nothing_lost", "too_few_clusters"
 #: A mean over fewer clusters of samples has no verdict.
@@ -44,20 +46,20 @@ def interval(
     return float(low[0]), float(high[0])
 
 
-def verdict(delta: float, controls: Sequence[float], shared_frac: float | None, num_clusters: int) -> str:
+def verdict(delta: float, controls: Sequence[float], shared: Sequence[float], num_clusters: int) -> str:
     """What is said of a delta beside those of its controls, by itself.
 
     Args:
         delta: of the pair; below 0, something is lost.
         controls: of each draw.
-        shared_frac: of the edges of the draws, the share that the pair itself has.
+        shared: of the edges of each draw, the share that the pair itself has.
         num_clusters: of the samples.
     """
     if num_clusters < FEWEST_CLUSTERS:
         return TOO_FEW_CLUSTERS
     if not controls:
         return NO_CONTROLS
-    if shared_frac is not None and shared_frac > MOST_SHARED:
+    if np.mean(shared) > MOST_SHARED:
         return UNMATCHABLE
     if not at_stake(delta, controls):
         return NOTHING
@@ -66,7 +68,10 @@ def verdict(delta: float, controls: Sequence[float], shared_frac: float | None, 
         return TOO_FEW
     if rank_p_value(-delta, [-control for control in controls]) < smallest * 1.001:
         return BEYOND
-    return BELOW if delta - max(controls) >= SMALLEST else WITHIN
+    if delta - max(controls) >= SMALLEST:
+        return BELOW
+    apart = [control for control, share in zip(controls, shared, strict=True) if share <= MOST_SHARED]
+    return OVERLAPPING if apart and delta < min(apart) else WITHIN
 
 
 def at_stake(delta: float, controls: Sequence[float]) -> bool:

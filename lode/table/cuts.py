@@ -31,6 +31,7 @@ CUTS = Table(
             field("control_min", pa.float64(), "nats", "delta of the draw that loses most", True),
             field("control_max", pa.float64(), "nats", "and of the one that loses least", True),
             field("shared_frac", pa.float64(), "share", "of the edges of controls, that the pair itself has", True),
+            field("most_shared_frac", pa.float64(), "share", "the same of the draw that has most of it", True),
             field("p_value", pa.float64(), "p", "rank of what is lost among the controls: (1 + #(>=)) / (1 + R)"),
             field(
                 "p_corrected",
@@ -44,7 +45,8 @@ CUTS = Table(
                 pa.string(),
                 "name",
                 "of this row alone: `beyond_controls` (more is lost than under every one), `below_controls` (less), "
-                "`within_controls`, `nothing_lost` (under none 0.01 nats), `too_few_controls`, `no_controls`, "
+                "`within_controls`, `overlapping_controls` (only draws that are more than half the pair itself lose as "
+                "much), `nothing_lost` (under none 0.01 nats), `too_few_controls`, `no_controls`, "
                 "`unmatchable` (they are more than half the pair itself), `too_few_clusters` (below 5)",
             ),
         ]

@@ -61,7 +61,7 @@ def study(kind: str, rule: Rule, number: int, worth: float = 1.0) -> str:
     shape = list(enumerate(zip(LENGTHS, runs, strict=True)))
     seeds = range(number * NUM_CONTROLS, (number + 1) * NUM_CONTROLS)
     draws = [[rule(count, run, seed, at)[:NUM_KEYS] for at, (count, run) in shape] for seed in seeds]
-    return verdict(delta(own), [delta(draw) for draw in draws], 0.2, FEWEST_CLUSTERS)
+    return verdict(delta(own), [delta(draw) for draw in draws], [0.2] * len(draws), FEWEST_CLUSTERS)
 
 
 def shares(kind: str, rule: Rule) -> dict[str, float]:

@@ -26,21 +26,30 @@ def rows_of(table: Any, rows: list[dict[str, Any]]) -> Table:
     return Table(RUN, pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows], table.schema))
 
 
-@pytest.fixture(name="drawn", scope="module")
-def drawn_figure() -> Figure:
+def draw_with(second: list[dict[str, Any]]) -> Figure:
+    """The figure of the contrast by hand, and of rows of a second one."""
     values = scored(by_hand())
     strata = list(stratum_rows(values, "category", np.array([category for category, _ in ITEMS])))
-    ranked = [Ranked(BLANK.set_name, 0, "", [], None, None), *ranked_of(SETS)]
-    contrasts = list(contrast_rows(values, samples(ITEMS), "need", DECLARED, ranked))
-    tables = {"strata": [rows_of(STRATA, strata)], "contrasts": [rows_of(CONTRASTS, contrasts)]}
+    tables = {"strata": [rows_of(STRATA, strata)], "contrasts": [rows_of(CONTRASTS, [*declared(), *second])]}
     return draw(tables, Looks(compose([]).grouping))
+
+
+def declared() -> list[dict[str, Any]]:
+    """The rows of the contrast by hand."""
+    ranked = [Ranked(BLANK.set_name, 0, "", [], None, None), *ranked_of(SETS)]
+    return list(contrast_rows(scored(by_hand()), samples(ITEMS), "need", DECLARED, ranked))
+
+
+@pytest.fixture(name="drawn", scope="module")
+def drawn_figure() -> Figure:
+    return draw_with([])
 
 
 def test_each_kind_and_the_contrast_have_a_place(drawn: Figure) -> None:
     left, right = (axes for part in drawn.subfigs for axes in part.axes)
     assert [label.get_text() for label in left.get_xticklabels()] == ["CAL\nn = 4", "KNOW\nn = 1", "VIS\nn = 7"]
     assert [label.get_text() for label in right.get_xticklabels()] == ["blank", "image\np 0.05"]
-    assert right.get_title() == "VIS less CAL, within gold_step 5, 6 (n = 5, 4)"
+    assert right.get_title(loc="left") == "VIS less CAL\nwithin gold_step 5, 6\nn = 5, 4"
 
 
 def test_controls_are_drawn_beside_their_set(drawn: Figure) -> None:
@@ -48,6 +57,15 @@ def test_controls_are_drawn_beside_their_set(drawn: Figure) -> None:
     grey = [line for line in right.lines if len(line.get_xdata()) == 20]
     assert [max(line.get_ydata()) for line in grey] == [pytest.approx(0.25)]
     assert sum(len(line.get_xdata()) == 20 for line in left.lines) == 3
+
+
+def test_every_contrast_has_a_panel_and_one_without_a_number_no_axes() -> None:
+    lost = {"contrast": None, "interval_low": None, "interval_high": None, "control_values": []}
+    second = [{**row, "contrast_name": "other_need", **lost} for row in declared()]
+    _, told, empty = (axes for part in draw_with(second).subfigs for axes in part.axes)
+    assert told.axison
+    assert not empty.axison
+    assert [text.get_text() for text in empty.texts] == ["nothing to lose"]
 
 
 def test_a_run_can_draw_it_from_both_tables() -> None:

@@ -9,6 +9,7 @@ from lode.statistics.cuts import (
     FEWEST_CLUSTERS,
     NO_CONTROLS,
     NOTHING,
+    OVERLAPPING,
     TOO_FEW,
     TOO_FEW_CLUSTERS,
     UNMATCHABLE,
@@ -33,12 +34,16 @@ NUM_CONTROLS, NUM_PAIRS, NUM_REPORTS = 20, 7, 400
         (-1.5, [-1.0] * 19 + [-2.0], 0.2, WITHIN),
         (-9.0, [-1.0] * 20, 0.6, UNMATCHABLE),
         (-9.0, [-1.0] * 3, 0.2, TOO_FEW),
-        (-9.0, [], None, NO_CONTROLS),
+        (-1.5, [-1.0] * 19 + [-2.0], [0.2] * 19 + [0.6], OVERLAPPING),
+        (-1.5, [-1.0] * 18 + [-2.0] * 2, [0.2] * 19 + [0.6], WITHIN),
+        (-9.0, [], 0.0, NO_CONTROLS),
     ],
 )
-def test_verdicts_by_hand(delta: float, controls: list[float], shared: float | None, said: str) -> None:
-    assert verdict(delta, controls, shared, FEWEST_CLUSTERS) == said
-    assert verdict(delta, controls, shared, FEWEST_CLUSTERS - 1) == TOO_FEW_CLUSTERS
+def test_verdicts_by_hand(delta: float, controls: list[float], shared: float | list[float], said: str) -> None:
+    """`shared` of each draw, or of all alike."""
+    shares = shared if isinstance(shared, list) else [shared] * len(controls)
+    assert verdict(delta, controls, shares, FEWEST_CLUSTERS) == said
+    assert verdict(delta, controls, shares, FEWEST_CLUSTERS - 1) == TOO_FEW_CLUSTERS
 
 
 def test_an_interval_needs_two_clusters() -> None:
@@ -62,7 +67,9 @@ def test_false_alarms_under_the_null(scale: float) -> None:
         spreads = np.exp(scale * rng.normal(size=NUM_PAIRS))
         draws = -np.exp(rng.normal(size=(NUM_PAIRS, 1 + NUM_CONTROLS))) * spreads[:, None]
         alarms += min(corrected(draws[:, 0].tolist(), draws[:, 1:].tolist())) <= 0.05
-        uncorrected += any(verdict(row[0], row[1:].tolist(), 0.2, FEWEST_CLUSTERS) == BEYOND for row in draws)
+        uncorrected += any(
+            verdict(row[0], row[1:].tolist(), [0.2] * NUM_CONTROLS, FEWEST_CLUSTERS) == BEYOND for row in draws
+        )
     assert alarms / NUM_REPORTS <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / NUM_REPORTS)
     assert uncorrected / NUM_REPORTS > 0.2
 
