@@ -22,7 +22,7 @@ from lode.dataset import Sample
 from lode.model.encoding import sampling_of
 from lode.model.saving import save_model
 from lode.model.training_data import write_training_data
-from lode.training.frozen import small_language_model
+from lode.training.frozen import small_language_model, small_tokenizer
 from lode.training.loop import Log, Trainee, encode, fit
 
 Drawn = Mapping[str, list[Sample]]
@@ -104,19 +104,21 @@ def teach(
     return score
 
 
-def pretrain_tower(model: Any, processor: Any, recipe: DictConfig, seed: int, split_seed: int, log: Log) -> None:
+def pretrain_tower(model: Any, recipe: DictConfig, seed: int, split_seed: int, log: Log) -> None:
     """Teach the tower of a model through a small language model first, which costs a tenth: `recipe.pretraining`.
 
-    The small language model has the words of the large one, and is thrown away with its projector. That of the model
-    is scaled anew, to what the tower now writes.
+    The small language model has words of its own, and is thrown away with its projector. That of the model is scaled
+    anew, to what the tower now writes.
     """
     builder = builder_of(recipe)
     facts = {name: value for name, value in recipe.items() if name != "datasets"}
     lesson = DictConfig({**facts, **recipe.pretraining})
+    drawn = training_samples(lesson, split_seed)
+    processor = builder.build_processor(small_tokenizer(corpus_of(drawn), lesson), lesson)
     learner = builder.build_model(processor, lesson, small_language_model(processor.tokenizer, lesson))
     learner.requires_grad_(True)
     log.note("pretraining")
-    teach(learner, processor, lesson, training_samples(lesson, split_seed), seed, split_seed, log)
+    teach(learner, processor, lesson, drawn, seed, split_seed, log)
     builder.tower_of(model).load_state_dict(builder.tower_of(learner).state_dict())
     builder.scale_projector(model)
 
@@ -138,7 +140,7 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
     drawn = training_samples(recipe, split_seed)
     model, processor = build(recipe, corpus_of(drawn))
     if "pretraining" in recipe:
-        pretrain_tower(model, processor, recipe, seed, split_seed, log)
+        pretrain_tower(model, recipe, seed, split_seed, log)
     score = teach(model, processor, recipe, drawn, seed, split_seed, log)
     save_model(model.eval(), processor, folder, recipe.get("parts", ()))
     datasets = {**recipe.get("pretraining", {}).get("datasets", {}), **recipe.datasets}

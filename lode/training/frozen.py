@@ -4,6 +4,7 @@ The language model keeps its tokenizer and its words. A medium takes the place o
 in no text, so no row is added, and a prompt of text alone gives the logits of the language model alone, bit for bit.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from jaxtyping import Float
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from lode.training.tokenizer import END, PAD, build_tokenizer
 
 #: One of the tokens that SmolLM2's tokenizer holds for formats of its training data: it stands for a medium.
 PLACE = "<empty_output>"
@@ -49,6 +52,11 @@ def put_in(model: Any, language_model: Any) -> None:
     model.lm_head.requires_grad_(False)
     ends = language_model.generation_config
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = ends.eos_token_id, ends.pad_token_id
+
+
+def small_tokenizer(corpus: Iterable[str], recipe: Any) -> Any:
+    """A tokenizer of `recipe.vocab_size` words with the markup of the large one, to teach a tower with."""
+    return build_tokenizer(corpus, recipe.vocab_size, [PAD, "<|im_start|>", END, PLACE])
 
 
 def small_language_model(tokenizer: Any, recipe: Any) -> LlamaForCausalLM:
