@@ -21,14 +21,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker of pytest-xdist have all tests of a file, and of the workflow: they share what they set up.
+    """Let one worker of pytest-xdist have all tests of a file, and of the finished run: they share what they set up.
 
-    The workflow comes first: it is the longest group, and the other worker takes all files meanwhile.
+    The finished run comes first: it is the longest group, and the other worker takes all files meanwhile.
     """
-    items.sort(key=lambda item: item.path.parent != WORKFLOW)
+    items.sort(key=lambda item: (not of_finished_run(item), item.path.parent != WORKFLOW))
     for item in items:
-        group = "workflow" if item.path.parent == WORKFLOW else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group("finished" if of_finished_run(item) else item.path.name))
+
+
+def of_finished_run(item: pytest.Item) -> bool:
+    """Whether a test takes the run that `tests/workflow/conftest.py` makes."""
+    return "finished" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

@@ -38,13 +38,15 @@ def plans(proportions: str, rng: random.Random) -> Iterator[Plan]:
         yield from pairs
 
 
-def item(plan: Plan, split: str, rng: random.Random) -> Solution:
-    """An item of a kind, with its picture; `rng` decides all else."""
+def item(plan: Plan, split: str, seed: int, rng: random.Random) -> Solution | None:
+    """An item of a kind, with its picture; `rng` decides all else. None, and nothing drawn, of another split."""
     problem_type, category = plan
     problem = PROBLEMS[problem_type]
     facts, work, right = draw(problem, category, rng)
     (steps, gold), drawing = padded(work, rng), rng.getrandbits(48)
     name = f"toy_errorradar-{drawing:012x}"
+    if split_of(name, seed) != split:  # drawing takes time
+        return None
     return Solution(
         sample_id=name,
         cluster_id=name,
@@ -82,12 +84,12 @@ def items(split: str, num_samples: int, seed: int, proportions: str, none_frac: 
     planned = plans(proportions, rng)
     for _ in range(num_samples):
         plan = next(planned) if rng.random() >= none_frac else (rng.choice(list(PROBLEMS)), NONE)
-        yield next(made for made in _endless(plan, split, rng) if split_of(made.sample_id, seed) == split)
+        yield next(made for made in _endless(plan, split, seed, rng) if made is not None)
 
 
-def _endless(plan: Plan, split: str, rng: random.Random) -> Iterator[Solution]:
+def _endless(plan: Plan, split: str, seed: int, rng: random.Random) -> Iterator[Solution | None]:
     while True:
-        yield item(plan, split, rng)
+        yield item(plan, split, seed, rng)
 
 
 def samples_of_items(question: Question) -> Callable[..., Iterator[Sample]]:
