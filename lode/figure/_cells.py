@@ -39,18 +39,18 @@ def frame(axes: Axes, x: int, y: int) -> None:
     axes.add_patch(Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=INK, linewidth=1.3, label="_own"))
 
 
-def finish(axes: Axes, values: np.ndarray, norm: Normalize, names: Sequence[str], most_level: int) -> None:
-    """The colours, the names of the columns, which are slanted where they are more than so many, and no spines.
+def finish(axes: Axes, values: np.ndarray, norm: Normalize, names: Sequence[str], most_letters: int) -> None:
+    """The colours, the names of the columns, which are slanted where they are too long, and no spines.
 
     Args:
         axes: to draw on.
         values: (set, column); NaN where nothing is told.
         norm: of the colours.
         names: of the columns.
-        most_level: names that stand level side by side.
+        most_letters: of names that stand level side by side.
     """
     axes.imshow(values, cmap=COLOURS, norm=norm, aspect="auto", zorder=0)
-    level = len(names) <= most_level
+    level = sum(map(len, names)) <= most_letters
     ends = "center" if level else "right"
     axes.set_xticks(range(len(names)), names, rotation=0 if level else 25, rotation_mode="anchor", ha=ends)
     axes.tick_params(length=0)

@@ -45,8 +45,8 @@ Row = dict[str, Any]
 LEVEL = 0.05
 #: By outcome: the column that a cell shows, and what it is.
 CELLS = {"content": ("share", "content lost [share]"), "stopping": ("drop", "stopping lost [nats]")}
-#: Names of benchmarks that stand level side by side.
-_MOST_LEVEL = 4
+#: Letters of names of benchmarks that stand level side by side.
+_MOST_LETTERS = 40
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
@@ -112,7 +112,7 @@ def _draw_cells(axes: Axes, names: list[str], rows: list[Row], outcome: str, nor
         if row["measurable"]:
             values[place] = row[CELLS[outcome][0]]
         _draw_cell(axes, place, row, outcome, norm)
-    finish(axes, values, norm, datasets, _MOST_LEVEL)
+    finish(axes, values, norm, datasets, _MOST_LETTERS)
     name_sets(axes, names, {row["set_name"]: row["num_neurons"] for row in rows})
     axes.set_title(CELLS[outcome][1], loc="left", pad=3)
 

@@ -43,8 +43,8 @@ Row = dict[str, Any]
 LOST = ("content", "stopping")
 #: The group of the last token, and what its column is called.
 LAST, LAST_TOKEN = "last", "last token"
-#: Names of columns that stand level side by side.
-_MOST_LEVEL = 6
+#: Letters of names of columns that stand level side by side.
+_MOST_LETTERS = 45
 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
@@ -142,7 +142,7 @@ def _draw_shifts(axes: Axes, sets: Sequence[str], groups: Sequence[str], rows: S
         above = row["verdict"] == BEYOND and values[y, x] >= LEAST_SHOWN
         _write(axes, x, y, short(values[y, x]) + (" •" if above else ""), _beside(row), ink(values[y, x], norm))
     sizes = {row["set_name"]: row["num_neurons"] for row in rows}
-    finish(axes, values, norm, [LAST_TOKEN if group == LAST else group for group in groups], _MOST_LEVEL)
+    finish(axes, values, norm, [LAST_TOKEN if group == LAST else group for group in groups], _MOST_LETTERS)
     axes.set_xlabel("tokens")
     name_sets(axes, sets, sizes)
     axes.set_title("shift of the last states, less that of controls [share of length]", loc="left", pad=3)
@@ -163,7 +163,7 @@ def _draw_lost(
             if name in told:
                 values[y, x] = row["excess"]
             _write(axes, x, y, short(row["excess"]), counts, ink(row["excess"], norm) if name in told else MUTED)
-    finish(axes, values, norm, LOST, _MOST_LEVEL)
+    finish(axes, values, norm, LOST, _MOST_LETTERS)
     axes.set_xlabel("lost")
     axes.set_yticks([])
     axes.set_title("lost beyond controls [nats]", loc="left", pad=3)
