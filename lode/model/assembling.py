@@ -27,7 +27,7 @@ from torch import Tensor
 from lode.engine.errors import UserError, unknown_name, writing
 from lode.hub.wheels import fetch_wheel, unpack
 from lode.model.manifest import describe
-from lode.model.opening import LIBRARY_ERRORS, named
+from lode.model.messages import LIBRARY_ERRORS, named
 from lode.model.parts import assembled_folder, own_files, own_folder, wheels_of
 
 #: How a tokenizer splits a text first, by the name that a GGUF file has for it (`tokenizer.ggml.pre`): GPT-2's words,

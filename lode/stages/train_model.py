@@ -159,7 +159,11 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
 
 
 def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
-    """Train the model of a recipe into a folder; the provenance goes beside the weights."""
+    """Train the model of a recipe into a folder, from the recipe's seed where it has one of its own.
+
+    The provenance goes beside the weights.
+    """
     folder = Path(cfg.io["trained"])
-    train(DictConfig(cfg.training), cfg.seed, cfg.split_seed, folder)
+    recipe = DictConfig(cfg.training)
+    train(recipe, recipe.get("seed", cfg.seed), cfg.split_seed, folder)
     (folder / "provenance.json").write_text(json.dumps(made_by, indent=1, sort_keys=True) + "\n")

@@ -22,10 +22,9 @@ from tests.families.parts import chatml, tokenizer
 from tests.gguf_files import SPECIAL, language_model
 from tests.tiny_model import record, write_manifest
 
-#: As SmolLM2-135M-Instruct's own file has it, for contents that are texts.
+#: As SmolLM2-135M-Instruct's own file has it, for contents that are texts, but for the system turn that it adds.
 LEARNED = (
-    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n"
-    "You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}"
+    "{% for message in messages %}"
     "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
