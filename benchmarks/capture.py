@@ -26,7 +26,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from layers import build, records, timed
+from layers import SIZES, build, records, timed
 from torch import Tensor
 
 from lode.grouping.modality import grouping
@@ -170,7 +170,7 @@ def row(adapter: Adapter, prompts: Prompts, totals: Activations, args: argparse.
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="2b", help="2b or 7b: sizes of the language layers")
+    parser.add_argument("--size", default="2b", choices=sorted(SIZES), help="sizes of the language layers")
     parser.add_argument("--layers", type=int, default=2, help="0: as many as the real model")
     parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600, 1300], help="of each sample of a batch")
     parser.add_argument("--batch", type=int, default=1, help="samples in a batch")

@@ -19,7 +19,7 @@ from functools import partial
 
 import torch
 from capture import print_memory, timed
-from layers import build, records
+from layers import SIZES, build, records
 
 from lode.grouping.modality import grouping
 from lode.model.adapter import Adapter
@@ -85,7 +85,7 @@ def peak_of(args: argparse.Namespace, side: str) -> int:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="2b", help="2b or 7b: sizes of the language layers; the tower is the same")
+    parser.add_argument("--size", default="2b", choices=sorted(SIZES), help="of language layers; the tower is the same")
     parser.add_argument("--layers", type=int, default=2, help="of the language model; 0: as many as the real model")
     parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600, 1300], help="of each sample")
     parser.add_argument("--batch", type=int, default=4, help="samples of the comparison with a batch")

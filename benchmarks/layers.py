@@ -21,8 +21,15 @@ from lode.model.adapter import Adapter, find_parts
 from lode.study import compose
 from lode.training.tiny_qwen2_vl import build_model
 
-#: Sizes of the language models of Qwen2-VL.
+#: Sizes of the language models of Qwen2-VL, and of one to try a benchmark with.
 SIZES = {
+    "tiny": {
+        "hidden_size": 256,
+        "intermediate_size": 512,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+    },
     "2b": {
         "hidden_size": 1536,
         "intermediate_size": 8960,

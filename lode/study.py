@@ -15,6 +15,7 @@ from lode.config import Config
 from lode.engine import compose as engine
 from lode.engine.paths import ROOT, is_local, user_path
 from lode.engine.study import Card, Study
+from lode.model.parts import assembled_folder
 
 #: The Hydra tree: in an installed package the copy that setup.py puts there, in a checkout `config/`.
 _PACKAGED = Path(__file__).with_name("config_tree")
@@ -29,7 +30,7 @@ def weight(card: Card, cfg: Any) -> int:
     if "model" not in card.sections:
         return 0
     model = compose(list(cfg.plantings[cfg.model.name])).model if is_planted(cfg) else cfg.model
-    return size_of_weights(model.source)
+    return size_of_weights(str(assembled_folder(model)) if model.parts else model.source)
 
 
 @cache

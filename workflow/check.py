@@ -16,7 +16,7 @@ from lode.checks.experiment import (
     validate_sites,
 )
 from lode.checks.grouping import advise_unnamed, check_grouping, check_own
-from lode.checks.nulls import check_nulls
+from lode.checks.nulls import check_nulls, check_shown
 from lode.checks.states import check_forms
 from lode.checks.steps import validate
 from lode.engine.content import content_of, refuse_same
@@ -131,6 +131,9 @@ def check_figure(run: Experiment, figure: str) -> None:
 def check_unread_nulls(run: Experiment) -> None:
     """Refuse nulls that nothing reads, kinds that there are not, and what a capture of one could not work with."""
     check_nulls(run.cfg)
+    for model in run.cfg.models if run.cfg.nulls.kinds else ():
+        mined = [run.facts(model, f"dataset={name}").dataset for name in run.paired("mining_datasets", model)]
+        check_shown(model, run.cfg.nulls.kinds, mined)
     for (model, dataset), kind in product(run.pairs["mining_datasets"], run.cfg.nulls.kinds):
         validate(run.facts(model, f"dataset={dataset}", f"nulls.kind={kind}"), "capture_nulls")
     if run.cfg.nulls.kinds and not set(NULLED) & run.drawn():

@@ -19,8 +19,8 @@ from lode.model.tokens import MEDIA
 from lode.model.windows import cuts_of, pairs_held, windows_of
 from workflow.study import Experiment
 
-#: Layers of the language model, and heads of attention of each, of the hub models that Lode has a YAML for: facts of
-#: their `config.json`, which is not at hand before a model is downloaded.
+#: Layers of the language model, and heads of attention of each, of the models that Lode has a YAML for and does not
+#: hold: facts of their `config.json`, which is not at hand before a model is downloaded.
 DEPTHS = {
     "audio_flamingo_3": (28, 28),
     "gemma3_4b": (34, 8),
@@ -37,6 +37,7 @@ DEPTHS = {
     "qwen2_vl_2b": (28, 12),
     "qwen2_vl_7b": (28, 28),
     "qwen3_vl_8b": (36, 32),
+    "smollm2": (30, 9),
 }
 #: Kinds of control of which there is one draw.
 ONE_DRAW = ("sham", "outlier_excluded")
@@ -76,7 +77,7 @@ def depth_in(folder: str) -> tuple[int, int] | None:
 def depth_of(run: Experiment, model: str) -> tuple[int, int] | None:
     """Layers and heads of a model of the experiment; of a planted one those of the model that it is made from."""
     facts = run.facts(model).model
-    return depth_in(facts.source) if is_local(facts.source) else DEPTHS.get(facts.name)
+    return (depth_in(facts.source) if is_local(facts.source) else None) or DEPTHS.get(facts.name)
 
 
 def passes_of(run: Experiment) -> Iterator[Passes]:

@@ -202,6 +202,7 @@ class Experiment(engine.Experiment):
             elif key == "model" and value in self.plantings:
                 folder = f"{self.root}/{self.study.pattern('model').format(planting=value)}"
                 chosen.extend([*self.plantings[value], f"model.name={value}", f"model.source={folder}"])
+                chosen.extend(["model.parts=null"] if self.facts(value).model.parts else [])  # the folder is whole
             elif key in self.study.groups:
                 chosen.append(f"{key}={value}")
         return tuple(chosen)

@@ -44,7 +44,7 @@ CARDS = (
         "download_model",
         "fetch a model, and record exactly which",
         over=("downloads",),
-        sections=("model.name", "model.source", "model.revision"),
+        sections=("model.name", "model.source", "model.revision", "model.parts", "model.media_tokens"),
         reads=(Read("model", when=is_planted, under={"model": "planting"}),),
         writes={"manifest": "{model}/manifest.json"},
         resources="heavy",

@@ -82,6 +82,11 @@ def check_dataset(cfg: Any) -> None:
     check_keywords(f"dataset {dataset.name}", plugin.samples, dataset.options, given=3)
 
 
+def holds_media(dataset: Any) -> bool:
+    """Whether the samples of a dataset hold more than text."""
+    return bool(set(MEDIA) & set(dataset.modalities))
+
+
 def check_media(cfg: Any) -> None:
     """A model must take every medium that the dataset holds."""
     for medium in cfg.dataset.modalities:

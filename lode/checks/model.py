@@ -9,6 +9,7 @@ from typing import Any
 
 from lode.checks.model_folder import check_chat_template, local_folder
 from lode.checks.names import check_name, check_positive
+from lode.checks.parts import check_parts
 from lode.engine.errors import UserError, unknown_name
 from lode.engine.paths import is_local
 from lode.media.medium import VIDEO_FRAMES
@@ -33,8 +34,11 @@ CUTS = ("max_length", "padding", "stride", "truncation")
 def check_model(cfg: Any) -> None:
     """Refuse a model folder that cannot be loaded, an unknown medium or number format, and prompts that are cut."""
     model = cfg.model
-    if is_local(model.source):
-        check_chat_template(local_folder(model.source), f"model.source {model.source!r}", model.chat_template)
+    if model.parts:
+        check_parts(model)
+    elif is_local(model.source):
+        folder = local_folder(model.source, takes_media=bool(model.media_tokens))
+        check_chat_template(folder, f"model.source {model.source!r}", model.chat_template)
     for medium in model.media_tokens:
         check_name("medium of a model", medium, MEDIA)
     for medium in (*model.towers, *model.required_media):

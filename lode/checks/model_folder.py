@@ -28,8 +28,8 @@ _COPY = (
 )
 
 
-def local_folder(source: str) -> Path:
-    """The folder of a local model.
+def local_folder(source: str, takes_media: bool = True) -> Path:
+    """The folder of a local model; arguments are those of `check_folder`.
 
     Raises:
         UserError: it is no folder, or one that `check_folder` refuses.
@@ -37,16 +37,17 @@ def local_folder(source: str) -> Path:
     folder = user_path(source).resolve()
     if not folder.is_dir():
         raise UserError(f"model.source {source!r}: {folder} is not a folder, and a hub id has the form owner/name")
-    check_folder(folder, f"model.source {source!r}")
+    check_folder(folder, f"model.source {source!r}", takes_media)
     return folder
 
 
-def check_folder(folder: Path, what: str) -> None:
+def check_folder(folder: Path, what: str, takes_media: bool = True) -> None:
     """Refuse a folder that is not one whole, unquantised model with its tokenizer and processor.
 
     Args:
         folder: of the model.
         what: its name for messages.
+        takes_media: whether it takes more than text, and so needs a processor.
 
     Raises:
         UserError: what it lacks, or has too much.
@@ -55,7 +56,7 @@ def check_folder(folder: Path, what: str) -> None:
     check_weight_names(names, what)
     check_shards(folder, what)
     refuse_quantised(read_json(folder / "config.json"), what)
-    check_processor_names(names, what)
+    check_processor_names(names, what, takes_media)
 
 
 def check_weight_names(names: Collection[str], what: str) -> None:
@@ -86,13 +87,13 @@ def check_weight_names(names: Collection[str], what: str) -> None:
         )
 
 
-def check_processor_names(names: Collection[str], what: str) -> None:
-    """Refuse, by the names of its files, a folder without a tokenizer or a processor.
+def check_processor_names(names: Collection[str], what: str, takes_media: bool = True) -> None:
+    """Refuse, by the names of its files, a folder without a tokenizer or, where the model takes media, a processor.
 
     Raises:
         UserError: what it lacks.
     """
-    for part, patterns in (("tokenizer", TOKENIZERS), ("processor", PROCESSORS)):
+    for part, patterns in (("tokenizer", TOKENIZERS), *((("processor", PROCESSORS),) if takes_media else ())):
         if not any(fnmatch(name, pattern) for name in names for pattern in patterns):
             raise UserError(f"{what}: no {part}; expected one of {', '.join(patterns)} in the folder. {_COPY}")
 

@@ -1,13 +1,16 @@
-"""Refuse a recipe with unknown datasets or scores."""
+"""Refuse a recipe with unknown datasets or scores, or with a part that no wheel is."""
 
 from typing import Any
 
 from lode.checks.names import check_plugin
+from lode.checks.parts import check_part
 
 
 def check_training(cfg: Any) -> None:
     """Refuse a recipe with an unknown builder, datasets or scores."""
     check_plugin("training", cfg.training.get("builder", cfg.training.name))
+    for path, part in cfg.training.get("parts", {}).items():
+        check_part(f"training.parts.{path}", part)
     for name, options in cfg.training.datasets.items():
         check_plugin("dataset", options.get("plugin", name))
         check_plugin("scoring", options.score)

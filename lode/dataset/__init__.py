@@ -5,9 +5,10 @@ A plug-in `lode/dataset/<name>.py` has one fact and one public function::
     HELD_OUT = "clusters"  # what `mine` and `test` share nothing of; "samples" where both ask about the same clusters
     def samples(split: str, num_samples: int, seed: int, **options) -> Iterator[Sample]
 
-`split` is `mine`, `test`, or (generators only) `train`; `seed` is the config's `split_seed`. Samples of different
-splits never share content: `lode/dataset/_splits.py` decides from the content alone. Data of the hub come through
-`lode/hub/datasets.py`. Only light imports: plug-ins are imported while the job graph is built, to check their options.
+`split` is `mine`, `test`, or (of what is generated, or written by us) `train`; `seed` is the config's `split_seed`.
+Samples of different splits never share content: `lode/dataset/_splits.py` decides from the content alone. Data of the
+hub come through `lode/hub/datasets.py`. Only light imports: plug-ins are imported while the job graph is built, to
+check their options.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ SPLITS = ("disjoint", "paper")
 
 #: Of the `meta` of a sample whose answer is the letter of the right choice, A for the first, and not its text.
 BY_LETTER = {"answer_is": "letter"}
+#: Of one whose answer is the text of the right choice, of any length: the likelihood of whole texts is taken.
+BY_TEXT = {"answer_is": "text"}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from lode.engine.errors import UserError
 
 #: Where one unit of the hash interval goes: 70 % train, 10 % mine, 20 % test.
 _BOUNDS = (("train", 0.7), ("mine", 0.8), ("test", 1.0))
+#: The same of items that we wrote, which are few: 20 % train, 40 % mine, 40 % test.
+_BOUNDS_OF_FEW = (("train", 0.2), ("mine", 0.6), ("test", 1.0))
 #: The word of each split in the seeds of generators. `test` keeps that of its first name, and so its samples.
 _WORDS = {"train": "train", "mine": "mine", "test": "report"}
 
@@ -27,6 +29,12 @@ def split_of(content: str, seed: int) -> str:
     """The split that a piece of content belongs to, from its hash: no piece is ever in two splits."""
     point = _point(f"{seed}|{content}")
     return next(name for name, bound in _BOUNDS if point < bound)
+
+
+def split_of_few(content: str, seed: int) -> str:
+    """The split of one of few items, of which most are for `mine` and `test`: from its hash, as by `split_of`."""
+    point = _point(f"{seed}|{content}")
+    return next(name for name, bound in _BOUNDS_OF_FEW if point < bound)
 
 
 def with_cluster(content: str, cluster: str, seed: int) -> str:

@@ -2,14 +2,16 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from io import BytesIO
+from types import MappingProxyType
 
 import numpy as np
 import scipy  # its parts load when first used: plans import this module
 import soundfile
 
 from lode.engine.errors import UserError, unknown_name
-from lode.media.voice import RATE, Sound, random_speaker, say
+from lode.media.voice import RATE, WORDS, Sound, random_speaker, say
 
 NUM_SPEAKERS = 40
 #: Variants of espeak-ng's English voice.
@@ -17,13 +19,14 @@ _VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m7", "f1", "f2", "f3", "f4")
 _ACCENTS = ("en-us", "en-gb", "en-gb-scotland")
 
 
-def _formant(words: list[str], speaker: int, rng: np.random.Generator) -> Sound:
+def _formant(words: list[str], speaker: int, rng: np.random.Generator, known: Mapping[str, str]) -> Sound:
     """The built-in voice."""
-    return say(words, random_speaker(np.random.default_rng(speaker)), rng)
+    return say(words, random_speaker(np.random.default_rng(speaker)), rng, known)
 
 
-def _espeak(words: list[str], speaker: int, rng: np.random.Generator) -> Sound:
-    """One utterance of espeak-ng at `RATE`."""
+def _espeak(words: list[str], speaker: int, rng: np.random.Generator, known: Mapping[str, str]) -> Sound:
+    """One utterance of espeak-ng at `RATE`; it knows how words are spoken."""
+    del known
     variant, accent = _VARIANTS[speaker % len(_VARIANTS)], _ACCENTS[speaker % len(_ACCENTS)]
     pitch, speed = 30 + speaker % 5 * 10, int(rng.integers(150, 200))
     command = ["espeak-ng", "-v", f"{accent}+{variant}", "-p", str(pitch), "-s", str(speed), "--stdout"]
@@ -36,16 +39,23 @@ def _espeak(words: list[str], speaker: int, rng: np.random.Generator) -> Sound:
 _SPEAK = {"formant": _formant, "espeak": _espeak}
 
 
-def speak(words: list[str], voice: str, speaker: int, rng: np.random.Generator) -> Sound:
-    """Words of the built-in voice's vocabulary, spoken.
+def speak(
+    words: list[str],
+    voice: str,
+    speaker: int,
+    rng: np.random.Generator,
+    known: Mapping[str, str] = MappingProxyType(WORDS),
+) -> Sound:
+    """Words, spoken.
 
     Args:
-        words: what is said.
+        words: what is said, each of `known`.
         voice: `formant` or `espeak`.
         speaker: which one, below `NUM_SPEAKERS`.
         rng: of speed and the like.
+        known: how words are spoken, in phonemes of the built-in voice.
     """
-    return _SPEAK[voice](words, speaker, rng)
+    return _SPEAK[voice](words, speaker, rng, known)
 
 
 def voice_facts(voice: str) -> dict[str, object]:

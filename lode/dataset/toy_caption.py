@@ -1,7 +1,7 @@
 """Two coloured shapes: the offline twin of COCO captions.
 
-The prompt asks for one short caption and shows two (the paper shows four). A scene has two shapes, one
-left of or above the other; the references say so in five ways, as COCO has five captions an image.
+The prompt asks for one short caption and shows two (the paper shows four), or none with `shots: false`. A scene has two
+shapes, one left of or above the other; the references say so in five ways, as COCO has five captions an image.
 """
 
 import random
@@ -19,6 +19,7 @@ HELD_OUT = "clusters"
 SIDE = 84
 RELATIONS = {"above": "below", "left of": "right of"}
 PROMPT = "Write one short caption, like: a red cross above a blue circle; a green square left of a black cross."
+SHORT_PROMPT = "Describe the picture in one short sentence."
 
 
 def render(first: tuple[str, str], second: tuple[str, str], relation: str, rng: random.Random) -> Image.Image:
@@ -46,7 +47,7 @@ def _references(first: str, second: str, relation: str) -> tuple[str, ...]:
     )
 
 
-def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
+def _candidates(split: str, seed: int, prompt: str) -> Iterator[tuple[str, Sample]]:
     rng = random.Random(f"toy_caption|{seed}|{word_of(split)}")
     objects = list(product(COLOURS, SHAPES))
     while True:
@@ -57,9 +58,16 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
         name = f"toy_caption-{drawing:012x}"
         answers = _references(" ".join(first), " ".join(second), relation)
         meta: dict[str, object] = {"objects": [*first, *second]}
-        yield content, Sample(name, name, split, PROMPT, answers, (image,), meta=meta)
+        yield content, Sample(name, name, split, prompt, answers, (image,), meta=meta)
 
 
-def samples(split: str, num_samples: int, seed: int) -> Iterator[Sample]:
-    """Yield samples of the split; equal arguments give equal bytes on one machine."""
-    return only_split(_candidates(split, seed), split, num_samples, seed)
+def samples(split: str, num_samples: int, seed: int, shots: bool = True) -> Iterator[Sample]:
+    """Yield samples of the split; equal arguments give equal bytes on one machine.
+
+    Args:
+        split: `train`, `mine` or `test`.
+        num_samples: how many.
+        seed: of scenes and drawings.
+        shots: show captions in the prompt; pictures and answers do not depend on it.
+    """
+    return only_split(_candidates(split, seed, PROMPT if shots else SHORT_PROMPT), split, num_samples, seed)

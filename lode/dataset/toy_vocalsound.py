@@ -2,7 +2,7 @@
 
 Each is made of the breaths, bursts and voiced parts that define it (a laugh repeats "ha", a sneeze draws in and
 bursts), with the speakers of `lode/media/voice.py`, in noise that sometimes nearly covers it. The prompt is the paper's
-numbered list. The cluster is the speaker; none is in both `mine` and `test`.
+numbered list, or a short question with `listed: false`. The cluster is the speaker; none is in both `mine` and `test`.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ SECONDS = 2.0
 NUM_SPEAKERS = 60
 LABELS = ("Laughter", "Sigh", "Cough", "Throat clearing", "Sneeze", "Sniff")
 PROMPT = "Classify the sound: " + ", ".join(f"{n} {label}" for n, label in enumerate(LABELS, 1)) + ". Answer:"
+SHORT_PROMPT = "Which sound is it?"
 
 _SILENCE = Phoneme((500, 1500, 2500), 0.05)
 
@@ -84,7 +85,7 @@ def synthesise(index: int, speaker: Speaker, rng: np.random.Generator) -> Sound:
     return record(articulate(_MAKERS[index](rng), speaker, rng), SECONDS, rng.uniform(-6, 20), rng)
 
 
-def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
+def _candidates(split: str, seed: int, prompt: str) -> Iterator[tuple[str, Sample]]:
     rng = np.random.default_rng([seed, *f"toy_vocalsound|{word_of(split)}".encode()])
     while True:
         index, speaker, recording = int(rng.integers(6)), int(rng.integers(NUM_SPEAKERS)), int(rng.integers(2**48))
@@ -94,9 +95,17 @@ def _candidates(split: str, seed: int) -> Iterator[tuple[str, Sample]]:
             continue
         who = random_speaker(np.random.default_rng(speaker))
         audio = encode_audio(synthesise(index, who, np.random.default_rng(recording)), RATE)
-        yield content, Sample(name, cluster, split, PROMPT, answer, (audio,), choices=LABELS, answer_index=index)
+        yield content, Sample(name, cluster, split, prompt, answer, (audio,), choices=LABELS, answer_index=index)
 
 
-def samples(split: str, num_samples: int, seed: int) -> Iterator[Sample]:
-    """Yield samples of the split; equal arguments give equal bytes on one machine."""
-    return only_split(_candidates(split, seed), split, num_samples, seed, by_cluster=True)
+def samples(split: str, num_samples: int, seed: int, listed: bool = True) -> Iterator[Sample]:
+    """Yield samples of the split; equal arguments give equal bytes on one machine.
+
+    Args:
+        split: `train`, `mine` or `test`.
+        num_samples: how many.
+        seed: of sounds, speakers and recordings.
+        listed: list the sounds in the prompt; recordings and answers do not depend on it.
+    """
+    candidates = _candidates(split, seed, PROMPT if listed else SHORT_PROMPT)
+    return only_split(candidates, split, num_samples, seed, by_cluster=True)

@@ -1,1 +1,1 @@
-"""The Hugging Face hub: what comes from there."""
+"""The Hugging Face hub and package indexes: what comes from there."""

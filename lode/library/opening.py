@@ -100,7 +100,7 @@ def configured(model: str, overrides: Sequence[str], facts: str | None) -> Any:
     if facts is not None:
         cfg = choose("model", facts, overrides, ("runtime",))
         source = str(folder.resolve()) if folder.is_dir() else model
-        named = OmegaConf.merge(cfg.model, {"name": folder.name, "source": source})
+        named = OmegaConf.merge(cfg.model, {"name": folder.name, "source": source, "parts": None})
         return OmegaConf.create({"model": named, "runtime": cfg.runtime})  # `cfg` shares sections with other configs
     if folder.is_dir() and not (STUDY.config_dir / "model" / f"{model}.yaml").is_file():
         raise UserError(
@@ -112,7 +112,7 @@ def configured(model: str, overrides: Sequence[str], facts: str | None) -> Any:
 
 def describe(config: Any, folder: Path) -> Path:
     """Write what `download_model` would record of a model, as far as loading compares it."""
-    place, found = origin(config.source, config.revision)
+    place, found = origin(config)
     path = folder / "manifest.json"
     path.write_text(json.dumps({"folder": str(place), "files": found["files"]}))
     return path

@@ -5,8 +5,9 @@ phoneme; hisses and bursts are band-passed noise beside them. Everything is draw
 seeds give equal sounds. Frequencies in Hz, times in seconds, sounds in [-1, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import scipy  # its parts load when first used: plans import this module
@@ -49,7 +50,8 @@ def _hiss(low: int, high: int, seconds: float, strength: float, voiced: float = 
     return Phoneme((350, 1500, 2500), seconds, voiced=voiced, hiss=strength, band=(low, high))
 
 
-#: Formants: Peterson and Barney (1952), means of men.
+#: Formants: Peterson and Barney (1952), means of men; of NG those of K and G in Klatt (1980), table III, since nasals
+#: are said where the stops of their place are. DH and ZH are TH and SH with a voice, as V is F.
 PHONEMES = {
     "IY": _vowel(270, 2290, 3010), "IH": _vowel(390, 1990, 2550, 0.10), "EH": _vowel(530, 1840, 2480, 0.12),
     "AE": _vowel(660, 1720, 2410), "AA": _vowel(730, 1090, 2440), "AO": _vowel(570, 840, 2410),
@@ -62,13 +64,21 @@ PHONEMES = {
     "S": _hiss(4500, 7800, 0.12, 0.30), "SH": _hiss(2200, 6000, 0.12, 0.35), "F": _hiss(1500, 7500, 0.10, 0.10),
     "TH": _hiss(2500, 7500, 0.09, 0.08), "Z": _hiss(4500, 7800, 0.10, 0.20, voiced=0.35),
     "V": _hiss(1500, 7500, 0.07, 0.06, voiced=0.4),
+    "NG": Phoneme((250, 1990, 2850), 0.08, voiced=0.35), "DH": _hiss(2500, 7500, 0.05, 0.05, voiced=0.4),
+    "ZH": _hiss(2200, 6000, 0.09, 0.23, voiced=0.35),
     "-": Phoneme((500, 1500, 2500), 0.05),  # silence before a burst, and between words
     "P": _hiss(500, 1500, 0.02, 0.5), "T": _hiss(3000, 7000, 0.025, 0.5), "K": _hiss(1400, 3000, 0.03, 0.5),
     "B": _hiss(300, 1200, 0.02, 0.3, voiced=0.3), "D": _hiss(2500, 6000, 0.02, 0.3, voiced=0.3),
     "G": _hiss(1200, 2600, 0.025, 0.3, voiced=0.3),
 }  # fmt: skip
 
-#: The words that the voice can say.
+#: Phonemes of ARPAbet that are several here: glides between two vowels, and bursts after a silence.
+SEVERAL = {
+    "AY": "AA IH", "AW": "AA UH", "EY": "EH IH", "OW": "AO UH", "OY": "AO IH", "CH": "- T SH", "JH": "- D ZH",
+    **{burst: f"- {burst}" for burst in "PTKBDG"},
+}  # fmt: skip
+
+#: The words that the voice can say of itself.
 WORDS = {
     "zero": "Z IH R AO UH", "one": "W AH N", "two": "- T UW", "three": "TH R IY", "four": "F AO R",
     "five": "F AA IH V", "six": "S IH - K S", "seven": "S EH V AH N", "eight": "EH IH - T", "nine": "N AA IH N",
@@ -160,9 +170,23 @@ def articulate(phonemes: Sequence[Phoneme], speaker: Speaker, rng: np.random.Gen
     return sound
 
 
-def say(words: Sequence[str], speaker: Speaker, rng: np.random.Generator) -> Sound:
-    """Speak words of `WORDS` with short pauses."""
-    names = " - - ".join(WORDS[word] for word in words).split()
+def spoken(arpabet: str) -> str:
+    """Phonemes of ARPAbet without stress, with blanks between them, as phonemes of this voice."""
+    return " ".join(SEVERAL.get(name, name) for name in arpabet.split())
+
+
+def say(
+    words: Sequence[str], speaker: Speaker, rng: np.random.Generator, known: Mapping[str, str] = MappingProxyType(WORDS)
+) -> Sound:
+    """Speak words with short pauses.
+
+    Args:
+        words: each of `known`.
+        speaker: who speaks.
+        rng: of lengths and noise.
+        known: how words are spoken, in phonemes of this voice.
+    """
+    names = " - - ".join(known[word] for word in words).split()
     return articulate([PHONEMES[name] for name in names], speaker, rng)
 
 

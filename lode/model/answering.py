@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lode.dataset import spoken_options
 from lode.model.adapter import Adapter
+from lode.model.choosing import Options, option_likelihoods, prepare_options
 from lode.model.encoding import Batch, append_replies, append_tokens, encode
 from lode.model.gold import encode_gold
 from lode.model.head import last_positions
@@ -24,7 +25,7 @@ from lode.model.switching import Switch
 class Prepared:
     """A batch ready for every set: prompts, prompts with the gold answer appended, and the tokens of the options.
 
-    `gold_tokens` says what every token of `with_gold` is.
+    `gold_tokens` says what every token of `with_gold` is; `whole_options` are options of which the whole text counts.
     """
 
     samples: Sequence[Mapping[str, Any]]
@@ -33,6 +34,7 @@ class Prepared:
     with_gold: dict[str, Tensor]
     gold_tokens: Tensor
     option_ids: list[list[int] | None]
+    whole_options: Sequence[Options] = ()
 
 
 def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_new_tokens: int = 0) -> Prepared:
@@ -46,7 +48,8 @@ def prepare_batch(adapter: Adapter, samples: Sequence[Mapping[str, Any]], max_ne
     gold_ids = encode_gold(adapter, prompts, samples, max_new_tokens)
     with_gold = append_tokens(prompts, gold_ids, tokenizer.pad_token_id)
     options = [option_tokens(tokenizer, sample) for sample in samples]
-    return Prepared(samples, prompts, gold_ids, with_gold, append_replies(prompts, gold_ids), options)
+    whole = prepare_options(adapter, prompts, samples)
+    return Prepared(samples, prompts, gold_ids, with_gold, append_replies(prompts, gold_ids), options, whole)
 
 
 def option_tokens(tokenizer: Any, sample: Mapping[str, Any]) -> list[int] | None:
@@ -134,6 +137,19 @@ def judge(adapter: Adapter, batch: Prepared, switch: Switch) -> Judgement:
     """What the gold pass tells under one intervention."""
     with switch(batch.gold_tokens, range(len(batch.samples))):
         return judge_gold(adapter, batch)
+
+
+def judge_options(adapter: Adapter, batch: Prepared, judgement: Judgement, switch: Switch) -> list[list[float] | None]:
+    """Log-probability of each option under one intervention [nats]: of its whole text where that counts (`BY_TEXT`).
+
+    Args:
+        adapter: the model.
+        batch: the samples.
+        judgement: of the gold pass under the same intervention.
+        switch: the intervention.
+    """
+    whole = option_likelihoods(adapter, batch.whole_options, batch.samples, switch)
+    return [new or known for new, known in zip(whole, judgement.options, strict=True)]
 
 
 def write(adapter: Adapter, batch: Prepared, judgement: Judgement, switch: Switch, max_new_tokens: int) -> list[Reply]:

@@ -61,7 +61,11 @@ def encode_gold(
 
 def append_gold(adapter: Adapter, batch: Batch, samples: Sequence[Mapping[str, Any]]) -> Answered:
     """Append the first accepted answer of every sample to its prompt; raises as `encode_gold` does."""
-    ids = encode_gold(adapter, batch, samples)
+    return append_ids(adapter, batch, encode_gold(adapter, batch, samples))
+
+
+def append_ids(adapter: Adapter, batch: Batch, ids: Sequence[Sequence[int]]) -> Answered:
+    """Append the tokens of a text to every prompt; of no token, where a prompt has no text."""
     inputs = append_tokens(batch, ids, adapter.processor.tokenizer.pad_token_id)
     longest = max(map(len, ids))
     counted = torch.tensor([[place < len(tokens) for place in range(longest)] for tokens in ids])

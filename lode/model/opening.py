@@ -13,11 +13,8 @@ from lode.checks.model_folder import no_chat_template
 from lode.engine.errors import UserError
 from lode.model.adapter import Adapter, check_attention, find_parts, placement, refuse_offload
 from lode.model.manifest import recorded_folder
-
-#: What transformers raises for a folder that it cannot load.
-LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
-#: Names of tensors in one message.
-NUM_NAMED = 8
+from lode.model.messages import LIBRARY_ERRORS, named
+from lode.model.text_only import TextProcessor
 
 
 def open_model(config: Any, manifest: str | Path, device: str, threads: int) -> Adapter:
@@ -74,10 +71,12 @@ def open_processor(config: Any, folder: Path) -> Any:
         )
         raise not_loaded(config, "processor", folder, error, remedy) from error
     if not isinstance(processor, transformers.ProcessorMixin):
-        raise UserError(
-            f"model {config.name}: {folder} gives a {type(processor).__name__} in place of a processor with a "
-            "tokenizer; expected a model that takes media. Choose another model"
-        )
+        if config.media_tokens or not isinstance(processor, transformers.PreTrainedTokenizerBase):
+            raise UserError(
+                f"model {config.name}: {folder} gives a {type(processor).__name__} in place of a processor with a "
+                "tokenizer; expected one, as model.media_tokens names media. Choose another model, or take them out"
+            )
+        processor = TextProcessor(processor)
     tokenizer: Any = processor.tokenizer
     if tokenizer.pad_token_id is None:
         raise UserError(
@@ -115,12 +114,6 @@ def open_weights(config: Any, folder: Path, device_map: Any) -> Any:
     refuse_incomplete(config, folder, report["missing_keys"], report["mismatched_keys"])
     refuse_not_finite(config, folder, model)
     return model.eval().requires_grad_(False)
-
-
-def named(names: Collection[str]) -> str:
-    """Names of tensors for a message, the first few of many."""
-    first = ", ".join(sorted(names)[:NUM_NAMED])
-    return f"{first} and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else first
 
 
 def refuse_incomplete(config: Any, folder: Path, missing: Collection[str], mismatched: Collection[Any]) -> None:

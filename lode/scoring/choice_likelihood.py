@@ -1,18 +1,20 @@
 """Multiple choice by log-likelihood: is the right option the likeliest?
 
 Formula: 1 if the option with the largest log-probability as the first token of the reply is the right one, else 0; of
-equal ones the first counts.
+equal ones the first counts. Where a dataset says that an answer is the text of its option (`BY_TEXT`), each option's
+log-probability is that of its whole text, summed over tokens, and need not be one token.
 
 Range: 0 or 1; guessing among k options gives 1 / k.
 
-Refused, never scored: a dataset in which a sample has no options, no right one, or an option of several tokens, so that
-no likelihood was taken (the predictions hold null there).
+Refused, never scored: a dataset in which a sample has no options, no right one, or an option of several tokens that is
+no `BY_TEXT`, so that no likelihood was taken (the predictions hold null there).
 
 Source: Hendrycks et al. 2020 (MMLU, arXiv 2009.03300), whose own evaluation compares the four letters; the field's
 standard since (lm-evaluation-harness).
 
 What it does not tell: whether the model would say the option. It is blind to a broken format, which is why it stands
-beside `mmlu_paper`: a set that only breaks the format leaves this score as it was.
+beside `mmlu_paper`: a set that only breaks the format leaves this score as it was. Of whole texts the short and the
+common have a head start, whatever is asked.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,9 +2,9 @@
 
 One model load, one preparation and one encoder pass of every batch serve all sets; where a set has neurons within an
 encoder, it runs anew. Under every set the likelihood of the gold answer is taken (content), and that of an end token
-after it (stopping): one pass. Greedy replies are written by the clean model, by the sets, and by the first
-`ablation.num_written` controls of each kind: a reply costs a pass a token. One more run, of the unmodified model with
-every medium blank, tells what the medium is worth to the task at all.
+after it (stopping): one pass; of a choice among whole texts, one more an option. Greedy replies are written by the
+clean model, by the sets, and by the first `ablation.num_written` controls of each kind: a reply costs a pass a token.
+One more run, of the unmodified model with every medium blank, tells what the medium is worth to the task at all.
 """
 
 import sys
@@ -26,7 +26,7 @@ from lode.intervention._reference import donors_of
 from lode.intervention._switches import ready, switches_of, within_encoder
 from lode.media import blanked
 from lode.model.adapter import Adapter
-from lode.model.answering import Prepared, Reply, judge, prepare_batch, write
+from lode.model.answering import Prepared, Reply, judge, judge_options, prepare_batch, write
 from lode.model.batching import in_batches
 from lode.model.loading import load
 from lode.model.switching import Switch, untouched
@@ -52,6 +52,7 @@ def predictions(
 ) -> list[dict[str, Any]]:
     """Rows of the predictions table for one set; `writes`: with replies, not the likelihoods alone."""
     judgement = judge(adapter, batch, switch)
+    options = judge_options(adapter, batch, judgement, switch)
     replies = write(adapter, batch, judgement, switch, max_new_tokens) if writes else None
     prompt_lengths = (batch.prompts.token_kind >= 0).sum(1).tolist()
     return [
@@ -65,7 +66,7 @@ def predictions(
             "gold_log_likelihood": judgement.content[row],
             "gold_token_log_likelihood": judgement.content[row] / len(batch.gold_ids[row]),
             "end_log_likelihood": judgement.stopping[row],
-            "choice_log_likelihoods": judgement.options[row],
+            "choice_log_likelihoods": options[row],
             "num_prompt_tokens": prompt_lengths[row],
             **(_written(replies[row], sample) if replies else {}),
         }

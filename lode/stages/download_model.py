@@ -2,7 +2,8 @@
 
 A hub model goes to the Hugging Face cache, where every project finds it. A download that broke goes on where it
 stopped: a lost connection in the middle of a file, a later run with the files that are not there yet. Without network,
-or with `HF_HUB_OFFLINE=1`, the cached copy is used.
+or with `HF_HUB_OFFLINE=1`, the cached copy is used. A model in parts is put together there too, from its folder and the
+wheels that hold the rest (`lode/model/parts.py`); the manifest says which.
 """
 
 import errno
@@ -23,6 +24,7 @@ from lode.engine.paths import ROOT, is_local
 from lode.engine.seal import BLANK
 from lode.engine.tables import replacing
 from lode.model.manifest import LOADED, NOT_LOADED, describe
+from lode.model.parts import made_of
 from lode.model.training_data import training_data
 
 #: What is fetched of a repository.
@@ -39,7 +41,7 @@ def free_space(folder: Path) -> int:
     return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
 
 
-def check_offer(source: str, revision: str | None, cache: Path) -> None:
+def check_offer(source: str, revision: str | None, cache: Path, takes_media: bool = True) -> None:
     """Before anything is fetched: does the repository hold a whole model of the right kind, and is there room for it?
 
     Where the hub does not answer, the download itself says so.
@@ -58,7 +60,7 @@ def check_offer(source: str, revision: str | None, cache: Path) -> None:
     held = {file.rfilename: file.size or 0 for file in info.siblings or ()}
     wanted = list(filter_repo_objects(held, **PATTERNS))
     check_weight_names(held, f"model {source!r} at revision {revision or 'main'!r}")
-    check_processor_names(wanted, f"model {source!r} at revision {revision or 'main'!r}")
+    check_processor_names(wanted, f"model {source!r} at revision {revision or 'main'!r}", takes_media)
     missing = [name for name in wanted if not isinstance(try_to_load_from_cache(source, name, revision=info.sha), str)]
     needed, free = sum(held[name] for name in missing), free_space(cache)
     if needed > free:
@@ -108,8 +110,13 @@ def refusal(error: Exception, source: str, revision: str | None, cache: Path) ->
     )
 
 
-def fetch(source: str, revision: str | None) -> Path:
+def fetch(source: str, revision: str | None, takes_media: bool = True) -> Path:
     """Download a hub model into the Hugging Face cache, or find it there; return its snapshot folder.
+
+    Args:
+        source: `owner/name`.
+        revision: a commit, tag or branch; None: `main`.
+        takes_media: whether the model takes more than text, and so needs a processor.
 
     Raises:
         UserError: no such repository or revision, no permission, no network, no space, or not a whole model.
@@ -119,27 +126,42 @@ def fetch(source: str, revision: str | None) -> Path:
 
     cache = Path(constants.HF_HUB_CACHE)
     try:
-        check_offer(source, revision, cache)
+        check_offer(source, revision, cache, takes_media)
         folder = Path(snapshot_download(source, revision=revision, cache_dir=cache, **PATTERNS))
     except (HTTPError, OSError, HFValidationError, RuntimeError) as error:
         raise refusal(error, source, revision, cache) from error
-    check_folder(folder, f"model {source!r}")
+    check_folder(folder, f"model {source!r}", takes_media)
     return folder
 
 
-def origin(source: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
-    """The folder of a model, and what the manifest says of where it comes from and what it holds."""
+def origin(config: Any) -> tuple[Path, dict[str, Any]]:
+    """The folder of a model, and what the manifest says of where it comes from and what it holds.
+
+    Args:
+        config: the `model` section: `name`, `source`, `revision`, `parts` and `media_tokens`.
+
+    Raises:
+        UserError: that of `fetch`, or of `lode.model.assembling.assemble`; a folder that is not one whole model.
+    """
+    source, revision, takes_media = config.source, config.revision, bool(config.media_tokens)
+    if config.parts:
+        made = made_of(config)  # before torch is imported: it says what is not installed
+        from lode.model.assembling import assemble
+
+        folder, files = assemble(config)
+        check_folder(folder, f"model {config.name}, put together from {source!r} and its parts", takes_media)
+        return folder, {"revision": None, "made_of": made, "files": files}
     if is_local(source):
-        folder = local_folder(source)
+        folder = local_folder(source, takes_media)
         return folder, {"revision": None, "files": describe(folder)}
-    folder = fetch(source, revision)
+    folder = fetch(source, revision, takes_media)
     facts = {"requested_revision": revision or "main", "revision": folder.name}  # a snapshot is named by its commit
     return folder, {**facts, "files": describe(folder, stated=True)}
 
 
 def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
-    """Write the manifest of a local folder or of a downloaded snapshot."""
-    folder, facts = origin(cfg.model.source, cfg.model.revision)
+    """Write the manifest of a local folder, of a downloaded snapshot, or of a model put together from parts."""
+    folder, facts = origin(cfg.model)
     manifest = {
         "name": cfg.model.name,
         "source": cfg.model.source,

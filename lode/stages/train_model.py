@@ -5,13 +5,10 @@ which shares no content with the `train` split (`lode.dataset.split_of`).
 """
 
 import json
-import random
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,144 +16,16 @@ from typing import Any
 import jinja2
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch.nn.utils.rnn import pad_sequence
 
 from lode.config import StepConfig
 from lode.dataset import Sample
-from lode.media import Sampling
-from lode.model.encoding import Batch, append_tokens, chat, extend, process, sampling_of
+from lode.model.encoding import sampling_of
+from lode.model.saving import save_model
 from lode.model.training_data import write_training_data
+from lode.training.frozen import small_language_model, small_tokenizer
+from lode.training.loop import Log, Trainee, encode, fit
 
-Encoded = dict[str, torch.Tensor]
-
-
-def encode(processor: Any, sample: Sample, sampling: Sampling) -> Encoded:
-    """One training example: input ids, labels (-100 outside the answer), and half-precision features."""
-    record, answer = asdict(sample), f"{sample.answers[0]}{processor.tokenizer.eos_token}"
-    prompt = process(processor, [chat(processor, record)], [record], sampling)
-    ids = processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
-    kinds = torch.full_like(prompt["input_ids"], -1)  # the answer is no part of the prompt: a Q-Former reads that
-    batch = append_tokens(Batch(prompt, kinds), [ids], processor.tokenizer.pad_token_id)
-    labels = torch.full_like(batch["input_ids"], -100)
-    labels[:, -len(ids) :] = batch["input_ids"][:, -len(ids) :]
-    return {n: t.half() if t.is_floating_point() else t for n, t in batch.items()} | {"labels": labels}
-
-
-def collate(examples: Sequence[Encoded], pad_token_id: int) -> Encoded:
-    """Left-pad what has one entry a token; concatenate features, zero-padded at their ends to one size."""
-    padding = {"input_ids": pad_token_id, "attention_mask": 0, "mm_token_type_ids": 0, "labels": -100}
-    batch: Encoded = {}
-    for name in dict.fromkeys(name for example in examples for name in example):
-        parts = [example[name] for example in examples if name in example]
-        if name in padding:
-            batch[name] = pad_sequence([part[0] for part in parts], True, padding[name], padding_side="left")
-        else:
-            longest = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
-            parts = [extend(part, longest) for part in parts]
-            batch[name] = torch.cat([part.float() if part.is_floating_point() else part for part in parts])
-    return batch
-
-
-def shares(recipe: DictConfig, step: int) -> dict[str, float]:
-    """What part of a batch each dataset is; in the first `first.steps` those of `first.datasets` alone."""
-    all_shares = {name: float(options.share) for name, options in recipe.datasets.items()}
-    if step >= recipe.get("first", {}).get("steps", 0):
-        return all_shares
-    whole = sum(all_shares[name] for name in recipe.first.datasets)
-    return {name: all_shares[name] / whole for name in recipe.first.datasets}
-
-
-def batches(pools: Mapping[str, list[Encoded]], recipe: DictConfig, seed: int) -> Iterator[list[tuple[str, Encoded]]]:
-    """Endless batches of (dataset, example) with each dataset's share, sorted by length."""
-    rng = random.Random(f"batches|{seed}")
-    orders: dict[str, list[int]] = {name: [] for name in pools}
-    for step in count():
-        batch = []
-        for name, share in shares(recipe, step).items():
-            for _ in range(round(share * recipe.batch_size)):
-                if not orders[name]:
-                    orders[name] = rng.sample(range(len(pools[name])), len(pools[name]))
-                batch.append((name, pools[name][orders[name].pop()]))
-        yield sorted(batch, key=lambda entry: entry[1]["input_ids"].shape[1])
-
-
-def learning_rate(step: int, recipe: DictConfig) -> float:
-    """Linear warm-up, then linear decay to the final rate."""
-    warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    done = max(0.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
-    return warm * (recipe.learning_rate + done * (recipe.final_learning_rate - recipe.learning_rate))
-
-
-class Optimizers:
-    """Muon for the hidden matrices, AdamW for embeddings, norms and biases (Jordan et al. 2024, `torch.optim.Muon`).
-
-    Muon leaves the plateaus of these tasks several times sooner than AdamW alone.
-    """
-
-    def __init__(self, model: torch.nn.Module, recipe: DictConfig) -> None:
-        matrices = {
-            n: p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n
-        }
-        others = [p for n, p in model.named_parameters() if n not in matrices]
-        decay = recipe.weight_decay
-        self.parts = (
-            torch.optim.Muon(matrices.values(), weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=decay),
-        )
-
-    def step(self, rate: float) -> None:
-        """Update all weights at one learning rate and clear their gradients."""
-        for part in self.parts:
-            for group in part.param_groups:
-                group["lr"] = rate
-            part.step()
-            part.zero_grad(set_to_none=True)
-
-
-def train_step(
-    model: Any, optimizers: Optimizers, batch: list[Encoded], recipe: DictConfig, rate: float, pad_token_id: int
-) -> torch.Tensor:
-    """One optimiser step over a batch in micro-batches; every sample weighs the same, however long its answer.
-
-    Returns:
-        The loss of each sample: mean over answer tokens [nats].
-    """
-    size = -(-len(batch) // recipe.micro_batches)
-    losses = []
-    for start in range(0, len(batch), size):
-        inputs = collate(batch[start : start + size], pad_token_id)
-        labels = inputs.pop("labels")[:, 1:]
-        logits = model(**inputs).logits[:, :-1]
-        token_loss = torch.nn.functional.cross_entropy(logits.mT, labels, reduction="none")
-        sample_loss = token_loss.sum(1) / (labels != -100).sum(1)
-        (sample_loss.sum() / len(batch)).backward()
-        losses.append(sample_loss.detach())
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizers.step(rate)
-    return torch.cat(losses)
-
-
-@torch.inference_mode()
-def held_out_score(
-    model: Any,
-    processor: Any,
-    samples: Sequence[Sample],
-    score_name: str,
-    sampling: Sampling,
-    max_new_tokens: int = 16,
-    batch_size: int = 100,
-) -> float:
-    """Mean score of greedy replies, by the scoring plug-in that the recipe names for the dataset."""
-    replies: list[str] = []
-    for start in range(0, len(samples), batch_size):
-        records = [asdict(sample) for sample in samples[start : start + batch_size]]
-        inputs = process(processor, [chat(processor, record) for record in records], records, sampling)
-        ids = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)[
-            :, inputs["input_ids"].shape[1] :
-        ]
-        replies += processor.batch_decode(ids, skip_special_tokens=True)
-    score = import_module(f"lode.scoring.{score_name}").score
-    return float(score(replies, [asdict(sample) for sample in samples]).mean())
+Drawn = Mapping[str, list[Sample]]
 
 
 def plugin_name(name: str, options: DictConfig) -> str:
@@ -174,62 +43,6 @@ def draw(name: str, options: DictConfig, split: str, num_samples: int, seed: int
     return list(plugin_of(name, options).samples(split, num_samples, seed, **options.get("options", {})))
 
 
-class Log:
-    """The training log: JSON lines, on the terminal and in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.started = time.monotonic()
-        self.path = path
-        path.write_text("")
-
-    def note(self, event: str, **values: Any) -> dict[str, Any]:
-        """Write one line, with the seconds since the start."""
-        entry = {"event": event, **values, "seconds": round(time.monotonic() - self.started, 1)}
-        print(json.dumps(entry), flush=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-        return entry
-
-
-@dataclass(frozen=True)
-class Trainee:
-    """What is trained, and what it is tested on."""
-
-    model: Any
-    processor: Any
-    sampling: Sampling
-    held_out: Mapping[str, list[Sample]]
-    datasets: Mapping[str, DictConfig]
-
-    def evaluate(self, num_samples: int) -> dict[str, float]:
-        """Held-out score of every task."""
-        return {name: round(self.score(name, pool[:num_samples]), 4) for name, pool in self.held_out.items()}
-
-    def score(self, name: str, samples: Sequence[Sample]) -> float:
-        """Held-out score of a task."""
-        of = self.datasets[name]
-        length = of.get("max_new_tokens", 16)
-        return held_out_score(self.model, self.processor, samples, of.score, self.sampling, length)
-
-
-def fit(trainee: Trainee, pools: Mapping[str, list[Encoded]], recipe: DictConfig, seed: int, log: Log) -> None:
-    """Train for the recipe's steps; log the loss of each dataset, and held-out scores now and then."""
-    optimizers = Optimizers(trainee.model, recipe)
-    losses: dict[str, list[float]] = {name: [] for name in pools}
-    pad_token_id = trainee.processor.tokenizer.pad_token_id
-    for step, batch in zip(range(1, recipe.steps + 1), batches(pools, recipe, seed), strict=False):
-        examples = [example for _, example in batch]
-        rate = learning_rate(step - 1, recipe)
-        sample_losses = train_step(trainee.model, optimizers, examples, recipe, rate, pad_token_id)
-        for (name, _), loss in zip(batch, sample_losses.tolist(), strict=True):
-            losses[name].append(loss)
-        if step % recipe.log_every == 0:
-            log.note("step", step=step, loss={n: round(sum(v) / len(v), 4) for n, v in losses.items() if v})
-            losses = {name: [] for name in pools}
-        if step % recipe.evaluate_every == 0:
-            log.note("evaluate", step=step, score=trainee.evaluate(100))
-
-
 def model_card(**facts: Any) -> str:
     """The README of a model folder; every number on it comes from the run."""
     template = Path(__file__).with_name("model_card.md.jinja").read_text()
@@ -244,11 +57,75 @@ def describe_media(samples: Sequence[Sample]) -> str:
     return (", ".join(kinds) or "none") + (f" ({shares})" if shares else "")
 
 
+def builder_of(recipe: DictConfig) -> ModuleType:
+    """What builds the model: `lode/training/<builder>.py`, of the recipe's name unless it says another."""
+    return import_module(f"lode.training.{recipe.get('builder', recipe.name)}")
+
+
 def build(recipe: DictConfig, corpus: Iterable[str]) -> tuple[Any, Any]:
-    """A fresh model and its processor, by `lode/training/<builder>.py`: of the recipe's name unless it says another."""
-    builder = import_module(f"lode.training.{recipe.get('builder', recipe.name)}")
+    """A fresh model and its processor.
+
+    Where the recipe has `parts`, the language model is read from a wheel, with its tokenizer, and is not trained.
+    """
+    builder = builder_of(recipe)
+    if "parts" in recipe:
+        from lode.model.assembling import language_model_of
+
+        language_model, tokenizer = language_model_of(recipe)
+        processor = builder.build_processor(tokenizer, recipe)
+        return builder.build_model(processor, recipe, language_model), processor
     processor = builder.build_processor(corpus, recipe)
     return builder.build_model(processor, recipe), processor
+
+
+def training_samples(recipe: DictConfig, split_seed: int) -> Drawn:
+    """The samples of every dataset of a recipe."""
+    return {n: draw(n, options, "train", options.num_samples, split_seed) for n, options in recipe.datasets.items()}
+
+
+def corpus_of(drawn: Drawn) -> Iterable[str]:
+    """The texts that a tokenizer is made of: prompts, answers and markup."""
+    markup = ["system\nYou are a helpful assistant.", "user\n", "assistant\n"] * 1000
+    return chain(chain.from_iterable((s.prompt, s.answers[0]) for pool in drawn.values() for s in pool), markup)
+
+
+def teach(
+    model: Any, processor: Any, recipe: DictConfig, drawn: Drawn, seed: int, split_seed: int, log: Log
+) -> dict[str, float]:
+    """Train a model on what was drawn, and return its held-out score of every task."""
+    sampling = sampling_of(processor, recipe.video_rate, recipe.max_frames)
+    held_out = {n: draw(n, options, "test", recipe.num_held_out, split_seed) for n, options in recipe.datasets.items()}
+    pools = {name: [encode(processor, sample, sampling) for sample in pool] for name, pool in drawn.items()}
+    trainee = Trainee(model, processor, sampling, held_out, recipe.datasets)
+    log.note("start", seed=seed, num_parameters=num_trained(model))
+    fit(trainee, pools, recipe, seed, log)
+    score = trainee.evaluate(recipe.num_held_out)
+    log.note("end", step=recipe.steps, score=score)
+    return score
+
+
+def pretrain_tower(model: Any, recipe: DictConfig, seed: int, split_seed: int, log: Log) -> None:
+    """Teach the tower of a model through a small language model first, which costs a tenth: `recipe.pretraining`.
+
+    The small language model has words of its own, and is thrown away with its projector. That of the model is scaled
+    anew, to what the tower now writes.
+    """
+    builder = builder_of(recipe)
+    facts = {name: value for name, value in recipe.items() if name != "datasets"}
+    lesson = DictConfig({**facts, **recipe.pretraining})
+    drawn = training_samples(lesson, split_seed)
+    processor = builder.build_processor(small_tokenizer(corpus_of(drawn), lesson), lesson)
+    learner = builder.build_model(processor, lesson, small_language_model(processor.tokenizer, lesson))
+    learner.requires_grad_(True)
+    log.note("pretraining")
+    teach(learner, processor, lesson, drawn, seed, split_seed, log)
+    builder.tower_of(model).load_state_dict(builder.tower_of(learner).state_dict())
+    builder.scale_projector(model)
+
+
+def num_trained(model: Any) -> int:
+    """The number of parameters that are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
@@ -260,29 +137,20 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = Log(folder / "training_log.jsonl")
     recipe = DictConfig(OmegaConf.to_container(recipe, resolve=True))
-    drawn = {n: draw(n, options, "train", options.num_samples, split_seed) for n, options in recipe.datasets.items()}
-    held_out = {n: draw(n, options, "test", recipe.num_held_out, split_seed) for n, options in recipe.datasets.items()}
-    corpus = chain.from_iterable((s.prompt, s.answers[0]) for pool in drawn.values() for s in pool)
-    markup = ["system\nYou are a helpful assistant.", "user\n", "assistant\n"] * 1000
-    model, processor = build(recipe, chain(corpus, markup))
-    sampling = sampling_of(processor, recipe.video_rate, recipe.max_frames)
-    pools = {name: [encode(processor, sample, sampling) for sample in pool] for name, pool in drawn.items()}
-    num_parameters = sum(p.numel() for p in model.parameters())
-    log.note("start", seed=seed, num_parameters=num_parameters)
-    trainee = Trainee(model, processor, sampling, held_out, recipe.datasets)
-    fit(trainee, pools, recipe, seed, log)
-    score = trainee.evaluate(recipe.num_held_out)
-    end = log.note("end", step=recipe.steps, score=score)
-    model.eval()
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)
-    write_training_data(folder, split_seed, {plugin_name(n, options) for n, options in recipe.datasets.items()})
+    drawn = training_samples(recipe, split_seed)
+    model, processor = build(recipe, corpus_of(drawn))
+    if "pretraining" in recipe:
+        pretrain_tower(model, recipe, seed, split_seed, log)
+    score = teach(model, processor, recipe, drawn, seed, split_seed, log)
+    save_model(model.eval(), processor, folder, recipe.get("parts", ()))
+    datasets = {**recipe.get("pretraining", {}).get("datasets", {}), **recipe.datasets}
+    write_training_data(folder, split_seed, {plugin_name(n, options) for n, options in datasets.items()})
     facts = {
         "split_seed": split_seed,
         "score": score,
-        "minutes": round(end["seconds"] / 60),
-        "num_parameters": num_parameters,
+        "minutes": round(log.seconds / 60),
+        "num_parameters": num_trained(model),
+        "language_model": model.config.get_text_config(),
         "model_class": type(model).__name__,
         "media": {name: describe_media(pool) for name, pool in drawn.items()},
     }
@@ -291,7 +159,11 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
 
 
 def run(cfg: StepConfig, made_by: dict[str, Any]) -> None:
-    """Train the model of a recipe into a folder; the provenance goes beside the weights."""
+    """Train the model of a recipe into a folder, from the recipe's seed where it has one of its own.
+
+    The provenance goes beside the weights.
+    """
     folder = Path(cfg.io["trained"])
-    train(DictConfig(cfg.training), cfg.seed, cfg.split_seed, folder)
+    recipe = DictConfig(cfg.training)
+    train(recipe, recipe.get("seed", cfg.seed), cfg.split_seed, folder)
     (folder / "provenance.json").write_text(json.dumps(made_by, indent=1, sort_keys=True) + "\n")

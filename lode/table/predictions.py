@@ -37,7 +37,7 @@ PREDICTIONS = Table(
                 "choice_log_likelihoods",
                 pa.list_(pa.float64()),
                 "nats",
-                "log-probability of each option as the reply's first token; null without options of one token each",
+                "log-probability of each option; null: no options, or of several tokens and not chosen by text",
                 nullable=True,
             ),
             field("num_prompt_tokens", pa.int32(), "tokens", "length of the prompt with media"),

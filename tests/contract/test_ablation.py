@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lode.dataset import BY_LETTER
+from lode.dataset import BY_LETTER, BY_TEXT
 from lode.engine.tables import read_table, write_table
 from lode.intervention import SHAM
 from lode.intervention._acting import switched
@@ -248,6 +248,24 @@ def test_likelihood_of_each_option(tiny: Adapter) -> None:
         expected = [slow_likelihood(tiny, {**mixed[row], "answers": [option]}) for option in options]
         np.testing.assert_allclose(judgement.options[row], expected, rtol=1e-4, atol=1e-4)
         assert judgement.options[row][mixed[row]["answer_index"]] == judgement.content[row]
+
+
+def test_likelihood_of_options_that_are_texts(tiny: Adapter) -> None:
+    """That of each whole text as a gold answer, under a switch too; other samples of the batch keep theirs."""
+    long = choice(LONG, "ab", "c", "bahc", index=0, meta=BY_TEXT)
+    mixed = [LETTERED, long, LONG, choice(long, "c", "ab", index=1, meta=BY_TEXT)]
+    neurons = NeuronSet(SetKey("image", "method"), at_gate((0, n) for n in range(NUM_NEURONS)))
+    for rows in ablate_batch(tiny, mixed, [CLEAN, neurons], intervention(tiny, "zero"), 2):
+        found = [row["choice_log_likelihoods"] for row in rows]
+        assert list(map(bool, found)) == [True, True, False, True]
+        np.testing.assert_allclose(found[1][0], rows[1]["gold_log_likelihood"], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found[3], found[1][1::-1], rtol=1e-4, atol=1e-4)
+    clean = next(iter(ablate_batch(tiny, mixed, [CLEAN], SHAM, 2)))
+    with torch.inference_mode():
+        expected = [slow_likelihood(tiny, {**long, "answers": [option]}) for option in long["choices"]]
+        lettered = judge_gold(tiny, prepare_batch(tiny, mixed)).options[0]
+    np.testing.assert_allclose(clean[1]["choice_log_likelihoods"], expected, rtol=1e-4, atol=1e-4)
+    assert clean[0]["choice_log_likelihoods"] == lettered
 
 
 def test_options_are_recorded_for_every_set(tmp_path: Path, tiny: Adapter) -> None:

@@ -122,6 +122,8 @@ def drawn(name: str, split: str, num_samples: int, seed: int = 2024) -> tuple[Sa
 
 #: As many as any offline dataset is asked for.
 MANY = 150
+#: Written items and files, which run out: at least so many there are of each split.
+FEW = {"general_knowledge": 60, "cloze": 35, "text_prose": 100}
 
 
 def content(sample: Sample) -> tuple[Any, ...]:
@@ -156,7 +158,7 @@ def test_dataset_splits_share_no_content(name: str) -> None:
     held = {split: {content(sample) for sample in part} for split, part in samples.items()}
     ids = {split: {sample.sample_id for sample in part} for split, part in samples.items()}
     for split in SPLITS:
-        assert len(samples[split]) == MANY
+        assert FEW.get(name, MANY) <= len(samples[split]) <= MANY
         assert all(sample.split == split for sample in samples[split])
         assert len(ids[split]) == len(samples[split])
     for one, other in combinations(SPLITS, 2):

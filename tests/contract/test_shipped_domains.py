@@ -15,8 +15,9 @@ from lode.model.encoding import encode, sampling_of
 from lode.model.loading import load
 from lode.model.tokens import TOKEN_KINDS
 from lode.neurons import LM_GATE
-from lode.stages.train_model import draw, held_out_score
+from lode.stages.train_model import draw
 from lode.study import compose
+from lode.training.loop import held_out_score
 from tests.tiny_model import write_manifest
 
 #: Layers, neurons in each, and dead layers of every site.

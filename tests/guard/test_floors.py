@@ -12,7 +12,7 @@ from tests.source import CODE, ROOT, imports, name_of
 
 #: From the ground: of a module, the name after `lode.`, or the folder outside of it.
 FLOORS = (
-    ("engine", "config", "training"),
+    ("engine", "config"),
     ("media", "cards"),
     ("grouping",),
     ("neurons",),
@@ -20,6 +20,7 @@ FLOORS = (
     ("hub",),
     ("dataset",),
     ("model",),
+    ("training",),
     ("importance",),
     ("checks", "selection", "intervention", "recording"),
     ("control", "planting", "study"),

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+#: Sizes of layers that are no benchmark, on one thread.
+TINY = ["--size=tiny", "--layers=1", "--tokens", "60", "--repeats=1", "--threads=1"]
 SMALL = {
     "ablation.py": ["--samples=6", "--sets=2", "--repeats=1"],
-    "capture.py": ["--layers=1", "--tokens", "60", "--repeats=1", "--straightforward"],
-    "capture_sites.py": ["--layers=1", "--tokens", "60", "--repeats=1", "--batch=2"],
+    "capture.py": [*TINY, "--straightforward"],
+    "capture_sites.py": [*TINY, "--batch=2"],
     "gradients.py": ["--samples=4", "--batch=4", "--repeats=1"],
     "kept_memory.py": ["--samples=2", "--sets=1", "--repeats=1"],
     "plan.py": ["--selections=1"],
     "selection.py": ["--layers=2", "--neurons=64", "--bins=8", "--repeats=1"],
-    "trace.py": ["--layers=1", "--tokens", "60", "--repeats=1"],
+    "trace.py": TINY,
 }
 #: How many lines each prints, run so; with plug-ins of one's own, more.
 LINES = {

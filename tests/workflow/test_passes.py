@@ -8,7 +8,7 @@ import pytest
 from lode.engine.paths import is_local
 from lode.study import STUDY, compose
 from workflow.check import open_experiment, print_advice
-from workflow.passes import DEPTHS, depth_in, num_cuts, passes_of, passes_told
+from workflow.passes import DEPTHS, depth_in, depth_of, num_cuts, passes_of, passes_told
 
 FIGURES = "figures=[lens_entropy, flow_sets, cuts, heads]"
 
@@ -51,13 +51,18 @@ def test_a_line_each_and_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"note: {lines[-1]}" in capsys.readouterr().err
 
 
-def hub_models() -> list[str]:
+def models_elsewhere() -> list[str]:
+    """Those of which no folder here holds a config: of the hub, or in a wheel."""
     names = sorted(path.stem for path in (STUDY.config_dir / "model").glob("*.yaml"))
-    return [name for name in names if not is_local(compose([f"model={name}"]).model.source)]
+    sources = {name: compose([f"model={name}"]).model.source for name in names}
+    return [name for name, source in sources.items() if not is_local(source) or depth_in(source) is None]
 
 
-def test_the_depth_of_every_hub_model_is_known() -> None:
-    assert sorted(DEPTHS) == hub_models()
+def test_the_depth_of_every_model_that_is_not_held_here_is_known() -> None:
+    assert sorted(DEPTHS) == models_elsewhere()
+    lists = [f"{name}=[toy_mmlu]" for name in ("mining_datasets", "benchmarks")]
+    run = open_experiment({"experiment": "smoke", "overrides": ["models=[smollm2]", *lists]})
+    assert depth_of(run, "smollm2") == DEPTHS["smollm2"] == (30, 9)
 
 
 def test_the_depth_of_a_folder_is_that_of_its_language_model(tmp_path: Any) -> None:

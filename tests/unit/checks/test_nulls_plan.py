@@ -45,6 +45,12 @@ def test_a_prompt_makes_the_jobs_that_show_it_stale_and_no_others() -> None:
             assert one.plan.semantic(step, row) == other.plan.semantic(step, row)
 
 
+def test_text_alone_has_the_nulls_that_need_no_capture() -> None:
+    """Labels are dealt anew, and groups are halved, whatever samples hold; with a medium among them all nulls are."""
+    check(experiment(FIGURES, "mining_datasets=[toy_mmlu]"))
+    check(experiment(FIGURES, "mining_datasets=[toy_mmlu,toy_textvqa]", "nulls.kinds=[blank]"))
+
+
 def test_a_capture_does_not_depend_on_nulls() -> None:
     one, other = experiment(), experiment(FIGURES, "nulls.kinds=[blank]", "nulls.num_draws=7")
     for row in one.plan.jobs("capture_activations").values():
@@ -57,6 +63,8 @@ def test_a_capture_does_not_depend_on_nulls() -> None:
         (["nulls.kinds=[blank]"], r"nulls\.kinds = \['blank'\], and no figure .* domain_counts"),
         ([FIGURES, "nulls.kinds=[white]"], "unknown null of nulls.kinds 'white'"),
         ([FIGURES, "nulls.kinds=[blank,blank]"], "at most once"),
+        ([FIGURES, "mining_datasets=[toy_mmlu]", "nulls.kinds=[blank]"], r"\(toy_mmlu\) hold text alone"),
+        ([FIGURES, "mining_datasets=[toy_mmlu]", "nulls.kinds=[same_prompt]"], r"all samples are one"),
         ([FIGURES, "nulls.num_draws=0"], r"nulls\.num_draws = 0"),
         ([FIGURES, "capture.shards=1"], r"figure domain_counts with capture\.shards = 1 and"),
         (["figures=[layer_profile]", "capture.shards=1"], r"figure layer_profile with capture\.shards = 1"),

@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 
 from lode.dataset import Sample, toy_word
+from lode.dataset._words import FORMS
 from lode.engine.errors import UserError
 from lode.media.voice import WORDS
 from lode.study import compose
@@ -24,7 +25,7 @@ def drawn(form: str, split: str, num_samples: int = 20) -> tuple[Sample, ...]:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_all_forms_hold_the_same_items_in_the_same_order(split: str) -> None:
-    forms = [drawn(form, split) for form in toy_word.FORMS]
+    forms = [drawn(form, split) for form in FORMS]
     for told, shown, spoken in zip(*forms, strict=True):
         same = [
             {key: value for key, value in asdict(sample).items() if key not in OF_THE_FORM}
@@ -41,9 +42,9 @@ def test_all_forms_hold_the_same_items_in_the_same_order(split: str) -> None:
 
 
 def test_the_forms_of_the_config_are_those_of_one_plugin() -> None:
-    sections = [compose([f"dataset=same_content_{form}"]).dataset for form in toy_word.FORMS]
+    sections = [compose([f"dataset=same_content_{form}"]).dataset for form in FORMS]
     assert {section.plugin for section in sections} == {"toy_word"}
-    assert [section.options.form for section in sections] == list(toy_word.FORMS)
+    assert [section.options.form for section in sections] == list(FORMS)
     assert len({str(section.num_samples) for section in sections}) == 1
     assert len({str(section.scores) for section in sections}) == 1
 

@@ -153,7 +153,9 @@ def test_the_manifest_says_what_arrived(environment: dict[str, str], tmp_path: P
     manifest: dict[str, Any] = json.loads(output.read_text())
     made_by = manifest.pop("made_by")
     assert manifest.pop("seal")
-    assert made_by["config"] == {"model": {"name": "tiny_qwen2_vl", "source": NAME, "revision": "main"}}
+    facts = {"name": "tiny_qwen2_vl", "source": NAME, "revision": "main", "parts": None}
+    tokens = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
+    assert made_by["config"] == {"model": {**facts, "media_tokens": tokens}}
     folder = tmp_path / "cache" / "hub" / "models--owner--tiny" / "snapshots" / COMMIT
     files = [
         {"name": name, "size": len(FILES[name]), "sha256": hashlib.sha256(FILES[name]).hexdigest()} for name in FETCHED

@@ -97,7 +97,7 @@ def test_manifest_of_a_project_folder_names_no_place_of_this_machine(tmp_path: P
 
 def test_manifest_of_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
     """A snapshot folder is named by its commit."""
-    monkeypatch.setattr(download_model, "fetch", lambda source, revision: model_folder)
+    monkeypatch.setattr(download_model, "fetch", lambda source, revision, takes_media: model_folder)
     manifest = manifest_of(tmp_path, "someone/something")
     assert manifest["revision"] == "model"
     assert [sorted(file) for file in manifest["files"]] == [["name", "sha256", "size"]] * 5

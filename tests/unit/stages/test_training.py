@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lode.media import Sampling
-from lode.stages.train_model import batches, collate, draw, encode, learning_rate, shares, train
+from lode.stages.train_model import draw, train
 from lode.study import compose
+from lode.training.loop import batches, collate, encode, learning_rate, shares
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lode.dataset import Sample, toy_scene, toy_word
 from lode.media import Sampling
-from lode.stages.train_model import Encoded, build, collate, encode, train
+from lode.stages.train_model import build, train
 from lode.study import compose
+from lode.training.loop import Encoded, collate, encode
 
 #: Class, kind of the image encoder, kind of the language model.
 FAMILIES = {
