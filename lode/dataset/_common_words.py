@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
-from lode.engine.errors import UserError
+from lode.dataset._data_file import data_text
 from lode.media.voice import spoken
 
 #: What is asked of a word; none of their words is in the file.
@@ -25,8 +24,6 @@ def pronunciations() -> Mapping[str, str]:
     Raises:
         UserError: the file is not the one that this version was made with.
     """
-    content = FILE.read_bytes()
-    if sha256(content).hexdigest() != DIGEST:
-        raise UserError(f"{FILE.name}: not the words of this version; put the file back, or note its SHA-256 as DIGEST")
-    lines = [line.partition(" ") for line in content.decode().splitlines() if not line.startswith("#")]
+    text = data_text(FILE, DIGEST)
+    lines = [line.partition(" ") for line in text.splitlines() if not line.startswith("#")]
     return MappingProxyType({word: spoken(arpabet) for word, _, arpabet in lines})

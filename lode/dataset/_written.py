@@ -8,15 +8,20 @@ from itertools import islice
 from pathlib import Path
 
 from lode.dataset import Sample
+from lode.dataset._data_file import data_text
 from lode.dataset._splits import split_of_few
 
 Item = Mapping[str, str]
 
 
-def items(name: str) -> list[Item]:
-    """The rows of `lode/dataset/<name>.tsv`, by the names of its columns."""
-    with Path(__file__).with_name(f"{name}.tsv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+def items(name: str, digest: str) -> list[Item]:
+    """The rows of `lode/dataset/<name>.tsv`, by the names of its columns.
+
+    Raises:
+        UserError: the file's SHA-256 is not the digest.
+    """
+    lines = data_text(Path(__file__).with_name(f"{name}.tsv"), digest).splitlines()
+    return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def item_id(dataset: str, content: str) -> str:

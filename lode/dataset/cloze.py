@@ -20,6 +20,8 @@ from lode.dataset._written import Item, drawn_items, item_id, items, shuffled
 from lode.engine.errors import unknown_name
 
 HELD_OUT = "clusters"
+#: The SHA-256 of the sentences: another file is another dataset.
+DIGEST = "f495ddbac93404e779219d26703cfc5bfabeff4c2ca50700883f3acbd3aab8b2"
 #: What the gold answer is: the sentence with its last word, or the word.
 REPLIES = ("sentence", "word")
 PROMPT = "Complete the sentence: {} ..."
@@ -60,5 +62,5 @@ def samples(split: str, num_samples: int, seed: int, reply: str = "sentence") ->
     """
     if reply not in REPLIES:
         raise unknown_name("reply", reply, REPLIES)
-    rows = items("_cloze")
+    rows = items("_cloze", DIGEST)
     return drawn_items(rows, "sentence", split, num_samples, seed, partial(_sample, rows, split, seed, reply))

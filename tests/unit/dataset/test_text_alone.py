@@ -13,7 +13,7 @@ from lode.scoring._diagnostics import canonical
 from lode.stages.prepare_dataset import check_samples
 
 SPLITS = ("train", "mine", "test")
-WRITTEN = {"_general_knowledge": "question", "_cloze": "sentence"}
+WRITTEN = {"_general_knowledge": (general_knowledge, "question"), "_cloze": (cloze, "sentence")}
 CHOSEN = (general_knowledge, cloze, arithmetic)
 DOMAINS = tuple(text_domain.DOMAINS)
 
@@ -25,16 +25,23 @@ def drawn(plugin: Any, seed: int = 2024, **options: str) -> dict[str, list[Sampl
 # --- items of our own -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "key"), WRITTEN.items())
-def test_no_item_is_written_twice(name: str, key: str) -> None:
-    rows = items(name)
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_item_is_written_twice(name: str) -> None:
+    plugin, key = WRITTEN[name]
+    rows = items(name, plugin.DIGEST)
     assert len({canonical(row[key]) for row in rows}) == len(rows)
     assert all(value and value == value.strip() and "  " not in value for row in rows for value in row.values())
     assert all(len(row[key]) < 90 for row in rows), "a small model reads every token"
 
 
+@pytest.mark.parametrize("name", WRITTEN)
+def test_another_file_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name}.tsv: not the words of this version"):
+        items(name, "0" * 64)
+
+
 def test_a_question_has_one_right_answer_and_three_others() -> None:
-    rows = items("_general_knowledge")
+    rows = items("_general_knowledge", general_knowledge.DIGEST)
     assert len(rows) >= 320
     for row in rows:
         answers = [canonical(row[name]) for name in ("answer", *general_knowledge.WRONG)]
@@ -44,7 +51,7 @@ def test_a_question_has_one_right_answer_and_three_others() -> None:
 
 
 def test_a_sentence_does_not_hold_its_last_word() -> None:
-    rows = items("_cloze")
+    rows = items("_cloze", cloze.DIGEST)
     assert len(rows) >= 150
     for row in rows:
         assert not {canonical(word) for word in cloze.words_of(row)} & set(canonical(row["sentence"]).split()), row
@@ -78,7 +85,7 @@ def test_items_are_in_one_split(plugin: Any) -> None:
 
 def test_every_item_is_in_a_split() -> None:
     for plugin, name in ((general_knowledge, "_general_knowledge"), (cloze, "_cloze")):
-        assert sum(map(len, drawn(plugin).values())) == len(items(name))
+        assert sum(map(len, drawn(plugin).values())) == len(items(name, plugin.DIGEST))
 
 
 @pytest.mark.parametrize(("plugin", "forms"), [(cloze, cloze.REPLIES), (arithmetic, arithmetic.REPLIES)])
