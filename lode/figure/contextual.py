@@ -29,7 +29,7 @@ OTHER_DOTS: dict[str, Any] = {"color": CONTROL, "linestyle": "", "marker": ".", 
 
 def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     """One row of panels for every table."""
-    figure = Figure(figsize=(WIDTH * 0.8, 0.5 + 2.0 * len(tables["contextual"])), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.0 * len(tables["contextual"])), layout="constrained")
     grid = figure.subplots(len(tables["contextual"]), 2, squeeze=False)
     everything: list[Row] = []
     for (left, right), table in zip(grid, tables["contextual"], strict=True):
