@@ -3,9 +3,11 @@
 import torch
 from omegaconf import DictConfig
 
+from lode.training.muon import Muon
+
 
 class Optimizers:
-    """Muon for the hidden matrices, AdamW for embeddings, norms and biases (Jordan et al. 2024, `torch.optim.Muon`).
+    """Muon for the hidden matrices, AdamW for embeddings, norms and biases (Jordan et al. 2024).
 
     Muon leaves the plateaus of these tasks several times sooner than AdamW alone.
     """
@@ -16,7 +18,7 @@ class Optimizers:
         others = [p for n, p in trained.items() if n not in matrices]
         decay = recipe.weight_decay
         self.parts = (
-            torch.optim.Muon(matrices.values(), weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            Muon(matrices.values(), decay),
             torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=decay),
         )
 
