@@ -17,7 +17,8 @@ FONTS = (
 
 
 @cache
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
+def font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font of matplotlib at a size [pixels]."""
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
@@ -33,12 +34,12 @@ def render(word: str, rng: random.Random) -> Image.Image:
     ink, paper = _colours(rng)
     name = rng.choice(FONTS)
     size = rng.randint(20, 25)
-    left, top, right, bottom = _font(name, size).getbbox(word)
+    left, top, right, bottom = font(name, size).getbbox(word)
     while right - left > SIDE - 12:
         size -= 1
-        left, top, right, bottom = _font(name, size).getbbox(word)
+        left, top, right, bottom = font(name, size).getbbox(word)
     image = Image.new("RGB", (SIDE, SIDE), paper)
     x = (SIDE - (right - left)) // 2 + rng.randint(-3, 3)
     y = (SIDE - (bottom - top)) // 2 + rng.randint(-6, 6)
-    ImageDraw.Draw(image).text((x - left, y - top), word, fill=ink, font=_font(name, size))
+    ImageDraw.Draw(image).text((x - left, y - top), word, fill=ink, font=font(name, size))
     return image.rotate(rng.uniform(-4, 4), resample=Image.Resampling.BILINEAR, fillcolor=paper)

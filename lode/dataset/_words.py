@@ -1,10 +1,11 @@
 """One word in three forms, for the datasets of words: told in a sentence, drawn, or spoken, beside one question."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from lode.dataset import Sample
 from lode.dataset._toy_signs import render
@@ -33,6 +34,7 @@ SENTENCES = (
     "We read {}.",
     "{}.",
 )
+Draw = Callable[[str, random.Random], Image.Image]
 CASES = (str.lower, str.upper, str.capitalize)
 
 
@@ -69,6 +71,7 @@ class Teller:
         form: one of `FORMS`.
         voice: of speech, `formant` or `espeak`.
         known: how the built-in voice speaks each word.
+        draw: of what an image shows.
         facts: of the `meta` of every sample.
     """
 
@@ -76,6 +79,7 @@ class Teller:
     form: str
     voice: str
     known: Mapping[str, str]
+    draw: Draw
     facts: Mapping[str, object]
 
     def sample(self, item: Item, split: str) -> Sample:
@@ -95,7 +99,7 @@ class Teller:
         if self.form == "text":
             return ()
         if self.form == "image":
-            return (encode_image(render(item.drawn, random.Random(seed))),)
+            return (encode_image(self.draw(item.drawn, random.Random(seed))),)
         return (self._recording(item.word, np.random.default_rng(list(seed.encode()))),)
 
     def _recording(self, word: str, rng: np.random.Generator) -> Medium:
@@ -104,7 +108,7 @@ class Teller:
         return encode_audio(record(sound, SECONDS, rng.uniform(8, 30), rng), RATE)
 
 
-def teller_of(dataset: str, form: str, voice: str, known: Mapping[str, str]) -> Teller:
+def teller_of(dataset: str, form: str, voice: str, known: Mapping[str, str], draw: Draw = render) -> Teller:
     """A `Teller` whose form and voice there are.
 
     Raises:
@@ -112,4 +116,4 @@ def teller_of(dataset: str, form: str, voice: str, known: Mapping[str, str]) -> 
     """
     if form not in FORMS:
         raise unknown_name("form", form, FORMS)
-    return Teller(dataset, form, voice, known, {"form": form, **(voice_facts(voice) if form == "speech" else {})})
+    return Teller(dataset, form, voice, known, draw, {"form": form, **(voice_facts(voice) if form == "speech" else {})})

@@ -5,7 +5,7 @@ in all forms. The cluster is the word, and every word is in one split: a model i
 heard in training, so it must know letters and sounds. No two words sound alike. With `spell` the answer is the letters,
 with blanks between them: what a tower can be taught first. The words are in `common_words.txt`, with their sources.
 
-Speech is that of a formant voice, and words are spoken as in the United States.
+On an image the word is typed in small letters, all equally wide, as in `toy_letters`, whose letters have no sense. Speech is that of a formant voice, and words are spoken as in the United States.
 """
 
 import random
@@ -15,6 +15,7 @@ from itertools import islice, product
 from lode.dataset import Sample
 from lode.dataset._common_words import QUESTIONS, SPELLINGS, pronunciations
 from lode.dataset._splits import split_of
+from lode.dataset._typed import typed
 from lode.dataset._words import CASES, SENTENCES, Item, Teller, teller_of
 
 HELD_OUT = "clusters"
@@ -28,8 +29,7 @@ def _items(words: list[str], rng: random.Random, spell: bool) -> Iterator[Item]:
     for turn in range(len(ways)):
         for word in rng.sample(words, len(words)):
             sentence, case, question = ways[(first[word] + turn) % len(ways)]
-            drawn = case(word)
-            yield Item(word, drawn, sentence.format(drawn), question, " ".join(word) if spell else word)
+            yield Item(word, word, sentence.format(case(word)), question, " ".join(word) if spell else word)
 
 
 def _told(split: str, seed: int, teller: Teller, spell: bool) -> Iterator[Sample]:
@@ -51,4 +51,5 @@ def samples(
         voice: of speech: `formant`, or `espeak`, which must be installed.
         spell: ask for the letters of the word.
     """
-    return islice(_told(split, seed, teller_of("common_word", form, voice, pronunciations()), spell), num_samples)
+    teller = teller_of("common_word", form, voice, pronunciations(), lambda word, rng: typed(word, rng).draw())
+    return islice(_told(split, seed, teller, spell), num_samples)

@@ -16,6 +16,7 @@ from typing import Any
 import jinja2
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from lode.config import StepConfig
 from lode.dataset import Sample
@@ -23,7 +24,8 @@ from lode.model.encoding import sampling_of
 from lode.model.saving import save_model
 from lode.model.training_data import write_training_data
 from lode.training.frozen import small_language_model, small_tokenizer
-from lode.training.loop import Log, Trainee, encode, fit
+from lode.training.loop import Encoded, Log, Trainee, encode, fit
+from lode.training.placing import by_position, kinds_of, labels_of, teach_places
 
 Drawn = Mapping[str, list[Sample]]
 
@@ -104,6 +106,28 @@ def teach(
     return score
 
 
+def place(model: Any, processor: Any, recipe: DictConfig, seed: int, split_seed: int, log: Log) -> None:
+    """Teach the tower of a model what is at every place of a picture: `recipe.placing`."""
+    builder, sampling = builder_of(recipe), sampling_of(processor, recipe.video_rate, recipe.max_frames)
+    lesson = DictConfig({**{n: value for n, value in recipe.items() if n != "datasets"}, **recipe.placing})
+    drawn = training_samples(lesson, split_seed)
+    name = next(iter(drawn))
+    held_out = draw(name, lesson.datasets[name], "test", recipe.num_held_out, split_seed)
+    kinds = kinds_of([str(s.meta["places"]) for pool in drawn.values() for s in pool])
+
+    def examples(samples: Sequence[Sample]) -> list[Encoded]:
+        labels = by_position(labels_of([str(s.meta["places"]) for s in samples], kinds), lesson.positions)
+        encoded = [encode(processor, sample, sampling) for sample in samples]
+        return [{**one, "places": label} for one, label in zip(encoded, labels.split(1), strict=True)]
+
+    def rows(inputs: Encoded) -> Tensor:
+        return builder.tower_rows(model, inputs["pixel_values"])
+
+    log.note("placing", kinds=kinds)
+    pools = {name: examples(pool) for name, pool in drawn.items()}
+    teach_places(builder.tower_of(model), rows, pools, examples(held_out), lesson, seed, log)
+
+
 def pretrain_tower(model: Any, recipe: DictConfig, seed: int, split_seed: int, log: Log) -> None:
     """Teach the tower of a model through a small language model first, which costs a tenth: `recipe.pretraining`.
 
@@ -116,6 +140,7 @@ def pretrain_tower(model: Any, recipe: DictConfig, seed: int, split_seed: int, l
     drawn = training_samples(lesson, split_seed)
     processor = builder.build_processor(small_tokenizer(corpus_of(drawn), lesson), lesson)
     learner = builder.build_model(processor, lesson, small_language_model(processor.tokenizer, lesson))
+    builder.tower_of(learner).load_state_dict(builder.tower_of(model).state_dict())
     learner.requires_grad_(True)
     log.note("pretraining")
     teach(learner, processor, lesson, drawn, seed, split_seed, log)
@@ -139,11 +164,14 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
     recipe = DictConfig(OmegaConf.to_container(recipe, resolve=True))
     drawn = training_samples(recipe, split_seed)
     model, processor = build(recipe, corpus_of(drawn))
+    if "placing" in recipe:
+        place(model, processor, recipe, seed, split_seed, log)
     if "pretraining" in recipe:
         pretrain_tower(model, recipe, seed, split_seed, log)
     score = teach(model, processor, recipe, drawn, seed, split_seed, log)
     save_model(model.eval(), processor, folder, recipe.get("parts", ()))
-    datasets = {**recipe.get("pretraining", {}).get("datasets", {}), **recipe.datasets}
+    lessons = (recipe.get("placing", {}), recipe.get("pretraining", {}), recipe)
+    datasets = {name: of for lesson in lessons for name, of in lesson.get("datasets", {}).items()}
     write_training_data(folder, split_seed, {plugin_name(n, options) for n, options in datasets.items()})
     facts = {
         "split_seed": split_seed,

@@ -53,11 +53,16 @@ def tower_of(model: LlavaForConditionalGeneration) -> torch.nn.Module:
     return model.model.vision_tower
 
 
+def tower_rows(model: LlavaForConditionalGeneration, pixel_values: torch.Tensor) -> torch.Tensor:
+    """What the tower writes of pictures, without CLIP's class token: (sample, patch, width), patches row by row."""
+    return tower_of(model)(pixel_values).last_hidden_state[:, 1:]
+
+
 @torch.no_grad()
 def scale_projector(model: LlavaForConditionalGeneration) -> None:
     """Let the projector write of noise what is as large as words are."""
     vision: Any = model.config.vision_config
     words: Any = model.get_input_embeddings()
     side, projector = vision.image_size, model.model.multi_modal_projector
-    rows = projector(tower_of(model)(torch.randn(NUM_NOISE, 3, side, side)).last_hidden_state[:, 1:])
+    rows = projector(tower_rows(model, torch.randn(NUM_NOISE, 3, side, side)))
     scale(projector.linear_2, rows, words.weight)
