@@ -24,8 +24,8 @@ class Typed:
     """
 
     letters: str
-    left: float
-    top: float
+    left: int
+    top: int
     ink: tuple[int, ...]
     paper: tuple[int, ...]
 
@@ -54,4 +54,4 @@ def typed(letters: str, rng: random.Random) -> Typed:
     x = (SIDE - (right - left)) // 2 + rng.randint(-3, 3)
     y = (SIDE - (bottom - top)) // 2 + rng.randint(-6, 6)
     ink, paper = (tuple(rng.randint(*span) for _ in range(3)) for span in ((0, 90), (165, 255)))
-    return Typed(letters, x - left, y - top, ink, paper)
+    return Typed(letters, int(x - left), int(y - top), ink, paper)

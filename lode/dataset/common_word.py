@@ -5,7 +5,8 @@ in all forms. The cluster is the word, and every word is in one split: a model i
 heard in training, so it must know letters and sounds. No two words sound alike. With `spell` the answer is the letters,
 with blanks between them: what a tower can be taught first. The words are in `common_words.txt`, with their sources.
 
-On an image the word is typed in small letters, all equally wide, as in `toy_letters`, whose letters have no sense. Speech is that of a formant voice, and words are spoken as in the United States.
+On an image the word is typed in small letters, all equally wide, as in `toy_letters`, whose letters have no sense.
+Speech is that of a formant voice, and words are spoken as in the United States.
 """
 
 import random

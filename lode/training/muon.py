@@ -48,13 +48,13 @@ class Muon(torch.optim.Optimizer):
             trained = [matrix for matrix in group["params"] if matrix.grad is not None]
             for shape, alike in groupby(trained, key=lambda matrix: matrix.shape):
                 matrices = list(alike)
-                updates = orthogonalise(torch.stack([self._momentum(m, group["momentum"]) for m in matrices]))
+                updates = orthogonalise(torch.stack([self._ahead(m, m.grad, group["momentum"]) for m in matrices]))
                 size = 0.2 * max(shape) ** 0.5
                 for matrix, update in zip(matrices, updates, strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"] * size)
 
-    def _momentum(self, matrix: Tensor, momentum: float) -> Tensor:
+    def _ahead(self, matrix: Tensor, gradient: Tensor, momentum: float) -> Tensor:
         """The gradient, led by its running mean, which takes it in first."""
-        mean = self.state[matrix].setdefault("mean", torch.zeros_like(matrix))
-        mean.lerp_(matrix.grad, 1 - momentum)
-        return matrix.grad.lerp(mean, momentum)
+        mean: Tensor = self.state[matrix].setdefault("mean", torch.zeros_like(matrix))
+        mean.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(mean, momentum)
