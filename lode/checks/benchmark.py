@@ -1,5 +1,6 @@
 """Refuse scores that a benchmark cannot have, and a comparison of none."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -35,9 +36,17 @@ def check_strata(cfg: Any) -> None:
         names = list(cfg.dataset[what])
         if len(set(names)) < len(names):
             raise UserError(f"dataset.{what} of {cfg.dataset.name}: {names}; expected each name once")
+    check_meta(cfg, "strata", [name for key in cfg.dataset.strata for name in key.split("+")])
     reading = [name for name in known_plugins("scoring") if "said" in vars(import_module(f"lode.scoring.{name}"))]
     for name in cfg.dataset.classes:
         check_name(f"score that reads replies as choices (dataset.classes of {cfg.dataset.name})", name, reading)
+
+
+def check_meta(cfg: Any, what: str, keys: Iterable[str]) -> None:
+    """Refuse a key that the dataset's `meta` has not, where the plug-in says which it has (`META`)."""
+    known = getattr(import_module(f"lode.dataset.{cfg.dataset.plugin}"), "META", None)
+    for key in keys if known is not None else ():
+        check_name(f"key of `meta` (dataset.{what} of {cfg.dataset.name})", key, known)
 
 
 def check_contrasts(cfg: Any) -> None:
@@ -50,6 +59,7 @@ def check_contrasts(cfg: Any) -> None:
             raise UserError(
                 f"{what}: within is {contrast.within!r}, its own key; expected another key of `meta`, or null"
             )
+        check_meta(cfg, f"contrasts.{name}", [contrast.key, *([contrast.within] if contrast.within else [])])
 
 
 def check_benchmarks(cfg: Any) -> None:

@@ -5,6 +5,8 @@ A plug-in `lode/dataset/<name>.py` has one fact and one public function::
     HELD_OUT = "clusters"  # what `mine` and `test` share nothing of; "samples" where both ask about the same clusters
     def samples(split: str, num_samples: int, seed: int, **options) -> Iterator[Sample]
 
+One that samples are scored apart by (`dataset.strata`) says which keys its `meta` has: `META`, a tuple of names.
+
 `split` is `mine`, `test`, or (of what is generated, or written by us) `train`; `seed` is the config's `split_seed`.
 Samples of different splits never share content: `lode/dataset/_splits.py` decides from the content alone. Data of the
 hub come through `lode/hub/datasets.py`. Only light imports: plug-ins are imported while the job graph is built, to

@@ -109,6 +109,10 @@ def request(what: str, asking: Asking) -> str:
     return f"Reply with {what} only."
 
 
+#: The keys of `meta` that every record has.
+META = ("problem_type", "category", "gold_step", "num_steps", "task")
+
+
 def meta_of(solution: Solution, task: str) -> dict[str, object]:
     """What every record says of its item."""
     return {

@@ -7,6 +7,7 @@ The table's columns are not public: `columns` maps our names to them, and withou
 are listed. The licence is "other, use unclear", so nothing of it is bundled. The cluster is the image.
 """
 
+from lode.dataset._errorradar import META as META
 from lode.dataset._errorradar import category_sample
 from lode.dataset._errorradar_samples import samples_of_table
 

@@ -20,6 +20,7 @@ With `none_frac` some solutions hold no error. Beside the right answer they are 
 `with_answer: false` with it.
 """
 
+from lode.dataset._errorradar import META as META
 from lode.dataset._toy_errorradar_aloud import told_aloud
 from lode.dataset._toy_errorradar_items import samples_of_items
 

@@ -1,11 +1,11 @@
 """What does a set cost each kind of sample, and does it cost one kind more than another, as was declared?
 
-A row a run and score; left, a column a stratum of `dataset.contrasts`' key: the drop of each set against the clean
-model, with its 95 % interval by clusters; grey, its controls; a cross, the run with every medium blank, which says what
-the medium is worth to each kind. Right, a panel a declared contrast: the share of what there was to lose that the one
-loses, less that of the other, within equal values of another key; grey, those of the controls; not drawn where one of
-the two is not above chance. A dot is filled where the contrast is above that of every control, also per magnitude, and
-its interval above 0. Drops on the left are exploratory: strata differ in more than their name.
+A row a run and score; left, for each key of `dataset.contrasts`, a column a stratum: the drop of each set against the
+clean model, with its 95 % interval by clusters; grey, its controls; a cross, the run with every medium blank, which
+says what the medium is worth to each kind. Right, a panel a declared contrast: the share of what there was to lose
+that the one loses, less that of the other, within equal values of another key; grey, those of the controls; not drawn
+where one of the two is not above chance. A dot is filled where the contrast is above that of every control, also per
+magnitude, and its interval above 0. Drops on the left are exploratory: strata differ in more than their name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,14 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     figure.legend(handles=_legend(), loc="outside upper center", ncols=4, handletextpad=0.5, columnspacing=1.2)
     for part, (key, contrasts) in zip(blocks(figure, names, heights), found.items(), strict=True):
         named = by_contrast(contrasts)
-        left, *right = part.subplots(1, 1 + len(named), width_ratios=[3, *[3 / (1 + len(named))] * len(named)])
-        told = [row for row in drops[key] if row["stratum_key"] == contrasts[0]["contrast_key"]]
+        divided = list(dict.fromkeys(row["contrast_key"] for row in contrasts))
+        widths = [3 / len(divided)] * len(divided) + [3 / (1 + len(named))] * len(named)
+        panels = part.subplots(1, len(widths), width_ratios=widths)
         sets = looks.in_order({row["set_name"] for row in contrasts if row["set_name"] != BLANK})
-        _draw_drops(left, told, sets, first_kinds(contrasts), looks)
-        for axes, rows in zip(right, named, strict=True):
+        for axes, by in zip(panels, divided, strict=False):
+            told = [row for row in drops[key] if row["stratum_key"] == by]
+            _draw_drops(axes, told, sets, first_kinds(contrasts), looks)
+        for axes, rows in zip(panels[len(divided) :], named, strict=True):
             _draw_contrasts(axes, rows, sets, looks)
     return figure
 

@@ -29,7 +29,8 @@ def rows_of(table: Any, rows: list[dict[str, Any]]) -> Table:
 def draw_with(second: list[dict[str, Any]]) -> Figure:
     """The figure of the contrast by hand, and of rows of a second one."""
     values = scored(by_hand())
-    strata = list(stratum_rows(values, "category", np.array([category for category, _ in ITEMS])))
+    keyed = {"category": [category for category, _ in ITEMS], "gold_step": [str(step) for _, step in ITEMS]}
+    strata = [row for key, of_samples in keyed.items() for row in stratum_rows(values, key, np.array(of_samples))]
     tables = {"strata": [rows_of(STRATA, strata)], "contrasts": [rows_of(CONTRASTS, [*declared(), *second])]}
     return draw(tables, Looks(compose([]).grouping))
 
@@ -57,6 +58,14 @@ def test_controls_are_drawn_beside_their_set(drawn: Figure) -> None:
     grey = [line for line in right.lines if len(line.get_xdata()) == 20]
     assert [max(line.get_ydata()) for line in grey] == [pytest.approx(0.25)]
     assert sum(len(line.get_xdata()) == 20 for line in left.lines) == 3
+
+
+def test_every_key_that_samples_are_divided_by_has_its_strata() -> None:
+    second = [{**row, "contrast_name": "by_step", "contrast_key": "gold_step"} for row in declared()]
+    by_kind, by_step, *others = (axes for part in draw_with(second).subfigs for axes in part.axes)
+    assert [label.get_text() for label in by_kind.get_xticklabels()] == ["CAL\nn = 4", "KNOW\nn = 1", "VIS\nn = 7"]
+    assert [label.get_text() for label in by_step.get_xticklabels()] == ["2\nn = 3", "5\nn = 4", "6\nn = 5"]
+    assert len(others) == 2
 
 
 def test_every_contrast_has_a_panel_and_one_without_a_number_no_axes() -> None:

@@ -166,12 +166,20 @@ def test_nothing_to_compare_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"), [({"other": "VIS"}, "one and other are both 'VIS'"), ({"within": "category"}, "its own key")]
+    ("wrong", "said"),
+    [
+        ({"other": "VIS"}, "one and other are both 'VIS'"),
+        ({"within": "category"}, "its own key"),
+        ({"key": "kind"}, r"contrasts\.need of toy\) 'kind'; expected one of category, gold_step"),
+        ({"within": "steps"}, "'steps'"),
+    ],
 )
 def test_a_contrast_that_says_nothing_is_refused(wrong: dict[str, str], said: str) -> None:
     declared = {"key": "category", "one": "VIS", "other": "CAL", "within": "gold_step", **wrong}
     with pytest.raises(UserError, match=said):
-        check_contrasts(OmegaConf.create({"dataset": {"name": "toy", "contrasts": {"need": declared}}}))
+        check_contrasts(
+            OmegaConf.create({"dataset": {"name": "toy", "plugin": "errorradar_step", "contrasts": {"need": declared}}})
+        )
 
 
 def test_the_step_writes_a_row_a_score_and_set(tmp_path: Path) -> None:
@@ -204,7 +212,12 @@ def test_the_step_writes_a_row_a_score_and_set(tmp_path: Path) -> None:
     ):
         write_table(paths[name], table, of, made)
     contrasts = {"need": {"key": "category", "one": "VIS", "other": "CAL", "within": "gold_step"}}
-    compare_strata.run(OmegaConf.create({"dataset": {"name": "toy", "contrasts": contrasts}, "io": paths}), {})
+    compare_strata.run(
+        OmegaConf.create(
+            {"dataset": {"name": "toy", "plugin": "errorradar_step", "contrasts": contrasts}, "io": paths}
+        ),
+        {},
+    )
     found = read_table(paths["contrasts"], CONTRASTS).to_pylist()
     assert [(row["score_name"], row["set_name"]) for row in found] == [
         (name, of) for name in ("step_accuracy", "within_one_step") for of in ("blank", "image")

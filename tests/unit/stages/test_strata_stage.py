@@ -229,6 +229,11 @@ def test_classes_need_a_right_choice(strata: Run) -> None:
             r"reads replies as choices .*'exact_match'; expected one of category_accuracy",
         ),
         ("dataset.strata=[category,category]", "expected each name once"),
+        (
+            "dataset.strata=[nope]",
+            r"key of `meta` \(dataset.strata of toy_errorradar_cate\) 'nope'; expected one of .*task",
+        ),
+        ("dataset.strata=[category+nope]", "'nope'"),
     ],
 )
 def test_what_can_be_no_strata_is_refused(override: str, says: str) -> None:
