@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from omegaconf import DictConfig
@@ -123,6 +123,14 @@ class Experiment(engine.Experiment):
         held = {model: set(self.facts(model).model.sites) for model in self.cfg.models}
         return [pair for pair in product(self.cfg.models, wanted) if set(wanted[pair[1]]) <= held[pair[0]]]
 
+    @cached_property
+    def alike(self) -> list[tuple[str, str]]:
+        """Every two models of which a part is read from the same file of weights, so that its neurons are the same."""
+        read = {
+            model: {of.sha256 for of in (self.facts(model).model.parts or {}).values()} for model in self.cfg.models
+        }
+        return [pair for pair in combinations(self.cfg.models, 2) if read[pair[0]] & read[pair[1]]]
+
     def drawn(self) -> set[str]:
         """The tables that the experiment's figures are drawn from."""
         return {table for name in self.cfg.figures for table in self.compose(f"figure={name}").figure.tables}
@@ -180,6 +188,7 @@ class Experiment(engine.Experiment):
             "measured": rows("selection", self.counted if measured else ()),
             "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
             "retested": [{}] if "retests" in drawn else [],
+            "shared": rows("selection", self.selections if "overlaps" in drawn else ()),
             **{name: [{}] if self.is_asked(name) else [] for name in self.on_demand},
         }
 

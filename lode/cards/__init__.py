@@ -188,6 +188,13 @@ CARDS = (
         plugins=partial(plugins, ("grouping", "selection")),
     ),
     Card(
+        "compare_models",
+        "count the neurons that sets of models with the same language model share, beside chance and controls",
+        over=("shared",),
+        reads=(Read("manifest", among=("models",)), Read("importance"), Read("neurons")),
+        writes={"overlaps": "{selection}.parquet"},
+    ),
+    Card(
         "measure_domains",
         "select again where groups do not differ: blank media, one prompt, permuted labels, halves of one group",
         over=("measured", *SETS),

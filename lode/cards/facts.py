@@ -13,6 +13,7 @@ from lode.model.manifest import files_of
 #: The tables that a figure can be drawn from.
 FIGURE_TABLES = (
     "importance", "neurons", "scores", "effects", "comparisons", "selectivity", "verdicts", "scoreboard", "retests",
+    "overlaps",
     "shifts", "shift_tests", "shift_selectivity",
     "strata", "contrasts", "classes", "class_summary",
     "domains", "set_nulls", "profiles",

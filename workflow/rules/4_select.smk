@@ -4,6 +4,7 @@ select_neurons      importance; attributions where needed  -> neurons
 rate_selectors      the same, truth                        -> ratings
 compare_selectors   ratings                                -> scoreboard
 retest_selections   statistics, gradients where needed     -> retests
+compare_models      manifests, importance, neurons         -> overlaps
 measure_domains     statistics, those of captured nulls    -> domains, set_nulls
 profile_layers      statistics                             -> profiles
 """
@@ -82,6 +83,25 @@ rule retest_selections:
         **run.resources("retest_selections"),
     params:
         **run.params("retest_selections"),
+    shell:
+        "python {params.script:q} {params.args:q} > {log:q} 2>&1"
+
+
+rule compare_models:
+    input:
+        unpack(run.inputs("compare_models")),
+    output:
+        overlaps=run.pattern("overlaps"),
+    log:
+        "<logs>/compare_models/{selection}.log",
+    benchmark:
+        "<benchmarks>/compare_models/{selection}.jsonl"
+    conda:
+        "../../environment.yml"
+    resources:
+        **run.resources("compare_models"),
+    params:
+        **run.params("compare_models"),
     shell:
         "python {params.script:q} {params.args:q} > {log:q} 2>&1"
 

@@ -1,0 +1,93 @@
+"""Sets of two models around one language model: shared neurons by hand, controls in their place, who is compared."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lode.engine.errors import UserError
+from lode.figure.model_overlap import draw
+from lode.neurons import NeuronSet, SetKey, at_gate, unique_pairs
+from lode.stages.compare_models import Chosen, chosen_sets, overlap_row, rows_of, weights_of
+from tests.panels import LOOKS, as_table
+
+WIDTHS = {0: 4, 1: 4}
+
+
+def chosen(name: str, pairs: list[tuple[int, int]], *controls: list[tuple[int, int]]) -> Chosen:
+    return Chosen(name, unique_pairs(pairs), "layer_matched" if controls else "", [unique_pairs(c) for c in controls])
+
+
+IMAGE = chosen("image", [(0, 0), (0, 1), (1, 0)], [(0, 2), (0, 3), (1, 0)], [(0, 0), (0, 3), (1, 3)])
+AUDIO = chosen("audio", [(0, 0), (0, 1)], [(0, 2), (0, 0)], [(0, 0), (0, 1)])
+
+
+def test_by_hand() -> None:
+    row = overlap_row(IMAGE, AUDIO, WIDTHS)
+    assert (row["num_a"], row["num_b"], row["num_shared"]) == (3, 2, 2)
+    assert row["jaccard"] == pytest.approx(2 / 3)
+    assert row["expected"] == pytest.approx(2 * 2 / 4)
+    assert row["chance_p"] == pytest.approx(1 / 6)
+    assert row["shared_by_controls_a"] == [0, 1]
+    assert row["shared_by_controls_b"] == [1, 2]
+    assert row["p_value"] == pytest.approx(2 / 3), "one of two controls of audio shares as much"
+
+
+def test_without_controls_nothing_is_beyond_them() -> None:
+    assert overlap_row(chosen("image", [(0, 0)]), chosen("audio", [(0, 0)]), WIDTHS)["p_value"] == 1
+
+
+def test_sets_have_their_headline_controls_in_order_and_their_gates_alone() -> None:
+    def control(kind: str, draw: int, neuron: int) -> NeuronSet:
+        return NeuronSet(SetKey(f"image_{kind}_{draw}", "control", "image", kind, draw), at_gate([(0, neuron)]))
+
+    own = NeuronSet(SetKey("image", "method"), {**at_gate([(1, 1)]), "vision_tower": unique_pairs([(0, 5)])})
+    (found,) = chosen_sets([own, control("layer_matched", 1, 3), control("layer_matched", 0, 2)])
+    assert found.pairs.tolist() == [[1, 1]]
+    assert [pairs.tolist() for pairs in found.controls] == [[[0, 2]], [[0, 3]]]
+    assert chosen_sets([NeuronSet(SetKey("image", "method"))])[0].pairs.shape == (0, 2)
+
+
+def test_only_models_of_the_same_weights_are_compared() -> None:
+    models = {"eyes": [IMAGE], "ears": [AUDIO, IMAGE], "other": [IMAGE]}
+    weights = {"eyes": {"a"}, "ears": {"a", "b"}, "other": {"c"}}
+    rows = list(rows_of(models, weights, dict.fromkeys(models, WIDTHS)))
+    assert [(row["model_a"], row["model_b"], row["set_b"]) for row in rows] == [
+        ("eyes", "ears", "audio"),
+        ("eyes", "ears", "image"),
+    ]
+
+
+def test_the_same_weights_in_other_layers_are_refused() -> None:
+    models, weights = {"eyes": [IMAGE], "ears": [AUDIO]}, {"eyes": {"a"}, "ears": {"a"}}
+    with pytest.raises(UserError, match="eyes and ears are read from the same file of weights and differ in their la"):
+        list(rows_of(models, weights, {"eyes": WIDTHS, "ears": {0: 4}}))
+
+
+def test_weights_are_those_of_parts(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"made_of": {"wheels": [{"sha256": "a"}, {"sha256": "b"}]}}))
+    assert weights_of(manifest) == {"a", "b"}
+    manifest.write_text(json.dumps({"files": []}))
+    assert weights_of(manifest) == set()
+
+
+def drawn(rows: list[dict[str, Any]]) -> Any:
+    return draw({"overlaps": [as_table("overlaps", rows, {"selection": "miner"})]}, LOOKS)
+
+
+def test_the_figure_fills_what_is_more_than_every_control() -> None:
+    models = {"model_a": "eyes", "model_b": "ears"}
+    alone = overlap_row(chosen("text", [(0, 0)], [(0, 1)]), chosen("text", [(0, 0)], [(0, 2)]), WIDTHS)
+    figure = drawn([{**models, **overlap_row(IMAGE, AUDIO, WIDTHS)}, {**models, **alone}])
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["text (1), text (1)", "image (3), audio (2)"]
+    marks = [line for line in axes.lines if line.get_markersize() == 5.5]
+    assert [mark.get_xdata()[0] for mark in marks] == [1, 2]
+    assert [mark.get_markerfacecolor() == "white" for mark in marks] == [False, True]
+
+
+def test_a_figure_of_no_two_models_is_refused() -> None:
+    with pytest.raises(UserError, match="there are no two"):
+        drawn([])
