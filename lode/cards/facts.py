@@ -9,6 +9,7 @@ from lode.checks.intervention import read_intervention
 from lode.engine.paths import ROOT, is_local, user_path
 from lode.engine.sources import at_hand
 from lode.model.manifest import files_of
+from lode.training import datasets_of
 
 #: The tables that a figure can be drawn from.
 FIGURE_TABLES = (
@@ -82,11 +83,12 @@ def plugins(groups: Sequence[str], cfg: Any) -> list[str]:
 
 
 def plugins_of_training(cfg: Any) -> Iterator[str]:
-    """The recipe, its datasets and their scores."""
+    """The recipe, the datasets of all its lessons, and their scores."""
     yield f"lode.training.{cfg.training.get('builder', cfg.training.name)}"
-    for name, options in cfg.training.datasets.items():
+    for name, options in datasets_of(cfg.training).items():
         yield f"lode.dataset.{options.get('plugin', name)}"
-        yield f"lode.scoring.{options.score}"
+        if "score" in options:
+            yield f"lode.scoring.{options.score}"
 
 
 def plugins_of_recording(name: str, cfg: Any) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from lode.checks.names import check_plugin
 from lode.checks.parts import check_part
+from lode.training import datasets_of
 
 
 def check_training(cfg: Any) -> None:
@@ -11,6 +12,7 @@ def check_training(cfg: Any) -> None:
     check_plugin("training", cfg.training.get("builder", cfg.training.name))
     for path, part in cfg.training.get("parts", {}).items():
         check_part(f"training.parts.{path}", part)
-    for name, options in cfg.training.datasets.items():
+    for name, options in datasets_of(cfg.training).items():
         check_plugin("dataset", options.get("plugin", name))
-        check_plugin("scoring", options.score)
+        if "score" in options:
+            check_plugin("scoring", options.score)

@@ -23,6 +23,7 @@ from lode.dataset import Sample
 from lode.model.encoding import sampling_of
 from lode.model.saving import save_model
 from lode.model.training_data import write_training_data
+from lode.training import datasets_of
 from lode.training.frozen import small_language_model, small_tokenizer
 from lode.training.loop import Encoded, Log, Trainee, encode, fit
 from lode.training.placing import by_position, kinds_of, labels_of, teach_places
@@ -170,9 +171,8 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
         pretrain_tower(model, recipe, seed, split_seed, log)
     score = teach(model, processor, recipe, drawn, seed, split_seed, log)
     save_model(model.eval(), processor, folder, recipe.get("parts", ()))
-    lessons = (recipe.get("placing", {}), recipe.get("pretraining", {}), recipe)
-    datasets = {name: of for lesson in lessons for name, of in lesson.get("datasets", {}).items()}
-    write_training_data(folder, split_seed, {plugin_name(n, options) for n, options in datasets.items()})
+    taught = {plugin_name(name, options) for name, options in datasets_of(recipe).items()}
+    write_training_data(folder, split_seed, taught)
     facts = {
         "split_seed": split_seed,
         "score": score,

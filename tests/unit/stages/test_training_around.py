@@ -15,7 +15,7 @@ from lode.model.encoding import encode, sampling_of
 from lode.model.loading import load
 from lode.model.probe import sample as probe
 from lode.stages import download_model
-from lode.stages.train_model import build, builder_of, draw, pretrain_tower, train
+from lode.stages.train_model import build, builder_of, draw, place, pretrain_tower, train
 from lode.study import compose
 from lode.training.frozen import CHAT_TEMPLATE, PLACE
 from lode.training.loop import Log, collate, train_step
@@ -33,6 +33,12 @@ KINDS = {
 }
 SMALL: dict[str, Any] = {
     "smollm2_eyes": {
+        "placing": {
+            "steps": 2,
+            "batch_size": 4,
+            "positions": 2,
+            "datasets": {"toy_letters": {"num_samples": 12, "share": 1.0}},
+        },
         "datasets": {"toy_caption": {"num_samples": 12, "share": 1.0, "score": "exact_match"}},
         "pixels": {"side": 28, "patch": 14},
         "vision": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2},
@@ -101,7 +107,8 @@ def recipe_of(name: str, part: dict[str, str]) -> DictConfig:
     facts: Any = OmegaConf.to_container(compose([f"training={name}"]).training)
     short = {"steps": 2, "batch_size": 4, "warmup_steps": 1, "threads": 1, "num_held_out": 2, "log_every": 1}
     first = {"steps": 2, "datasets": SMALL[name]["datasets"], "text": TEXT, "vocab_size": 300}
-    facts.pop("pretraining", None)
+    for lesson in ("placing", "pretraining"):
+        facts.pop(lesson, None)
     own = {"parts": {PATH: part}, "evaluate_every": 100, "pretraining": first}
     return OmegaConf.create({**facts, **short, **SMALL[name], **own})
 
@@ -179,6 +186,33 @@ def test_a_tower_is_taught_first_and_alone(name: str, part: dict[str, str], tmp_
     assert torch.cosine_similarity(before_last, after_last, 0) == pytest.approx(1)  # scaled, and no more
     events = [json.loads(line)["event"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert events == ["pretraining", "start", "step", "step", "end"]
+
+
+def test_letters_are_placed_by_the_tower_alone(part: dict[str, str], tmp_path: Path) -> None:
+    """The first lesson moves nothing else; a training runs all lessons, one after the other."""
+    recipe = recipe_of("smollm2_eyes", part)
+    torch.manual_seed(0)
+    model, processor = build(recipe, ())
+    before = {n: tensor.clone() for n, tensor in model.state_dict().items()}
+    place(model, processor, recipe, 1, 2024, Log(tmp_path / "log.jsonl"))
+    moved = {n for n, tensor in model.state_dict().items() if not torch.equal(before[n], tensor)}
+    assert len(moved) > 10
+    assert all(n.startswith("model.vision_tower") for n in moved)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["placing"] * 3
+    assert lines[0]["kinds"].startswith(".")
+
+
+def test_what_the_tower_has_learned_goes_on_through_the_small_language_model(
+    part: dict[str, str], tmp_path: Path
+) -> None:
+    """With a rate of 0 the tower comes back as it was given, not a fresh one."""
+    recipe = OmegaConf.merge(recipe_of("smollm2_eyes", part), {"learning_rate": 0.0, "final_learning_rate": 0.0})
+    torch.manual_seed(0)
+    model, _ = build(recipe, ())
+    before = {n: tensor.clone() for n, tensor in model.model.vision_tower.state_dict().items()}
+    pretrain_tower(model, recipe, 1, 2024, Log(tmp_path / "log.jsonl"))
+    assert all(torch.equal(before[n], tensor) for n, tensor in model.model.vision_tower.state_dict().items())
 
 
 @each_kind
