@@ -144,9 +144,23 @@ def resonate(source: Sound, formants: Float[np.ndarray, "time 3"]) -> Sound:
     return sound
 
 
-def articulate(phonemes: Sequence[Phoneme], speaker: Speaker, rng: np.random.Generator) -> Sound:
-    """Speak phonemes; their values glide into each other over some 20 ms."""
-    lengths = [max(STEP, round(RATE * p.seconds * rng.uniform(0.85, 1.15) / speaker.rate)) for p in phonemes]
+def lengths_of(phonemes: Sequence[Phoneme], speaker: Speaker, rng: np.random.Generator) -> list[int]:
+    """How long a speaker takes for each phoneme this time [samples]."""
+    return [max(STEP, round(RATE * p.seconds * rng.uniform(0.85, 1.15) / speaker.rate)) for p in phonemes]
+
+
+def articulate(
+    phonemes: Sequence[Phoneme], speaker: Speaker, rng: np.random.Generator, lengths: Sequence[int] | None = None
+) -> Sound:
+    """Speak phonemes; their values glide into each other over some 20 ms.
+
+    Args:
+        phonemes: what is said.
+        speaker: who speaks.
+        rng: of lengths and noise.
+        lengths: of each phoneme [samples]; None: those of `lengths_of`.
+    """
+    lengths = lengths_of(phonemes, speaker, rng) if lengths is None else lengths
     window = np.hanning(2 * (RATE // 50) + 1)
     window /= window.sum()
 
@@ -190,8 +204,14 @@ def say(
     return articulate([PHONEMES[name] for name in names], speaker, rng)
 
 
+def start_in(sound: Sound, seconds: float, rng: np.random.Generator) -> int:
+    """Where in a recording of some length a sound begins [samples]."""
+    total = round(seconds * RATE)
+    return int(rng.integers(0, total - min(total, len(sound)) + 1))
+
+
 def record(
-    sound: Sound, seconds: float, signal_to_noise: float, rng: np.random.Generator
+    sound: Sound, seconds: float, signal_to_noise: float, rng: np.random.Generator, start: int | None = None
 ) -> Float[np.ndarray, " recording"]:
     """Place a sound somewhere in a recording of fixed length, with room noise, at a random level.
 
@@ -200,10 +220,11 @@ def record(
         seconds: length of the recording.
         signal_to_noise: in dB, of mean powers.
         rng: of the place, noise and level.
+        start: of the sound [samples]; None: that of `start_in`.
     """
     total = round(seconds * RATE)
     sound = sound[:total]
-    start = int(rng.integers(0, total - len(sound) + 1))
+    start = start_in(sound, seconds, rng) if start is None else start
     power = np.sqrt(np.mean(sound**2)) + 1e-9
     room = band_noise(total, 50, 4000, rng) * power * 10 ** (-signal_to_noise / 20)
     room[start : start + len(sound)] += sound

@@ -108,7 +108,7 @@ def teach(
 
 
 def place(model: Any, processor: Any, recipe: DictConfig, seed: int, split_seed: int, log: Log) -> None:
-    """Teach the tower of a model what is at every place of a picture: `recipe.placing`."""
+    """Teach the tower of a model what is at every place of a medium: `recipe.placing`."""
     builder, sampling = builder_of(recipe), sampling_of(processor, recipe.video_rate, recipe.max_frames)
     lesson = DictConfig({**{n: value for n, value in recipe.items() if n != "datasets"}, **recipe.placing})
     drawn = training_samples(lesson, split_seed)
@@ -122,7 +122,7 @@ def place(model: Any, processor: Any, recipe: DictConfig, seed: int, split_seed:
         return [{**one, "places": label} for one, label in zip(encoded, labels.split(1), strict=True)]
 
     def rows(inputs: Encoded) -> Tensor:
-        return builder.tower_rows(model, inputs["pixel_values"])
+        return builder.tower_rows(model, inputs[builder.MEDIUM])
 
     log.note("placing", kinds=kinds)
     pools = {name: examples(pool) for name, pool in drawn.items()}

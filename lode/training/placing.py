@@ -4,6 +4,7 @@ Letters are learned so in minutes, and through a language model, which tells of 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 
 import torch
 from jaxtyping import Float, Int
@@ -32,17 +33,23 @@ def labels_of(places: Sequence[str], kinds: str) -> Int[Tensor, "sample place"]:
     return torch.tensor([[number[kind] for kind in sample] for sample in places])
 
 
-def by_position(labels: Int[Tensor, "sample place"], side: int) -> Int[Tensor, "sample position part"]:
-    """Labels of a square of cells as those of the cells within each of `side` x `side` positions.
+def by_position(labels: Int[Tensor, "sample place"], shape: Sequence[int]) -> Int[Tensor, "sample position part"]:
+    """Labels of cells as those of the cells within each position: as many along every side of a position.
+
+    Args:
+        labels: cells of a picture row by row, or of a sound one after the other.
+        shape: positions along each side: [6, 6] of a picture, [50] of a sound.
 
     Raises:
-        ValueError: the square of cells does not divide so.
+        ValueError: the cells cannot be divided so.
     """
-    cells = round(labels.shape[1] ** 0.5)
-    if cells**2 != labels.shape[1] or cells % side:
-        raise ValueError(f"{labels.shape[1]} places are no square of cells that {side} x {side} positions divide")
-    parts = cells // side
-    return labels.view(-1, side, parts, side, parts).transpose(2, 3).reshape(len(labels), side * side, parts * parts)
+    num_cells, num_positions = labels.shape[1], prod(shape)
+    along = round((num_cells / num_positions) ** (1 / len(shape)))
+    if num_positions * along ** len(shape) != num_cells:
+        raise ValueError(f"{num_cells} places cannot be divided among {' x '.join(map(str, shape))} positions")
+    cells = labels.view(-1, *(size for side in shape for size in (side, along)))
+    first = range(1, cells.ndim)
+    return cells.permute(0, *first[::2], *first[1::2]).reshape(len(labels), num_positions, -1)
 
 
 def loss_of(

@@ -18,6 +18,8 @@ from transformers import (
 
 from lode.training.frozen import CHAT_TEMPLATE, PLACE, put_in, scale, text_config
 
+#: The input that holds spectra.
+MEDIUM = "input_features"
 #: Spectra of noise by which the projector is scaled.
 NUM_NOISE = 16
 #: Spectra in a second of sound, and those of which the tower makes one position.
@@ -56,6 +58,11 @@ def tower_of(model: Qwen2AudioForConditionalGeneration) -> torch.nn.Module:
     return model.model.audio_tower
 
 
+def tower_rows(model: Qwen2AudioForConditionalGeneration, input_features: torch.Tensor) -> torch.Tensor:
+    """What the tower writes of spectra, 40 ms each: (sample, position, width)."""
+    return tower_of(model)(input_features).last_hidden_state
+
+
 @torch.no_grad()
 def scale_projector(model: Qwen2AudioForConditionalGeneration) -> None:
     """Let the projector write of noise what is as large as words are."""
@@ -63,4 +70,4 @@ def scale_projector(model: Qwen2AudioForConditionalGeneration) -> None:
     words: Any = model.get_input_embeddings()
     projector = model.model.multi_modal_projector
     noise = torch.randn(NUM_NOISE, facts.num_mel_bins, facts.max_source_positions * STRIDE)
-    scale(projector.linear, projector(tower_of(model)(noise).last_hidden_state), words.weight)
+    scale(projector.linear, projector(tower_rows(model, noise)), words.weight)

@@ -12,6 +12,8 @@ from transformers import CLIPImageProcessor, LlavaConfig, LlavaForConditionalGen
 
 from lode.training.frozen import CHAT_TEMPLATE, PLACE, put_in, scale, text_config
 
+#: The input that holds pictures.
+MEDIUM = "pixel_values"
 #: Pictures of noise by which the projector is scaled.
 NUM_NOISE = 16
 

@@ -20,13 +20,13 @@ def test_kinds_begin_with_nothing() -> None:
 
 def test_cells_are_those_within_a_position_by_hand() -> None:
     labels = labels_of(["abcdefghijklmnop"], ".abcdefghijklmnop")
-    assert by_position(labels, 2).tolist() == [[[1, 2, 5, 6], [3, 4, 7, 8], [9, 10, 13, 14], [11, 12, 15, 16]]]
-    assert by_position(labels, 4).tolist() == [[[n] for n in range(1, 17)]]
+    assert by_position(labels, [2, 2]).tolist() == [[[1, 2, 5, 6], [3, 4, 7, 8], [9, 10, 13, 14], [11, 12, 15, 16]]]
+    assert by_position(labels, [4, 4]).tolist() == [[[n] for n in range(1, 17)]]
 
 
 def test_cells_against_plain_loops() -> None:
     labels = torch.arange(2 * 36).view(2, 36)
-    found = by_position(labels, 3)
+    found = by_position(labels, [3, 3])
     for sample in range(2):
         for row in range(6):
             for column in range(6):
@@ -34,10 +34,16 @@ def test_cells_against_plain_loops() -> None:
                 assert found[sample, position, part] == labels[sample, row * 6 + column]
 
 
-@pytest.mark.parametrize(("num_places", "side"), [(15, 3), (36, 4)])
-def test_cells_that_do_not_divide_are_refused(num_places: int, side: int) -> None:
-    with pytest.raises(ValueError, match=f"{num_places} places are no square of cells that {side} x {side}"):
-        by_position(torch.zeros(1, num_places, dtype=torch.long), side)
+def test_cells_of_a_sound_are_those_of_its_time() -> None:
+    assert by_position(torch.arange(6).view(1, 6), [3]).tolist() == [[[0, 1], [2, 3], [4, 5]]]
+
+
+@pytest.mark.parametrize(
+    ("num_places", "shape", "says"), [(15, [3, 3], "3 x 3"), (36, [4, 4], "4 x 4"), (10, [4], "4 positions")]
+)
+def test_cells_that_do_not_divide_are_refused(num_places: int, shape: list[int], says: str) -> None:
+    with pytest.raises(ValueError, match=f"{num_places} places cannot be divided among {says}"):
+        by_position(torch.zeros(1, num_places, dtype=torch.long), shape)
 
 
 def test_nothing_counts_little_by_hand() -> None:

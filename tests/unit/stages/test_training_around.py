@@ -36,7 +36,7 @@ SMALL: dict[str, Any] = {
         "placing": {
             "steps": 2,
             "batch_size": 4,
-            "positions": 2,
+            "positions": [2, 2],
             "datasets": {"toy_letters": {"num_samples": 12, "share": 1.0}},
         },
         "datasets": {"toy_caption": {"num_samples": 12, "share": 1.0, "score": "exact_match"}},
@@ -44,6 +44,12 @@ SMALL: dict[str, Any] = {
         "vision": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2},
     },
     "smollm2_ears": {
+        "placing": {
+            "steps": 2,
+            "batch_size": 4,
+            "positions": [50],
+            "datasets": {"toy_phonemes": {"num_samples": 12, "share": 1.0}},
+        },
         "datasets": {
             "spoken": {
                 "plugin": "toy_word",
@@ -188,16 +194,17 @@ def test_a_tower_is_taught_first_and_alone(name: str, part: dict[str, str], tmp_
     assert events == ["pretraining", "start", "step", "step", "end"]
 
 
-def test_letters_are_placed_by_the_tower_alone(part: dict[str, str], tmp_path: Path) -> None:
-    """The first lesson moves nothing else; a training runs all lessons, one after the other."""
-    recipe = recipe_of("smollm2_eyes", part)
+@each_kind
+def test_what_is_placed_is_learned_by_the_tower_alone(name: str, part: dict[str, str], tmp_path: Path) -> None:
+    """The first lesson moves nothing else."""
+    recipe = recipe_of(name, part)
     torch.manual_seed(0)
     model, processor = build(recipe, ())
     before = {n: tensor.clone() for n, tensor in model.state_dict().items()}
     place(model, processor, recipe, 1, 2024, Log(tmp_path / "log.jsonl"))
     moved = {n for n, tensor in model.state_dict().items() if not torch.equal(before[n], tensor)}
     assert len(moved) > 10
-    assert all(n.startswith("model.vision_tower") for n in moved)
+    assert all(n.startswith(("model.vision_tower", "model.audio_tower")) for n in moved)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines] == ["placing"] * 3
     assert lines[0]["kinds"].startswith(".")
