@@ -118,7 +118,7 @@ def check_figure(run: Experiment, figure: str) -> None:
         check_forms(figure, {of: [plugins[name] for name in run.paired("benchmarks", of)] for of in run.cfg.models})
     if "overlaps" in cfg.figure.tables and not run.alike:
         raise UserError(
-            f"figure {figure} needs two models of which a part is read from the same file of weights "
+            f"figure {figure} needs two models of which the language model is one file of weights "
             f"(`parts` of config/model/<name>.yaml), and {', '.join(run.cfg.models)} have none; drop the figure"
         )
     if set(PARTS) & set(cfg.figure.tables) and run.cfg.capture.shards * run.cfg.capture.blocks < 2:

@@ -16,6 +16,7 @@ from lode.engine.overrides import check_overrides, results_folder
 from lode.engine.plan import Plan, Row
 from lode.engine.recorded import composed
 from lode.grouping import grouping_of
+from lode.model.parts import LANGUAGE_MODELS
 from lode.model.tokens import MEDIA
 
 
@@ -125,11 +126,10 @@ class Experiment(engine.Experiment):
 
     @cached_property
     def alike(self) -> list[tuple[str, str]]:
-        """Every two models of which a part is read from the same file of weights, so that its neurons are the same."""
-        read = {
-            model: {of.sha256 for of in (self.facts(model).model.parts or {}).values()} for model in self.cfg.models
-        }
-        return [pair for pair in combinations(self.cfg.models, 2) if read[pair[0]] & read[pair[1]]]
+        """Every two models of which the language model is one file of weights, so that its neurons are the same."""
+        parts = {model: self.facts(model).model.parts or {} for model in self.cfg.models if model not in self.plantings}
+        read = {model: {of[path].sha256 for path in LANGUAGE_MODELS if path in of} for model, of in parts.items()}
+        return [pair for pair in combinations(parts, 2) if read[pair[0]] & read[pair[1]]]
 
     def drawn(self) -> set[str]:
         """The tables that the experiment's figures are drawn from."""

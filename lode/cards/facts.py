@@ -85,7 +85,7 @@ def plugins(groups: Sequence[str], cfg: Any) -> list[str]:
 def plugins_of_training(cfg: Any) -> Iterator[str]:
     """The recipe, the datasets of all its lessons, and their scores."""
     yield f"lode.training.{cfg.training.get('builder', cfg.training.name)}"
-    for name, options in datasets_of(cfg.training).items():
+    for name, options in datasets_of(cfg.training):
         yield f"lode.dataset.{options.get('plugin', name)}"
         if "score" in options:
             yield f"lode.scoring.{options.score}"

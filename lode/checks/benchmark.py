@@ -36,7 +36,7 @@ def check_strata(cfg: Any) -> None:
         names = list(cfg.dataset[what])
         if len(set(names)) < len(names):
             raise UserError(f"dataset.{what} of {cfg.dataset.name}: {names}; expected each name once")
-    check_meta(cfg, "strata", [name for key in cfg.dataset.strata for name in key.split("+")])
+    check_meta(cfg, "strata", cfg.dataset.strata)
     reading = [name for name in known_plugins("scoring") if "said" in vars(import_module(f"lode.scoring.{name}"))]
     for name in cfg.dataset.classes:
         check_name(f"score that reads replies as choices (dataset.classes of {cfg.dataset.name})", name, reading)
@@ -45,8 +45,8 @@ def check_strata(cfg: Any) -> None:
 def check_meta(cfg: Any, what: str, keys: Iterable[str]) -> None:
     """Refuse a key that the dataset's `meta` has not, where the plug-in says which it has (`META`)."""
     known = getattr(import_module(f"lode.dataset.{cfg.dataset.plugin}"), "META", None)
-    for key in keys if known is not None else ():
-        check_name(f"key of `meta` (dataset.{what} of {cfg.dataset.name})", key, known)
+    for name in (name for key in keys for name in key.split("+")) if known is not None else ():
+        check_name(f"key of `meta` (dataset.{what} of {cfg.dataset.name})", name, known)
 
 
 def check_contrasts(cfg: Any) -> None:

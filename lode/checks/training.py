@@ -12,7 +12,7 @@ def check_training(cfg: Any) -> None:
     check_plugin("training", cfg.training.get("builder", cfg.training.name))
     for path, part in cfg.training.get("parts", {}).items():
         check_part(f"training.parts.{path}", part)
-    for name, options in datasets_of(cfg.training).items():
+    for name, options in datasets_of(cfg.training):
         check_plugin("dataset", options.get("plugin", name))
         if "score" in options:
             check_plugin("scoring", options.score)

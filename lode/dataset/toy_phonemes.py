@@ -1,8 +1,10 @@
 """Sounds of speech in a row, to be named one by one: the beginning of one common word and the end of another.
 
 So what follows what is as in words, and no word can be guessed. The cluster is the phonemes, and no phonemes in a row
-are in two splits. `meta` says where each is: `places` are 100 letters, of 20 ms each, a dot where nothing is said, and
-`PHONEME_LETTERS` the phoneme that each letter stands for.
+are in two splits. Words are those that `common_word` has in the split, and none of three phonemes or more that it has
+in another is heard, not even within a row: no model hears a word in training that it is tested on. `meta` says where
+each is: `places` are 100 letters, of 20 ms each, a dot where nothing is said, and `PHONEME_LETTERS` the phoneme that
+each letter stands for.
 """
 
 import random
@@ -24,6 +26,8 @@ HELD_OUT = "clusters"
 #: A place [seconds], and what stands for silence there, and for each phoneme.
 CELL, NOTHING, SILENCE = 0.02, ".", "-"
 PHONEME_LETTERS = dict(zip((name for name in PHONEMES if name != SILENCE), ascii_letters, strict=False))
+#: Shorter words of another split may be heard: nearly every row holds one.
+SHORTEST = 3
 PROMPTS = ("name the sounds.", "which sounds are in it?", "sound by sound.", "what sounds does it have?")
 
 
@@ -48,13 +52,13 @@ def _sample(split: str, number: int, names: Sequence[str], prompt: str, rng: np.
     lengths = lengths_of(phonemes, speaker, rng)
     sound = articulate(phonemes, speaker, rng, lengths)
     start = start_in(sound, SECONDS, rng)
-    heard = [name for name in names if name != SILENCE]
+    heard = heard_in(names)
     return Sample(
         sample_id=f"toy_phonemes-{split}-{number}",
-        cluster_id=" ".join(heard),
+        cluster_id=heard,
         split=split,
         prompt=prompt,
-        answers=(" ".join(heard),),
+        answers=(heard,),
         media=(encode_audio(record(sound, SECONDS, rng.uniform(8, 30), rng, start), RATE),),
         meta={"places": places_of(names, lengths, start), "voice": "formant"},
     )
@@ -66,18 +70,28 @@ def _joined(ways: Sequence[list[str]], rng: random.Random) -> list[str]:
     return [*one[: rng.randint(1, len(one))], *other[rng.randrange(len(other)) :]]
 
 
+def heard_in(names: Sequence[str]) -> str:
+    """Phonemes without silences, with blanks between them."""
+    return " ".join(name for name in names if name != SILENCE)
+
+
 def seconds_of(names: Sequence[str]) -> float:
     """How long phonemes take, at rate 1."""
     return sum(PHONEMES[name].seconds for name in names)
 
 
 def _drawn(split: str, seed: int) -> Iterator[Sample]:
-    rng, ways = random.Random(f"toy_phonemes|{seed}|{split}"), [way.split() for way in pronunciations().values()]
+    rng = random.Random(f"toy_phonemes|{seed}|{split}")
+    ways = [way.split() for word, way in pronunciations().items() if split_of(word, seed) == split]
+    others = [heard_in(way.split()) for word, way in pronunciations().items() if split_of(word, seed) != split]
+    unheard = [f" {way} " for way in others if len(way.split()) >= SHORTEST]
     longest = max(map(seconds_of, ways))  # whole words have room, however slow the speaker
     for number in count():
         names, prompt = _joined(ways, rng), rng.choice(PROMPTS)
-        heard = " ".join(name for name in names if name != SILENCE)
-        if heard and seconds_of(names) <= longest and split_of(heard, seed) == split:
+        heard = heard_in(names)
+        if not heard or seconds_of(names) > longest or split_of(heard, seed) != split:
+            continue
+        if not any(way in f" {heard} " for way in unheard):
             own = np.random.default_rng(list(f"toy_phonemes|{split}|{number}|{heard}".encode()))
             yield _sample(split, number, names, prompt, own)
 

@@ -73,8 +73,8 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], looks: Looks) -> None:
 
 def is_beyond(row: Row) -> bool:
     """Whether two sets share more than every control does."""
-    controls = [*row["shared_by_controls_a"], *row["shared_by_controls_b"]]
-    return bool(controls) and row["num_shared"] > max(controls)
+    both = (row["shared_by_controls_a"], row["shared_by_controls_b"])
+    return all(controls and row["num_shared"] > max(controls) for controls in both)
 
 
 def _legend() -> list[Line2D]:

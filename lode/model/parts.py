@@ -30,6 +30,10 @@ def model_cache() -> Path:
     return Path(HF_HOME).expanduser() / "lode" / "models"
 
 
+#: The parts that are the language model: of a model that is nothing else, and of one that takes media.
+LANGUAGE_MODELS = ("model", "model.language_model")
+
+
 def own_folder(config: Any) -> Path:
     """The folder of a model in parts, which holds what is in no wheel."""
     return user_path(config.source).resolve()

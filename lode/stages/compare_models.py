@@ -2,8 +2,9 @@
 
 Models whose manifests name the same file of weights for a part index the same neurons there. For every pair of their
 sets the shared neurons of the language model's gates are counted, and set beside two nulls: random sets with as many
-neurons in every layer (exact), and the matched controls of the one with the set of the other, and the reverse. The
-second asks more: neurons that are loud for all that is shown are in many sets, and in their controls too.
+neurons in every layer (exact), and the matched controls of the one with the set of the other, and the reverse. Neither
+holds what two sets share because both were told from the same text, nor loudness in another unit than the controls are
+matched by (docs/methods.md 4.22).
 """
 
 import json
@@ -19,7 +20,8 @@ from lode.control import headline_first
 from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
 from lode.engine.tables import read_table, write_table
-from lode.neurons import LM_GATE, NeuronSet, Pairs, sets_of, unique_pairs
+from lode.model.parts import LANGUAGE_MODELS
+from lode.neurons import ALL, LM_GATE, NeuronSet, Pairs, sets_of, unique_pairs
 from lode.statistics.overlap import num_shared, overlap
 from lode.statistics.significance import rank_p_value
 from lode.statistics.stability import jaccard
@@ -46,9 +48,9 @@ def at_gates(neuron_set: NeuronSet) -> Pairs:
 
 
 def chosen_sets(sets: Sequence[NeuronSet]) -> list[Chosen]:
-    """The sets of the method, each with its controls of the kind that comes first."""
+    """The sets of the method, each with its controls of the kind that comes first; the union would repeat them."""
     found = []
-    for each in (each for each in sets if each.key.kind == "method"):
+    for each in (each for each in sets if each.key.kind == "method" and each.key.set_name != ALL):
         own = [other for other in sets if other.key.control_of == each.key.set_name]
         kind = next(iter(headline_first({other.key.control_kind for other in own})), "")
         draws = sorted((o for o in own if o.key.control_kind == kind), key=lambda other: other.key.control_draw)
@@ -57,15 +59,19 @@ def chosen_sets(sets: Sequence[NeuronSet]) -> list[Chosen]:
 
 
 def weights_of(manifest: str | Path) -> set[str]:
-    """The digests of the files that parts of a model are read from."""
+    """The digest of the file that the language model of a model in parts is read from; none of another."""
     made = json.loads(Path(manifest).read_text()).get("made_of", {"wheels": []})
-    return {part["sha256"] for part in made["wheels"]}
+    return {part["sha256"] for part in made["wheels"] if part["part"] in LANGUAGE_MODELS}
 
 
 def widths_of(importance: str | Path) -> dict[int, int]:
-    """Neurons of each layer's gate."""
+    """Neurons of each layer's gate; raises `UserError` where it was not captured."""
     table = read_table(importance, IMPORTANCE)
     gate = table.filter(pc.equal(table["site"], LM_GATE))
+    if not len(gate):
+        raise UserError(
+            f"{importance}: no neuron of the site {LM_GATE}; capture it too (capture.sites), or drop the figure"
+        )
     of_one = gate.filter(pc.equal(gate["group"], gate["group"][0]))
     return {row["values"]: row["counts"] for row in of_one["layer"].value_counts().to_pylist()}
 
@@ -73,8 +79,9 @@ def widths_of(importance: str | Path) -> dict[int, int]:
 def overlap_row(one: Chosen, other: Chosen, widths: Mapping[int, int]) -> Row:
     """What two sets share, beside both nulls."""
     found = overlap(one.pairs, other.pairs, widths)
-    by_a = [num_shared(draw, other.pairs) for draw in one.controls]
-    by_b = [num_shared(one.pairs, draw) for draw in other.controls]
+    alike = one.kind == other.kind  # ranks under two kinds of null are not put together
+    by_a = [num_shared(draw, other.pairs) for draw in one.controls if alike]
+    by_b = [num_shared(one.pairs, draw) for draw in other.controls if alike]
     return {
         "set_a": one.name,
         "set_b": other.name,
@@ -84,7 +91,7 @@ def overlap_row(one: Chosen, other: Chosen, widths: Mapping[int, int]) -> Row:
         "jaccard": jaccard(one.pairs, other.pairs),
         "expected": found.expected,
         "chance_p": found.p_value,
-        "control_kind": one.kind,
+        "control_kind": one.kind if alike else "",
         "shared_by_controls_a": by_a,
         "shared_by_controls_b": by_b,
         "p_value": max(rank_p_value(float(found.num_shared), list(map(float, draws))) for draws in (by_a, by_b)),

@@ -114,7 +114,7 @@ def place(model: Any, processor: Any, recipe: DictConfig, seed: int, split_seed:
     drawn = training_samples(lesson, split_seed)
     name = next(iter(drawn))
     held_out = draw(name, lesson.datasets[name], "test", recipe.num_held_out, split_seed)
-    kinds = kinds_of([str(s.meta["places"]) for pool in drawn.values() for s in pool])
+    kinds = kinds_of([str(s.meta["places"]) for pool in (*drawn.values(), held_out) for s in pool])
 
     def examples(samples: Sequence[Sample]) -> list[Encoded]:
         labels = by_position(labels_of([str(s.meta["places"]) for s in samples], kinds), lesson.positions)
@@ -171,7 +171,7 @@ def train(recipe: DictConfig, seed: int, split_seed: int, folder: Path) -> None:
         pretrain_tower(model, recipe, seed, split_seed, log)
     score = teach(model, processor, recipe, drawn, seed, split_seed, log)
     save_model(model.eval(), processor, folder, recipe.get("parts", ()))
-    taught = {plugin_name(name, options) for name, options in datasets_of(recipe).items()}
+    taught = {plugin_name(name, options) for name, options in datasets_of(recipe)}
     write_training_data(folder, split_seed, taught)
     facts = {
         "split_seed": split_seed,

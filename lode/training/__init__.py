@@ -8,6 +8,6 @@ def lessons(recipe: Any) -> list[Any]:
     return [*(recipe[name] for name in ("placing", "pretraining") if name in recipe), recipe]
 
 
-def datasets_of(recipe: Any) -> dict[str, Any]:
-    """The datasets of all lessons by name; of a name that comes twice the last."""
-    return {name: options for lesson in lessons(recipe) for name, options in lesson["datasets"].items()}
+def datasets_of(recipe: Any) -> list[tuple[str, Any]]:
+    """The datasets of all lessons, by name; the same name may stand for another in another lesson."""
+    return [entry for lesson in lessons(recipe) for entry in lesson["datasets"].items()]

@@ -91,7 +91,6 @@ def teach_places(
     width = rows(collate_places(held_out[:1])[0]).shape[-1]
     head = nn.Linear(width, parts * num_kinds)
     learner = nn.ModuleDict({"tower": tower, "head": head})
-    learner.requires_grad_(True)
     optimizers = Optimizers(learner, recipe)
 
     def logits_of(inputs: Encoded) -> Tensor:

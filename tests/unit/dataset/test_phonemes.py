@@ -3,6 +3,8 @@
 import numpy as np
 
 from lode.dataset import toy_phonemes
+from lode.dataset._common_words import pronunciations
+from lode.dataset._splits import split_of
 from lode.dataset._words import SECONDS
 from lode.dataset.toy_phonemes import CELL, NOTHING, PHONEME_LETTERS, places_of
 from lode.media import Sampling, decode
@@ -50,3 +52,11 @@ def test_no_sounds_in_a_row_are_in_two_splits_and_answers_name_them() -> None:
         assert names == sample.answers[0].split()
         assert set(sample.meta["places"]) <= {NOTHING, *(PHONEME_LETTERS[name] for name in names)}
     assert drawn["test"][:5] == list(toy_phonemes.samples("test", 5, 2024))
+
+
+def test_no_word_of_another_split_is_heard() -> None:
+    ways = {word: " ".join(n for n in way.split() if n != "-") for word, way in pronunciations().items()}
+    for split in SPLITS:
+        others = [f" {way} " for word, way in ways.items() if split_of(word, 2024) != split and len(way.split()) >= 3]
+        for sample in toy_phonemes.samples(split, 60, 2024):
+            assert not [way for way in others if way in f" {sample.cluster_id} "]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lode.engine.errors import UserError
-from lode.figure.model_overlap import draw
+from lode.figure.model_overlap import draw, is_beyond
 from lode.neurons import NeuronSet, SetKey, at_gate, unique_pairs
 from lode.stages.compare_models import Chosen, chosen_sets, overlap_row, rows_of, weights_of
 from tests.panels import LOOKS, as_table
@@ -65,10 +65,19 @@ def test_the_same_weights_in_other_layers_are_refused() -> None:
         list(rows_of(models, weights, {"eyes": WIDTHS, "ears": {0: 4}}))
 
 
+def test_the_union_is_left_out_and_kinds_of_controls_are_not_mixed() -> None:
+    sets = [NeuronSet(SetKey(name, "method"), at_gate([(0, 0)])) for name in ("image", "all")]
+    assert [each.name for each in chosen_sets(sets)] == ["image"]
+    row = overlap_row(IMAGE, AUDIO._replace(kind="uniform"), WIDTHS)
+    assert (row["control_kind"], row["shared_by_controls_a"], row["p_value"]) == ("", [], 1.0)
+    assert not is_beyond({"num_shared": 3, "shared_by_controls_a": [0] * 20, "shared_by_controls_b": []})
+
+
 def test_weights_are_those_of_parts(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps({"made_of": {"wheels": [{"sha256": "a"}, {"sha256": "b"}]}}))
-    assert weights_of(manifest) == {"a", "b"}
+    wheels = [{"part": "model.language_model", "sha256": "a"}, {"part": "model.vision_tower", "sha256": "b"}]
+    manifest.write_text(json.dumps({"made_of": {"wheels": wheels}}))
+    assert weights_of(manifest) == {"a"}, "a tower alone makes no two language models alike"
     manifest.write_text(json.dumps({"files": []}))
     assert weights_of(manifest) == set()
 
