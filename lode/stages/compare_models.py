@@ -67,12 +67,12 @@ def weights_of(manifest: str | Path) -> set[str]:
 def widths_of(importance: str | Path) -> dict[int, int]:
     """Neurons of each layer's gate; raises `UserError` where it was not captured."""
     table = read_table(importance, IMPORTANCE)
-    gate = table.filter(pc.equal(table["site"], LM_GATE))
-    if not len(gate):
+    held = table.filter(pc.equal(table["site"], LM_GATE))
+    if not len(held):
         raise UserError(
             f"{importance}: no neuron of the site {LM_GATE}; capture it too (capture.sites), or drop the figure"
         )
-    of_one = gate.filter(pc.equal(gate["group"], gate["group"][0]))
+    of_one = held.filter(pc.equal(held["group"], held["group"][0]))
     return {row["values"]: row["counts"] for row in of_one["layer"].value_counts().to_pylist()}
 
 

@@ -37,6 +37,7 @@ HEIGHT = {package: height for height, floor in enumerate(FLOORS) for package in 
 UPWARDS = {
     ("lode/cards/facts.py", "lode.checks.intervention.read_intervention"): "a card's tables depend on the intervention",
     ("lode/cards/facts.py", "lode.model.manifest.files_of"): "a card's inputs are the files that a manifest lists",
+    ("lode/cards/facts.py", "lode.training.datasets_of"): "a training depends on the datasets of all its lessons",
     ("lode/grouping/_named.py", "lode.model.tokens"): "constants: which kinds of token count",
     ("lode/grouping/modality.py", "lode.model.tokens"): "constants: the kinds of tokens are the groups",
     ("lode/hub/datasets.py", "lode.dataset._splits"): "what is drawn must be known before it is downloaded",

@@ -59,6 +59,7 @@ ALLOWED = {
     "stages/align_states.py": {"prompt": "a column of the dataset table"},
     "stages/capture_nulls.py": {"prompt": "a column of the dataset table"},
     "selection/_sites.py": {"LM_GATE": "what is drawn there goes by the seed itself, as when it was the only site"},
+    "stages/compare_models.py": {"LM_GATE": "the site that two models around one language model have in common"},
     "stages/compare_selectors.py": {"text": "the page beside the table: `io.text`"},
     "stages/prepare_dataset.py": {
         "modalities": "a fact of the data: `dataset.modalities`",
