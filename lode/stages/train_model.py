@@ -142,7 +142,8 @@ def pretrain_tower(model: Any, recipe: DictConfig, seed: int, split_seed: int, l
     processor = builder.build_processor(small_tokenizer(corpus_of(drawn), lesson), lesson)
     learner = builder.build_model(processor, lesson, small_language_model(processor.tokenizer, lesson))
     builder.tower_of(learner).load_state_dict(builder.tower_of(model).state_dict())
-    learner.requires_grad_(True)
+    for part in (learner.model.language_model, learner.lm_head):  # fixed positions of a tower stay fixed
+        part.requires_grad_(True)
     log.note("pretraining")
     teach(learner, processor, lesson, drawn, seed, split_seed, log)
     builder.tower_of(model).load_state_dict(builder.tower_of(learner).state_dict())
