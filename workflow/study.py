@@ -18,6 +18,7 @@ from lode.engine.recorded import composed
 from lode.grouping import grouping_of
 from lode.model.parts import LANGUAGE_MODELS
 from lode.model.tokens import MEDIA
+from lode.neurons import LM_GATE
 
 
 class Experiment(engine.Experiment):
@@ -125,6 +126,12 @@ class Experiment(engine.Experiment):
         return [pair for pair in product(self.cfg.models, wanted) if set(wanted[pair[1]]) <= held[pair[0]]]
 
     @cached_property
+    def of_language(self) -> list[str]:
+        """The selections that choose among the neurons of the language model."""
+        wanted = {name: self.compose(*chosen).selection.sites for name, chosen in self.selections.items()}
+        return [name for name, sites in wanted.items() if sites is None or LM_GATE in sites]
+
+    @cached_property
     def alike(self) -> list[tuple[str, str]]:
         """Every two models of which the language model is one file of weights, so that its neurons are the same."""
         parts = {model: self.facts(model).model.parts or {} for model in self.cfg.models if model not in self.plantings}
@@ -188,7 +195,7 @@ class Experiment(engine.Experiment):
             "measured": rows("selection", self.counted if measured else ()),
             "profiled": rows("selection", self.counted if "profiles" in drawn else ()),
             "retested": [{}] if "retests" in drawn else [],
-            "shared": rows("selection", self.selections if "overlaps" in drawn else ()),
+            "shared": rows("selection", self.of_language if "overlaps" in drawn else ()),
             **{name: [{}] if self.is_asked(name) else [] for name in self.on_demand},
         }
 

@@ -35,7 +35,7 @@ def draw(tables: dict[str, list[Table]], looks: Looks) -> Figure:
     rows = -(-len(panels) // columns)
     height = 0.26 * max(map(len, panels.values())) + 0.8
     figure = Figure(figsize=(WIDTH, rows * height + 0.5), layout="constrained")
-    figure.legend(handles=_legend(), loc="outside upper center", ncols=4, handletextpad=0.5, columnspacing=1.2)
+    figure.legend(handles=_legend(), loc="outside upper center", ncols=2, handletextpad=0.5, columnspacing=1.2)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -54,27 +54,31 @@ def in_order(rows: Sequence[Row], looks: Looks) -> list[Row]:
 def _draw_panel(axes: Axes, rows: Sequence[Row], looks: Looks) -> None:
     for y, row in enumerate(rows):
         for controls, side in ((row["shared_by_controls_a"], -ASIDE), (row["shared_by_controls_b"], ASIDE)):
-            axes.plot(controls, [y + side] * len(controls), "o", color=CONTROL, markersize=2.5, alpha=0.5)
+            axes.plot(
+                controls, [y + side] * len(controls), "o", color=CONTROL, markersize=2.5, alpha=0.5, clip_on=False
+            )
         axes.plot([row["expected"]] * 2, [y - 0.35, y + 0.35], color=INK, linewidth=1.2)
         colour = looks.colour(row["set_a"])
         face = colour if is_beyond(row) else "white"
         marker = looks.marker(row["set_b"])
-        axes.plot(row["num_shared"], y, marker, color=colour, markerfacecolor=face, markersize=5.5)
+        axes.plot(
+            row["num_shared"], y, marker, color=colour, markerfacecolor=face, markersize=5.5, clip_on=False, zorder=3
+        )
     axes.set_yticks(
         range(len(rows)), [f"{row['set_a']} ({row['num_a']}), {row['set_b']} ({row['num_b']})" for row in rows]
     )
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xscale("function", functions=(lambda x: x.clip(0) ** 0.5, lambda x: x**2))
-    axes.set_xlim(-0.0, None)
+    axes.set_xlim(0, None)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("shared neurons")
     axes.tick_params(axis="y", length=0, labelsize=6.5)
 
 
 def is_beyond(row: Row) -> bool:
-    """Whether two sets share more than every control does."""
+    """Whether two sets share more than every control does, and their controls are matched."""
     both = (row["shared_by_controls_a"], row["shared_by_controls_b"])
-    return all(controls and row["num_shared"] > max(controls) for controls in both)
+    return not row["unmatched"] and all(controls and row["num_shared"] > max(controls) for controls in both)
 
 
 def _legend() -> list[Line2D]:
@@ -83,7 +87,7 @@ def _legend() -> list[Line2D]:
 
     return [
         mark("o", "sets, more than any control", markersize=5),
-        mark("o", "not more than all controls", markersize=5, markerfacecolor="white"),
+        mark("o", "not more, or controls do not match", markersize=5, markerfacecolor="white"),
         mark("|", "random sets of the same layers", markersize=9),
         mark("o", "controls with the other set", CONTROL, markersize=3),
     ]

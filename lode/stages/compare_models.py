@@ -19,12 +19,14 @@ from lode.config import StepConfig
 from lode.control import headline_first
 from lode.engine.errors import UserError
 from lode.engine.paths import paths_of
-from lode.engine.tables import read_table, write_table
+from lode.engine.tables import read_provenance, read_table, write_table
 from lode.model.parts import LANGUAGE_MODELS
 from lode.neurons import ALL, LM_GATE, NeuronSet, Pairs, sets_of, unique_pairs
 from lode.statistics.overlap import num_shared, overlap
+from lode.statistics.ranked import alike
 from lode.statistics.significance import rank_p_value
 from lode.statistics.stability import jaccard
+from lode.statistics.verdict import why_unmatched
 from lode.table._keys import keys_of
 from lode.table.importance import IMPORTANCE
 from lode.table.neurons import NEURONS
@@ -34,12 +36,16 @@ Row = dict[str, Any]
 
 
 class Chosen(NamedTuple):
-    """A set of the method in the gates of the language model, and its controls of the headline kind."""
+    """A set of the method in the gates of the language model, and its controls of the headline kind.
+
+    `unmatched` says why these are none, by how they resemble the set at all of its sites; empty: they are.
+    """
 
     name: str
     pairs: Pairs
     kind: str
     controls: Sequence[Pairs]
+    unmatched: str = ""
 
 
 def at_gates(neuron_set: NeuronSet) -> Pairs:
@@ -47,14 +53,21 @@ def at_gates(neuron_set: NeuronSet) -> Pairs:
     return neuron_set.places.get(LM_GATE, unique_pairs([]))
 
 
-def chosen_sets(sets: Sequence[NeuronSet]) -> list[Chosen]:
-    """The sets of the method, each with its controls of the kind that comes first; the union would repeat them."""
+def chosen_sets(sets: Sequence[NeuronSet], facts: Mapping[str, Any]) -> list[Chosen]:
+    """The sets of the method, each with its controls of the kind that comes first; the union would repeat them.
+
+    Args:
+        sets: all of a neurons table.
+        facts: its provenance: how far controls resemble their sets.
+    """
     found = []
     for each in (each for each in sets if each.key.kind == "method" and each.key.set_name != ALL):
         own = [other for other in sets if other.key.control_of == each.key.set_name]
         kind = next(iter(headline_first({other.key.control_kind for other in own})), "")
         draws = sorted((o for o in own if o.key.control_kind == kind), key=lambda other: other.key.control_draw)
-        found.append(Chosen(each.key.set_name, at_gates(each), kind, [at_gates(draw) for draw in draws]))
+        name, controls = each.key.set_name, [at_gates(draw) for draw in draws]
+        resemblance = alike(facts, {"set_name": name, "control_kind": kind, "num_controls": len(draws)})
+        found.append(Chosen(name, at_gates(each), kind, controls, why_unmatched(resemblance) or ""))
     return found
 
 
@@ -95,6 +108,7 @@ def overlap_row(one: Chosen, other: Chosen, widths: Mapping[int, int]) -> Row:
         "shared_by_controls_a": by_a,
         "shared_by_controls_b": by_b,
         "p_value": max(rank_p_value(float(found.num_shared), list(map(float, draws))) for draws in (by_a, by_b)),
+        "unmatched": "; ".join(f"{each.name}: {each.unmatched}" for each in (one, other) if each.unmatched),
     }
 
 
@@ -135,7 +149,7 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         UserError: that of `rows_of`.
     """
     models = {
-        keys_of("neurons", path)["model"]: chosen_sets(sets_of(read_table(path, NEURONS)))
+        keys_of("neurons", path)["model"]: chosen_sets(sets_of(read_table(path, NEURONS)), read_provenance(path))
         for path in paths_of(cfg.io["neurons"])
     }
     weights = {Path(path).parent.name: weights_of(path) for path in paths_of(cfg.io["manifest"])}

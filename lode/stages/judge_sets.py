@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lode.config import StepConfig
-from lode.control import smallest_ratio
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.scoring import COMPARED
+from lode.statistics.ranked import alike
 from lode.statistics.verdict import judge
 from lode.table._keys import keys_of
 from lode.table.selectivity import SELECTIVITY
@@ -35,24 +35,6 @@ def of_empty_sets(num_unique: Mapping[str, int]) -> list[Row]:
     nothing = {"own": [], "others": [], "unmeasurable": [], "control_kind": "", "num_controls": 0, "num_neurons": 0}
     empty = [name for name, number in num_unique.items() if not number]
     return [{"set_name": name, "outcome": outcome, **nothing} for outcome in COMPARED for name in empty]
-
-
-def alike(of_run: Mapping[str, Any], row: Row) -> Row:
-    """How far the controls of a set resemble it and each other, from the provenance of its neurons table.
-
-    Of a score only the controls that wrote replies have a value, the first of all. None: not recorded.
-    """
-    recorded = ("shared_frac", "num_different", "magnitude_ratios", "site_magnitude_ratios")
-    shared, different, ratios, by_site = (
-        of_run.get(of, {}).get(row["control_kind"], {}).get(row["set_name"]) for of in recorded
-    )
-    ratios = ratios and ratios[: row["num_controls"]]
-    return {
-        "shared_frac": shared,
-        "num_different": None if different is None else min(different, row["num_controls"]),
-        "control_magnitudes": ratios or None,
-        "magnitude_ratio": smallest_ratio(by_site, row["num_controls"]),
-    }
 
 
 def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:

@@ -47,6 +47,24 @@ def ranked_sets(keys: Sequence[Row], facts: Mapping[str, Any]) -> list[Ranked]:
     return found
 
 
+def alike(of_run: Mapping[str, Any], row: Row) -> Row:
+    """How far the controls of a set resemble it and each other, from the provenance of its neurons table.
+
+    Of a score only the controls that wrote replies have a value, the first of all. None: not recorded.
+    """
+    recorded = ("shared_frac", "num_different", "magnitude_ratios", "site_magnitude_ratios")
+    shared, different, ratios, by_site = (
+        of_run.get(of, {}).get(row["control_kind"], {}).get(row["set_name"]) for of in recorded
+    )
+    ratios = ratios and ratios[: row["num_controls"]]
+    return {
+        "shared_frac": shared,
+        "num_different": None if different is None else min(different, row["num_controls"]),
+        "control_magnitudes": ratios or None,
+        "magnitude_ratio": smallest_ratio(by_site, row["num_controls"]),
+    }
+
+
 def compared(
     ranked: Ranked, cells: Sequence[Cell], weights: Sequence[float], intervals: Intervals = mean_intervals
 ) -> tuple[Row, list[float]]:

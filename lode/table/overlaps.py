@@ -26,6 +26,7 @@ OVERLAPS = Table(
                 "shared_by_controls_b", pa.list_(pa.int32()), "neurons", "of each control of the other, with `set_a`"
             ),
             field("p_value", pa.float64(), "p", "rank among the controls, the larger of the two; 1 without controls"),
+            field("unmatched", pa.string(), "text", "why controls of the one or the other are none; empty: they are"),
         ]
     ),
     keys=(SELECTION,),

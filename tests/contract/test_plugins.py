@@ -24,6 +24,7 @@ from lode.stages.prepare_dataset import check_samples
 from lode.study import GROUPS, STUDY, compose, restrict
 from tests.cut_run import write_cuts
 from tests.null_tables import write_profiles, write_set_nulls
+from tests.overlap_run import write_overlaps
 from tests.set_trace_run import write_set_traces
 from tests.shift_run import write_shifts
 from tests.states_run import write_states
@@ -291,7 +292,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     further = {"scoreboard": [write_scoreboard(folder)], "retests": write_retests(folder)}
     further |= {"set_nulls": write_set_nulls(folder), "profiles": write_profiles(folder)}
     further |= {**write_strata(folder), **write_trace(folder), **write_cuts(folder)}
-    further |= {**write_set_traces(folder), **write_states(folder)}
+    further |= {**write_set_traces(folder), **write_states(folder), **write_overlaps(folder)}
     return {**run, **further, **write_shifts(folder, run["effects"])}
 
 

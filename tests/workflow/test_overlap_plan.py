@@ -14,3 +14,9 @@ def test_models_without_a_part_in_common_are_refused() -> None:
 
 def test_without_the_figure_there_is_no_such_job() -> None:
     assert not open_experiment({"experiment": "default"}).plan.files("overlaps")
+
+
+def test_selections_of_towers_alone_are_not_laid_over_each_other() -> None:
+    run = open_experiment({"experiment": "mmneuron"})
+    towers = {"dape_tower_projector", "dape_projector", "dape_qformer"}
+    assert set(run.selections) - set(run.of_language) == towers

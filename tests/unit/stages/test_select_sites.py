@@ -14,8 +14,8 @@ from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance, read_table, write_table
 from lode.importance.dead_layers import dead_layers_of
 from lode.stages import select_neurons
-from lode.stages.judge_sets import alike
 from lode.stages.select_neurons import resemblance
+from lode.statistics.ranked import alike
 from lode.study import compose, restrict
 from lode.table._dense import of_site
 from lode.table.importance import IMPORTANCE
