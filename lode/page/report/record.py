@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from lode.engine.errors import UserError
 from lode.engine.tables import read_provenance
+from lode.page.survey import leaves_of
 from lode.table._keys import MAKERS
 
 _DESCRIPTION = "{http://purl.org/dc/elements/1.1/}description"
@@ -27,7 +28,8 @@ def read_figure(path: str) -> Row:
         raise UserError(f"{path}: no provenance in its metadata; delete it and run again")
     record = {**json.loads(description.text), "sha256": sha256(content).hexdigest()[:16]}
     uri = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
-    return {"name": record["figure"], "caption": record["caption"], "uri": uri, "record": record}
+    name = record["figure"]
+    return {"name": name, "caption": record["caption"], "leaves": leaves_of(name), "uri": uri, "record": record}
 
 
 def table_record(kind: str, what: str, path: str) -> Row:
