@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lode.dataset import Sample
 from lode.media import Sampling
 from lode.model.encoding import Batch, append_tokens, chat, extend, process
-from lode.model.head import last_logits
+from lode.model.head import logits_at
 from lode.training.optimizers import Optimizers
 
 Encoded = dict[str, torch.Tensor]
@@ -95,13 +95,13 @@ def train_step(
     losses = []
     for start in range(0, len(batch), size):
         inputs = collate(batch[start : start + size], pad_token_id)
-        labels = inputs.pop("labels")[:, 1:]
-        answer = int((labels != -100).sum(1).max()) if "parts" in recipe else labels.shape[1]
-        labels = labels[:, -answer:]  # the vocabulary of a real model is large, and the prompt is not scored
-        with last_logits(model, answer + 1):
-            logits = model(**inputs).logits[:, :-1]
-        token_loss = torch.nn.functional.cross_entropy(logits.mT, labels, reduction="none")
-        sample_loss = token_loss.sum(1) / (labels != -100).sum(1)
+        following = inputs.pop("labels").roll(-1, 1)  # the last place, where the first label comes, is none
+        following[:, -1] = -100
+        answers = following != -100
+        with logits_at(model, answers):  # the prompt is not scored, and a vocabulary may be large
+            logits = model(**inputs).logits
+        token_loss = torch.nn.functional.cross_entropy(logits, following[answers], reduction="none")
+        sample_loss = torch.zeros(len(answers)).index_add(0, answers.nonzero()[:, 0], token_loss) / answers.sum(1)
         (sample_loss.sum() / len(batch)).backward()
         losses.append(sample_loss.detach())
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
