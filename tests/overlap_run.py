@@ -13,7 +13,7 @@ from lode.table.overlaps import OVERLAPS
 
 NUM_LAYERS, WIDTH, SIZE, NUM_CONTROLS = 6, 200, 60, 20
 #: Set -> how many of its neurons are the same in both models.
-ALIKE = {"text": 30, "special": 6, "image": 12, "audio": 12}
+ALIKE = {"text": 30, "special": 6, "image": 12}
 
 
 def _drawn(rng: np.random.Generator, num: int) -> list[Any]:
@@ -32,7 +32,7 @@ def _set(name: str, common: list[Any], rng: np.random.Generator) -> Chosen:
 def overlap_rows(seed: int = 7) -> list[dict[str, Any]]:
     """Rows of two models: one with images, one with sounds, whose set of special tokens is empty."""
     rng = np.random.default_rng(seed)
-    common = {name: _drawn(rng, num) for name, num in ALIKE.items()} | {"audio": []}
+    common = {name: _drawn(rng, num) for name, num in ALIKE.items()}
     common["audio"] = common["image"]
     sets = {
         "tiny_eyes": [_set(name, common[name], rng) for name in ("text", "special", "image")],

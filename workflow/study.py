@@ -119,17 +119,20 @@ class Experiment(engine.Experiment):
         return [name for name in self.selections if name not in self.attributed]
 
     @cached_property
+    def sites(self) -> dict[str, Sequence[str] | None]:
+        """The sites that each selection names; None: all."""
+        return {name: self.compose(*chosen).selection.sites for name, chosen in self.selections.items()}
+
+    @cached_property
     def selecting(self) -> list[tuple[str, str]]:
         """Every (model, selection) that go together: the model has all sites that the selection names."""
-        wanted = {name: self.compose(*chosen).selection.sites or () for name, chosen in self.selections.items()}
         held = {model: set(self.facts(model).model.sites) for model in self.cfg.models}
-        return [pair for pair in product(self.cfg.models, wanted) if set(wanted[pair[1]]) <= held[pair[0]]]
+        return [pair for pair in product(held, self.sites) if set(self.sites[pair[1]] or ()) <= held[pair[0]]]
 
     @cached_property
     def of_language(self) -> list[str]:
         """The selections that choose among the neurons of the language model."""
-        wanted = {name: self.compose(*chosen).selection.sites for name, chosen in self.selections.items()}
-        return [name for name, sites in wanted.items() if sites is None or LM_GATE in sites]
+        return [name for name, sites in self.sites.items() if sites is None or LM_GATE in sites]
 
     @cached_property
     def alike(self) -> list[tuple[str, str]]:

@@ -66,8 +66,8 @@ def chosen_sets(sets: Sequence[NeuronSet], facts: Mapping[str, Any]) -> list[Cho
         kind = next(iter(headline_first({other.key.control_kind for other in own})), "")
         draws = sorted((o for o in own if o.key.control_kind == kind), key=lambda other: other.key.control_draw)
         name, controls = each.key.set_name, [at_gates(draw) for draw in draws]
-        resemblance = alike(facts, {"set_name": name, "control_kind": kind, "num_controls": len(draws)})
-        found.append(Chosen(name, at_gates(each), kind, controls, why_unmatched(resemblance) or ""))
+        unmatched = why_unmatched(alike(facts, kind, name, len(draws))) or ""
+        found.append(Chosen(name, at_gates(each), kind, controls, unmatched))
     return found
 
 

@@ -51,7 +51,8 @@ def run(cfg: StepConfig, made_by: Mapping[str, Any]) -> None:
         of_run = made[keys["model"], keys["selection"]]
         rows += [{**keys, **row} for row in of_empty_sets(of_run.get("num_unique", {}))]
         for row in headline(read_table(path, SELECTIVITY).to_pylist()):
-            rows.append({**keys, **row, **alike(of_run, row)})
+            like = alike(of_run, row["control_kind"], row["set_name"], row["num_controls"])
+            rows.append({**keys, **row, **like})
     judged = [
         {**verdict.row, **{name: value for name, value in vars(verdict).items() if name != "row"}}
         for outcome in COMPARED

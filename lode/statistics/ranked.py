@@ -38,30 +38,25 @@ def ranked_sets(keys: Sequence[Row], facts: Mapping[str, Any]) -> list[Ranked]:
         name, own = key["set_name"], [other for other in keys if other["control_of"] == key["set_name"]]
         for kind in headline_first({other["control_kind"] for other in own} or {""}):
             draws = sorted((o for o in own if o["control_kind"] == kind), key=lambda other: other["control_draw"])
-            ratios, by_site = (
-                facts.get(fact, {}).get(kind, {}).get(name) for fact in ("magnitude_ratios", "site_magnitude_ratios")
-            )
-            controls, ratio = [draw["set_name"] for draw in draws], smallest_ratio(by_site, len(draws))
-            of_draws = ratios[: len(draws)] if ratios else None
-            found.append(Ranked(name, key["num_neurons"], kind, controls, of_draws, ratio))
+            controls, like = [draw["set_name"] for draw in draws], alike(facts, kind, name, len(draws))
+            sizes = like["control_magnitudes"], like["magnitude_ratio"]
+            found.append(Ranked(name, key["num_neurons"], kind, controls, *sizes))
     return found
 
 
-def alike(of_run: Mapping[str, Any], row: Row) -> Row:
+def alike(facts: Mapping[str, Any], kind: str, set_name: str, num_controls: int) -> Row:
     """How far the controls of a set resemble it and each other, from the provenance of its neurons table.
 
     Of a score only the controls that wrote replies have a value, the first of all. None: not recorded.
     """
     recorded = ("shared_frac", "num_different", "magnitude_ratios", "site_magnitude_ratios")
-    shared, different, ratios, by_site = (
-        of_run.get(of, {}).get(row["control_kind"], {}).get(row["set_name"]) for of in recorded
-    )
-    ratios = ratios and ratios[: row["num_controls"]]
+    shared, different, ratios, by_site = (facts.get(of, {}).get(kind, {}).get(set_name) for of in recorded)
+    ratios = ratios and ratios[:num_controls]
     return {
         "shared_frac": shared,
-        "num_different": None if different is None else min(different, row["num_controls"]),
+        "num_different": None if different is None else min(different, num_controls),
         "control_magnitudes": ratios or None,
-        "magnitude_ratio": smallest_ratio(by_site, row["num_controls"]),
+        "magnitude_ratio": smallest_ratio(by_site, num_controls),
     }
 
 

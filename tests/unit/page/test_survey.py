@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lode.page.survey import Leaf, leaves, leaves_of, page
-from lode.study import STUDY
+from lode.study import STUDY, compose
 from workflow.survey import PAGE
 
 #: What no analysis is: what makes, carries or shows data.
@@ -39,6 +39,12 @@ def test_a_figure_stands_where_a_step_makes_what_it_shows(leaf: Leaf) -> None:
         tables = re.search(r"^tables: \[(.*)\]", (STUDY.config_dir / "figure" / f"{figure}.yaml").read_text(), re.M)
         assert tables, figure
         assert made & set(tables[1].split(", ")), (figure, tables[1], made)
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in leaves() if leaf.figures], ids=lambda leaf: leaf.name)
+def test_an_experiment_stands_where_it_draws_a_figure(leaf: Leaf) -> None:
+    for experiment in leaf.experiments:
+        assert set(compose([f"experiment={experiment}"]).figures) & set(leaf.figures), experiment
 
 
 def test_leaves_of_a_figure() -> None:

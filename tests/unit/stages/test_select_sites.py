@@ -129,7 +129,7 @@ def test_a_control_is_as_large_as_its_sites_are_on_average(tmp_path: Path) -> No
     assert found == pytest.approx(expected)
     np.testing.assert_allclose(facts["site_magnitude_ratios"]["uniform"]["image"], by_site)
     for count in (2, 3):  # as judged: the site with the smallest mean, over the draws that count
-        judged = alike(facts, {"control_kind": "uniform", "set_name": "image", "num_controls": count})
+        judged = alike(facts, "uniform", "image", count)
         assert judged["control_magnitudes"] == found[:count]
         assert judged["magnitude_ratio"] == pytest.approx(min(sum(of[:count]) / count for of in by_site))
 
